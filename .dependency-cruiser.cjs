@@ -1,0 +1,14 @@
+/** The import directions of docs/design.md section 5. */
+module.exports = {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'common-imports-nobody', severity: 'error', from: { path: '^src/common' }, to: { path: '^src/(?!common)' } },
+    { name: 'common-is-pure', severity: 'error', from: { path: '^src/common' }, to: { dependencyTypes: ['core'] } },
+    { name: 'coordinator-never-loads-tensorflow', severity: 'error', from: { path: '^src/coordinator' }, to: { path: '^src/(engine|worker|cli|models)|@tensorflow|koffi' } },
+    { name: 'worker-not-coordinator', severity: 'error', from: { path: '^src/worker' }, to: { path: '^src/(coordinator|cli)' } },
+    { name: 'engine-knows-nothing-of-training', severity: 'error', from: { path: '^src/engine' }, to: { path: '^src/(?!engine|common)' } },
+    { name: 'data-and-models-are-leaves', severity: 'error', from: { path: '^src/(data|models)' }, to: { path: '^src/(worker|coordinator|cli|engine)' } },
+    { name: 'only-cli-is-top', severity: 'error', from: { path: '^src/(?!cli)' }, to: { path: '^src/cli' } },
+  ],
+  options: { doNotFollow: { path: 'node_modules' }, tsPreCompilationDeps: true, tsConfig: { fileName: 'tsconfig.json' } },
+};

@@ -1,0 +1,108 @@
+/**
+ * Owns: every error a user can meet, with its stable code, exit code and next step; and `invariant` for what cannot happen.
+ * Does not: print, or exit (src/cli does).
+ *
+ * An expected error says who and what, what was wanted and what was found, and what to do next, in one to three lines.
+ */
+
+/** Process exit codes, part of the public interface (README "Exit codes"). */
+export const EXIT = {
+  ok: 0,
+  toleranceExceeded: 1,
+  usage: 2,
+  environment: 3,
+  data: 4,
+  cluster: 5,
+  diverged: 6,
+  checkpoint: 7,
+  targetNotMet: 8,
+  internal: 70,
+  stopped: 75,
+  interrupted: 130,
+} as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+export interface ErrorDetails {
+  /** Stable, SCREAMING_SNAKE, documented: scripts match on it. */
+  code: string;
+  /** What happened, with what was wanted and what was found. */
+  message: string;
+  /** The next thing to do, as an instruction or a command. */
+  next: string;
+  cause?: unknown;
+}
+
+/** Base of all errors that are not bugs of ours. */
+export class ExpectedError extends Error {
+  readonly code: string;
+  readonly next: string;
+  readonly exitCode: ExitCode;
+
+  constructor(exitCode: ExitCode, { code, message, next, cause }: ErrorDetails) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.next = next;
+    this.exitCode = exitCode;
+  }
+}
+
+/** A wrong flag, configuration key or argument (exit 2). */
+export class UsageError extends ExpectedError {
+  override readonly name = 'UsageError';
+  constructor(details: ErrorDetails) {
+    super(EXIT.usage, details);
+  }
+}
+
+/** TensorFlow, a device or the machine is not as needed (exit 3). */
+export class EnvironmentError extends ExpectedError {
+  override readonly name = 'EnvironmentError';
+  constructor(details: ErrorDetails) {
+    super(EXIT.environment, details);
+  }
+}
+
+/** Data missing, damaged or of the wrong shape (exit 4). */
+export class DataError extends ExpectedError {
+  override readonly name = 'DataError';
+  constructor(details: ErrorDetails) {
+    super(EXIT.data, details);
+  }
+}
+
+/** Login, version or network trouble between coordinator and worker (exit 5). */
+export class ClusterError extends ExpectedError {
+  override readonly name = 'ClusterError';
+  constructor(details: ErrorDetails) {
+    super(EXIT.cluster, details);
+  }
+}
+
+/** Non-finite numbers or no memory left (exit 6). */
+export class DivergedError extends ExpectedError {
+  override readonly name = 'DivergedError';
+  constructor(details: ErrorDetails) {
+    super(EXIT.diverged, details);
+  }
+}
+
+/** A checkpoint or state file cannot be written, read or matched (exit 7). */
+export class CheckpointError extends ExpectedError {
+  override readonly name = 'CheckpointError';
+  constructor(details: ErrorDetails) {
+    super(EXIT.checkpoint, details);
+  }
+}
+
+/** The run ended below `--target` (exit 8). */
+export class TargetNotMetError extends ExpectedError {
+  override readonly name = 'TargetNotMetError';
+  constructor(details: ErrorDetails) {
+    super(EXIT.targetNotMet, details);
+  }
+}
+
+/** States what must hold. A failure is a bug of ours and reads `internal: …`. */
+export function invariant(condition: unknown, statement: string): asserts condition {
+  if (!condition) throw new Error(`internal: ${statement}`);
+}

@@ -1,0 +1,105 @@
+/**
+ * Owns: the seam between the coordinator and whoever computes: the `Replica` interface and what crosses it.
+ * Does not: say how a replica is reached. A thread (src/worker/local_replica.ts) and a remote process
+ * (src/coordinator/remote_replica.ts) implement the same interface; the run loop cannot tell them apart.
+ *
+ * Everything here is plain data plus typed arrays, so that it can cross a thread or a wire.
+ */
+import type { BucketLayout } from './bucket_layout.js';
+
+/** Parameters as published after a commit: flat float32 in bucket-layout order, never written again while the version is current. */
+export interface ParameterSnapshot {
+  /** Number of commits since the start of the run; 0 is the initial model. */
+  readonly version: number;
+  /** All weights, trained first, moving statistics and frozen weights after; on shared memory. */
+  readonly values: Float32Array;
+}
+
+/** One shard of one global batch, handed to one replica. */
+export interface ShardAssignment {
+  readonly kind: 'train' | 'evaluate';
+  /** Global step (train) or batch number within the evaluation. */
+  readonly step: number;
+  readonly shard: number;
+  /** 0 for the first try; a recomputation or speculative copy has a higher number. */
+  readonly attempt: number;
+  /** Row numbers in the train or validation split. Never empty: empty shards are not handed out. */
+  readonly rows: Int32Array;
+  /** Position of rows[0] in the global batch; keys dropout. */
+  readonly firstExample: number;
+  /** Weight of the regularisation losses: the global batch's size for the first non-empty shard, else 0, so that they count once per step. */
+  readonly regularizationWeight: number;
+  readonly parameters: ParameterSnapshot;
+}
+
+/**
+ * A shard's gradient, summed over its examples. The run loop only carries it to the reducer and releases it;
+ * `kind` leaves room for gradients that never leave a device.
+ */
+export interface ShardGradient {
+  readonly kind: 'host';
+  /** Trained parameters only, in layout order. Valid until `release`. */
+  readonly values: Float32Array;
+  /** Gives the buffer back to its owner. Call exactly once. */
+  release(): void;
+}
+
+/** What a replica answers. Sums over examples, never means. */
+export interface ShardResult {
+  readonly kind: 'train' | 'evaluate';
+  readonly step: number;
+  readonly shard: number;
+  readonly attempt: number;
+  readonly version: number;
+  readonly examples: number;
+  readonly lossSum: number;
+  /** Correct predictions (classification; 0 for regression). */
+  readonly correct: number;
+  /** Absent for evaluation. */
+  readonly gradient?: ShardGradient;
+  /** Mean and biased variance of this shard per batch norm, in `BucketLayout.statistics` order. Absent for evaluation. */
+  readonly statistics?: Float32Array;
+  /** Name of the first tensor with a NaN or Inf, `loss` included; absent when all is finite. */
+  readonly nonFinite?: string;
+  /** Time inside the device's computation. */
+  readonly computeMs: number;
+}
+
+/** The model as its first replica built it: all that the coordinator, which never loads TensorFlow, needs to know. */
+export interface ModelDescription {
+  /** For people: `gluon_cnn`, `model.json`, `./model.mjs`. */
+  readonly name: string;
+  /** `modelTopology` of a tf.LayersModel file, as a JSON string. */
+  readonly topology: string;
+  readonly layout: BucketLayout;
+  /** Initial weights in layout order. */
+  readonly initial: Float32Array;
+}
+
+/** Where a replica runs and with what arithmetic; equal classes give equal bits. */
+export interface NumericsClass {
+  readonly tensorflow: string;
+  /** `CPU` or `GPU`. */
+  readonly device: string;
+  /** Processor or card model. */
+  readonly deviceModel: string;
+  readonly precision: 'fp32' | 'bf16';
+  readonly intraOpThreads: number;
+  /** Instruction set TensorFlow uses, e.g. `avx512_bf16`; empty on GPUs. */
+  readonly instructionSet: string;
+  /** `compiled` or `eager`. */
+  readonly execution: 'compiled' | 'eager';
+}
+
+/** One copy of the model on one device, in one thread. */
+export interface Replica {
+  /** Unique in the run and shown to people: `cpu(0)`, `gpu(1)`, `host-b:gpu(0)`. */
+  readonly name: string;
+  /** Builds the model if it is not yet built. Idempotent. */
+  describe(): Promise<ModelDescription>;
+  numerics(): Promise<NumericsClass>;
+  /** Computes one shard. One call at a time. Rejects when the replica is lost; the caller gives the shard to another. */
+  compute(assignment: ShardAssignment): Promise<ShardResult>;
+  /** Frees the device and ends the thread or session. Idempotent. */
+  close(): Promise<void>;
+}
