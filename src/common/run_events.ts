@@ -1,0 +1,94 @@
+/**
+ * Owns: what a run tells its observers (reporters, the metrics file, library callbacks), as data.
+ * Does not: print or write.
+ *
+ * The run loop speaks these; src/cli/report_*.ts and src/coordinator/run_folder.ts turn them into lines.
+ */
+import type { NumericsClass } from './replica.js';
+import type { TrainConfig } from './train_config.js';
+
+export interface StartEvent {
+  type: 'start';
+  config: TrainConfig;
+  /** Device names in replica order: `cpu(0)`, `gpu(1)`. */
+  replicas: string[];
+  numerics: NumericsClass;
+  runFolder: string;
+  dataset: { name: string; train: number; validation: number; sha256: string };
+  model: { name: string; trainedParameters: number; totalParameters: number };
+  plan: { shards: number; shardSizes: number[]; stepsPerEpoch: number; epochs: number; firstEpoch: number; bytesPerReplicaStep: number };
+  versions: { tfjsParallel: string; node: string; tensorflow: string; tfjs: string };
+}
+
+/** Milliseconds spent in each phase of a step, as the main thread sees it. */
+export interface PhasesMs {
+  data: number;
+  compute: number;
+  wait: number;
+  reduce: number;
+  apply: number;
+  publish: number;
+}
+
+export interface StepEvent {
+  type: 'step';
+  /** From 1. */
+  epoch: number;
+  /** Global step, from 1. */
+  step: number;
+  stepInEpoch: number;
+  stepsPerEpoch: number;
+  /** Mean over the global batch. */
+  loss: number;
+  /** Mean over the epoch so far. */
+  epochLoss: number;
+  epochAcc: number;
+  imagesPerS: number;
+  phasesMs: PhasesMs;
+}
+
+export interface EpochEvent {
+  type: 'epoch';
+  epoch: number;
+  loss: number;
+  acc: number;
+  valLoss: number;
+  valAcc: number;
+  seconds: number;
+  imagesPerS: number;
+  /** True when the model was saved under this epoch's number. */
+  saved: boolean;
+}
+
+export interface WorkerEvent {
+  type: 'worker_join' | 'worker_leave' | 'worker_lost';
+  worker: string;
+  detail: string;
+}
+
+export interface CheckpointEvent {
+  type: 'checkpoint';
+  epoch: number;
+  step: number;
+  path: string;
+  ms: number;
+}
+
+export interface NoticeEvent {
+  type: 'warn' | 'error';
+  code: string;
+  message: string;
+}
+
+export interface EndEvent {
+  type: 'end';
+  epochs: number;
+  steps: number;
+  best: { epoch: number; valAcc: number } | null;
+  weightsSha256: string;
+  /** `done`, `max_steps`, `interrupted`, `stopped`, `diverged`, `failed`. */
+  reason: string;
+}
+
+export type RunEvent = StartEvent | StepEvent | EpochEvent | WorkerEvent | CheckpointEvent | NoticeEvent | EndEvent;
+export type RunObserver = (event: RunEvent) => void;
