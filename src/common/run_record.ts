@@ -1,0 +1,24 @@
+/**
+ * Owns: how a RunEvent becomes one JSON line: the same for `--reporter json` and for `metrics.jsonl` in the run folder.
+ * Does not: write lines anywhere (src/cli/report_json.ts, src/coordinator/run_folder.ts).
+ *
+ * The records are public and only ever grow: keys are the event's keys in snake_case, `v` is raised when one would change its meaning.
+ */
+import type { RunEvent } from './run_events.js';
+import { renameKeys, toSnakeCase, type Json } from './snake_case.js';
+
+/** Version of the records. */
+export const RECORD_VERSION = 1;
+
+export type RunRecord = { v: typeof RECORD_VERSION; type: RunEvent['type'] } & { [key: string]: Json };
+
+/** `{ type: 'epoch', valAcc: 0.97, … }` → `{ v: 1, type: 'epoch', val_acc: 0.97, … }`. */
+export function runRecord(event: RunEvent): RunRecord {
+  const { type, ...fields } = renameKeys(event, toSnakeCase) as { type: RunEvent['type'] } & { [key: string]: Json };
+  return { v: RECORD_VERSION, type, ...fields };
+}
+
+/** The record as one line, newline included. JSON knows no NaN or Infinity: they become null. */
+export function runRecordLine(event: RunEvent): string {
+  return `${JSON.stringify(runRecord(event))}\n`;
+}
