@@ -6,4 +6,34 @@ export const LIMITS = {
   maxShards: 1024,
   /** Longest turn of the main thread's event loop in reduction and SGD, ms; sockets and signals wait behind it. */
   maxTurnMs: 10,
+  /** Largest IDX file (uncompressed, bytes) that is read: what its header declares is allocated, and a typed array holds no more on Node 20. */
+  maxIdxBytes: 2 ** 32,
+  /** Largest file accepted from a mirror, bytes: MNIST's largest is 47 MB uncompressed. */
+  maxDownloadBytes: 64 * 2 ** 20,
+  /** A mirror that sends nothing for this long is given up, ms. */
+  mirrorIdleTimeoutMs: 15_000,
+  /** A file that is not here after this long is fetched from the next mirror, ms. */
+  mirrorTotalTimeoutMs: 300_000,
+  /** One slice of hashing or writing a checkpoint, bytes: about 1 ms each, so saving never holds the event loop. */
+  storageSliceBytes: 2 ** 20,
+  /** Header of a state file, bytes: some thousand weights with their slots; what is parsed costs about 14 times this in memory. */
+  maxStateHeaderBytes: 2 * 2 ** 20,
+  /** Brackets, commas and colons in that header: bounds the objects that parsing makes. */
+  maxStateHeaderTokens: 2 ** 18,
+  /** Nesting in that header: it needs 3. */
+  maxStateHeaderDepth: 8,
+  /** model.json of a saved model, bytes. */
+  maxModelJsonBytes: 64 * 2 ** 20,
+  /** State files kept beyond this are a typo. */
+  maxKeptStates: 10_000,
+  /** Metrics lines that wait for a disk that refuses them; beyond it the run stops, because resuming could not close the gap. */
+  maxPendingMetricsLines: 100_000,
+  /** The holder of a run folder shows that it lives this often, ms. */
+  lockBeatMs: 5_000,
+  /** A lock of another host counts as abandoned after this long without a beat, ms: four beats missed. */
+  lockSilenceMs: 20_000,
+  /** From SIGTERM to giving up on the step in flight, ms: leaves 2 of the 10 s for saving. */
+  stopGraceMs: 8_000,
+  /** From SIGTERM to the forced end of the process, ms. */
+  stopDeadlineMs: 9_500,
 } as const;
