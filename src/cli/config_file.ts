@@ -1,0 +1,86 @@
+/**
+ * Owns: reading a configuration file, YAML or JSON, with the line and column of everything in it.
+ * Does not: check it against the schema (config_layers.ts), or merge it with flags (resolve_config.ts).
+ */
+import { readFileSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml';
+import { UsageError } from '../common/errors.js';
+import type { Layer } from './config_layers.js';
+
+/** JSON is YAML 1.2, so one parser reads both. @throws UsageError CONFIG_NOT_FOUND, CONFIG_UNREADABLE, CONFIG_SYNTAX */
+export function readConfigFile(path: string): Layer {
+  return parseConfig({ text: readText(path), shownPath: shownPathOf(path) });
+}
+
+export function parseConfig({ text, shownPath }: { text: string; shownPath: string }): Layer {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return { line, place: `at ${shownPath}:${line}:${col}` };
+  };
+  const [error] = document.errors;
+  if (error !== undefined) {
+    throw new UsageError({
+      code: 'CONFIG_SYNTAX',
+      message: `${lowerFirst(error.message)} ${at(error.pos[0]).place}`,
+      next: 'correct the file; it is read as YAML 1.2, of which JSON is a part',
+    });
+  }
+  const places = new Map<string, { key: number; value: number }>();
+  if (document.contents !== null) collectPlaces({ node: document.contents, path: '', keyOffset: 0, places });
+  const offsetOf = (path: string, part: 'key' | 'value') => places.get(path)?.[part] ?? 0;
+  return {
+    values: document.toJS() as unknown,
+    sourceOf: (path) => `${shownPath}:${at(offsetOf(path, 'key')).line}`,
+    placeOf: (path, part) => at(offsetOf(path, part)).place,
+  };
+}
+
+function collectPlaces(found: {
+  node: Node;
+  path: string;
+  keyOffset: number;
+  places: Map<string, { key: number; value: number }>;
+}): void {
+  const { node, path, keyOffset, places } = found;
+  places.set(path, { key: keyOffset, value: node.range?.[0] ?? keyOffset });
+  const step = (key: unknown) => (path === '' ? String(key) : `${path}.${String(key)}`);
+  if (isMap(node)) {
+    for (const { key, value } of node.items) {
+      if (!isScalar(key)) continue;
+      const offset = key.range?.[0] ?? keyOffset;
+      const inner = value as Node | null;
+      if (inner === null) places.set(step(key.value), { key: offset, value: offset });
+      else collectPlaces({ node: inner, path: step(key.value), keyOffset: offset, places });
+    }
+  } else if (isSeq(node)) {
+    node.items.forEach((item, index) => collectPlaces({ node: item as Node, path: step(index), keyOffset, places }));
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const missing = code === 'ENOENT';
+    throw new UsageError({
+      code: missing ? 'CONFIG_NOT_FOUND' : 'CONFIG_UNREADABLE',
+      message: missing ? `there is no configuration file ${shownPathOf(path)}` : `${shownPathOf(path)} cannot be read (${code})`,
+      next: missing ? 'check the path given with --config, or leave it out for the reference run' : 'give a file you may read',
+      cause,
+    });
+  }
+}
+
+/** As people would type it: relative inside the working folder, absolute outside. */
+export function shownPathOf(path: string): string {
+  const shown = relative(process.cwd(), path);
+  return shown === '' || shown.startsWith('..') ? resolve(path) : shown;
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

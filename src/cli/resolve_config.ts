@@ -1,0 +1,102 @@
+/**
+ * Owns: the merge: flag > environment > file > default, and where each value came from.
+ * Does not: read the file (config_file.ts), check single layers (config_layers.ts), or write `config.yaml` (src/coordinator/run_folder.ts).
+ */
+import { basename, extname, join } from 'node:path';
+import { checkConfig, type Provenance } from '../common/config_checks.js';
+import { SETTING_PATHS, type ConfigLayer } from '../common/config_schema.js';
+import { UsageError } from '../common/errors.js';
+import { renameKeys, toCamelCase, toSnakeCase } from '../common/snake_case.js';
+import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../common/train_config.js';
+import { readConfigFile, shownPathOf } from './config_file.js';
+import { checkLayer, commandLineLayer, environmentLayer, nest, valueAt, type FlagValue, type Layer } from './config_layers.js';
+import { packageFolder } from './package_info.js';
+
+export interface ResolvedConfig {
+  config: TrainConfig;
+  /** Dotted snake_case path → `flag --batch`, `environment TFJS_PARALLEL_BATCH`, `config/mnist.yaml:12`, `default`. */
+  provenance: Provenance;
+  /** The file's name without its ending: runs are named after it. */
+  configName: string;
+  /** What was given and does nothing, one sentence each. */
+  warnings: string[];
+}
+
+export interface ConfigSources {
+  /** `--config`; null for the package's config/mnist.yaml. */
+  file: string | null;
+  /** `--resume RUN`: its config.yaml is the file, and what the result depends on stays as it was. */
+  resume: string | null;
+  environment: Record<string, string | undefined>;
+  flags: readonly FlagValue[];
+  sets: readonly string[];
+}
+
+/** What a resumed run takes from its state: anything that the final weights depend on, except how long to train. */
+const FIXED_ON_RESUME = [
+  ...['model', 'data', 'loss', 'batch', 'shards', 'seed', 'train_limit', 'validation_limit', 'precision'],
+  ...SETTING_PATHS.filter((path) => path.startsWith('optimizer.')),
+];
+
+/** @throws UsageError */
+export function resolveConfig({ file, resume, environment, flags, sets }: ConfigSources): ResolvedConfig {
+  if (resume !== null && file !== null) {
+    throw new UsageError({
+      code: 'RESUME_AND_CONFIG',
+      message: `--resume ${resume} continues with the run's own configuration, and --config ${file} names another`,
+      next: 'leave out --config to continue; to start anew from those weights use --init-from',
+    });
+  }
+  const filePath = resume !== null ? join(resume, 'config.yaml') : (file ?? join(packageFolder(), 'config', 'mnist.yaml'));
+  const fromEnvironment = environmentLayer(environment);
+  const settings = new Map<string, { value: unknown; source: string }>();
+  const defaults = renameKeys(DEFAULT_TRAIN_CONFIG, toSnakeCase);
+  for (const setting of SETTING_PATHS) settings.set(setting, { value: valueAt(defaults, setting), source: 'default' });
+  overlay(settings, readConfigFile(filePath));
+  const saved = new Map(settings);
+  overlay(settings, fromEnvironment.layer);
+  overlay(settings, commandLineLayer({ flags, sets }));
+  if (resume !== null) requireUnchanged({ saved, settings, resume });
+
+  const provenance = Object.fromEntries([...settings].map(([setting, { source }]) => [setting, source]));
+  const config = renameKeys(
+    nest([...settings].map(([path, { value }]) => ({ path, value }))),
+    toCamelCase,
+  ) as unknown as TrainConfig;
+  const warnings = [...fromEnvironment.warnings, ...checkConfig(config, provenance)];
+  return { config, provenance, configName: basename(filePath, extname(filePath)), warnings };
+}
+
+/**
+ * gpus and workers are one choice of devices: where a stronger layer gives one of them, the other does not outlive from a weaker one.
+ * Only `gpus: none` leaves the number of workers as it was.
+ */
+function forgetOtherDevices(settings: Map<string, { value: unknown; source: string }>, values: ConfigLayer): void {
+  const forget = (path: string) => settings.set(path, { value: null, source: 'default' });
+  if (values.gpus !== undefined && values.gpus !== 'none') forget('workers');
+  if (values.workers !== undefined) forget('gpus');
+}
+
+function overlay(settings: Map<string, { value: unknown; source: string }>, layer: Layer): void {
+  const values = checkLayer(layer);
+  forgetOtherDevices(settings, values);
+  for (const path of SETTING_PATHS) {
+    const value = valueAt(values, path);
+    if (value !== undefined) settings.set(path, { value, source: layer.sourceOf(path) });
+  }
+}
+
+type Settings = ReadonlyMap<string, { value: unknown; source: string }>;
+
+function requireUnchanged({ saved, settings, resume }: { saved: Settings; settings: Settings; resume: string }): void {
+  for (const path of FIXED_ON_RESUME) {
+    const before = JSON.stringify(saved.get(path)?.value);
+    const now = settings.get(path);
+    if (now === undefined || JSON.stringify(now.value) === before) continue;
+    throw new UsageError({
+      code: 'RESUME_CHANGED',
+      message: `${path} is ${before} in the run ${shownPathOf(resume)}, and ${now.source} makes it ${JSON.stringify(now.value)}`,
+      next: `leave it out to continue the run, or start a new one from its weights with --init-from ${resume}`,
+    });
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Owns: what the schema cannot say: settings that contradict each other (errors) or that do nothing beside each other (warnings).
+ * Does not: check single values (src/common/config_schema.ts), or know the machine (src/train.ts).
+ */
+import { parseCheckpointEvery } from './checkpoint_every.js';
+import { chooseDevices, replicasOf } from './device_choice.js';
+import { UsageError } from './errors.js';
+import type { TrainConfig } from './train_config.js';
+
+/** Dotted snake_case path of a setting → where its value came from; `default` where nobody gave it. */
+export type Provenance = Record<string, string>;
+
+/** Checks a whole configuration. Returns warnings, one sentence each. @throws UsageError */
+export function checkConfig(config: TrainConfig, provenance: Provenance): string[] {
+  parseCheckpointEvery(config.checkpointEvery);
+  const replicas = replicasOf(chooseDevices(config));
+  const shards = config.shards ?? replicas;
+  if (shards !== null) requireBatchCoversShards({ batch: config.batch, shards });
+  if (config.data === 'idx' && config.dataDir === null) {
+    throw new UsageError({
+      code: 'DATA_DIR_MISSING',
+      message: 'data is idx, and no data_dir says where its files are',
+      next: 'add --data-dir FOLDER, or choose --data mnist or --data synthetic',
+    });
+  }
+  requireScheduleMakesSense(config);
+  if (config.optimizer.nesterov && config.optimizer.momentum === 0) {
+    throw new UsageError({
+      code: 'OPTIMIZER_CONFLICT',
+      message: 'optimizer.nesterov is true and optimizer.momentum is 0: Nesterov looks ahead along the momentum',
+      next: 'set optimizer.momentum (0.9 is usual), or optimizer.nesterov to false',
+    });
+  }
+  return [...unusedOptimizerSettings(config, provenance), ...unusedSettings(config, provenance)];
+}
+
+/** Every shard of a full batch needs an example. @throws UsageError BATCH_SMALLER_THAN_SHARDS */
+export function requireBatchCoversShards({ batch, shards }: { batch: number; shards: number }): void {
+  if (batch >= shards) return;
+  throw new UsageError({
+    code: 'BATCH_SMALLER_THAN_SHARDS',
+    message: `batch is ${batch} and shards is ${shards}: ${shards - batch} of the shards would have no example in any step`,
+    next: `give --batch ${shards} or more, or --shards ${batch} or fewer (default: one per replica)`,
+  });
+}
+
+function requireScheduleMakesSense({ optimizer: { schedule } }: TrainConfig): void {
+  const { name, milestones } = schedule;
+  if (name === 'step' && milestones.length === 0) {
+    throw new UsageError({
+      code: 'SCHEDULE_CONFLICT',
+      message: 'optimizer.schedule.name is step, and optimizer.schedule.milestones is empty: the rate would never change',
+      next: 'list the epochs at which it drops (--set optimizer.schedule.milestones=[60,90]), or choose constant',
+    });
+  }
+  const disorder = milestones.findIndex((milestone, index) => index > 0 && milestone <= milestones[index - 1]);
+  if (disorder > 0) {
+    throw new UsageError({
+      code: 'SCHEDULE_CONFLICT',
+      message: `optimizer.schedule.milestones must rise, found ${milestones[disorder]} after ${milestones[disorder - 1]}`,
+      next: 'list each epoch once, in order',
+    });
+  }
+}
+
+function unusedOptimizerSettings({ optimizer }: TrainConfig, provenance: Provenance): string[] {
+  const { name, schedule } = optimizer;
+  const unused: string[] = [];
+  const given = (key: string) => (provenance[`optimizer.${key}`] ?? 'default') !== 'default';
+  const report = (key: string, differs: boolean, because: string) => {
+    if (given(key) && differs) unused.push(`optimizer.${key} (${provenance[`optimizer.${key}`]}) has no effect: ${because}`);
+  };
+  if (name === 'sgd') {
+    report('beta1', optimizer.beta1 !== 0.9, 'it belongs to adam and adamw, and the optimizer is sgd');
+    report('beta2', optimizer.beta2 !== 0.999, 'it belongs to adam and adamw, and the optimizer is sgd');
+    report('epsilon', optimizer.epsilon !== 1e-7, 'it belongs to adam and adamw, and the optimizer is sgd');
+  } else {
+    report('momentum', optimizer.momentum !== 0, `it belongs to sgd, and the optimizer is ${name}`);
+    report('nesterov', optimizer.nesterov, `it belongs to sgd, and the optimizer is ${name}`);
+  }
+  const isStep = schedule.name === 'step';
+  report(
+    'schedule.milestones',
+    !isStep && schedule.milestones.length > 0,
+    `it belongs to the step schedule, and this one is ${schedule.name}`,
+  );
+  report(
+    'schedule.decay',
+    !isStep && schedule.decay !== 0.1,
+    `it belongs to the step schedule, and this one is ${schedule.name}`,
+  );
+  report(
+    'schedule.final_fraction',
+    schedule.name !== 'cosine' && schedule.finalFraction !== 0,
+    `it belongs to the cosine schedule, and this one is ${schedule.name}`,
+  );
+  return unused;
+}
+
+function unusedSettings(config: TrainConfig, provenance: Provenance): string[] {
+  const unused: string[] = [];
+  const { dataDir, data, epochs } = config;
+  const { warmupEpochs, milestones } = config.optimizer.schedule;
+  if (dataDir !== null && data !== 'mnist' && data !== 'idx') {
+    unused.push(`data_dir (${provenance.data_dir}) has no effect: data is ${data}, which reads no folder`);
+  }
+  if (epochs > 0 && warmupEpochs >= epochs) {
+    unused.push(`optimizer.schedule.warmup_epochs is ${warmupEpochs} and epochs is ${epochs}: the base rate is never reached`);
+  }
+  const late = milestones.filter((milestone) => milestone > epochs);
+  if (config.optimizer.schedule.name === 'step' && epochs > 0 && late.length > 0) {
+    unused.push(`optimizer.schedule.milestones ${late.join(', ')} come after the last epoch, ${epochs}`);
+  }
+  return unused;
+}

@@ -1,0 +1,289 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parseConfig } from '../../src/cli/config_file.js';
+import { checkLayer } from '../../src/cli/config_layers.js';
+import { resolveConfig, type ConfigSources } from '../../src/cli/resolve_config.js';
+import { UsageError } from '../../src/common/errors.js';
+import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
+import { packageFolder } from '../../src/cli/package_info.js';
+
+const NOTHING: ConfigSources = { file: null, resume: null, environment: {}, flags: [], sets: [] };
+
+function resolveText(text: string, sources: Partial<ConfigSources> = {}) {
+  const file = join(mkdtempSync(join(tmpdir(), 'config-')), 'mine.yaml');
+  writeFileSync(file, text);
+  return { file, ...resolveConfig({ ...NOTHING, file, ...sources }) };
+}
+
+/** The error of `text` as a file called config/mnist.yaml. */
+function errorOf(text: string): string {
+  return messageOf(() => checkLayer(parseConfig({ text, shownPath: 'config/mnist.yaml' })));
+}
+
+function messageOf(act: () => unknown): string {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof UsageError) return `${error.code}: ${error.message}\n${error.next}`;
+    throw error;
+  }
+  return 'no error';
+}
+
+const resolving = (sources: Partial<ConfigSources>) => messageOf(() => resolveConfig({ ...NOTHING, ...sources }));
+
+test('without anything given, train is the reference run from the package', () => {
+  const { config, provenance, configName, warnings } = resolveConfig(NOTHING);
+  expect(config).toEqual({ ...DEFAULT_TRAIN_CONFIG, saveAbove: 0.993 });
+  expect(configName).toBe('mnist');
+  expect(warnings).toEqual([]);
+  expect(Object.values(provenance).every((source) => /config\/mnist\.yaml:\d+$/.test(source))).toBe(true);
+});
+
+test('the configurations of the package all resolve, without a warning', () => {
+  for (const name of ['mnist', 'mnist_quick', 'quickstart']) {
+    const resolved = resolveConfig({ ...NOTHING, file: join(packageFolder(), 'config', `${name}.yaml`) });
+    expect(resolved.warnings).toEqual([]);
+    expect(resolved.configName).toBe(name);
+  }
+});
+
+test('a flag wins over the environment, the environment over the file, the file over the default', () => {
+  const { config, provenance, file } = resolveText('batch: 10\nepochs: 10\nseed: 10\n', {
+    environment: { TFJS_PARALLEL_BATCH: '20', TFJS_PARALLEL_EPOCHS: '20', TFJS_PARALLEL_SEED: '' },
+    flags: [{ path: 'batch', flag: '--batch', value: '30' }],
+  });
+  expect([config.batch, config.epochs, config.seed, config.keep]).toEqual([30, 20, 10, 3]);
+  expect([provenance.batch, provenance.epochs, provenance.seed, provenance.keep]).toEqual([
+    'flag --batch',
+    'environment TFJS_PARALLEL_EPOCHS',
+    `${file}:3`,
+    'default',
+  ]);
+});
+
+test('sections are reached by two underscores, by a dot, and merge key by key', () => {
+  const { config, provenance } = resolveText('optimizer: { momentum: 0.5, schedule: { name: cosine } }\n', {
+    environment: { TFJS_PARALLEL_OPTIMIZER__LEARNING_RATE: '0.2' },
+    sets: ['optimizer.schedule.final_fraction=0.25', 'optimizer.schedule.milestones=[]'],
+  });
+  expect(config.optimizer).toMatchObject({ name: 'sgd', momentum: 0.5, learningRate: 0.2 });
+  expect(config.optimizer.schedule).toMatchObject({ name: 'cosine', finalFraction: 0.25, milestones: [] });
+  expect(provenance['optimizer.schedule.final_fraction']).toBe('--set optimizer.schedule.final_fraction');
+});
+
+test('JSON is read by the same parser', () => {
+  expect(resolveText('{"batch": 7, "optimizer": {"learning_rate": 0.5}}').config).toMatchObject({
+    batch: 7,
+    optimizer: { learningRate: 0.5, momentum: 0 },
+  });
+});
+
+test('an empty file is the defaults', () => {
+  expect(resolveText('# nothing\n').config).toEqual(DEFAULT_TRAIN_CONFIG);
+});
+
+test('text settings are taken as typed, others are read as YAML', () => {
+  const { config } = resolveText('gpus: [0, 2]\n', {
+    sets: ['name=007', 'save_above=null', 'optimizer.clip_norm=1e1'],
+    environment: { TFJS_PARALLEL_DATA_DIR: 'null', TFJS_PARALLEL_COMPILE: 'false' },
+  });
+  expect(config).toMatchObject({ gpus: '0,2', name: '007', saveAbove: null, dataDir: null, compile: false });
+  expect(config.optimizer.clipNorm).toBe(10);
+  expect(resolveText('gpus: 0\n').config.gpus).toBe('0');
+});
+
+test('a mistyped key is named with line and column, and the nearest one offered', () => {
+  expect(errorOf('a: 1\n')).toMatchInlineSnapshot(`
+    "CONFIG_UNKNOWN_KEY: unknown key "a" at config/mnist.yaml:1:1
+    remove it; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('seed: 1\n\n\noptimizer:\n  name: sgd\n\n  learning_rte: 0.1\n')).toMatchInlineSnapshot(`
+    "CONFIG_UNKNOWN_KEY: unknown key "learning_rte" at config/mnist.yaml:7:3, did you mean learning_rate?
+    correct the key, or remove it"
+  `);
+  expect(errorOf('seed: 1\nlearning_rate: 0.1\n')).toMatchInlineSnapshot(`
+    "CONFIG_UNKNOWN_KEY: unknown key "learning_rate" at config/mnist.yaml:2:1, did you mean optimizer.learning_rate?
+    correct the key, or remove it"
+  `);
+  expect(errorOf('lr: 0.1\n')).toMatchInlineSnapshot(`
+    "CONFIG_UNKNOWN_KEY: unknown key "lr" at config/mnist.yaml:1:1, did you mean optimizer.learning_rate?
+    correct the key, or remove it"
+  `);
+  expect(errorOf('batch_size: 100\n')).toMatchInlineSnapshot(`
+    "CONFIG_UNKNOWN_KEY: unknown key "batch_size" at config/mnist.yaml:1:1, did you mean batch?
+    correct the key, or remove it"
+  `);
+  expect(errorOf('__proto__: 1\n')).toMatchInlineSnapshot(`
+    "CONFIG_UNKNOWN_KEY: unknown key "__proto__" at config/mnist.yaml:1:1
+    remove it; config/mnist.yaml shows every setting with its reason"
+  `);
+});
+
+test('a wrong value is named with what was wanted and found', () => {
+  expect(errorOf('batch: many\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: batch must be a whole number of at least 1, found "many" at config/mnist.yaml:1:8
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('batch: 0\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: batch must be a whole number of at least 1, found 0 at config/mnist.yaml:1:8
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('seed: 1.5\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: seed must be a whole number of at least 0, found 1.5 at config/mnist.yaml:1:7
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('shards: 1025\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: shards must be a whole number of at least 1 and at most 1024, found 1025 at config/mnist.yaml:1:9
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('loss: softmax_crossentropy\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: loss must be one of softmax_cross_entropy, sigmoid_cross_entropy, mean_squared_error, found "softmax_crossentropy" at config/mnist.yaml:1:7, did you mean softmax_cross_entropy?
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('optimizer: adam\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: optimizer must be a mapping with name: sgd, adam or adamw, found "adam" at config/mnist.yaml:1:12
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('optimizer:\n  momentum: 1\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: optimizer.momentum must be a number, at least 0 and below 1, found 1 at config/mnist.yaml:2:13
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('optimizer:\n  schedule:\n    milestones: [60, x]\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: optimizer.schedule.milestones.1 must be a whole number of at least 1, found "x" at config/mnist.yaml:3:22
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('save_above: 99.3\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: save_above must be a fraction from 0 to 1 (99.3 % is 0.993), found 99.3 at config/mnist.yaml:1:13
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('name: a/b\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: name must be letters, digits, dots, dashes and underscores, in quotes where it is a number, found "a/b" at config/mnist.yaml:1:7
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('name: 7\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: name must be letters, digits, dots, dashes and underscores, in quotes where it is a number, found 7 at config/mnist.yaml:1:7
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('model: null\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: model must be gluon_cnn, a path to model.json, or a path to a module, found null at config/mnist.yaml:1:8
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('batch:\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: batch must be a whole number of at least 1, found null at config/mnist.yaml:1:7
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('- batch\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: a configuration must be a mapping of keys to values, found ["batch"] at config/mnist.yaml:1:1
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('batch: -1\nseed: -1\nepochs: -1\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: epochs must be a whole number of at least 0, found -1 at config/mnist.yaml:3:9 (and 2 more problems)
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(errorOf('batch: .nan\n')).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: batch must be a whole number of at least 1, found NaN at config/mnist.yaml:1:8
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+});
+
+test('a file that is not YAML is refused where it breaks', () => {
+  expect(errorOf('batch: 1\nbatch: 2\n')).toMatchInlineSnapshot(`
+    "CONFIG_SYNTAX: map keys must be unique at config/mnist.yaml:2:1
+    correct the file; it is read as YAML 1.2, of which JSON is a part"
+  `);
+  expect(errorOf('batch: [1\n')).toMatchInlineSnapshot(`
+    "CONFIG_SYNTAX: flow sequence in block collection must be sufficiently indented and end with a ] at config/mnist.yaml:2:1
+    correct the file; it is read as YAML 1.2, of which JSON is a part"
+  `);
+});
+
+test('the command line and the environment are refused in the same words', () => {
+  expect(resolving({ flags: [{ path: 'batch', flag: '--batch', value: 'x' }] })).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: batch must be a whole number of at least 1, found "x" in --batch
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(resolving({ environment: { TFJS_PARALLEL_EPOCHS: 'x' } })).toMatchInlineSnapshot(`
+    "CONFIG_WRONG_VALUE: epochs must be a whole number of at least 0, found "x" in TFJS_PARALLEL_EPOCHS
+    correct the value; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(resolving({ sets: ['optimizer.learning_rte=1'] })).toMatchInlineSnapshot(`
+    "CONFIG_UNKNOWN_KEY: unknown key "optimizer.learning_rte" in --set, did you mean optimizer.learning_rate?
+    correct the key, or remove it"
+  `);
+  expect(resolving({ sets: ['optimiser.momentum=1'] })).toMatchInlineSnapshot(`
+    "CONFIG_UNKNOWN_KEY: unknown key "optimiser.momentum" in --set, did you mean optimizer.momentum?
+    correct the key, or remove it"
+  `);
+  expect(resolving({ sets: ['momentum=0.9'] })).toMatchInlineSnapshot(`
+    "CONFIG_UNKNOWN_KEY: unknown key "momentum" in --set, did you mean optimizer.momentum?
+    correct the key, or remove it"
+  `);
+  expect(resolving({ sets: ['optimizer=adam'] })).toMatchInlineSnapshot(`
+    "SET_INVALID: --set optimizer= would set a whole section
+    set its keys one by one: optimizer.name, optimizer.learning_rate, optimizer.momentum, …"
+  `);
+  expect(resolving({ sets: ['batch'] })).toMatchInlineSnapshot(`
+    "SET_INVALID: --set wants key=value, found "batch"
+    for example --set optimizer.momentum=0.9"
+  `);
+  expect(resolving({ sets: ['__proto__.x=1'] })).toMatchInlineSnapshot(`
+    "CONFIG_UNKNOWN_KEY: unknown key "__proto__.x" in --set
+    remove it; config/mnist.yaml shows every setting with its reason"
+  `);
+  expect(resolving({ sets: ['batch=1'], flags: [{ path: 'batch', flag: '--batch', value: '2' }] })).toMatchInlineSnapshot(`
+    "CONFIG_GIVEN_TWICE: batch is given twice on the command line: by --batch and by --set batch
+    leave one of them out"
+  `);
+  expect(resolving({ file: 'no/such.yaml' })).toMatchInlineSnapshot(`
+    "CONFIG_NOT_FOUND: there is no configuration file no/such.yaml
+    check the path given with --config, or leave it out for the reference run"
+  `);
+  expect(resolving({ file: 'config' })).toMatchInlineSnapshot(`
+    "CONFIG_UNREADABLE: config cannot be read (EISDIR)
+    give a file you may read"
+  `);
+});
+
+test('a variable that is nearly a setting is a warning, others are none of ours', () => {
+  const { warnings } = resolveText('', {
+    environment: { TFJS_PARALLEL_BACTH: '1', TFJS_PARALLEL_TENSORFLOW: '/x', TFJS_PARALLEL_TOKEN: 't', BATCH: '1' },
+  });
+  expect(warnings).toEqual(['TFJS_PARALLEL_BACTH is not a setting, did you mean TFJS_PARALLEL_BATCH?']);
+});
+
+test('a resumed run takes its own configuration and refuses to change what its result depends on', () => {
+  const run = mkdtempSync(join(tmpdir(), 'run-'));
+  writeFileSync(join(run, 'config.yaml'), 'batch: 50\nworkers: 2\ngpus: none\n');
+  const resumed = resolveConfig({ ...NOTHING, resume: run, flags: [{ path: 'workers', flag: '--workers', value: '1' }] });
+  expect(resumed.config).toMatchObject({ batch: 50, workers: 1 });
+  expect(resumed.provenance.batch).toBe(`${run}/config.yaml:1`);
+  const same = resolveConfig({ ...NOTHING, resume: run, flags: [{ path: 'batch', flag: '--batch', value: '50' }] });
+  expect(same.config.batch).toBe(50);
+  const changed = resolving({ resume: run, flags: [{ path: 'batch', flag: '--batch', value: '60' }] }).replaceAll(
+    run,
+    'runs/mnist-001',
+  );
+  expect(changed).toMatchInlineSnapshot(`
+    "RESUME_CHANGED: batch is 50 in the run runs/mnist-001, and flag --batch makes it 60
+    leave it out to continue the run, or start a new one from its weights with --init-from runs/mnist-001"
+  `);
+  expect(resolving({ resume: 'runs/mnist-001', file: 'config/mnist.yaml' })).toMatchInlineSnapshot(`
+    "RESUME_AND_CONFIG: --resume runs/mnist-001 continues with the run's own configuration, and --config config/mnist.yaml names another
+    leave out --config to continue; to start anew from those weights use --init-from"
+  `);
+});
+
+test('devices are one choice: a flag for one kind ends what the file says about the other', () => {
+  const devices = (text: string, flag: string, value: string) => {
+    const { config } = resolveText(text, { flags: [{ path: flag.slice(2), flag, value }] });
+    return { gpus: config.gpus, workers: config.workers };
+  };
+  expect(devices('gpus: none\nworkers: 2\n', '--gpus', '0,1')).toEqual({ gpus: '0,1', workers: null });
+  expect(devices('gpus: none\nworkers: 2\n', '--workers', '3')).toEqual({ gpus: null, workers: 3 });
+  expect(devices('gpus: 0-3\n', '--workers', '3')).toEqual({ gpus: null, workers: 3 });
+  expect(devices('workers: 2\n', '--gpus', 'none')).toEqual({ gpus: 'none', workers: 2 });
+  expect(messageOf(() => resolveText('gpus: 0-3\nworkers: 2\n'))).toContain('GPUS_AND_WORKERS');
+});
