@@ -16,7 +16,7 @@ export const LIMITS = {
   mirrorTotalTimeoutMs: 300_000,
   /** One slice of hashing or writing a checkpoint, bytes: about 1 ms each, so saving never holds the event loop. */
   storageSliceBytes: 2 ** 20,
-  /** Header of a state file, bytes: some thousand weights with their slots; what is parsed costs about 14 times this in memory. */
+  /** Header of a state file, bytes: some thousand weights with their slots. Parsing makes many times the text in memory. */
   maxStateHeaderBytes: 2 * 2 ** 20,
   /** Brackets, commas and colons in that header: bounds the objects that parsing makes. */
   maxStateHeaderTokens: 2 ** 18,
