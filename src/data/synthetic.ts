@@ -1,0 +1,47 @@
+/**
+ * Owns: `--data synthetic`: a data set of drawn digits, made from the seed alone.
+ * Does not: draw (digit_painter.ts does), or stand in for MNIST: it is only used where it was asked for by name.
+ */
+import { setImmediate } from 'node:timers/promises';
+import type { Dataset, DataSplit } from '../common/dataset.js';
+import { assembleDataset } from './assemble.js';
+import { DIGIT_SIZE, DigitPainter } from './digit_painter.js';
+import { DigitWords } from './digit_words.js';
+
+/** Numbers of the splits within the key, so that no test digit is ever a training digit. Part of the data's identity: never change one. */
+const SPLIT = { train: 1, validation: 2 } as const;
+
+export interface SyntheticOptions {
+  readonly seed: number;
+  /** Examples; default 20,000 and 4,000. */
+  readonly train?: number;
+  readonly validation?: number;
+}
+
+/** Digits of [28, 28, 1] as bytes with scale 1/255, ten classes. The first N examples are the same for any larger size. */
+export async function syntheticDigits({ seed, train = 20_000, validation = 4_000 }: SyntheticOptions): Promise<Dataset> {
+  return assembleDataset({
+    name: 'synthetic digits',
+    inputShape: [DIGIT_SIZE, DIGIT_SIZE, 1],
+    labelShape: [],
+    classes: 10,
+    scale: 1 / 255,
+    train: await draw(new DigitWords(seed, SPLIT.train), train),
+    validation: await draw(new DigitWords(seed, SPLIT.validation), validation),
+  });
+}
+
+async function draw(words: DigitWords, count: number): Promise<DataSplit> {
+  const pixels = DIGIT_SIZE * DIGIT_SIZE;
+  const x = new Uint8Array(new SharedArrayBuffer(count * pixels));
+  const y = new Uint8Array(new SharedArrayBuffer(count));
+  const painter = new DigitPainter();
+  for (let example = 0; example < count; example++) {
+    words.seek(example);
+    y[example] = Math.floor((words.next() / 2 ** 32) * 10);
+    painter.paint(y[example], words.next, x, example * pixels);
+    // About 10 ms: signals and the display come in between.
+    if (example % 256 === 255) await setImmediate();
+  }
+  return { x, y, count };
+}
