@@ -5,6 +5,7 @@
 import { LIMITS } from '../common/limits.js';
 import { exitCodeOf, nextStop, RUNNING } from '../common/stop_request.js';
 import type { StopEvent, StopReason, StopRequest, StopSignal } from '../common/stop_request.js';
+import { endProcessNow } from './end_process.js';
 
 export interface SignalWatch {
   request: StopRequest;
@@ -44,11 +45,11 @@ export function watchSignals(announce: (reason: StopReason, signal: StopEvent) =
     for (const timer of timers) clearTimeout(timer);
   };
 
-  /** Exiting the usual way would wait for threads inside TensorFlow; the default action of SIGINT does not, and shells show it as 130. */
+  /** A second Ctrl-C dies by the signal itself, as shells expect; they show it as 130. */
   const end = (exitCode: number, event: StopEvent): void => {
     close();
     if (event === 'SIGINT') process.kill(process.pid, 'SIGINT');
-    else process.exit(exitCode);
+    else endProcessNow(exitCode);
   };
 
   return {

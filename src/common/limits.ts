@@ -36,4 +36,17 @@ export const LIMITS = {
   stopGraceMs: 8_000,
   /** From SIGTERM to the forced end of the process, ms. */
   stopDeadlineMs: 9_500,
+
+  /** A shard unanswered for max(floor, factor × 95th percentile) is lost; the floor covers a collecting peer, a cold page cache, a stopped laptop. */
+  shardDeadlineFloorMs: 30_000,
+  shardDeadlineFactor: 5,
+  /** Deadline before any shard was measured: recording the step and first allocations are in it. */
+  firstShardDeadlineMs: 300_000,
+  /** A free replica repeats a shard that has taken max(floor, factor × median); below the floor a copy costs more than it saves. */
+  stragglerFloorMs: 100,
+  stragglerFactor: 3,
+  /** A shard that took this many replicas with it is the cause, not the victim. */
+  maxLossesPerShard: 16,
+  /** Node's timers overflow at 2^31 ms; an hour is far below and costs nothing to renew. */
+  maxTimerMs: 3_600_000,
 } as const;

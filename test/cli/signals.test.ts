@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { buildSync } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+// Inside node_modules, so that the program finds koffi.
+const scratch = mkdtempSync(resolve('node_modules/.signals-test-'));
+const program = join(scratch, 'program.mjs');
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+/** A stand-in for a run: a thread deep in native code, and a main thread that ends when asked, if `obedient`. */
+beforeAll(() => {
+  const entry = join(scratch, 'entry.ts');
+  writeFileSync(
+    entry,
+    `import { Worker, isMainThread } from 'node:worker_threads';
+     import { pbkdf2Sync } from 'node:crypto';
+     import { watchSignals } from ${JSON.stringify(resolve('src/cli/signals.ts'))};
+     import { endProcessNow } from ${JSON.stringify(resolve('src/cli/end_process.ts'))};
+     if (isMainThread) {
+       new Worker(new URL(import.meta.url)).on('online', () => console.log('ready'));
+       const watch = watchSignals((reason, signal) => console.log('asked', reason, signal));
+       if (process.argv[2] === 'obedient') watch.request.asked.addEventListener('abort', () => { console.log('saved'); endProcessNow(watch.exitCode()); });
+       setInterval(() => undefined, 1000);
+     } else pbkdf2Sync('a', 'b', 2_000_000_000, 64, 'sha512');`,
+  );
+  buildSync({
+    entryPoints: [entry],
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    external: ['koffi'],
+    absWorkingDir: resolve('.'),
+  });
+});
+
+async function run(kind: 'obedient' | 'deaf', signals: NodeJS.Signals[]) {
+  const child = spawn(process.execPath, [program, kind]);
+  let output = '';
+  let errors = '';
+  const sent = [...signals];
+  const sendNext = () => {
+    const signal = sent.shift();
+    if (signal !== undefined) child.kill(signal);
+  };
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+    for (const _ of chunk.toString().matchAll(/ready|asked/g)) sendNext();
+  });
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+  const [code, signal] = await new Promise<[number | null, string | null]>((done) =>
+    child.on('close', (...ended) => done(ended)),
+  );
+  return { lines: output.trim().split('\n'), errors, code, signal };
+}
+
+describe('signals to a process whose threads are inside native code', () => {
+  it.each([
+    ['SIGINT', 'interrupted', 130],
+    ['SIGTERM', 'stopped', 75],
+    ['SIGUSR1', 'stopped', 75],
+    ['SIGHUP', 'stopped', 75],
+  ] as const)('%s: asked, saved, exit code', async (signal, reason, code) => {
+    expect(await run('obedient', [signal])).toEqual({
+      lines: ['ready', `asked ${reason} ${signal}`, 'saved'],
+      errors: '',
+      code,
+      signal: null,
+    });
+  });
+
+  it('a second Ctrl-C ends it by that signal, which a shell shows as 130', async () => {
+    expect(await run('deaf', ['SIGINT', 'SIGINT'])).toEqual({
+      lines: ['ready', 'asked interrupted SIGINT'],
+      errors: '',
+      code: null,
+      signal: 'SIGINT',
+    });
+  });
+});
