@@ -1,9 +1,80 @@
 /**
  * Builds dist/: TypeScript to JavaScript, and the JavaScript of tfjs-node-gpu bundled, so that neither we nor those who
- * install us need its install script. Usage: node scripts/build.mjs
+ * install us need its install script. Usage: node scripts/build.mjs [--vendor-only]
+ *
+ * Everything is built in a folder beside dist/ and swapped in at the end: nothing stale stays, and a failed build leaves the old one.
  */
 import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
-execFileSync(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.json'], { stdio: 'inherit' });
+const dist = join(root, 'dist');
+
+/** Node 23 removed functions of `util` that tfjs-node 4.22 calls. */
+const removedUtilFunctions = {
+  name: 'removed-util-functions',
+  setup(esbuild) {
+    esbuild.onResolve({ filter: /^util$/ }, () => ({ path: 'util', namespace: 'util-shim' }));
+    esbuild.onLoad({ filter: /.*/, namespace: 'util-shim' }, () => ({
+      contents: `module.exports = { ...require('node:util'), isArray: Array.isArray, isNullOrUndefined: (value) => value == null };`,
+    }));
+  },
+};
+
+if (process.argv.includes('--vendor-only')) {
+  await bundleKernels(dist);
+} else {
+  const fresh = join(root, `dist.${process.pid}`);
+  const old = join(root, `dist.old.${process.pid}`);
+  try {
+    await bundleKernels(fresh);
+    execFileSync(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.json', '--outDir', fresh], {
+      cwd: root,
+      stdio: 'inherit',
+    });
+    const main = join(fresh, 'cli', 'main.js');
+    if (existsSync(main)) chmodSync(main, 0o755);
+    if (existsSync(dist)) renameSync(dist, old);
+    renameSync(fresh, dist);
+  } catch (error) {
+    // The compiler has printed its errors.
+    if (error.status === undefined) throw error;
+    process.exitCode = 1;
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+    rmSync(old, { recursive: true, force: true });
+  }
+}
+
+/** tfjs-node's kernels, backend and file:// handlers in one CommonJS file; tfjs itself stays the user's own. */
+async function bundleKernels(folder) {
+  const vendor = join(folder, 'vendor');
+  mkdirSync(vendor, { recursive: true });
+  await build({
+    stdin: {
+      resolveDir: join(root, 'node_modules/@tensorflow/tfjs-node-gpu/dist'),
+      contents: `
+        require('./register_all_kernels');
+        exports.NodeJSKernelBackend = require('./nodejs_kernel_backend').NodeJSKernelBackend;
+        exports.nodeFileSystemRouter = require('./io/file_system').nodeFileSystemRouter;
+      `,
+    },
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    // One file asks for tfjs-core by name; everything in it is in tfjs too, and only that one is sure to be found from an installed package.
+    alias: { '@tensorflow/tfjs-core': '@tensorflow/tfjs' },
+    external: ['@tensorflow/tfjs'],
+    plugins: [removedUtilFunctions],
+    legalComments: 'inline',
+    logLevel: 'warning',
+    outfile: join(vendor, 'tfjs_node_kernels.cjs'),
+  });
+  copyFileSync(join(root, 'NOTICE'), join(vendor, 'NOTICE'));
+}

@@ -1,0 +1,113 @@
+/**
+ * Owns: the engine as a user sees it: TensorFlow under the tfjs instance that the user imports, with tfjs-node's kernels (their JavaScript is
+ * bundled into dist/vendor by scripts/build.mjs). Does not: find the library (library.ts) or know training.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import * as tf from '@tensorflow/tfjs';
+import { EnvironmentError, UsageError } from '../common/errors.js';
+import { Binding } from './binding.js';
+import { openCApi } from './c_api.js';
+import type { ContextConfig } from './config_proto.js';
+import { Context, type Device } from './context.js';
+import { instructionSet } from './instruction_set.js';
+import { findTensorFlow } from './library.js';
+
+export interface EngineOptions extends ContextConfig {
+  /** `GPU:1`, `/CPU:0`, ...: where ops run. Default: the first GPU, else the processor. */
+  device?: string;
+  /** The folder of libtensorflow_cc, as `ensureTensorFlow` gives it. Default: the one that is found. */
+  folder?: string;
+}
+
+export interface EngineInfo {
+  tensorflowVersion: string;
+  /** `CPU:0`, `GPU:1`, ... */
+  device: string;
+  deviceModel: string;
+  /** The widest processor instructions that TensorFlow's kernels may choose, e.g. `avx512+amx_bf16`: part of the numerics class. */
+  instructionSet: string;
+}
+
+export interface Engine {
+  /** The tfjs instance it was installed under: the one that `import '@tensorflow/tfjs'` gives. */
+  readonly tf: typeof tf;
+  readonly binding: Binding;
+  readonly context: Context;
+  readonly devices: readonly Device[];
+  readonly info: EngineInfo;
+  /** TensorFlow tensors held by JavaScript now; exact. */
+  liveHandles(): number;
+  /** Frees every tensor and the context, and takes the backend out of tfjs. */
+  dispose(): void;
+}
+
+const BACKEND_NAME = 'tensorflow';
+
+interface VendorKernels {
+  NodeJSKernelBackend: new (binding: Binding, packageName: string) => tf.KernelBackend;
+  nodeFileSystemRouter: (url: string | string[]) => tf.io.IOHandler;
+}
+
+let installed: { engine: Engine; options: string } | undefined;
+
+/**
+ * Opens TensorFlow in this thread, registers it with tfjs and makes it the current backend. A second call with the same options gives the
+ * same engine.
+ */
+export function installEngine(options: EngineOptions = {}): Engine {
+  const key = JSON.stringify(options, Object.keys(options).sort());
+  if (installed !== undefined) {
+    if (installed.options === key) return installed.engine;
+    throw new UsageError({
+      code: 'ENGINE_ALREADY_INSTALLED',
+      message: `An engine is installed in this thread with ${installed.options}; asked now: ${key}`,
+      next: 'Call dispose() on the first one, or install the second in a worker thread.',
+    });
+  }
+  const api = openCApi(options.folder ?? findTensorFlow().folder);
+  const context = new Context(api, options);
+  const binding = new Binding(context);
+  const kernels = loadKernels();
+  tf.registerBackend(BACKEND_NAME, () => new kernels.NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
+  // tfjs types this as a promise; with a synchronous factory the backend is current on return, as tfjs-node relies on too.
+  void tf.setBackend(BACKEND_NAME);
+  tf.io.registerLoadRouter(kernels.nodeFileSystemRouter);
+  tf.io.registerSaveRouter(kernels.nodeFileSystemRouter);
+
+  const engine: Engine = {
+    tf,
+    binding,
+    context,
+    devices: context.devices,
+    info: {
+      tensorflowVersion: binding.TF_Version,
+      device: context.device.name,
+      deviceModel: deviceModel(context.device),
+      instructionSet: instructionSet(),
+    },
+    liveHandles: () => binding.handles.count,
+    dispose: () => {
+      if (installed?.engine !== engine) return;
+      installed = undefined;
+      tf.removeBackend(BACKEND_NAME);
+      binding.dispose();
+    },
+  };
+  installed = { engine, options: key };
+  return engine;
+}
+
+function loadKernels(): VendorKernels {
+  const path = fileURLToPath(new URL('../../dist/vendor/tfjs_node_kernels.cjs', import.meta.url));
+  if (!existsSync(path)) {
+    throw new EnvironmentError({ code: 'NOT_BUILT', message: `${path} is missing`, next: 'Run: npm run build' });
+  }
+  return createRequire(import.meta.url)(path) as VendorKernels;
+}
+
+function deviceModel(device: Device): string {
+  return device.type === 'CPU' ? (cpus()[0]?.model.trim() ?? process.arch) : device.type;
+}

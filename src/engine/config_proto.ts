@@ -1,0 +1,57 @@
+/**
+ * Owns: the ConfigProto a context is made with (tensorflow/core/protobuf/config.proto and rewriter_config.proto), encoded by protobufjs.
+ * Does not: know devices' names or make contexts (context.ts).
+ */
+import protobuf from 'protobufjs/light.js';
+
+export interface ContextConfig {
+  /** Threads inside one op. The first context of a process sizes a pool that all share, see docs/engine.md. */
+  intraOpThreads?: number;
+  /** Ops of a graph function that may run at once. */
+  interOpThreads?: number;
+  /** `/CPU:0` to `/CPU:n-1` on the one processor. */
+  logicalCpuDevices?: number;
+  /** Take GPU memory as it is needed, not all at once. */
+  gpuMemoryGrowth?: boolean;
+  /** bf16: TensorFlow's automatic mixed precision in graph functions; eager ops stay in float32. */
+  precision?: 'fp32' | 'bf16';
+}
+
+/** RewriterConfig.Toggle */
+const TOGGLE_ON = 1;
+
+/** The fields used, under their names and numbers in TensorFlow's .proto files. */
+const root = protobuf.Root.fromJSON({
+  nested: {
+    GPUOptions: { fields: { allowGrowth: { type: 'bool', id: 4 } } },
+    RewriterConfig: {
+      fields: { autoMixedPrecisionOnednnBfloat16: { type: 'int32', id: 31 } },
+    },
+    GraphOptions: { fields: { rewriteOptions: { type: 'RewriterConfig', id: 10 } } },
+    ConfigProto: {
+      fields: {
+        deviceCount: { keyType: 'string', type: 'int32', id: 1 } as protobuf.IMapField,
+        intraOpParallelismThreads: { type: 'int32', id: 2 },
+        interOpParallelismThreads: { type: 'int32', id: 5 },
+        gpuOptions: { type: 'GPUOptions', id: 6 },
+        allowSoftPlacement: { type: 'bool', id: 7 },
+        graphOptions: { type: 'GraphOptions', id: 10 },
+      },
+    },
+  },
+});
+const ConfigProto = root.lookupType('ConfigProto');
+
+/** Serialized ConfigProto: for `TFE_ContextOptionsSetConfig`, and as the `config_proto` attribute of a function call. */
+export function encodeConfigProto(config: ContextConfig): Uint8Array {
+  const message: Record<string, unknown> = {
+    // An op without a kernel for the chosen GPU (strings, some int32 ones) runs on the processor. Wrong device names are refused by us.
+    allowSoftPlacement: true,
+  };
+  if (config.intraOpThreads !== undefined) message.intraOpParallelismThreads = config.intraOpThreads;
+  if (config.interOpThreads !== undefined) message.interOpParallelismThreads = config.interOpThreads;
+  if (config.logicalCpuDevices !== undefined) message.deviceCount = { CPU: config.logicalCpuDevices };
+  if (config.gpuMemoryGrowth !== undefined) message.gpuOptions = { allowGrowth: config.gpuMemoryGrowth };
+  if (config.precision === 'bf16') message.graphOptions = { rewriteOptions: { autoMixedPrecisionOnednnBfloat16: TOGGLE_ON } };
+  return ConfigProto.encode(ConfigProto.create(message)).finish();
+}

@@ -1,0 +1,101 @@
+/**
+ * Owns: one TensorFlow context, the devices it sees and the one its ops run on. Does not: execute (op_executor.ts) or hold tensors (handles.ts).
+ */
+import { EnvironmentError } from '../common/errors.js';
+import type { CApi, Pointer } from './c_api.js';
+import { encodeConfigProto, type ContextConfig } from './config_proto.js';
+import { Status } from './status.js';
+
+export interface Device {
+  /** As users write it: `CPU:0`, `GPU:1`. */
+  name: string;
+  /** As TensorFlow writes it: `/job:localhost/replica:0/task:0/device:GPU:1`. */
+  fullName: string;
+  type: string;
+  memoryBytes: number;
+}
+
+export class Context {
+  readonly pointer: Pointer;
+  readonly status: Status;
+  readonly devices: readonly Device[];
+  /** Where ops run: the device asked for, else the first GPU, else the processor. */
+  readonly device: Device;
+  /** True if ops must name the device, because TensorFlow alone would choose another. */
+  readonly placesOps: boolean;
+  /** The serialized ConfigProto this context was made with. */
+  readonly configProto: Uint8Array;
+
+  constructor(
+    readonly api: CApi,
+    options: ContextConfig & { device?: string },
+  ) {
+    this.status = new Status(api);
+    this.configProto = encodeConfigProto(options);
+    this.pointer = this.create();
+    this.devices = this.listDevices();
+    const device = options.device === undefined ? defaultDevice(this.devices) : findDevice(this.devices, options.device);
+    if (device === undefined) {
+      this.delete();
+      throw noSuchDevice(options.device ?? 'CPU:0', this.devices);
+    }
+    this.device = device;
+    this.placesOps = options.device !== undefined && this.devices.length > 1;
+  }
+
+  delete(): void {
+    this.api.TFE_DeleteContext(this.pointer);
+    this.status.delete();
+  }
+
+  private create(): Pointer {
+    const { api, status } = this;
+    const contextOptions = api.TFE_NewContextOptions();
+    try {
+      api.TFE_ContextOptionsSetConfig(contextOptions, this.configProto, this.configProto.length, status.pointer);
+      status.check('reading the context options');
+      return status.checked(api.TFE_NewContext(contextOptions, status.pointer), 'making a TensorFlow context');
+    } finally {
+      api.TFE_DeleteContextOptions(contextOptions);
+    }
+  }
+
+  private listDevices(): Device[] {
+    const { api, status } = this;
+    const list = status.checked(api.TFE_ContextListDevices(this.pointer, status.pointer), 'listing devices');
+    try {
+      return Array.from({ length: api.TF_DeviceListCount(list) }, (_, index) => {
+        const fullName = api.TF_DeviceListName(list, index, status.pointer);
+        return {
+          name: fullName.slice(fullName.indexOf('/device:') + '/device:'.length),
+          fullName,
+          type: api.TF_DeviceListType(list, index, status.pointer),
+          memoryBytes: api.TF_DeviceListMemoryBytes(list, index, status.pointer),
+        };
+      });
+    } finally {
+      api.TF_DeleteDeviceList(list);
+    }
+  }
+}
+
+/** `/GPU:1`, `GPU:1`, `gpu:1` and TensorFlow's full names all mean the same device. */
+function findDevice(devices: readonly Device[], asked: string): Device | undefined {
+  const short = asked
+    .replace(/^.*\/device:/i, '')
+    .replace(/^\//, '')
+    .toUpperCase();
+  return devices.find((device) => device.name.toUpperCase() === short);
+}
+
+function defaultDevice(devices: readonly Device[]): Device | undefined {
+  return devices.find((device) => device.type === 'GPU') ?? devices.find((device) => device.type === 'CPU');
+}
+
+function noSuchDevice(asked: string, devices: readonly Device[]): EnvironmentError {
+  return new EnvironmentError({
+    code: 'NO_SUCH_DEVICE',
+    message: `There is no device ${asked}; TensorFlow sees ${devices.map((device) => device.name).join(', ')}`,
+    next: 'Name one of these devices.',
+  });
+}
