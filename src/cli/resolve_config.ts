@@ -2,10 +2,11 @@
  * Owns: the merge: flag > environment > file > default, and where each value came from.
  * Does not: read the file (config_file.ts), check single layers (config_layers.ts), or write `config.yaml` (src/coordinator/run_folder.ts).
  */
+import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { checkConfig, type Provenance } from '../common/config_checks.js';
 import { SETTING_PATHS, type ConfigLayer } from '../common/config_schema.js';
-import { UsageError } from '../common/errors.js';
+import { CheckpointError, UsageError } from '../common/errors.js';
 import { renameKeys, toCamelCase, toSnakeCase } from '../common/snake_case.js';
 import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../common/train_config.js';
 import { readConfigFile, shownPathOf } from './config_file.js';
@@ -48,6 +49,7 @@ export function resolveConfig({ file, resume, environment, flags, sets }: Config
     });
   }
   const filePath = resume !== null ? join(resume, 'config.yaml') : (file ?? join(packageFolder(), 'config', 'mnist.yaml'));
+  if (resume !== null) requireRunFolder(resume, filePath);
   const fromEnvironment = environmentLayer(environment);
   const settings = new Map<string, { value: unknown; source: string }>();
   const defaults = renameKeys(DEFAULT_TRAIN_CONFIG, toSnakeCase);
@@ -64,7 +66,21 @@ export function resolveConfig({ file, resume, environment, flags, sets }: Config
     toCamelCase,
   ) as unknown as TrainConfig;
   const warnings = [...fromEnvironment.warnings, ...checkConfig(config, provenance)];
-  return { config, provenance, configName: basename(filePath, extname(filePath)), warnings };
+  return { config, provenance, configName: runName(basename(filePath, extname(filePath))), warnings };
+}
+
+/** A name that can be a folder's on any machine. */
+function runName(fileName: string): string {
+  return fileName.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '') || 'run';
+}
+
+function requireRunFolder(folder: string, configFile: string): void {
+  if (existsSync(configFile)) return;
+  throw new CheckpointError({
+    code: 'RUN_NOT_FOUND',
+    message: existsSync(folder) ? `${folder} is not the folder of a run: it has no config.yaml` : `${folder} does not exist`,
+    next: 'give the folder of a run, such as runs/mnist-001; ls shows those there are',
+  });
 }
 
 /**

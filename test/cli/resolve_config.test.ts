@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { parseConfig } from '../../src/cli/config_file.js';
 import { checkLayer } from '../../src/cli/config_layers.js';
 import { resolveConfig, type ConfigSources } from '../../src/cli/resolve_config.js';
-import { UsageError } from '../../src/common/errors.js';
+import { ExpectedError } from '../../src/common/errors.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import { packageFolder } from '../../src/cli/package_info.js';
 
@@ -26,7 +26,7 @@ function messageOf(act: () => unknown): string {
   try {
     act();
   } catch (error) {
-    if (error instanceof UsageError) return `${error.code}: ${error.message}\n${error.next}`;
+    if (error instanceof ExpectedError) return `${error.code}: ${error.message}\n${error.next}`;
     throw error;
   }
   return 'no error';
@@ -269,6 +269,14 @@ test('a resumed run takes its own configuration and refuses to change what its r
   expect(changed).toMatchInlineSnapshot(`
     "RESUME_CHANGED: batch is 50 in the run runs/mnist-001, and flag --batch makes it 60
     leave it out to continue the run, or start a new one from its weights with --init-from runs/mnist-001"
+  `);
+  expect(resolving({ resume: 'no/run' })).toMatchInlineSnapshot(`
+    "RUN_NOT_FOUND: no/run does not exist
+    give the folder of a run, such as runs/mnist-001; ls shows those there are"
+  `);
+  expect(resolving({ resume: 'config' })).toMatchInlineSnapshot(`
+    "RUN_NOT_FOUND: config is not the folder of a run: it has no config.yaml
+    give the folder of a run, such as runs/mnist-001; ls shows those there are"
   `);
   expect(resolving({ resume: 'runs/mnist-001', file: 'config/mnist.yaml' })).toMatchInlineSnapshot(`
     "RESUME_AND_CONFIG: --resume runs/mnist-001 continues with the run's own configuration, and --config config/mnist.yaml names another

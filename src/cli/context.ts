@@ -1,0 +1,18 @@
+/**
+ * Owns: what commands may use of the process, handed in by main.ts, so that commands are tested without one.
+ * Does not: exit; a command hands its code to `finish`.
+ */
+import type { ExitCode } from '../common/errors.js';
+import type { SignalWatch } from './signals.js';
+
+export interface CommandContext {
+  environment: Record<string, string | undefined>;
+  stdout: NodeJS.WriteStream;
+  stderr: NodeJS.WriteStream;
+  /** One line on standard error. */
+  warn(text: string): void;
+  /** From here on Ctrl-C, SIGTERM and a closed pipe ask for an orderly end; `say` tells the user so. */
+  watchStop(say: (line: string) => void): Promise<SignalWatch>;
+  /** The command's exit code. */
+  finish(code: ExitCode): void;
+}

@@ -1,0 +1,72 @@
+/**
+ * Owns: how an error reads on a terminal, and which exit code it has.
+ * Does not: exit (main.ts) or print.
+ */
+import { CommanderError } from 'commander';
+import { EXIT, ExpectedError, UsageError, type ExitCode } from '../common/errors.js';
+
+export interface Failure {
+  /** One to three lines, newline included; with `verbose` the stack and its causes after them. */
+  text: string;
+  exitCode: ExitCode;
+}
+
+/** `error CODE: what happened` and `next: what to do`. */
+export function describeFailure(error: unknown, { verbose, command }: { verbose: boolean; command?: string }): Failure {
+  const expected = error instanceof CommanderError ? usageErrorOf(error, command) : error;
+  const known = expected instanceof ExpectedError;
+  const lines = known
+    ? [`error ${expected.code}: ${expected.message}`, `next: ${expected.next}`]
+    : [
+        `error INTERNAL: ${messageOf(error)}`,
+        verbose
+          ? 'next: this is a bug in tfjs-parallel; please report it with these lines'
+          : 'next: this is a bug in tfjs-parallel; please report it with the output of the same command and -v',
+      ];
+  if (verbose && !(error instanceof CommanderError)) lines.push(...stackLines(error));
+  return { text: `${lines.join('\n')}\n`, exitCode: known ? expected.exitCode : EXIT.internal };
+}
+
+/** `warning: …`, one line. */
+export function warningLine(text: string): string {
+  return `warning: ${text}\n`;
+}
+
+const CODES: Record<string, string> = {
+  'commander.unknownOption': 'UNKNOWN_FLAG',
+  'commander.unknownCommand': 'UNKNOWN_COMMAND',
+  'commander.missingArgument': 'ARGUMENT_MISSING',
+  'commander.optionMissingArgument': 'VALUE_MISSING',
+  'commander.missingMandatoryOptionValue': 'FLAG_MISSING',
+  'commander.excessArguments': 'TOO_MANY_ARGUMENTS',
+  'commander.conflictingOption': 'FLAGS_CONFLICT',
+};
+
+/** commander says `error: unknown option '--epoch'\n(Did you mean --epochs?)`; we say the same in our form. */
+function usageErrorOf(error: CommanderError, command: string | undefined): UsageError {
+  const [what, hint] = error.message.replace(/^error: /, '').split('\n');
+  const meant = hint === undefined ? '' : `, ${hint.replace(/^\(D/, 'd').replace(/\)$/, '')}`;
+  return new UsageError({
+    code: CODES[error.code] ?? 'USAGE',
+    message: `${what}${meant}`,
+    next: `tfjs-parallel ${command === undefined ? '' : `${command} `}--help`,
+  });
+}
+
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text === '' ? 'an error without a message' : text.split('\n').slice(0, 2).join(' ');
+}
+
+/** Longest chain of causes that is shown. */
+const MAX_CAUSES = 8;
+
+function stackLines(error: unknown): string[] {
+  const lines: string[] = [];
+  let current = error;
+  for (let depth = 0; depth < MAX_CAUSES && current instanceof Error; depth++) {
+    lines.push(`${depth === 0 ? '' : 'caused by '}${current.stack ?? current.message}`);
+    current = current.cause;
+  }
+  return lines;
+}

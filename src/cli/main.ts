@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+/**
+ * Owns: the process: arguments in, exit code out; and what happens to errors nobody caught. The only place that exits.
+ * Does not: anything a command does. Next hop: train.ts.
+ */
+import { CommanderError } from 'commander';
+import { EXIT, type ExitCode } from '../common/errors.js';
+import type { StopEvent, StopReason } from '../common/stop_request.js';
+import type { CommandContext } from './context.js';
+import { describeFailure, warningLine } from './fail.js';
+import { commandNameOf, createProgram } from './program.js';
+import type { SignalWatch } from './signals.js';
+
+const args = process.argv.slice(2);
+const verbose = args.includes('-v') || args.includes('--verbose');
+let exitCode: ExitCode = EXIT.ok;
+let watch: SignalWatch | null = null;
+
+const context: CommandContext = {
+  environment: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  warn: (text) => void process.stderr.write(warningLine(text)),
+  watchStop: async (say) => {
+    const { watchSignals } = await import('./signals.js');
+    watch = watchSignals((reason, signal) => say(stopLine(reason, signal)));
+    return watch;
+  },
+  finish: (code) => {
+    exitCode = code;
+  },
+};
+const program = createProgram(context, []);
+
+process.stdout.on('error', onClosedPipe);
+process.stderr.on('error', onClosedPipe);
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
+
+await run();
+
+async function run(): Promise<void> {
+  try {
+    if (args.length === 0) program.outputHelp();
+    else await program.parseAsync(args, { from: 'user' });
+    process.exit(exitCode);
+  } catch (error) {
+    // Help and version are told by an exception that is none.
+    if (error instanceof CommanderError && error.exitCode === 0) process.exit(EXIT.ok);
+    fail(error);
+  }
+}
+
+function fail(error: unknown): never {
+  const { text, exitCode: code } = describeFailure(error, { verbose, command: commandNameOf(program, args) });
+  process.stderr.write(text);
+  process.exit(code);
+}
+
+/** Whoever read us is gone (`| head`): a run saves and stops, anything else is done. */
+function onClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') fail(error);
+  if (watch === null) process.exit(EXIT.ok);
+  process.emit('SIGHUP', 'SIGHUP');
+}
+
+function stopLine(reason: StopReason, signal: StopEvent): string {
+  if (reason === 'interrupted') return 'interrupted: finishing the step and saving (Ctrl-C again to end at once)';
+  return `${signal}: finishing the step and saving`;
+}

@@ -1,0 +1,19 @@
+/**
+ * Owns: `--reporter json`: one record a line on standard output, the same records as metrics.jsonl; warnings and errors on standard error too.
+ * Does not: form records (src/common/run_record.ts).
+ */
+import type { RunObserver } from '../common/run_events.js';
+import { runRecordLine } from '../common/run_record.js';
+import type { TextStream } from './report_text.js';
+
+/** Step records are written every `logEvery` steps; with null none is. */
+export function createJsonReporter({ out, err }: { out: TextStream; err: TextStream }): RunObserver {
+  let logEvery: number | null = null;
+  return (event) => {
+    if (event.type === 'start') logEvery = event.config.logEvery;
+    if (event.type === 'step' && (logEvery === null || event.step % logEvery !== 0)) return;
+    out.write(runRecordLine(event));
+    if (event.type === 'warn') err.write(`warning ${event.code}: ${event.message}\n`);
+    if (event.type === 'error') err.write(`error ${event.code}: ${event.message}\n`);
+  };
+}

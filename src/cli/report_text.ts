@@ -1,0 +1,113 @@
+/**
+ * Owns: `--reporter text`: the report's lines on standard output, everything else on standard error, live on a terminal, plain lines elsewhere.
+ * Does not: word them (run_text.ts) or draw a line in place (live_line.ts).
+ */
+import { styleText } from 'node:util';
+import type { RunEvent, RunObserver, StartEvent, StepEvent } from '../common/run_events.js';
+import type { LiveLine } from './live_line.js';
+import { contextLine, endLines, epochLines, headerLines, progressLine, progressLogLine, type Progress } from './run_text.js';
+
+/** What a reporter needs of a stream, so that tests can stand in for a terminal. */
+export interface TextStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  hasColors?(): boolean;
+}
+
+export interface TextReporterOptions {
+  out: TextStream;
+  err: TextStream;
+  /** Draws in place on a terminal; null where there is none: then a plain line now and then. */
+  live: LiveLine | null;
+  /** Monotonic milliseconds. */
+  now: () => number;
+  verbose: boolean;
+}
+
+/** Without a terminal and without --log-every, a long epoch says this often that it lives. */
+const PLAIN_INTERVAL_MS = 30_000;
+
+export function createTextReporter({ out, err, live, now, verbose }: TextReporterOptions): RunObserver {
+  const paint = painter(err);
+  let start: StartEvent | null = null;
+  let epochStartedMs = now();
+  let lastEpochS: number | null = null;
+  let lastPlainMs = now();
+
+  const toOut = (lines: readonly string[]) => above(() => out.write(lines.map((line) => `${line}\n`).join('')));
+  const toErr = (lines: readonly string[]) => above(() => err.write(lines.map((line) => `${line}\n`).join('')));
+  /** Standard output and error are often one terminal: the live line makes room before anything is written. */
+  function above(write: () => void): void {
+    live?.clear();
+    write();
+  }
+
+  function onStep(step: StepEvent): void {
+    if (start === null) return;
+    if (step.stepInEpoch === 1) epochStartedMs = now();
+    const progress: Progress = { step, epochs: start.plan.epochs, etaS: etaS(step, start) };
+    if (live !== null) {
+      live.draw(() => paint('cyan', progressLine(progress, { columns: (err.columns ?? 80) - 1 })));
+      return;
+    }
+    const { logEvery } = start.config;
+    const due = logEvery === null ? now() - lastPlainMs >= PLAIN_INTERVAL_MS : step.step % logEvery === 0;
+    if (!due) return;
+    lastPlainMs = now();
+    toErr([progressLogLine(progress)]);
+  }
+
+  /** From this epoch's own pace; later epochs, evaluation included, from the last one's time. */
+  function etaS(step: StepEvent, { plan, config }: StartEvent): number | null {
+    if (step.stepInEpoch < 2) return null;
+    const stepS = (now() - epochStartedMs) / 1000 / (step.stepInEpoch - 1);
+    const here = stepS * (step.stepsPerEpoch - step.stepInEpoch);
+    const epochS = Math.max(lastEpochS ?? 0, stepS * step.stepsPerEpoch);
+    const whole = here + epochS * (plan.epochs - step.epoch);
+    return config.maxSteps === null ? whole : Math.min(whole, stepS * (config.maxSteps - step.step));
+  }
+
+  return function report(event: RunEvent): void {
+    switch (event.type) {
+      case 'start': {
+        start = event;
+        const [title, ...details] = headerLines(event);
+        toErr([paint('bold', title), ...details]);
+        toOut([contextLine(event)]);
+        return;
+      }
+      case 'step':
+        return onStep(event);
+      case 'epoch':
+        lastEpochS = event.seconds;
+        lastPlainMs = now();
+        toOut(epochLines(event));
+        return;
+      case 'worker_join':
+        return toErr([`worker ${event.worker} joined: ${event.detail}`]);
+      case 'worker_leave':
+        return toErr([`worker ${event.worker} left: ${event.detail}`]);
+      case 'worker_lost':
+        return toErr([paint('yellow', `worker ${event.worker} lost: ${event.detail}`)]);
+      case 'checkpoint':
+        if (verbose)
+          toErr([`checkpoint ${event.path} after epoch ${event.epoch}, step ${event.step}, in ${Math.round(event.ms)} ms`]);
+        return;
+      case 'warn':
+        return toErr([paint('yellow', `warning ${event.code}: ${event.message}`)]);
+      case 'error':
+        return toErr([paint('red', `error ${event.code}: ${event.message}`)]);
+      case 'end':
+        live?.clear();
+        if (start !== null) toErr(endLines(event, { runFolder: start.runFolder }));
+        return;
+    }
+  };
+}
+
+/** Colours where the stream has them: `hasColors` knows NO_COLOR, FORCE_COLOR and TERM=dumb. */
+function painter(stream: TextStream): (colour: 'bold' | 'cyan' | 'yellow' | 'red', text: string) => string {
+  const coloured = stream.isTTY === true && stream.hasColors?.() === true;
+  return (colour, text) => (coloured ? styleText(colour, text, { validateStream: false }) : text);
+}

@@ -1,0 +1,175 @@
+/**
+ * Owns: the words of a run, as pure functions from events to text: the report's lines, the header, the progress line, the closing lines.
+ * Does not: write them or know a terminal (report_text.ts).
+ */
+import type { EndEvent, EpochEvent, StartEvent, StepEvent } from '../common/run_events.js';
+import type { OptimizerConfig } from '../common/train_config.js';
+
+/** `context: [gpu(0), gpu(1)]`: the report's first line. */
+export function contextLine(start: StartEvent): string {
+  return `context: [${start.replicas.join(', ')}]`;
+}
+
+/** The report's two lines for an epoch, tabs and all, and `saved epoch 17` where the model was saved. */
+export function epochLines(event: EpochEvent): string[] {
+  const lines = [
+    `epoch ${String(event.epoch).padStart(2)}: \t ${reportPercent(event.acc)}% - train set accuracy`,
+    `\t\t ${reportPercent(event.valAcc)}% - validation set accuracy`,
+  ];
+  if (event.saved) lines.push(`saved epoch ${event.epoch}`);
+  return lines;
+}
+
+/** The block above the report: versions, devices, data, model, plan, run. */
+export function headerLines({ versions, replicas, numerics, dataset, model, plan, runFolder, config }: StartEvent): string[] {
+  const { tfjsParallel, node, tensorflow, tfjs } = versions;
+  const threads = numerics.intraOpThreads === 1 ? '1 thread each' : `${numerics.intraOpThreads} threads each`;
+  const devices = [...summarise(replicas), numerics.deviceModel, threads, `${numerics.precision} ${numerics.execution}`];
+  const epochs = plan.firstEpoch > 1 ? `epochs ${plan.firstEpoch} to ${plan.epochs}` : plural(plan.epochs, 'epoch');
+  const megabytes = (plan.bytesPerReplicaStep / 1e6).toFixed(2);
+  return [
+    joined([`tfjs-parallel ${tfjsParallel}`, `Node ${node}`, `TensorFlow ${tensorflow}`, `tfjs ${tfjs}`]),
+    `  devices  ${joined(devices.filter((part) => part !== ''))}`,
+    `  data     ${joined([
+      dataset.name,
+      `${count(dataset.train)} train`,
+      `${count(dataset.validation)} validation`,
+      `sha256 ${dataset.sha256.slice(0, 12)}`,
+    ])}`,
+    `  model    ${joined([model.name, `${count(model.trainedParameters)} trained parameters`])}`,
+    `  plan     ${joined([
+      `batch ${config.batch}${splitText(plan.shardSizes)}`,
+      `${plural(plan.stepsPerEpoch, 'step')}/epoch`,
+      epochs,
+      optimizerText(config.optimizer),
+      `all-reduce exact, ${megabytes} MB/step/replica`,
+    ])}`,
+    `  run      ${runFolder}`,
+  ];
+}
+
+/** ` = 67 + 67 + 66`, or ` = 8 × 25` beyond four shards; nothing for one. */
+function splitText(sizes: readonly number[]): string {
+  if (sizes.length < 2) return '';
+  if (sizes.length <= 4) return ` = ${sizes.join(' + ')}`;
+  const groups: { size: number; times: number }[] = [];
+  for (const size of sizes) {
+    const last = groups.at(-1);
+    if (last?.size === size) last.times += 1;
+    else groups.push({ size, times: 1 });
+  }
+  return ` = ${groups.map(({ size, times }) => `${times} × ${size}`).join(' + ')}`;
+}
+
+function optimizerText({ name, learningRate, momentum, nesterov, weightDecay, clipNorm, schedule }: OptimizerConfig): string {
+  const parts = [`${name} ${learningRate}`];
+  if (name === 'sgd' && momentum !== 0) parts.push(`${nesterov ? 'nesterov' : 'momentum'} ${momentum}`);
+  if (weightDecay !== 0) parts.push(`weight decay ${weightDecay}`);
+  if (clipNorm !== null) parts.push(`clip ${clipNorm}`);
+  if (schedule.name === 'step') parts.push(`× ${schedule.decay} at epochs ${schedule.milestones.join(', ')}`);
+  if (schedule.name === 'cosine') parts.push(`cosine to ${schedule.finalFraction}`);
+  if (schedule.warmupEpochs !== 0) parts.push(`warm-up ${plural(schedule.warmupEpochs, 'epoch')}`);
+  return parts.join(', ');
+}
+
+/** Names as they are up to eight replicas, then the first, the last and how many. */
+function summarise(replicas: readonly string[]): string[] {
+  if (replicas.length <= 8) return [...replicas];
+  return [`${replicas[0]} … ${replicas[replicas.length - 1]}`, `${replicas.length} replicas`];
+}
+
+export interface Progress {
+  step: StepEvent;
+  epochs: number;
+  /** Seconds to the run's end; null while unknown. */
+  etaS: number | null;
+}
+
+/** Columns of the bar where there is room. */
+const BAR_COLUMNS = 20;
+const MIN_BAR_COLUMNS = 6;
+
+/** `epoch   2/130 ━━━━━━━━━━━╸──── 214/300  loss 0.0431  acc 98.6 %  14,310 img/s  eta 10m 26s`, in at most `columns`: what is last goes first. */
+export function progressLine({ step, epochs, etaS }: Progress, { columns }: { columns: number }): string {
+  const head = `epoch ${String(step.epoch).padStart(String(epochs).length)}/${epochs} `;
+  const steps = ` ${String(step.stepInEpoch).padStart(String(step.stepsPerEpoch).length)}/${step.stepsPerEpoch}`;
+  const details = progressDetails({ step, epochs, etaS }).map((detail) => `  ${detail}`);
+  const fixed = head.length + steps.length;
+  while (details.length > 0 && fixed + MIN_BAR_COLUMNS + lengthOf(details) > columns) details.pop();
+  const bar = Math.min(BAR_COLUMNS, columns - fixed - lengthOf(details));
+  const drawn = bar < MIN_BAR_COLUMNS ? '' : barText({ done: step.stepInEpoch, all: step.stepsPerEpoch, columns: bar });
+  return `${head}${drawn}${steps}${details.join('')}`.slice(0, Math.max(0, columns));
+}
+
+/** The same without a bar, for logs. */
+export function progressLogLine(progress: Progress): string {
+  const { step, epochs } = progress;
+  return joined([
+    `epoch ${step.epoch}/${epochs}`,
+    `step ${step.stepInEpoch}/${step.stepsPerEpoch}`,
+    ...progressDetails(progress),
+  ]);
+}
+
+function progressDetails({ step, etaS }: Progress): string[] {
+  return [
+    `loss ${step.epochLoss.toFixed(4)}`,
+    `acc ${percent(step.epochAcc, 1)}`,
+    `${count(Math.round(step.imagesPerS))} img/s`,
+    ...(etaS === null ? [] : [`eta ${duration(etaS)}`]),
+  ];
+}
+
+function barText({ done, all, columns }: { done: number; all: number; columns: number }): string {
+  const halves = all === 0 ? 0 : Math.floor((2 * columns * done) / all);
+  const full = Math.floor(halves / 2);
+  const half = halves % 2 === 1 ? '╸' : '';
+  return '━'.repeat(full) + half + '─'.repeat(columns - full - half.length);
+}
+
+/** What a run leaves its user with. */
+export function endLines(end: EndEvent, { runFolder }: { runFolder: string }): string[] {
+  const best = end.best === null ? [] : [`best validation accuracy ${percent(end.best.valAcc, 2)} at epoch ${end.best.epoch}`];
+  const resumable = end.reason === 'interrupted' || end.reason === 'stopped';
+  const how = resumable ? `${end.reason} after` : 'done:';
+  return [
+    joined([`${how} ${plural(end.epochs, 'epoch')}, ${plural(end.steps, 'step')}`, ...best]),
+    `weights_sha256 ${end.weightsSha256}`,
+    ...(resumable ? [`resume with: tfjs-parallel train --resume ${runFolder}`] : []),
+  ];
+}
+
+/** 634 → `10m 34s`; 7322 → `2h 2m`; 5 → `5s`. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  if (h >= 48) return `${Math.floor(h / 24)}d ${h % 24}h`;
+  if (h > 0) return `${h}h ${m}m`;
+  return m > 0 ? `${m}m ${s}s` : `${s}s`;
+}
+
+/** 60000 → `60,000`, whatever the locale. */
+export function count(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+function plural(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
+function percent(fraction: number, digits: number): string {
+  return `${(100 * fraction).toFixed(digits)} %`;
+}
+
+/** As the report prints it: two decimals, `9.80` as wide as `94.99`. */
+function reportPercent(fraction: number): string {
+  return (100 * fraction).toFixed(2).padStart(5);
+}
+
+function joined(parts: readonly string[]): string {
+  return parts.join(' · ');
+}
+
+function lengthOf(parts: readonly string[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
+}

@@ -1,0 +1,53 @@
+import { CommanderError } from 'commander';
+import { expect, test } from 'vitest';
+import { describeFailure } from '../../src/cli/fail.js';
+import {
+  CheckpointError,
+  ClusterError,
+  DataError,
+  DivergedError,
+  EnvironmentError,
+  TargetNotMetError,
+  UsageError,
+} from '../../src/common/errors.js';
+
+const DETAILS = { code: 'SOME_CODE', message: 'wanted 1, found 2', next: 'give 1' };
+
+test('an expected error is its code, what happened and what to do, with its own exit code', () => {
+  const exits = [UsageError, EnvironmentError, DataError, ClusterError, DivergedError, CheckpointError, TargetNotMetError].map(
+    (Kind) => describeFailure(new Kind(DETAILS), { verbose: false }),
+  );
+  expect(exits.map(({ exitCode }) => exitCode)).toEqual([2, 3, 4, 5, 6, 7, 8]);
+  expect(new Set(exits.map(({ text }) => text))).toEqual(new Set(['error SOME_CODE: wanted 1, found 2\nnext: give 1\n']));
+});
+
+test('anything else is a bug of ours, says how to report it, and shows no stack', () => {
+  const failure = (error: unknown) => describeFailure(error, { verbose: false });
+  expect(failure(new TypeError('x is not a function'))).toEqual({
+    exitCode: 70,
+    text:
+      'error INTERNAL: x is not a function\n' +
+      'next: this is a bug in tfjs-parallel; please report it with the output of the same command and -v\n',
+  });
+  expect(failure('a string').text).toContain('error INTERNAL: a string\n');
+  expect(failure(undefined).text).toContain('error INTERNAL: undefined\n');
+  expect(failure(new Error('')).text).toContain('error INTERNAL: an error without a message\n');
+});
+
+test('with -v the stack follows, and the causes behind it', () => {
+  const cause = new Error('ENOSPC: no space left');
+  const { text } = describeFailure(new CheckpointError({ ...DETAILS, cause }), { verbose: true });
+  expect(text).toMatch(/^error SOME_CODE: wanted 1, found 2\nnext: give 1\nCheckpointError: wanted 1, found 2\n {4}at /);
+  expect(text).toMatch(/\ncaused by Error: ENOSPC: no space left\n {4}at /);
+  const loop = new Error('loop');
+  loop.cause = loop;
+  expect(describeFailure(loop, { verbose: true }).text.match(/loop\n/g)).not.toBeNull();
+});
+
+test('a mistake on the command line reads like any other', () => {
+  const typo = new CommanderError(1, 'commander.unknownOption', "error: unknown option '--epoch'\n(Did you mean --epochs?)");
+  expect(describeFailure(typo, { verbose: true, command: 'train' })).toEqual({
+    exitCode: 2,
+    text: "error UNKNOWN_FLAG: unknown option '--epoch', did you mean --epochs?\nnext: tfjs-parallel train --help\n",
+  });
+});
