@@ -4,7 +4,7 @@
  */
 import { Command, Help } from 'commander';
 import type { CommandContext } from './context.js';
-import { packageVersion } from './package_info.js';
+import { packageVersion } from '../package_info.js';
 
 const EXAMPLES = `Examples:
   tfjs-parallel train --workers 2 --data synthetic    two replicas on the CPU, nothing to download

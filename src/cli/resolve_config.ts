@@ -11,7 +11,7 @@ import { renameKeys, toCamelCase, toSnakeCase } from '../common/snake_case.js';
 import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../common/train_config.js';
 import { readConfigFile, shownPathOf } from './config_file.js';
 import { checkLayer, commandLineLayer, environmentLayer, nest, valueAt, type FlagValue, type Layer } from './config_layers.js';
-import { packageFolder } from './package_info.js';
+import { packageFolder } from '../package_info.js';
 
 export interface ResolvedConfig {
   config: TrainConfig;

@@ -7,7 +7,7 @@ import { checkLayer } from '../../src/cli/config_layers.js';
 import { resolveConfig, type ConfigSources } from '../../src/cli/resolve_config.js';
 import { ExpectedError } from '../../src/common/errors.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
-import { packageFolder } from '../../src/cli/package_info.js';
+import { packageFolder } from '../../src/package_info.js';
 
 const NOTHING: ConfigSources = { file: null, resume: null, environment: {}, flags: [], sets: [] };
 
