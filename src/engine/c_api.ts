@@ -8,6 +8,7 @@ import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { join } from 'node:path';
 import { EnvironmentError } from '../common/errors.js';
+import { withoutLoadNotes } from './quiet_load.js';
 
 export type Pointer = bigint;
 /** What C may read or write during one call: a typed array in place, memory by address, or nothing. */
@@ -153,8 +154,7 @@ export function openCApi(folder: string): CApi {
   const path = join(folder, TENSORFLOW_LIBRARY_NAME);
   let library: LibraryHandle;
   try {
-    quietStartupLog(folder);
-    keepInProcess(path);
+    withoutLoadNotes(() => keepInProcess(path));
     library = koffi.load(path);
   } catch (cause) {
     throw new EnvironmentError({
@@ -202,22 +202,4 @@ function keepInProcess(path: string): void {
   const RTLD_NODELETE = process.platform === 'darwin' ? 0x80 : 0x1000;
   const dlopen = koffi.load(null).func('dlopen', 'void *', ['str', 'int']);
   dlopen(path, RTLD_NOW | RTLD_NODELETE);
-}
-
-/**
- * TensorFlow prints notes of level INFO while it is loaded, before anything of its own could be configured. Raising the level in its logging
- * library (Abseil, in the framework library) first keeps them off standard error; TF_CPP_MIN_LOG_LEVEL, if the user sets it, is obeyed instead.
- */
-function quietStartupLog(folder: string): void {
-  if (process.env.TF_CPP_MIN_LOG_LEVEL !== undefined) return;
-  const WARNINGS_OFF = 2;
-  // A worker thread's process.env is a copy, so this is set where C sees it.
-  koffi.load(null).func('setenv', 'int', ['str', 'str', 'int'])('TF_CPP_MIN_LOG_LEVEL', String(WARNINGS_OFF), 0);
-  const framework = join(folder, TENSORFLOW_LIBRARY_NAME.replace('_cc', '_framework'));
-  keepInProcess(framework);
-  try {
-    koffi.load(framework).func('_ZN4absl12lts_2025081414SetMinLogLevelENS0_18LogSeverityAtLeastE', 'void', ['int'])(WARNINGS_OFF);
-  } catch {
-    // Another TensorFlow, with another Abseil: its notes are printed, nothing else changes.
-  }
 }

@@ -23,15 +23,28 @@ const QUERY_TIMEOUT_MS = 20_000;
 export function findGpus(environment: NodeJS.ProcessEnv = process.env): GpuSearch {
   let listing: string;
   try {
-    listing = execFileSync('nvidia-smi', ['-L'], { encoding: 'utf8', timeout: QUERY_TIMEOUT_MS, stdio: ['ignore', 'pipe', 'pipe'] });
+    listing = execFileSync('nvidia-smi', ['-L'], {
+      encoding: 'utf8',
+      timeout: QUERY_TIMEOUT_MS,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     const said = (error as { stderr?: string }).stderr?.trim().split('\n')[0];
-    return { gpus: [], reason: missing ? 'nvidia-smi is not installed, so there is no NVIDIA driver' : `nvidia-smi failed: ${said || String(error)}` };
+    return {
+      gpus: [],
+      reason: missing
+        ? 'nvidia-smi is not installed, so there is no NVIDIA driver'
+        : `nvidia-smi failed: ${said || String(error)}`,
+    };
   }
   const cards = parseListing(listing);
   const visible = environment.CUDA_VISIBLE_DEVICES;
-  if (visible === undefined) return { gpus: cards.map(({ model }, index) => ({ index, model })), reason: cards.length > 0 ? '' : 'nvidia-smi lists no GPU' };
+  if (visible === undefined)
+    return {
+      gpus: cards.map(({ model }, index) => ({ index, model })),
+      reason: cards.length > 0 ? '' : 'nvidia-smi lists no GPU',
+    };
   const chosen = visibleCards(cards, visible);
   return {
     gpus: chosen.map(({ model }, index) => ({ index, model })),

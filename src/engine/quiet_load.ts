@@ -1,0 +1,65 @@
+/**
+ * Owns: keeping the notes that TensorFlow prints while its libraries are loaded off standard error. Does not: touch what it says later, which
+ * TF_CPP_MIN_LOG_LEVEL governs.
+ */
+import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import koffi from 'koffi';
+
+const STANDARD_ERROR = 2;
+/** Printed at load, of level INFO, before anything could set a level. */
+const NOTES = /absl::InitializeLog\(\) is called|port\.cc:\d+\] oneDNN custom operations are on/;
+
+/**
+ * Runs `load` with standard error caught, then passes on all of it but the notes: what other threads wrote meanwhile is late, not lost.
+ * If the user has set TF_CPP_MIN_LOG_LEVEL, nothing is caught.
+ */
+export function withoutLoadNotes(load: () => void): void {
+  if (process.env.TF_CPP_MIN_LOG_LEVEL !== undefined) return load();
+  const libc = koffi.load(null);
+  // A worker thread's process.env is a copy, so this is set where C sees it. 2: errors only.
+  libc.func('setenv', 'int', ['str', 'str', 'int'])('TF_CPP_MIN_LOG_LEVEL', '2', 0);
+  const duplicate = libc.func('dup', 'int', ['int']) as (fd: number) => number;
+  const duplicateOnto = libc.func('dup2', 'int', ['int', 'int']) as (from: number, to: number) => number;
+
+  const original = duplicate(STANDARD_ERROR);
+  if (original < 0) return load();
+  const stat = fstatSync(original);
+  const anotherThreadCatches = stat.isFile() && stat.nlink === 0;
+  if (anotherThreadCatches) {
+    closeSync(original);
+    return load();
+  }
+  const caught = openUnlinked();
+  try {
+    duplicateOnto(caught, STANDARD_ERROR);
+    load();
+  } finally {
+    duplicateOnto(original, STANDARD_ERROR);
+    closeSync(original);
+    const lines = readAll(caught).split(/(?<=\n)/);
+    closeSync(caught);
+    const others = lines.filter((line) => !NOTES.test(line)).join('');
+    if (others !== '') writeSync(STANDARD_ERROR, others);
+  }
+}
+
+function openUnlinked(): number {
+  const path = join(tmpdir(), `tfjs-parallel-${randomUUID()}`);
+  const file = openSync(path, 'wx+', 0o600);
+  unlinkSync(path);
+  return file;
+}
+
+function readAll(file: number): string {
+  const bytes = Buffer.alloc(fstatSync(file).size);
+  let count = 0;
+  while (count < bytes.length) {
+    const read = readSync(file, bytes, count, bytes.length - count, count);
+    if (read === 0) break;
+    count += read;
+  }
+  return bytes.toString('utf8', 0, count);
+}
