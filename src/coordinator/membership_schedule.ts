@@ -1,0 +1,90 @@
+/**
+ * Owns: which free replica gets which shard, and what happens when there is nobody.
+ * Does not: judge answers or losses (membership.ts does).
+ *
+ * Replicas pull: whoever is free takes the lowest shard left, so a fast worker takes more. With no shard left, a free replica repeats
+ * the slowest one once it is a straggler.
+ */
+import { count, fail, note, replaceUnit, workers, type Draft } from './membership_draft.js';
+import { deadlineMs, runnersOf, stragglerMs, type Attempt, type Member, type Unit } from './membership_state.js';
+
+/** Gives shards to free replicas until there are no more of either. */
+export function schedule(draft: Draft, nowMs: number): void {
+  const { round } = draft;
+  if (round === null) {
+    draft.waitingSinceMs = null;
+    return;
+  }
+  const usable = [...draft.members.values()].filter(({ draining }) => !draining);
+  if (!draft.started && new Set(usable.map(({ worker }) => worker)).size >= draft.settings.minWorkers) draft.started = true;
+  if (!draft.started || usable.length === 0) return wait(draft, nowMs);
+  if (draft.waitingSinceMs !== null) {
+    draft.waitingSinceMs = null;
+    note(draft, 'info', 'going_on', '', `going on with ${count(draft)}`);
+  }
+  for (const member of usable) {
+    if (member.running !== null) continue;
+    const unit = round.units.find((candidate) => mayTake(draft, candidate, member, usable)) ?? straggler(draft, member, nowMs);
+    if (unit === undefined) continue;
+    if (unit.attempts > 0) {
+      const repeated = runnersOf(draft, unit.shard).length > 0;
+      if (repeated) draft.incidents.speculative += 1;
+      const text = `shard ${unit.shard} of ${round.kind} step ${round.step} ${repeated ? 'is slow and also given' : 'given'} to ${member.name} (try ${unit.attempts + 1})`;
+      note(draft, 'info', repeated ? 'speculate' : 'reassign', member.name, text);
+    }
+    const attempt: Attempt = {
+      kind: round.kind,
+      step: round.step,
+      version: round.version,
+      shard: unit.shard,
+      attempt: unit.attempts,
+    };
+    const running = {
+      ...attempt,
+      round: round.number,
+      startedMs: nowMs,
+      deadlineMs: nowMs + deadlineMs(draft, round.kind),
+      winner: null,
+    };
+    replaceUnit(draft, { ...unit, attempts: unit.attempts + 1 });
+    draft.members.set(member.id, { ...member, running });
+    draft.commands.push({ type: 'assign', member: member.id, attempt });
+  }
+}
+
+/** A shard nobody computes; after a bad number it goes elsewhere if there is an elsewhere. */
+function mayTake(draft: Draft, unit: Unit, member: Member, usable: readonly Member[]): boolean {
+  if (unit.done || runnersOf(draft, unit.shard).length > 0) return false;
+  return unit.nonFinite?.memberId !== member.id || usable.every(({ id }) => id === member.id);
+}
+
+/** The longest-running shard that one other replica has had for too long. */
+function straggler(draft: Draft, member: Member, nowMs: number): Unit | undefined {
+  const limit = draft.round === null ? null : stragglerMs(draft, draft.round.kind);
+  if (draft.round === null || limit === null) return undefined;
+  let slowest: { unit: Unit; startedMs: number } | undefined;
+  for (const unit of draft.round.units) {
+    if (unit.done || unit.nonFinite?.memberId === member.id) continue;
+    const runners = runnersOf(draft, unit.shard);
+    const startedMs = runners[0]?.running?.startedMs;
+    if (runners.length !== 1 || startedMs === undefined || nowMs - startedMs < limit) continue;
+    if (slowest === undefined || startedMs < slowest.startedMs) slowest = { unit, startedMs };
+  }
+  return slowest?.unit;
+}
+
+function wait(draft: Draft, nowMs: number): void {
+  // Those who drain may still answer, or be lost; the round is theirs until then.
+  if (!draft.settings.canJoin && draft.members.size === 0) {
+    const last = draft.incidents.lost.at(-1);
+    const why = last === undefined ? 'none was added' : `${last.member} last: ${last.reason}`;
+    return fail(draft, 'ALL_REPLICAS_LOST', `no replica is left; ${why}`, 'Resume the run from its last checkpoint.');
+  }
+  if (draft.waitingSinceMs !== null) return;
+  draft.waitingSinceMs = nowMs;
+  const { minWorkers } = draft.settings;
+  const need = draft.started
+    ? 'no worker is left; the run waits for one to join'
+    : `waiting for ${minWorkers} workers, ${workers(draft)} here`;
+  note(draft, draft.started ? 'warn' : 'info', 'waiting', '', need);
+}
