@@ -114,12 +114,22 @@ async function isGzip(file: FileHandle): Promise<boolean> {
 /** Feeds the uncompressed content to `take`. `lenient` takes the end of the file for the end of the gzip stream. */
 async function pour(file: FileHandle, gzip: boolean, lenient: boolean, take: (chunk: Buffer) => void): Promise<void> {
   const source = file.createReadStream({ start: 0, autoClose: false, highWaterMark: 1 << 18 });
+  // A pipeline that is left early may report its own end in place of the reason.
+  let refusal: unknown;
   const drain = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
-    for await (const chunk of chunks) take(chunk);
+    try {
+      for await (const chunk of chunks) take(chunk);
+    } catch (error) {
+      if (error instanceof ExpectedError) refusal = error;
+      throw error;
+    }
   };
-  if (!gzip) return pipeline(source, drain);
   const finishFlush = lenient ? constants.Z_SYNC_FLUSH : constants.Z_FINISH;
-  return pipeline(source, createGunzip({ chunkSize: 1 << 18, finishFlush }), drain);
+  try {
+    await (gzip ? pipeline(source, createGunzip({ chunkSize: 1 << 18, finishFlush }), drain) : pipeline(source, drain));
+  } catch (error) {
+    throw refusal ?? error;
+  }
 }
 
 /** A strict decompressor loses what it had when it fails, so a cut file is read again to say how much it holds. */

@@ -1,0 +1,125 @@
+import { gzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { loadIdxFolder } from '../../src/data/idx_folder.js';
+import { idxBytes, idxHeader } from '../support/idx_bytes.js';
+import { temporaryFolder } from '../support/temporary_folder.js';
+
+type Files = Record<string, Uint8Array>;
+
+/** Five training and three validation images, with labels up to 11. */
+function files(imageShape: number[], over: Files = {}): Files {
+  return {
+    'train-images-idx3-ubyte': idxBytes([5, ...imageShape]),
+    'train-labels-idx1-ubyte': idxBytes([5], [0, 1, 2, 3, 4]),
+    't10k-images-idx3-ubyte': idxBytes([3, ...imageShape]),
+    't10k-labels-idx1-ubyte': idxBytes([3], [11, 0, 1]),
+    ...over,
+  };
+}
+
+function renamed(content: Files, rename: (name: string) => string): Files {
+  return Object.fromEntries(Object.entries(content).map(([name, bytes]) => [rename(name), bytes]));
+}
+
+async function failure(content: Files): Promise<string> {
+  const folder = await temporaryFolder(content);
+  const error: unknown = await loadIdxFolder(folder).catch((thrown: unknown) => thrown);
+  const { code, message } = error as Error & { code: string };
+  return `${code} ${message.replaceAll(`${folder}/`, '').replace(folder, 'folder')}`;
+}
+
+test('images of any size are grey images, four dimensions keep their channels, two are vectors', async () => {
+  for (const [imageShape, inputShape] of [
+    [
+      [7, 3],
+      [7, 3, 1],
+    ],
+    [
+      [4, 4, 3],
+      [4, 4, 3],
+    ],
+    [[13], [13]],
+  ]) {
+    const set = await loadIdxFolder(await temporaryFolder(files(imageShape)));
+    expect(set).toMatchObject({
+      inputShape,
+      labelShape: [],
+      classes: 12,
+      scale: 1 / 255,
+      train: { count: 5 },
+      validation: { count: 3 },
+    });
+    expect([...set.validation.y]).toEqual([11, 0, 1]);
+  }
+});
+
+test('the usual names are all understood and make the same data', async () => {
+  const base = files([2, 3]);
+  const ways: ((name: string) => string)[] = [
+    (name) => name,
+    (name) => name.replace('-idx', '.idx'),
+    (name) => name.replace('t10k', 'test'),
+    (name) => name.replace('t10k', 'validation').replace(/-idx.*/, '.idx'),
+    (name) => name.replace('t10k', 'val').replace(/-idx.*/, ''),
+    (name) => name.replace(/^(train|t10k)-/, '$1_'),
+    (name) => `emnist-balanced-${name.replace('t10k', 'test')}`,
+  ];
+  const hashes = await Promise.all(
+    ways.map(async (way) => (await loadIdxFolder(await temporaryFolder(renamed(base, way)))).sha256),
+  );
+  const zipped = Object.fromEntries(Object.entries(base).map(([name, bytes]) => [`${name}.gz`, gzipSync(bytes)]));
+  hashes.push((await loadIdxFolder(await temporaryFolder(zipped))).sha256);
+  hashes.push((await loadIdxFolder(await temporaryFolder({ ...zipped, ...base, 'readme.txt': idxBytes([1]) }))).sha256);
+  expect(new Set(hashes).size).toBe(1);
+});
+
+test('more than 256 classes come as wider labels, and floating-point images are used as they are', async () => {
+  const labels = (...values: number[]): Buffer => {
+    const body = Buffer.alloc(4 * values.length);
+    values.forEach((value, i) => body.writeInt32BE(value, 4 * i));
+    return Buffer.concat([idxHeader(0x0c, [values.length]), body]);
+  };
+  const floats = (...values: number[]): Buffer => {
+    const body = Buffer.alloc(4 * values.length);
+    values.forEach((value, i) => body.writeFloatBE(value, 4 * i));
+    return Buffer.concat([idxHeader(0x0d, [values.length, 1]), body]);
+  };
+  const set = await loadIdxFolder(
+    await temporaryFolder({
+      'train-images': floats(0.5, -2),
+      'train-labels': labels(999, 0),
+      'test-images': floats(8),
+      'test-labels': labels(7),
+    }),
+  );
+  expect(set).toMatchObject({ inputShape: [1], classes: 1000, scale: 1 });
+  expect([...set.train.x, ...set.train.y]).toEqual([0.5, -2, 999, 0]);
+});
+
+test('what does not fit together is refused', async () => {
+  expect(await failure({})).toBe('DATA_MISSING folder: no train images found');
+  expect(await failure(files([2, 2], { 'emnist-train-images': idxBytes([1, 2, 2]) }))).toBe(
+    'DATA_AMBIGUOUS folder: 2 files could be the train images: emnist-train-images, train-images-idx3-ubyte',
+  );
+  expect(await failure(files([2, 2], { 'train-labels-idx1-ubyte': idxBytes([4]) }))).toBe(
+    'DATA_SHAPE train-images-idx3-ubyte has 5 images, train-labels-idx1-ubyte has 4 labels',
+  );
+  expect(await failure(files([2, 2], { 't10k-images-idx3-ubyte': idxBytes([3, 2, 3]) }))).toBe(
+    'DATA_SHAPE folder: training images are uint8 [2, 2, 1], validation images uint8 [2, 3, 1]',
+  );
+  expect(await failure(files([2, 2], { 'train-labels-idx1-ubyte': idxBytes([5, 1]) }))).toBe(
+    'DATA_SHAPE train-labels-idx1-ubyte: has 2 dimensions [5, 1], wanted 1',
+  );
+  expect(
+    await failure(files([2], { 't10k-images-idx3-ubyte': idxBytes([0, 2]), 't10k-labels-idx1-ubyte': idxBytes([0]) })),
+  ).toMatch(/^DATA_EMPTY .*: the validation set is empty$/);
+  const negative = Buffer.concat([idxHeader(0x09, [5]), Buffer.from([0, 1, 2, 0xff, 4])]);
+  expect(
+    await failure(
+      files([2], {
+        'train-labels-idx1-ubyte': negative,
+        't10k-labels-idx1-ubyte': Buffer.concat([idxHeader(9, [3]), Buffer.alloc(3)]),
+      }),
+    ),
+  ).toMatch(/^DATA_LABELS .*: label 3 of the train set is -1, wanted a whole number from 0 to 4$/);
+});
