@@ -61,9 +61,9 @@ export interface SavedModel {
   values: Float32Array;
 }
 
-/** Reads a folder with model.json, or a model.json. @throws CheckpointError MODEL_FILE_INVALID with the first thing that is wrong */
+/** Reads a model.json, a folder with one, or the latest saved model of a run folder. @throws CheckpointError MODEL_FILE_INVALID with the first thing that is wrong */
 export async function readModel(path: string, fileSystem: FileSystem = nodeFileSystem): Promise<SavedModel> {
-  const modelPath = path.endsWith('.json') ? path : join(path, 'model.json');
+  const modelPath = path.endsWith('.json') ? path : join(await modelFolder(path, fileSystem), 'model.json');
   const invalid = (what: string) =>
     new CheckpointError({
       code: 'MODEL_FILE_INVALID',
@@ -83,6 +83,17 @@ export async function readModel(path: string, fileSystem: FileSystem = nodeFileS
     if (errorCode(error) === 'ENOENT') throw invalid('does not exist, or weights are missing beside it');
     throw storageError(error, `read ${modelPath}`);
   }
+}
+
+/** The folder itself, or `checkpoints/epoch-0120` of the highest number in a run folder. */
+async function modelFolder(path: string, fileSystem: FileSystem): Promise<string> {
+  const names = await fileSystem.list(join(path, 'checkpoints')).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return [];
+    throw storageError(error, `read ${path}`);
+  });
+  const epochs = names.flatMap((name) => (/^epoch-\d+$/.test(name) ? [{ name, epoch: Number(name.slice(6)) }] : []));
+  const latest = epochs.sort((a, b) => b.epoch - a.epoch)[0];
+  return latest === undefined ? path : join(path, 'checkpoints', latest.name);
 }
 
 /**

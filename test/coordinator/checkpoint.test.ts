@@ -161,6 +161,15 @@ describe('reading a model', () => {
     expect([...(await readModel(join(path, 'model.json'))).values]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
   });
 
+  it('takes the latest epoch of a run folder', async () => {
+    const disk = new MemoryDisk();
+    await disk.createFolder('/run');
+    await disk.createFolder('/run/checkpoints');
+    for (const epoch of [9, 10_000, 20]) await saveModel(tiny(epoch), { folder: '/run/checkpoints', epoch, fileSystem: disk });
+    expect((await readModel('/run', disk)).path).toBe('/run/checkpoints/epoch-10000/model.json');
+    expect((await readModel('/run/checkpoints/epoch-0009', disk)).values[0]).toBe(9);
+  });
+
   it('refuses weight files elsewhere', async () => {
     for (const elsewhere of ['../weights.bin', '/etc/passwd', 'https://host/weights.bin', 'a/b', '.hidden', '']) {
       expect(await change((json) => (json.weightsManifest[0].paths = [elsewhere])), elsewhere).toContain(
