@@ -27,11 +27,15 @@ export interface TextReporterOptions {
 
 /** Without a terminal and without --log-every, a long epoch says this often that it lives. */
 const PLAIN_INTERVAL_MS = 30_000;
+/** Weight of the newest step in the rate shown: single steps jump. */
+const RATE_SMOOTHING = 0.1;
 
 export function createTextReporter({ out, err, live, now, verbose }: TextReporterOptions): RunObserver {
   const paint = painter(err);
   let start: StartEvent | null = null;
-  let epochStartedMs = now();
+  /** The first step seen of this epoch: not its first where the run was resumed. */
+  let first: { epoch: number; stepInEpoch: number; atMs: number } | null = null;
+  let imagesPerS: number | null = null;
   let lastEpochS: number | null = null;
   let lastPlainMs = now();
 
@@ -45,8 +49,9 @@ export function createTextReporter({ out, err, live, now, verbose }: TextReporte
 
   function onStep(step: StepEvent): void {
     if (start === null) return;
-    if (step.stepInEpoch === 1) epochStartedMs = now();
-    const progress: Progress = { step, epochs: start.plan.epochs, etaS: etaS(step, start) };
+    if (first?.epoch !== step.epoch) first = { epoch: step.epoch, stepInEpoch: step.stepInEpoch, atMs: now() };
+    imagesPerS = imagesPerS === null ? step.imagesPerS : imagesPerS + RATE_SMOOTHING * (step.imagesPerS - imagesPerS);
+    const progress: Progress = { step: { ...step, imagesPerS }, epochs: start.plan.epochs, etaS: etaS(step, start, first) };
     if (live !== null) {
       live.draw(() => paint('cyan', progressLine(progress, { columns: (err.columns ?? 80) - 1 })));
       return;
@@ -59,9 +64,10 @@ export function createTextReporter({ out, err, live, now, verbose }: TextReporte
   }
 
   /** From this epoch's own pace; later epochs, evaluation included, from the last one's time. */
-  function etaS(step: StepEvent, { plan, config }: StartEvent): number | null {
-    if (step.stepInEpoch < 2) return null;
-    const stepS = (now() - epochStartedMs) / 1000 / (step.stepInEpoch - 1);
+  function etaS(step: StepEvent, { plan, config }: StartEvent, since: { stepInEpoch: number; atMs: number }): number | null {
+    const steps = step.stepInEpoch - since.stepInEpoch;
+    if (steps < 1) return null;
+    const stepS = (now() - since.atMs) / 1000 / steps;
     const here = stepS * (step.stepsPerEpoch - step.stepInEpoch);
     const epochS = Math.max(lastEpochS ?? 0, stepS * step.stepsPerEpoch);
     const whole = here + epochS * (plan.epochs - step.epoch);

@@ -131,7 +131,7 @@ function barText({ done, all, columns }: { done: number; all: number; columns: n
 export function endLines(end: EndEvent, { runFolder }: { runFolder: string }): string[] {
   const best = end.best === null ? [] : [`best validation accuracy ${percent(end.best.valAcc, 2)} at epoch ${end.best.epoch}`];
   const resumable = end.reason === 'interrupted' || end.reason === 'stopped';
-  const how = resumable ? `${end.reason} after` : 'done:';
+  const how = resumable ? `${end.reason} after` : end.reason === 'max_steps' ? 'max_steps reached:' : 'done:';
   return [
     joined([`${how} ${plural(end.epochs, 'epoch')}, ${plural(end.steps, 'step')}`, ...best]),
     `weights_sha256 ${end.weightsSha256}`,
@@ -157,7 +157,7 @@ function plural(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
 }
 
-function percent(fraction: number, digits: number): string {
+export function percent(fraction: number, digits: number): string {
   return `${(100 * fraction).toFixed(digits)} %`;
 }
 

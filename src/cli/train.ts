@@ -8,15 +8,8 @@ import type { EndEvent, RunObserver } from '../common/run_events.js';
 import { exitCodeOf, type StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { CommandContext } from './context.js';
-import {
-  addSettingFlags,
-  GROUP,
-  readOption,
-  readSets,
-  readSettingFlags,
-  readSwitch,
-  type SettingFlagName,
-} from './setting_flags.js';
+import { resolveFor } from './resolve_for.js';
+import { addSettingFlags, GROUP, readOption, readSwitch, type SettingFlagName } from './setting_flags.js';
 
 /** What the command asks of src/train.ts. */
 export interface TrainingRequest {
@@ -74,17 +67,8 @@ async function runTrain(
   context: CommandContext,
   loadRunTraining: () => Promise<RunTraining>,
 ): Promise<ExitCode> {
-  const { resolveConfig } = await import('./resolve_config.js');
   const resume = readOption(command, 'resume');
-  const { config, provenance, configName, warnings } = resolveConfig({
-    file: readOption(command, 'config'),
-    resume,
-    environment: context.environment,
-    flags: readSettingFlags(command, FLAGS),
-    sets: readSets(command),
-  });
-  for (const warning of warnings) context.warn(warning);
-
+  const { config, provenance, configName } = await resolveFor(command, context, { flags: FLAGS, resume });
   const { openReporter } = await import('./open_reporter.js');
   const reporter = await openReporter({ config, verbose: readSwitch(command, 'verbose'), context });
   const watch = await context.watchStop(reporter.say);
@@ -133,8 +117,9 @@ function bestSeen(): { observer: RunObserver; valAcc: () => number } {
   let best = 0;
   return {
     observer: (event) => {
-      if (event.type === 'epoch') best = Math.max(best, event.valAcc);
-      if (event.type === 'end' && event.best !== null) best = Math.max(best, event.best.valAcc);
+      // Without validation examples there is no accuracy: NaN is never above anything.
+      if (event.type === 'epoch' && event.valAcc > best) best = event.valAcc;
+      if (event.type === 'end' && event.best !== null && event.best.valAcc > best) best = event.best.valAcc;
     },
     valAcc: () => best,
   };

@@ -103,6 +103,17 @@ test('the time left counts this epoch’s pace and the last epoch’s whole time
   expect(etas).toEqual(['eta 8s', 'eta 6s', 'eta 2s']);
 });
 
+test('a run resumed in mid-epoch counts the pace from the first step it sees', () => {
+  let nowMs = 0;
+  const err = captureStream();
+  const observe = createTextReporter({ out: captureStream(), err, live: null, now: () => nowMs, verbose: false });
+  observe({ ...SAMPLE_START, config: { ...SAMPLE_START.config, logEvery: 1 } });
+  observe(sampleStep({ epoch: 2, stepInEpoch: 2 }));
+  nowMs = 3_000;
+  observe({ ...sampleStep({ epoch: 2, stepInEpoch: 3 }), stepsPerEpoch: 5 });
+  expect(err.text().match(/eta \S+/g)).toEqual(['eta 6s']);
+});
+
 test('the header says what runs where', () => {
   expect(headerLines(SAMPLE_START).join('\n')).toMatchInlineSnapshot(`
     "tfjs-parallel 0.1.0 · Node 22.21.0 · TensorFlow 2.21.0 · tfjs 4.22.0

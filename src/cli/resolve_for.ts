@@ -1,0 +1,33 @@
+/**
+ * Owns: the configuration of a command as it was typed: flags and `--set` read, merged, warned about.
+ * Does not: merge (resolve_config.ts), which is imported here and not before, because it brings the schema with it.
+ */
+import type { Command } from 'commander';
+import type { CommandContext } from './context.js';
+import type { ResolvedConfig } from './resolve_config.js';
+import { readOption, readSets, readSettingFlags, type SettingFlagName } from './setting_flags.js';
+
+export interface ResolveOptions {
+  /** The setting flags this command offers. */
+  flags: readonly SettingFlagName[];
+  /** `train --resume`. */
+  resume?: string | null;
+  /** Settings that the command itself decides, such as `evaluate`'s model; each with how it was given. */
+  given?: readonly { path: string; flag: string; value: string }[];
+  /** A file to read where `--config` is not given. */
+  defaultFile?: string | null;
+}
+
+/** @throws UsageError */
+export async function resolveFor(command: Command, context: CommandContext, options: ResolveOptions): Promise<ResolvedConfig> {
+  const { resolveConfig } = await import('./resolve_config.js');
+  const resolved = resolveConfig({
+    file: readOption(command, 'config') ?? options.defaultFile ?? null,
+    resume: options.resume ?? null,
+    environment: context.environment,
+    flags: [...readSettingFlags(command, options.flags), ...(options.given ?? [])],
+    sets: readSets(command),
+  });
+  for (const warning of resolved.warnings) context.warn(warning);
+  return resolved;
+}
