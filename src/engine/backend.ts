@@ -13,6 +13,7 @@ import { openCApi } from './c_api.js';
 import type { ContextConfig } from './config_proto.js';
 import { Context, type Device } from './context.js';
 import { instructionSet } from './instruction_set.js';
+import { fixKernels } from './kernel_fixes.js';
 import { findTensorFlow } from './library.js';
 
 export interface EngineOptions extends ContextConfig {
@@ -71,6 +72,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
   const context = new Context(api, options);
   const binding = new Binding(context);
   const kernels = loadKernels();
+  fixKernels(BACKEND_NAME);
   tf.registerBackend(BACKEND_NAME, () => new kernels.NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
   // tfjs types this as a promise; with a synchronous factory the backend is current on return, as tfjs-node relies on too.
   void tf.setBackend(BACKEND_NAME);
