@@ -1,0 +1,89 @@
+/**
+ * Owns: the arithmetic of the comparison: which configurations go on to the repeats, medians, ranges, ratios. Pure.
+ * Does not: run programs, or draw tables (table.mjs).
+ *
+ * A sample is { entry, round, value } (images/s), or { entry, round, error } where the program failed.
+ */
+
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** The `keep` fastest entries of each (task, system) after one trial of all; failed ones are out. */
+export function chooseEntries(trials, keep) {
+  const groups = groupBy(
+    trials.filter(({ value }) => value !== undefined),
+    ({ entry }) => `${entry.task}/${entry.system}`,
+  );
+  const chosen = [...groups.values()].flatMap((group) => [...group].sort((a, b) => b.value - a.value).slice(0, keep));
+  // In the order of the plan, so that systems stay neighbours in time.
+  return trials.filter((trial) => chosen.includes(trial)).map(({ entry }) => entry);
+}
+
+/** Entries of one round: rotated by the round, so that no system always runs first, or after the same one. */
+export function interleave(entries, round) {
+  if (entries.length === 0) return [];
+  const shift = round % entries.length;
+  return [...entries.slice(shift), ...entries.slice(0, shift)];
+}
+
+/**
+ * One row per (task, system): its fastest configuration by median over the rounds, range, and for each task our ratio to
+ * the best peer: of medians, and the smallest and largest ratio within one round.
+ */
+export function summarize(samples) {
+  const tasks = [];
+  for (const [task, ofTask] of groupBy(samples, ({ entry }) => entry.task)) {
+    const rows = [];
+    for (const [system, ofSystem] of groupBy(ofTask, ({ entry }) => entry.system)) {
+      const entries = [...groupBy(ofSystem, ({ entry }) => entry.label)].flatMap(([label, all]) => {
+        const good = all.filter(({ value }) => value !== undefined);
+        if (good.length === 0) return [];
+        const values = good.map(({ value }) => value);
+        const byRound = new Map(good.map(({ round, value }) => [round, value]));
+        return [
+          {
+            system,
+            label,
+            repeats: good.length,
+            median: median(values),
+            min: Math.min(...values),
+            max: Math.max(...values),
+            byRound,
+          },
+        ];
+      });
+      if (entries.length) rows.push(entries.reduce((best, entry) => (entry.median > best.median ? entry : best)));
+    }
+    tasks.push({ task, rows: rows.map(({ byRound, ...row }) => row), ratio: ratioOf(rows) });
+  }
+  return tasks;
+}
+
+function ratioOf(rows) {
+  const ours = rows.find(({ system }) => system === 'tfjs-parallel');
+  const peers = rows.filter(({ system }) => system !== 'tfjs-parallel');
+  if (!ours || peers.length === 0) return null;
+  const best = peers.reduce((a, b) => (b.median > a.median ? b : a));
+  const perRound = [...ours.byRound]
+    .filter(([round]) => best.byRound.has(round))
+    .map(([round, value]) => value / best.byRound.get(round));
+  return {
+    peer: best.system,
+    ofMedians: ours.median / best.median,
+    min: perRound.length ? Math.min(...perRound) : null,
+    max: perRound.length ? Math.max(...perRound) : null,
+  };
+}
+
+function groupBy(items, keyOf) {
+  const groups = new Map();
+  for (const item of items) {
+    const key = keyOf(item);
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(item);
+  }
+  return groups;
+}

@@ -1,0 +1,158 @@
+/**
+ * Runs our bench beside PyTorch, TensorFlow and MXNet in one go: each configuration once, then the best ones again, interleaved
+ * and repeated. Writes docs/benchmarks.md (between its marks) and docs/benchmarks.json.
+ *
+ * Usage: scripts/peers/setup.sh && npm run build && node scripts/bench_peers/main.mjs [options]
+ *   --repeats N       interleaved repeats after the trial of all (default 5)
+ *   --keep N          configurations of each system and task that are repeated (default 2)
+ *   --tasks a,b       only these tasks: cnn_fp32, cnn_bf16, cnn_parallel, resnet_fp32, resnet_bf16, mlp_fp32, mlp_bf16
+ *   --threads N       cores to use (default: all)
+ *   --peers-only      leave our own bench out
+ *   --out FOLDER      where the two files go (default docs)
+ *   --dry-run         print the command lines and stop
+ * PEERS names the folder of the peers' environments. Close everything else: two or three quarters of an hour on two cores.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism, homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { chooseEntries, interleave, median, summarize } from './choose.mjs';
+import { entriesOf, sideEntries, TASKS } from './plan.mjs';
+import { commandOf, describeMachine, runEntry } from './programs.mjs';
+import { insertReport, reportMarkdown } from './table.mjs';
+
+process.chdir(join(dirname(fileURLToPath(import.meta.url)), '../..'));
+const { values: options } = parseArgs({
+  options: {
+    repeats: { type: 'string', default: '5' },
+    keep: { type: 'string', default: '2' },
+    tasks: { type: 'string', default: TASKS.map(({ id }) => id).join() },
+    threads: { type: 'string', default: `${availableParallelism()}` },
+    'peers-only': { type: 'boolean', default: false },
+    out: { type: 'string', default: 'docs' },
+    'dry-run': { type: 'boolean', default: false },
+  },
+});
+const threads = Number(options.threads);
+const repeats = Number(options.repeats);
+const peers = process.env.PEERS ?? join(homedir(), '.cache/tfjs-parallel-peers');
+const machine = describeMachine();
+const mkl = join(peers, 'mkl_any_vendor.so');
+const setting = { threads, anyVendorMkl: machine.isAmd && existsSync(mkl) ? mkl : null };
+const where = { peers, threads };
+
+const wanted = options.tasks.split(',');
+const unknown = wanted.filter((id) => !TASKS.some((task) => task.id === id));
+if (unknown.length) fail(`no task ${unknown.join(', ')}; there are ${TASKS.map(({ id }) => id).join(', ')}`);
+for (const name of ['repeats', 'keep', 'threads']) {
+  if (!(Number.isSafeInteger(Number(options[name])) && Number(options[name]) > 0))
+    fail(`--${name} must be a whole number above 0`);
+}
+const tasks = TASKS.filter(({ id }) => wanted.includes(id));
+const entries = tasks
+  .flatMap((task) => entriesOf(task, setting))
+  .filter(({ program }) => !(options['peers-only'] && program === 'ours'));
+if (options['dry-run']) {
+  for (const entry of [...entries, ...sideEntries(setting)]) {
+    const env = Object.entries(entry.env).map(([name, value]) => `${name}=${value} `);
+    console.log(`${entry.task}\t${entry.system}\t${entry.label}\t${env.join('')}${commandOf(entry, where).flat().join(' ')}`);
+  }
+  process.exit(0);
+}
+if (!options['peers-only'] && !existsSync('dist/cli/main.js')) fail('dist/ is not built: npm run build');
+
+const versions = { Node: process.versions.node };
+const sideLines = [];
+const trials = [];
+for (const entry of entries) trials.push(await measure(entry, 'trial'));
+const chosen = chooseEntries(trials, Number(options.keep));
+const samples = [];
+for (let round = 0; round < repeats; round++) {
+  for (const entry of interleave(chosen, round)) samples.push(await measure(entry, round));
+  for (const entry of sideEntries(setting)) {
+    const { line, error } = await runEntry(entry, where);
+    say(entry, round, line ? JSON.stringify(line) : error);
+    if (line) sideLines.push({ entry, line });
+  }
+}
+
+const report = {
+  date: new Date().toISOString().slice(0, 10),
+  commit: git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--', 'src', 'scripts') ? ', with changes' : ''),
+  command: ['node scripts/bench_peers/main.mjs', ...process.argv.slice(2)].join(' '),
+  repeats,
+  machine,
+  versions,
+  tasks: summarize(samples).map((summary) => ({ ...tasks.find(({ id }) => id === summary.task), ...summary })),
+  limits: limitRows(sideLines),
+  failures: [...trials, ...samples]
+    .filter(({ error }) => error)
+    .map(({ entry, error }) => ({ task: entry.task, system: entry.system, label: entry.label, reason: withoutPaths(error) })),
+  trials: trials.map(plain),
+  samples: samples.map(plain),
+};
+mkdirSync(options.out, { recursive: true });
+const page = join(options.out, 'benchmarks.md');
+const before = existsSync(page) ? readFileSync(page, 'utf8') : '# Benchmarks\n';
+writeFileSync(page, insertReport(before, reportMarkdown(report)));
+writeFileSync(join(options.out, 'benchmarks.json'), `${JSON.stringify(report, null, 1)}\n`);
+console.log(reportMarkdown(report));
+
+async function measure(entry, round) {
+  const { line, error } = await runEntry(entry, where);
+  say(entry, round, line ? `${line.images_per_s.toFixed(0)} images/s` : error);
+  if (!line) return { entry, round, error };
+  if (entry.program === 'ours') {
+    versions['tfjs-parallel'] = line.versions.tfjs_parallel;
+    versions['its TensorFlow'] = line.versions.tensorflow;
+  } else versions[entry.system] = line.version;
+  return { entry, round, value: line.images_per_s, line };
+}
+
+function limitRows(lines) {
+  const rows = [];
+  const row = (what, unit, values) => {
+    if (values.length) rows.push({ what, unit, median: median(values), min: Math.min(...values), max: Math.max(...values) });
+  };
+  const of = (program, key) => lines.filter(({ entry }) => entry.program === program).map(({ line }) => line[key]);
+  row(`matrix product 2048³, fp32, ${threads} threads`, 'GFLOP/s', of('gemm', 'fp32_gflops'));
+  row(`matrix product 2048³, bf16, ${threads} threads`, 'GFLOP/s', of('gemm', 'bf16_gflops'));
+  row(`gloo all-reduce of 1,085,002 floats, ${threads} processes`, 'ms', of('gloo', 'ms_p50'));
+  const exchange = samples.filter(({ entry, line }) => entry.task === 'cnn_parallel' && entry.program === 'ours' && line);
+  row(
+    `our exchange of the same, ${threads} replicas: reduce, SGD, publish`,
+    'ms',
+    exchange.map(({ line }) => line.exchange_ms.p50),
+  );
+  return rows;
+}
+
+function plain({ entry, round, value, error, line }) {
+  const { task, system, label } = entry;
+  return {
+    task,
+    system,
+    label,
+    round,
+    ...(error ? { error: withoutPaths(error) } : { images_per_s: value, ms_p95: line.ms_p95 ?? line.step_ms?.p95 }),
+  };
+}
+
+function withoutPaths(text) {
+  return text.replaceAll(process.cwd(), '.').replaceAll(peers, '$PEERS').replaceAll(homedir(), '~');
+}
+
+function say(entry, round, text) {
+  console.error(`${round}\t${entry.task}\t${entry.system}\t${entry.label}\t${text}`);
+}
+
+function git(...args) {
+  return execFileSync('git', args, { encoding: 'utf8' }).trim();
+}
+
+function fail(message) {
+  console.error(`error: ${message}`);
+  process.exit(2);
+}
