@@ -63,7 +63,7 @@ export async function createRunFolder({ parent, configName, name, fileSystem = n
       name === null ? await createNumbered(parent, configName, fileSystem) : await createNamed(parent, name, fileSystem);
     const lock = await acquireRunLock({ folder: path, fileSystem });
     try {
-      for (const folder of SUBFOLDERS) await fileSystem.createFolder(join(path, folder));
+      for (const folder of SUBFOLDERS) await createWhereAbsent(join(path, folder), fileSystem);
       await fileSystem.syncFolder(path);
       await fileSystem.syncFolder(parent);
       return await openFolder({ path, lock, fileSystem, cursor: { bytes: 0, lines: 0 } });
@@ -160,9 +160,9 @@ async function openFolder({
     async close() {
       if (closed) return;
       closed = true;
-      await metrics.close();
-      await log.close();
-      await lock.release();
+      // Each of them whatever becomes of the others: a disk that fails must not keep the lock from the next start.
+      const outcomes = [await settled(metrics.close()), await settled(log.close()), await settled(lock.release())];
+      for (const outcome of outcomes) if (outcome.status === 'rejected') throw storageError(outcome.reason, `close ${path}`);
     },
   };
 }
@@ -199,12 +199,27 @@ async function createNamed(parent: string, name: string, fileSystem: FileSystem)
     return path;
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
+    if (await isUnbegun(path, fileSystem)) return path;
     throw new CheckpointError({
       code: 'RUN_EXISTS',
       message: `${path} exists, and a run never overwrites another`,
       next: `continue it with --resume ${path}, or choose another --name`,
     });
   }
+}
+
+/** The folder of a start that died before its configuration was on the disk: nothing in it is worth keeping, and --resume could not use it. */
+async function isUnbegun(path: string, fileSystem: FileSystem): Promise<boolean> {
+  const names = await fileSystem.list(path).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOTDIR') return ['a file'];
+    throw error;
+  });
+  const isOurs = (name: string) => /^((lock|released)-\d+|\.tmp-.*|metrics\.jsonl)$/.test(name) || SUBFOLDERS.includes(name);
+  if (!names.every(isOurs)) return false;
+  const inside = await Promise.all(
+    ['state', 'checkpoints'].filter((name) => names.includes(name)).map((name) => fileSystem.list(join(path, name))),
+  );
+  return inside.flat().length === 0;
 }
 
 async function createNumbered(parent: string, configName: string, fileSystem: FileSystem): Promise<string> {
@@ -250,6 +265,10 @@ function noneVerifies(path: string, { rejected }: NewestState): CheckpointError 
     message: `no state in ${path} can be trusted (${first}${others})`,
     next: `check the disk; start a new run, from a saved model with --init-from ${path}/checkpoints/... if there is one`,
   });
+}
+
+async function settled(work: Promise<void>): Promise<PromiseSettledResult<void>> {
+  return (await Promise.allSettled([work]))[0];
 }
 
 async function explained<T>(doing: string, work: () => Promise<T>): Promise<T> {

@@ -77,12 +77,27 @@ describe('a new run folder', () => {
   });
 
   it('refuses a name that is taken, and says how to go on', async () => {
-    keep(await createRunFolder({ parent: scratch, configName: 'mnist', name: 'mine' }));
+    const mine = keep(await createRunFolder({ parent: scratch, configName: 'mnist', name: 'mine' }));
+    await mine.writeConfig(DEFAULT_TRAIN_CONFIG, {});
     await expect(createRunFolder({ parent: scratch, configName: 'mnist', name: 'mine' })).rejects.toMatchObject({
       code: 'RUN_EXISTS',
       exitCode: 7,
       next: `continue it with --resume ${join(scratch, 'mine')}, or choose another --name`,
     });
+  });
+
+  it('takes the folder of a start that died before it wrote its configuration, and no other', async () => {
+    await (await createRunFolder({ parent: scratch, configName: 'mnist', name: 'unbegun' })).close();
+    keep(await createRunFolder({ parent: scratch, configName: 'mnist', name: 'unbegun' }));
+    for (const [name, file] of [
+      ['foreign', 'notes.txt'],
+      ['with_state', 'state/x'],
+    ]) {
+      const run = await createRunFolder({ parent: scratch, configName: 'mnist', name });
+      await run.close();
+      writeFileSync(join(run.path, file), '');
+      await expect(createRunFolder({ parent: scratch, configName: 'mnist', name })).rejects.toMatchObject({ code: 'RUN_EXISTS' });
+    }
   });
 
   it('holds the configuration, each value with where it came from, and the environment', async () => {
