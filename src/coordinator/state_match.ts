@@ -1,11 +1,14 @@
 /**
- * Owns: whether a saved state may go on here: the same model, data and arithmetic, with the first difference named.
- * Does not: read states (state_file.ts) or compare flags (src/cli/resolve_config.ts).
+ * Owns: whether a saved state may go on here: the same model, data, arithmetic and settings, with the first difference named.
+ * Does not: read states (state_file.ts), or say which flag changed a setting (src/cli/resolve_config.ts).
  */
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { BucketLayout } from '../common/bucket_layout.js';
 import { CheckpointError } from '../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
+import { toSnakeCase } from '../common/snake_case.js';
+import type { TrainConfig } from '../common/train_config.js';
 import type { DataIdentity, RunState } from './state_schema.js';
 
 export interface Present {
@@ -47,6 +50,24 @@ export function requireSameRun(state: RunState, { model, data, numerics, numeric
       next: 'use the same kind of machine and --threads-per-worker, or accept rounding differences with --numerics relaxed',
     });
   }
+}
+
+/** What the final weights depend on besides model, data and arithmetic. Epochs may change: that is how a run is made longer. */
+const FIXED_SETTINGS = ['seed', 'batch', 'loss', 'optimizer', 'trainLimit', 'validationLimit', 'precision'] as const;
+
+/** @throws CheckpointError RESUME_CONFIG_DIFFERS naming the setting */
+export function requireSameSettings(
+  state: RunState,
+  { config, shards, run }: { config: TrainConfig; shards: number; run: string },
+): void {
+  const saved: Record<string, unknown> = { shards: state.shards };
+  const present: Record<string, unknown> = { shards };
+  for (const setting of FIXED_SETTINGS) [saved[setting], present[setting]] = [state.config[setting], config[setting]];
+  const setting = Object.keys(saved).find((key) => !isDeepStrictEqual(saved[key], present[key]));
+  if (setting === undefined) return;
+  const message = `${run} was saved with ${toSnakeCase(setting)} ${JSON.stringify(saved[setting])}, and is to go on with ${JSON.stringify(present[setting])}`;
+  const next = `take back the change, to ${run}/config.yaml too, or start a new run from its weights with --init-from ${run}`;
+  throw new CheckpointError({ code: 'RESUME_CONFIG_DIFFERS', message, next });
 }
 
 export function topologySha256({ topology }: Pick<ModelDescription, 'topology'>): string {

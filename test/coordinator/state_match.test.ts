@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
-import { requireSameRun } from '../../src/coordinator/state_match.js';
+import { requireSameRun, requireSameSettings } from '../../src/coordinator/state_match.js';
 import type { Present } from '../../src/coordinator/state_match.js';
 import { tinyData, tinyModel, tinyNumerics, tinyState } from '../support/run_state.js';
 
@@ -76,5 +76,28 @@ describe('resuming', () => {
     expect(refusal({ numerics })).toContain('RESUME_NUMERICS_DIFFERS');
     expect(refusal({ numerics })).toContain('intraOpThreads was 1, is 2');
     expect(refusal({ numerics, numericsCheck: 'relaxed' })).toBe('accepted');
+  });
+});
+
+describe('settings of a resumed run', () => {
+  const config = tinyState().config;
+  const outcome = (change: object, shards = 2) => {
+    try {
+      requireSameSettings(tinyState(), { config: { ...config, ...change }, shards, run: 'runs/mnist-001' });
+      return 'accepted';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+
+  it('may change what the weights do not depend on, and how long to train', () => {
+    expect(outcome({ epochs: 500, maxSteps: 7, workers: 4, keep: 1, runDir: 'elsewhere', gpus: '0' })).toBe('accepted');
+  });
+
+  it('are refused, by name, where the weights depend on them', () => {
+    expect(outcome({ batch: 198 })).toBe('runs/mnist-001 was saved with batch 200, and is to go on with 198');
+    expect(outcome({ trainLimit: 5900 })).toBe('runs/mnist-001 was saved with train_limit null, and is to go on with 5900');
+    expect(outcome({}, 3)).toBe('runs/mnist-001 was saved with shards 2, and is to go on with 3');
+    expect(outcome({ optimizer: { ...config.optimizer, momentum: 0.9 } })).toContain('was saved with optimizer {"name":"sgd"');
   });
 });
