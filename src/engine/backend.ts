@@ -14,7 +14,9 @@ import type { ContextConfig } from './config_proto.js';
 import { Context, type Device } from './context.js';
 import { instructionSet } from './instruction_set.js';
 import { fixKernels } from './kernel_fixes.js';
+import { BACKEND_NAME } from './kernel_backend.js';
 import { findTensorFlow } from './library.js';
+import { installTrainingOps } from './training_ops.js';
 
 export interface EngineOptions extends ContextConfig {
   /** `GPU:1`, `/CPU:0`, ...: where ops run. Default: the first GPU, else the processor. */
@@ -45,8 +47,6 @@ export interface Engine {
   dispose(): void;
 }
 
-const BACKEND_NAME = 'tensorflow';
-
 interface VendorKernels {
   NodeJSKernelBackend: new (binding: Binding, packageName: string) => tf.KernelBackend;
   nodeFileSystemRouter: (url: string | string[]) => tf.io.IOHandler;
@@ -76,6 +76,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
   tf.registerBackend(BACKEND_NAME, () => new kernels.NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
   // tfjs types this as a promise; with a synchronous factory the backend is current on return, as tfjs-node relies on too.
   void tf.setBackend(BACKEND_NAME);
+  installTrainingOps();
   tf.io.registerLoadRouter(kernels.nodeFileSystemRouter);
   tf.io.registerSaveRouter(kernels.nodeFileSystemRouter);
 

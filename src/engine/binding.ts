@@ -7,6 +7,8 @@ import type { Context } from './context.js';
 import * as types from './data_types.js';
 import { Handles } from './handles.js';
 import { OpExecutor, type OpAttribute, type TensorMetadata } from './op_executor.js';
+import { isSymbolic, type OpRecorder } from './op_recorder.js';
+import { symbolicOutside } from './record_error.js';
 import { makeTensor, readTensor, readTensorInto, type TensorValues } from './tensors.js';
 
 /** tfjs-node declares these two as classes of the addon; its JavaScript uses plain objects of their shape. */
@@ -43,6 +45,8 @@ export class Binding {
 
   readonly handles: Handles;
   readonly executor: OpExecutor;
+  /** Set while a function is recorded (recording.ts). */
+  recorder: OpRecorder | undefined;
 
   constructor(readonly context: Context) {
     this.handles = new Handles(context.api);
@@ -51,24 +55,38 @@ export class Binding {
   }
 
   createTensor(shape: number[], dtype: number, values: unknown): number {
-    return this.handles.add(makeTensor(this.context, shape, dtype, values));
+    const id = this.handles.add(makeTensor(this.context, shape, dtype, values));
+    this.recorder?.tensorCreated(id);
+    return id;
   }
 
   deleteTensor(tensorId: number): void {
+    // A symbolic tensor that outlived its recording holds nothing.
+    if (this.recorder?.takesDeletion(tensorId) || isSymbolic(tensorId)) return;
     this.handles.delete(tensorId);
   }
 
   tensorDataSync(tensorId: number): TensorValues {
+    this.beforeRead(tensorId);
     return readTensor(this.context, this.handles.get(tensorId, 'Get data called on'));
   }
 
   /** Reads into an array the caller has, shared memory too, without an array in between. */
   tensorDataInto(tensorId: number, target: ArrayBufferView): void {
+    this.beforeRead(tensorId);
     readTensorInto(this.context, this.handles.get(tensorId, 'Get data called on'), target);
   }
 
   executeOp(opName: string, attributes: OpAttribute[], inputTensorIds: number[], outputCount: number): TensorMetadata[] {
+    if (this.recorder !== undefined) return this.recorder.executeOp(opName, attributes, inputTensorIds, outputCount);
+    if (inputTensorIds.some(isSymbolic)) throw symbolicOutside(opName);
     return this.executor.execute(opName, attributes, inputTensorIds, outputCount);
+  }
+
+  /** TensorFlow's type of a tensor: uint8 and others are int32 to tfjs. */
+  dtypeOf(tensorId: number): number {
+    if (isSymbolic(tensorId) && this.recorder !== undefined) return this.recorder.dtypeOf(tensorId);
+    return this.context.api.TFE_TensorHandleDataType(this.handles.get(tensorId, 'The type was asked of'));
   }
 
   isUsingGpuDevice(): boolean {
@@ -98,6 +116,11 @@ export class Binding {
 
   deleteSavedModel(savedModelId: number): void {
     throw savedModelRefusal(`number ${savedModelId}`);
+  }
+
+  private beforeRead(tensorId: number): void {
+    if (this.recorder !== undefined) this.recorder.beforeRead(tensorId);
+    else if (isSymbolic(tensorId)) throw symbolicOutside('reading a tensor');
   }
 
   /** Frees every handle, then the context. Nothing of this binding may be used afterwards. */

@@ -1,6 +1,11 @@
 /** Owns: what `tfjs-parallel/engine` exports. */
 export { installEngine } from './backend.js';
 export type { Engine, EngineInfo, EngineOptions } from './backend.js';
+export { softmaxCrossEntropy, sigmoidCrossEntropy } from './cross_entropy.js';
+export { keyedDropout } from './dropout.js';
 export { ensureTensorFlow, findTensorFlow } from './library.js';
 export type { EnsureOptions, TensorFlowLocation } from './library.js';
 export { TensorFlowError } from './status.js';
+export { installTrainingOps, withBatchStatistics, withDropout } from './training_ops.js';
+export type { BatchStatisticsSink, DropoutDraw, DropoutProvider } from './training_ops.js';
+export { download, scaledFloat, upload } from './transfer.js';

@@ -1,0 +1,64 @@
+/**
+ * Owns: cross-entropies from logits with their gradients, one TensorFlow op for softmax, few for sigmoid.
+ * Does not: sum or average over examples.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { TF_ATTR_BOOL, TF_FLOAT, TF_INT32 } from './data_types.js';
+import { typeAttr, withRawOps } from './raw_ops.js';
+
+/** customGrad's second argument, which tfjs types as a tensor. */
+type SaveTensors = (tensors: tf.Tensor[]) => void;
+
+/**
+ * −log softmax(logits)[label] per example. `labels`: class indices `[n]` (int32 or uint8) or distributions `[n, c]` (float32); `logits`: `[n, c]`.
+ * Differentiable in the logits. Source: tensorflow/core/ops/nn_ops.cc, (Sparse)SoftmaxCrossEntropyWithLogits.
+ */
+export function softmaxCrossEntropy(labels: tf.Tensor, logits: tf.Tensor2D): tf.Tensor1D {
+  const op = tf.customGrad((x: unknown, save: unknown) => {
+    const [loss, backprop] = labels.rank === 1 ? sparse(labels, x as tf.Tensor) : dense(labels, x as tf.Tensor);
+    (save as SaveTensors)([backprop]);
+    return {
+      value: loss,
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(tf.reshape(dy, [-1, 1]), saved[0]),
+    };
+  });
+  return op(logits) as tf.Tensor1D;
+}
+
+function sparse(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor[] {
+  return withRawOps((ops) => {
+    const dtype = ops.dtypeOf(labels);
+    const indices =
+      dtype === TF_INT32
+        ? labels
+        : ops.one(
+            'Cast',
+            [labels],
+            [typeAttr('SrcT', dtype), typeAttr('DstT', TF_INT32), { name: 'Truncate', type: TF_ATTR_BOOL, value: false }],
+          );
+    const attributes = [typeAttr('T', TF_FLOAT), typeAttr('Tlabels', TF_INT32)];
+    return ops.run('SparseSoftmaxCrossEntropyWithLogits', [logits, indices], attributes, 2).map((output) => ops.keep(output));
+  });
+}
+
+function dense(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor[] {
+  const float = tf.cast(labels, 'float32');
+  return withRawOps((ops) =>
+    ops.run('SoftmaxCrossEntropyWithLogits', [logits, float], [typeAttr('T', TF_FLOAT)], 2).map((output) => ops.keep(output)),
+  );
+}
+
+/**
+ * −z·log σ(x) − (1−z)·log(1−σ(x)) per element, as max(x, 0) − x·z + log1p(exp(−|x|)); gradient σ(x) − z.
+ * `labels` and `logits` of one shape. Source of the formula: TensorFlow's nn_impl.py, sigmoid_cross_entropy_with_logits.
+ */
+export function sigmoidCrossEntropy(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor {
+  const wanted = tf.cast(labels, 'float32');
+  const op = tf.customGrad((x: unknown, save: unknown) => {
+    const logit = x as tf.Tensor;
+    (save as SaveTensors)([logit, wanted]);
+    const value = tf.add(tf.sub(tf.relu(logit), tf.mul(logit, wanted)), tf.log1p(tf.exp(tf.neg(tf.abs(logit)))));
+    return { value, gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, tf.sub(tf.sigmoid(saved[0]), saved[1])) };
+  });
+  return op(logits);
+}

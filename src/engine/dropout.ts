@@ -1,0 +1,121 @@
+/**
+ * Owns: dropout whose mask is a function of (key, step, example, element) alone, drawn in TensorFlow; so any slice of a batch, on any replica,
+ * draws the mask that the whole batch would. Does not: choose keys or layers (training_ops.ts, and the training step).
+ * The mask is specified, and computed in plain JavaScript, by `dropoutMask` in common/dropout_mask.ts; the tests compare the two bit by bit.
+ *
+ * One StatelessRandomUniformFullInt draws the bits; each element takes 8 of them if the rate is a multiple of 1/256, else 16, so that one
+ * Philox word serves four or two elements: the generator is the cost of dropout, and comparing whole words would double or quadruple it.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { maskLayout } from '../common/dropout_mask.js';
+import type { PhiloxKey } from '../common/random.js';
+import { TF_ATTR_BOOL, TF_BOOL, TF_FLOAT, TF_INT32, TF_INT64, TF_UINT16, TF_UINT32, TF_UINT64, TF_UINT8 } from './data_types.js';
+import type { TensorMetadata } from './op_executor.js';
+import { intAttr, typeAttr, withRawOps, type RawOps } from './raw_ops.js';
+
+/** TensorFlow's number of Philox (tensorflow/core/framework/rng_alg.h). */
+const ALGORITHM_PHILOX = 1;
+
+/**
+ * x with elements set to 0 with probability `rate` and the others scaled so that the expectation stays x. The first axis counts examples.
+ *
+ * `position`: int32 [4]: step (low word, high word), the first example's index in the global batch, 0.
+ * `maskShape`: 1 in an axis gives its elements one decision (tfjs's noiseShape); the first axis is the batch's.
+ */
+export function keyedDropout(
+  x: tf.Tensor,
+  rate: number,
+  key: PhiloxKey,
+  position: tf.Tensor,
+  maskShape: readonly number[] = x.shape,
+): tf.Tensor {
+  if (rate <= 0 || x.size === 0) return tf.clone(x);
+  const op = tf.customGrad((input: unknown, save: unknown) => {
+    const mask = drawMask(maskShape, rate, key, position);
+    (save as (tensors: tf.Tensor[]) => void)([mask]);
+    return { value: tf.mul(input as tf.Tensor, mask), gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, saved[0]) };
+  });
+  return op(x);
+}
+
+/** The mask as factors: 0 for dropped elements, 1 / (1 − rate) for kept ones. */
+function drawMask(shape: readonly number[], rate: number, key: PhiloxKey, position: tf.Tensor): tf.Tensor {
+  const [examples, ...rest] = shape;
+  const elements = rest.reduce((product, extent) => product * extent, 1);
+  const { bits, threshold, keptScale, blocksPerExample, elementsPerBlock } = maskLayout(rate, elements);
+  return withRawOps((ops) => {
+    const words = ops.one(
+      'StatelessRandomUniformFullIntV2',
+      [
+        ops.constant(Int32Array.of(examples, 4 * blocksPerExample), [2], TF_INT32),
+        keyTensor(ops, key),
+        counterTensor(ops, position, blocksPerExample),
+        ops.constant(Int32Array.of(ALGORITHM_PHILOX), [], TF_INT32),
+      ],
+      [typeAttr('dtype', TF_UINT32), typeAttr('Tshape', TF_INT32)],
+    );
+    const type = bits === 8 ? TF_UINT8 : TF_UINT16;
+    const padded = reshape(ops, bitcast(ops, words, TF_UINT32, type), type, [examples, blocksPerExample * elementsPerBlock]);
+    const cut =
+      elements === blocksPerExample * elementsPerBlock
+        ? padded
+        : ops.one(
+            'Slice',
+            [
+              padded,
+              ops.constant(Int32Array.of(0, 0), [2], TF_INT32),
+              ops.constant(Int32Array.of(examples, elements), [2], TF_INT32),
+            ],
+            [typeAttr('T', type), typeAttr('Index', TF_INT32)],
+          );
+    const draws = reshape(ops, cut, type, shape);
+    // Constants of unsigned types do not exist in tfjs: cast one.
+    const limit = cast(ops, ops.constant(Int32Array.of(threshold), [], TF_INT32), TF_INT32, type);
+    const kept = ops.one('GreaterEqual', [draws, limit], [typeAttr('T', type)]);
+    const scale = ops.constant(Float32Array.of(keptScale), [], TF_FLOAT);
+    return ops.keep(ops.one('Mul', [cast(ops, kept, TF_BOOL, TF_FLOAT), scale], [typeAttr('T', TF_FLOAT)]));
+  });
+}
+
+/** uint64 [1]: low + 2^32 · high. */
+function keyTensor(ops: RawOps, key: PhiloxKey): TensorMetadata {
+  return bitcast(ops, ops.constant(Int32Array.of(key.low, key.high), [1, 2], TF_INT32), TF_INT32, TF_UINT64);
+}
+
+/** uint64 [2]: first example · blocks per example, then the step. */
+function counterTensor(ops: RawOps, position: tf.Tensor, blocksPerExample: number): TensorMetadata {
+  const part = (begin: number, size: number): TensorMetadata =>
+    ops.one(
+      'Slice',
+      [position, ops.constant(Int32Array.of(begin), [1], TF_INT32), ops.constant(Int32Array.of(size), [1], TF_INT32)],
+      [typeAttr('T', TF_INT32), typeAttr('Index', TF_INT32)],
+    );
+  const step = bitcast(ops, reshape(ops, part(0, 2), TF_INT32, [1, 2]), TF_INT32, TF_INT64);
+  const example = cast(ops, part(2, 1), TF_INT32, TF_INT64);
+  // An int64 is given as two int32 words.
+  const blocks = ops.constant(Int32Array.of(blocksPerExample, 0), [1], TF_INT64);
+  const first = ops.one('Mul', [example, blocks], [typeAttr('T', TF_INT64)]);
+  const pair = ops.one(
+    'ConcatV2',
+    [first, step, ops.constant(Int32Array.of(0), [], TF_INT32)],
+    [intAttr('N', 2), typeAttr('T', TF_INT64), typeAttr('Tidx', TF_INT32)],
+  );
+  return bitcast(ops, pair, TF_INT64, TF_UINT64);
+}
+
+function bitcast(ops: RawOps, input: TensorMetadata, from: number, to: number): TensorMetadata {
+  return ops.one('Bitcast', [input], [typeAttr('T', from), typeAttr('type', to)]);
+}
+
+function cast(ops: RawOps, input: TensorMetadata, from: number, to: number): TensorMetadata {
+  return ops.one(
+    'Cast',
+    [input],
+    [typeAttr('SrcT', from), typeAttr('DstT', to), { name: 'Truncate', type: TF_ATTR_BOOL, value: false }],
+  );
+}
+
+function reshape(ops: RawOps, input: TensorMetadata, type: number, shape: readonly number[]): TensorMetadata {
+  const dimensions = ops.constant(Int32Array.from(shape), [shape.length], TF_INT32);
+  return ops.one('Reshape', [input, dimensions], [typeAttr('T', type), typeAttr('Tshape', TF_INT32)]);
+}

@@ -1,0 +1,34 @@
+/**
+ * Owns: the typed view of tfjs-node's NodeJSKernelBackend, through which the engine's own ops reach the binding as its kernels do.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { invariant } from '../common/errors.js';
+import type { Binding } from './binding.js';
+import type { TensorMetadata } from './op_executor.js';
+
+export const BACKEND_NAME = 'tensorflow';
+
+/** What the backend keeps for one dataId; `id` is -1 while `values` wait to be uploaded. */
+export interface TensorData {
+  shape: number[];
+  dtype: number;
+  id: number;
+  values: unknown;
+  refCount: number;
+}
+
+export interface KernelBackend extends tf.KernelBackend {
+  readonly binding: Binding;
+  readonly tensorMap: { get(dataId: object): TensorData; has(dataId: object): boolean };
+  /** Ids of the tensors in the binding; uploads values that still wait in JavaScript. */
+  getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
+  /** A tfjs tensor over an output of the binding; owns it. */
+  createOutputTensor(metadata: TensorMetadata): tf.Tensor;
+}
+
+/** The backend of the engine installed in this thread. */
+export function kernelBackend(): KernelBackend {
+  const backend = tf.findBackend(BACKEND_NAME) as KernelBackend | null;
+  invariant(backend !== null && backend !== undefined, 'an engine is installed');
+  return backend;
+}

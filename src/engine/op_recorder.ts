@@ -1,0 +1,30 @@
+/**
+ * Owns: the seam through which a recording takes the place of execution in the binding, and the numbers of symbolic tensors.
+ * Does not: record (recording.ts).
+ */
+import type { OpAttribute, TensorMetadata } from './op_executor.js';
+
+/** Symbolic tensors are numbered from here; real handles never get this far. */
+export const FIRST_SYMBOLIC_ID = 2 ** 40;
+
+export function isSymbolic(tensorId: number): boolean {
+  return tensorId >= FIRST_SYMBOLIC_ID;
+}
+
+/** While one is set on the binding, ops become graph nodes instead of being executed. */
+export interface OpRecorder {
+  executeOp(
+    opName: string,
+    attributes: readonly OpAttribute[],
+    inputIds: readonly number[],
+    outputCount: number,
+  ): TensorMetadata[];
+  /** A real tensor was made from JavaScript's values: a constant of the recorded function. */
+  tensorCreated(tensorId: number): void;
+  /** True if the deletion is the recorder's affair: the id is symbolic, or the tensor is needed until the recording ends. */
+  takesDeletion(tensorId: number): boolean;
+  /** Called before values are read; throws for what a recorded function may not read. */
+  beforeRead(tensorId: number): void;
+  /** TensorFlow's type of a symbolic tensor. */
+  dtypeOf(tensorId: number): number;
+}

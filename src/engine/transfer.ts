@@ -1,0 +1,46 @@
+/**
+ * Owns: the straight way of typed arrays into tensors and out of them, one copy each, shared memory included.
+ * Does not: convert values (except `scaledFloat`, which does it in TensorFlow).
+ */
+import * as tf from '@tensorflow/tfjs';
+import { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT, TF_INT32, TF_UINT8 } from './data_types.js';
+import type { EngineParts } from './engine_parts.js';
+import { kernelBackend } from './kernel_backend.js';
+
+/**
+ * A tensor of the array's own type: float32, int32, or uint8 (which tfjs, as in tfjs-node, takes for int32; read it back or give it to
+ * `scaledFloat`).
+ */
+export function upload(
+  { binding }: Pick<EngineParts, 'binding'>,
+  values: Float32Array | Int32Array | Uint8Array,
+  shape: readonly number[],
+): tf.Tensor {
+  const dtype = values instanceof Float32Array ? TF_FLOAT : values instanceof Int32Array ? TF_INT32 : TF_UINT8;
+  const id = binding.createTensor([...shape], dtype, values);
+  return kernelBackend().createOutputTensor({ id, shape: [...shape], dtype });
+}
+
+/** Copies the tensor's values to `into`, which has exactly their number and width. */
+export function download({ binding }: Pick<EngineParts, 'binding'>, tensor: tf.Tensor, into: Float32Array | Int32Array): void {
+  const [id] = kernelBackend().getInputTensorIds([tensor]);
+  binding.tensorDataInto(id, into);
+}
+
+/** `scale · x` in float32, for x of uint8, int32, bool or float32. Not differentiable: it prepares data. */
+export function scaledFloat(x: tf.Tensor, scale: number): tf.Tensor {
+  return tf.tidy(() => {
+    const backend = kernelBackend();
+    const { binding } = backend;
+    const [id] = backend.getInputTensorIds([x]);
+    const dtype = binding.dtypeOf(id);
+    if (dtype === TF_FLOAT) return scale === 1 ? x.clone() : tf.mul(x, scale);
+    const attributes = [
+      { name: 'SrcT', type: TF_ATTR_TYPE, value: dtype },
+      { name: 'DstT', type: TF_ATTR_TYPE, value: TF_FLOAT },
+      { name: 'Truncate', type: TF_ATTR_BOOL, value: false },
+    ];
+    const float = backend.createOutputTensor(binding.executeOp('Cast', attributes, [id], 1)[0]);
+    return scale === 1 ? float : tf.mul(float, scale);
+  });
+}
