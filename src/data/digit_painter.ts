@@ -5,6 +5,7 @@
  * Only + − × ÷ and square roots are used, which IEEE 754 rounds alike everywhere: the same seed gives the same bytes on every machine and
  * every version of Node, so that workers can prove by hash that they hold the coordinator's data. Math.sin and Math.exp give no such promise.
  */
+import { below } from '../common/random.js';
 import { GLYPHS, type Stroke } from './digit_strokes.js';
 
 export const DIGIT_SIZE = 28;
@@ -32,7 +33,7 @@ const DISTORTION = {
   noise: { centre: 32, reach: 24 },
 } as const;
 
-/** 32 random bits per call. */
+/** An unsigned word of 32 random bits per call. */
 export type NextWord = () => number;
 
 /** Holds the scratch memory; paints any number of digits. */
@@ -44,7 +45,8 @@ export class DigitPainter {
 
   /** Writes 784 bytes to `into` at `offset`. */
   paint(digit: number, next: NextWord, into: Uint8Array, offset: number): void {
-    const glyph = pick(GLYPHS[digit], next);
+    const ways = GLYPHS[digit];
+    const glyph = ways[below(ways.length, next)];
     const place = drawPlacement(next);
     const halfThickness = around(DISTORTION.halfThicknessPx, next);
     this.distance2.fill(Infinity);
@@ -176,13 +178,9 @@ function catmullRom(a: number, b: number, c: number, d: number, t: number): numb
   return b + (t / 2) * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
 }
 
-function pick<T>(choices: readonly T[], next: NextWord): T {
-  return choices[Math.floor(((next() >>> 0) / 2 ** 32) * choices.length)];
-}
-
 /** Uniform in [−reach, reach). */
 function spread(reach: number, next: NextWord): number {
-  return reach * ((next() >>> 0) / 2 ** 31 - 1);
+  return reach * (next() / 2 ** 31 - 1);
 }
 
 function around({ centre, reach }: { centre: number; reach: number }, next: NextWord): number {

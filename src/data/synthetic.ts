@@ -4,12 +4,12 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Dataset, DataSplit } from '../common/dataset.js';
+import { below, deriveKey, PURPOSE, wordStream, type PhiloxKey } from '../common/random.js';
 import { assembleDataset } from './assemble.js';
 import { DIGIT_SIZE, DigitPainter } from './digit_painter.js';
-import { DigitWords } from './digit_words.js';
 
-/** Numbers of the splits within the key, so that no test digit is ever a training digit. Part of the data's identity: never change one. */
-const SPLIT = { train: 1, validation: 2 } as const;
+/** The splits' keys are kept apart by the key's layer, so that no digit is drawn for both. The numbers are part of the data: never change one. */
+const SPLIT = { train: 0, validation: 1 } as const;
 
 export interface SyntheticOptions {
   readonly seed: number;
@@ -18,7 +18,7 @@ export interface SyntheticOptions {
   readonly validation?: number;
 }
 
-/** Digits of [28, 28, 1] as bytes with scale 1/255, ten classes. The first N examples are the same for any larger size. */
+/** Example i has a stream of random words of its own. Digits of [28, 28, 1] as bytes with scale 1/255, ten classes. The first N examples are the same for any larger size. */
 export async function syntheticDigits({ seed, train = 20_000, validation = 4_000 }: SyntheticOptions): Promise<Dataset> {
   return assembleDataset({
     name: 'synthetic digits',
@@ -26,20 +26,20 @@ export async function syntheticDigits({ seed, train = 20_000, validation = 4_000
     labelShape: [],
     classes: 10,
     scale: 1 / 255,
-    train: await draw(new DigitWords(seed, SPLIT.train), train),
-    validation: await draw(new DigitWords(seed, SPLIT.validation), validation),
+    train: await draw(deriveKey({ seed, purpose: PURPOSE.synthetic, layer: SPLIT.train }), train),
+    validation: await draw(deriveKey({ seed, purpose: PURPOSE.synthetic, layer: SPLIT.validation }), validation),
   });
 }
 
-async function draw(words: DigitWords, count: number): Promise<DataSplit> {
+async function draw(key: PhiloxKey, count: number): Promise<DataSplit> {
   const pixels = DIGIT_SIZE * DIGIT_SIZE;
   const x = new Uint8Array(new SharedArrayBuffer(count * pixels));
   const y = new Uint8Array(new SharedArrayBuffer(count));
   const painter = new DigitPainter();
   for (let example = 0; example < count; example++) {
-    words.seek(example);
-    y[example] = Math.floor((words.next() / 2 ** 32) * 10);
-    painter.paint(y[example], words.next, x, example * pixels);
+    const next = wordStream({ key, stream: example });
+    y[example] = below(10, next);
+    painter.paint(y[example], next, x, example * pixels);
     // About 10 ms: signals and the display come in between.
     if (example % 256 === 255) await setImmediate();
   }
