@@ -14,6 +14,8 @@ import type { OnDataProgress } from './progress.js';
 const PART_SUFFIX = '.part';
 /** A partial file this old belongs to a process that was killed. */
 const STALE_PART_MS = 3_600_000;
+/** Bytes between two reports: a handful of lines for MNIST's largest file. */
+const REPORT_EVERY_BYTES = 2 * 2 ** 20;
 
 export interface DownloadLimits {
   readonly maxBytes: number;
@@ -91,13 +93,19 @@ async function fetchInto(part: string, mirror: string, { file, folder, limits, o
     // With a content encoding the length counts other bytes than those that arrive here.
     const totalBytes = Number.isSafeInteger(declared) && !response.headers.has('content-encoding') ? declared : null;
     let receivedBytes = 0;
+    let reportedBytes = 0;
+    const report = (): void => {
+      reportedBytes = receivedBytes;
+      onProgress({ kind: 'download', file, mirror, receivedBytes, totalBytes });
+    };
     for await (const chunk of response.body) {
       idle.refresh();
       receivedBytes += chunk.byteLength;
       if (receivedBytes > limits.maxBytes) throw new Error(`larger than ${limits.maxBytes} bytes`);
       await inFolder(folder, () => target.appendFile(chunk));
-      onProgress({ kind: 'download', file, mirror, receivedBytes, totalBytes });
+      if (receivedBytes - reportedBytes >= REPORT_EVERY_BYTES) report();
     }
+    if (reportedBytes < receivedBytes) report();
   } finally {
     clearTimeout(idle);
     clearTimeout(total);

@@ -140,6 +140,20 @@ test('a damaged file in the cache is named and downloaded again', async () => {
   expect(await readFile(join(cacheDir, NAMES[1]))).toEqual(ARCHIVES[NAMES[1]]);
 });
 
+test('progress is told every 2 MiB and at the end, not for every piece', async () => {
+  // 5 MiB in 512 pieces, of a file that is not the one.
+  const { url } = await mirror((_, response) => {
+    response.writeHead(200, { 'content-length': 512 * 10_240 });
+    for (let piece = 0; piece < 512; piece++) response.write(Buffer.alloc(10_240));
+    response.end();
+  });
+  const limits = { maxBytes: 6_000_000, idleTimeoutMs: 5_000, totalTimeoutMs: 20_000 };
+  const run = options({ mirrors: [url], cacheDir: await temporaryFolder(), limits });
+  await expect(loadMnist(run.options)).rejects.toMatchObject({ code: 'DATA_DOWNLOAD' });
+  expect(run.received).toHaveLength(3);
+  expect(run.received[2]).toMatchObject({ receivedBytes: 5_242_880, totalBytes: 5_242_880 });
+});
+
 test('a mirror that unpacks on the way is as good: the file is kept without .gz', async () => {
   const { url } = await mirror(
     (request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }) && serve(request, response),
