@@ -49,4 +49,9 @@ export const LIMITS = {
   maxLossesPerShard: 16,
   /** Node's timers overflow at 2^31 ms; an hour is far below and costs nothing to renew. */
   maxTimerMs: 3_600_000,
+
+  /** pip that brings nothing for this long is stopped, ms: its own retries with back-off stay below. */
+  fetchStallMs: 300_000,
+  /** Between two lines of a fetch's progress, ms. */
+  fetchReportMs: 2_000,
 } as const;

@@ -8,7 +8,9 @@ import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { join } from 'node:path';
 import { EnvironmentError } from '../common/errors.js';
+import { openLibrary } from './ffi.js';
 import { withoutLoadNotes } from './quiet_load.js';
+import { TENSORFLOW_VERSION, isSupportedVersion } from './wheels.js';
 
 export type Pointer = bigint;
 /** What C may read or write during one call: a typed array in place, memory by address, or nothing. */
@@ -135,9 +137,6 @@ export interface CApi extends CoreFunctions {
 
 export const TENSORFLOW_LIBRARY_NAME = process.platform === 'darwin' ? 'libtensorflow_cc.2.dylib' : 'libtensorflow_cc.so.2';
 
-/** TensorFlow runs on koffi's stack during a call; graph optimisers recurse, so it gets what a main thread would have. */
-const CALL_STACK_BYTES = 16 * 1024 * 1024;
-
 let opened: { folder: string; api: CApi } | undefined;
 
 /** Opens the library in `folder`, once per thread. */
@@ -150,18 +149,25 @@ export function openCApi(folder: string): CApi {
       next: 'Start a new process to use another TensorFlow.',
     });
   }
-  koffi.config({ ...koffi.config(), sync_stack_size: CALL_STACK_BYTES });
   const path = join(folder, TENSORFLOW_LIBRARY_NAME);
   let library: LibraryHandle;
   try {
     withoutLoadNotes(() => keepInProcess(path));
-    library = koffi.load(path);
+    library = openLibrary(path);
   } catch (cause) {
     throw new EnvironmentError({
       code: 'TENSORFLOW_NOT_LOADABLE',
       message: `${path} cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
       next: 'Delete that folder to have TensorFlow fetched again, or point TFJS_PARALLEL_TENSORFLOW at a TensorFlow 2.21 package folder.',
       cause,
+    });
+  }
+  const version = (library.func('TF_Version', 'str', []) as () => string)();
+  if (!isSupportedVersion(version)) {
+    throw new EnvironmentError({
+      code: 'TENSORFLOW_VERSION_UNSUPPORTED',
+      message: `${path} is TensorFlow ${version}; this engine is made for ${TENSORFLOW_VERSION}`,
+      next: 'Unset TFJS_PARALLEL_TENSORFLOW to have the right one fetched.',
     });
   }
   const names = new Map<string, Pointer>();
@@ -200,6 +206,6 @@ export function bindFunctions<Table extends FunctionTable>(library: LibraryHandl
 function keepInProcess(path: string): void {
   const RTLD_NOW = 2;
   const RTLD_NODELETE = process.platform === 'darwin' ? 0x80 : 0x1000;
-  const dlopen = koffi.load(null).func('dlopen', 'void *', ['str', 'int']);
+  const dlopen = openLibrary(null).func('dlopen', 'void *', ['str', 'int']);
   dlopen(path, RTLD_NOW | RTLD_NODELETE);
 }

@@ -6,21 +6,23 @@ import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from 
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import koffi from 'koffi';
+import { openLibrary } from './ffi.js';
 
 const STANDARD_ERROR = 2;
+const ERRORS_ONLY = 2;
 /** Printed at load, of level INFO, before anything could set a level. */
-const NOTES = /absl::InitializeLog\(\) is called|port\.cc:\d+\] oneDNN custom operations are on/;
+const NOTES = /absl::InitializeLog\(\) is called|port\.cc:\d+\] oneDNN custom operations are on|Could not find cuda drivers/;
 
 /**
  * Runs `load` with standard error caught, then passes on all of it but the notes: what other threads wrote meanwhile is late, not lost.
- * If the user has set TF_CPP_MIN_LOG_LEVEL, nothing is caught.
+ * If the user has set TF_CPP_MIN_LOG_LEVEL to 0 or 1, nothing is caught.
  */
 export function withoutLoadNotes(load: () => void): void {
-  if (process.env.TF_CPP_MIN_LOG_LEVEL !== undefined) return load();
-  const libc = koffi.load(null);
-  // A worker thread's process.env is a copy, so this is set where C sees it. 2: errors only.
-  libc.func('setenv', 'int', ['str', 'str', 'int'])('TF_CPP_MIN_LOG_LEVEL', '2', 0);
+  const level = process.env.TF_CPP_MIN_LOG_LEVEL;
+  if (level !== undefined && Number(level) < ERRORS_ONLY) return load();
+  const libc = openLibrary(null);
+  // A worker thread's process.env is a copy, so this is set where C sees it.
+  libc.func('setenv', 'int', ['str', 'str', 'int'])('TF_CPP_MIN_LOG_LEVEL', String(ERRORS_ONLY), 0);
   const duplicate = libc.func('dup', 'int', ['int']) as (fd: number) => number;
   const duplicateOnto = libc.func('dup2', 'int', ['int', 'int']) as (from: number, to: number) => number;
 

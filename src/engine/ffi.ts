@@ -1,0 +1,19 @@
+/**
+ * Owns: koffi's settings and the opening of libraries with it. Does not: know TensorFlow (c_api.ts).
+ */
+import koffi, { type LibraryHandle } from 'koffi';
+
+/** C runs on koffi's stack during a call; TensorFlow's graph optimisers recurse, so it gets what koffi allows at most, twice a main thread's. */
+const CALL_STACK_BYTES = 16 * 1024 * 1024;
+
+/** Opens a library; `null` is this process itself, libc included. */
+export function openLibrary(path: string | null): LibraryHandle {
+  if (koffi.config().sync_stack_size !== CALL_STACK_BYTES) {
+    try {
+      koffi.config({ ...koffi.config(), sync_stack_size: CALL_STACK_BYTES });
+    } catch {
+      // koffi takes settings only before its first library: the program around us uses it too, and its 2 MiB have to do.
+    }
+  }
+  return koffi.load(path);
+}
