@@ -6,7 +6,7 @@
  * the slowest one once it is a straggler.
  */
 import { count, fail, note, replaceUnit, workers, type Draft } from './membership_draft.js';
-import { deadlineMs, runnersOf, stragglerMs, type Attempt, type Member, type Unit } from './membership_state.js';
+import { deadlineMs, mayRepeat, runnersOf, stragglerMs, type Attempt, type Member, type Unit } from './membership_state.js';
 
 /** Gives shards to free replicas until there are no more of either. */
 export function schedule(draft: Draft, nowMs: number): void {
@@ -64,10 +64,8 @@ function straggler(draft: Draft, member: Member, nowMs: number): Unit | undefine
   if (draft.round === null || limit === null) return undefined;
   let slowest: { unit: Unit; startedMs: number } | undefined;
   for (const unit of draft.round.units) {
-    if (unit.done || unit.nonFinite?.memberId === member.id) continue;
-    const runners = runnersOf(draft, unit.shard);
-    const startedMs = runners[0]?.running?.startedMs;
-    if (runners.length !== 1 || startedMs === undefined || nowMs - startedMs < limit) continue;
+    const startedMs = runnersOf(draft, unit.shard)[0]?.running?.startedMs;
+    if (!mayRepeat(draft, unit, member) || startedMs === undefined || nowMs < startedMs + limit) continue;
     if (slowest === undefined || startedMs < slowest.startedMs) slowest = { unit, startedMs };
   }
   return slowest?.unit;

@@ -184,22 +184,25 @@ export function hasTwin(state: MembershipState, memberId: number): boolean {
   return running.winner !== null || runnersOf(state, running.shard).length > 1;
 }
 
+/** True if a free replica may repeat this shard: one other has it, and it is not the one that found a bad number in it. */
+export function mayRepeat(state: MembershipState, unit: Unit, member: Member): boolean {
+  return !unit.done && unit.nonFinite?.memberId !== member.id && runnersOf(state, unit.shard).length === 1;
+}
+
 /** When the core wants to hear a `tick`, in the clock of the events; null for not at all. */
 export function nextWakeMs(state: MembershipState): number | null {
+  const { round, waitingSinceMs, settings, started } = state;
   const times: number[] = [];
-  let idle = 0;
-  for (const { running, draining } of state.members.values()) {
-    if (running !== null) times.push(running.deadlineMs);
-    else if (!draining) idle += 1;
-  }
-  const { round, waitingSinceMs, settings } = state;
+  for (const { running } of state.members.values()) if (running !== null) times.push(running.deadlineMs);
   if (waitingSinceMs !== null && settings.joinTimeoutMs !== null) times.push(waitingSinceMs + settings.joinTimeoutMs);
-  const straggler = round === null ? null : stragglerMs(state, round.kind);
-  if (round !== null && straggler !== null && idle > 0) {
+  const limitMs = round === null || !started ? null : stragglerMs(state, round.kind);
+  if (round !== null && limitMs !== null) {
+    const free = [...state.members.values()].filter(({ running, draining }) => running === null && !draining);
     for (const unit of round.units) {
-      if (unit.done) continue;
-      const runners = runnersOf(state, unit.shard);
-      if (runners.length === 1 && runners[0].running !== null) times.push(runners[0].running.startedMs + straggler);
+      const [runner] = runnersOf(state, unit.shard);
+      // A wake that changes nothing would come again at once, for ever: only where somebody may act on it.
+      if (runner?.running && free.some((member) => mayRepeat(state, unit, member)))
+        times.push(runner.running.startedMs + limitMs);
     }
   }
   return times.length === 0 ? null : Math.min(...times);

@@ -194,6 +194,14 @@ describe('stragglers', () => {
     expect(c.state.incidents.twinMismatches).toBe(1);
   });
 
+  it('asks for no wake that nobody could act on: the only free replica is the one that found the bad number', () => {
+    const c = cluster().join('a', 'b').round([0, 1]);
+    c.now = 200;
+    c.answer(2, { nonFinite: 'loss' }).answer(1);
+    expect(c.assigns).toEqual(['1:s1.1']);
+    expect(nextWakeMs(c.state)).toBe(200 + 30_000);
+  });
+
   it('gives the shard to no third replica, and goes on when one of two runners is lost', () => {
     const c = slow().tick(600).join('c');
     expect(c.assigns).toEqual([]);

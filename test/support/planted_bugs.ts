@@ -1,0 +1,115 @@
+/**
+ * Owns: a dozen mistakes one could make in the membership core or its rim, each as a wrapper, to prove that the simulated cluster
+ * would find them.
+ */
+import type { MembershipEvent, Transition } from '../../src/coordinator/membership.js';
+import type { MembershipCommand } from '../../src/coordinator/membership_draft.js';
+import type { MembershipState } from '../../src/coordinator/membership_state.js';
+import type { Bug, Core } from './simulated_cluster.js';
+
+/** Changes events on their way into the core. */
+const hearing = (change: (state: MembershipState, event: MembershipEvent) => MembershipEvent): Bug => ({
+  core: (core) => (state, event, nowMs) => core(state, change(state, event), nowMs),
+});
+
+/** Changes what the core says. */
+const saying = (
+  change: (commands: readonly MembershipCommand[], before: MembershipState, event: MembershipEvent) => MembershipCommand[],
+): Bug => ({
+  core: (core) => (state, event, nowMs) => {
+    const transition = core(state, event, nowMs);
+    return { ...transition, commands: change(transition.commands, state, event) };
+  },
+});
+
+/** Changes what the core remembers. */
+const remembering = (
+  change: (after: MembershipState, before: MembershipState, event: MembershipEvent) => MembershipState,
+): Bug => ({
+  core:
+    (core: Core): Core =>
+    (state, event, nowMs): Transition => {
+      const transition = core(state, event, nowMs);
+      return { ...transition, state: change(transition.state, state, event) };
+    },
+});
+
+type Answered = Extract<MembershipEvent, { type: 'answered' }>;
+const answers = (change: (state: MembershipState, event: Answered) => Answered): Bug =>
+  hearing((state, event) => (event.type === 'answered' ? change(state, event) : event));
+
+export const PLANTED_BUGS: Record<string, Bug> = {
+  'takes whatever a busy replica sends for the shard it has': answers((state, event) => {
+    const running = state.members.get(event.member)?.running;
+    return running ? { ...event, answer: { ...event.answer, ...running } } : event;
+  }),
+  'does not compare the coordinator epoch': answers((state, event) => ({
+    ...event,
+    answer: { ...event.answer, coordinatorEpoch: state.settings.coordinatorEpoch },
+  })),
+  'takes an answer of a dead session': saying((commands, before, event) =>
+    commands.map((command) => {
+      const unit = before.round?.units.find((u) => event.type === 'answered' && u.shard === event.answer.shard);
+      if (command.type !== 'refuse' || command.reason !== 'dead_session' || event.type !== 'answered' || !unit) return command;
+      return { type: 'accept', member: event.member, attempt: event.answer };
+    }),
+  ),
+  'adds in order of arrival': { order: 'arrival' },
+  'does not look for NaN': answers((_, event) => ({ ...event, answer: { ...event.answer, nonFinite: null } })),
+  'does not compare twins': answers((state, event) => {
+    const winner = state.members.get(event.member)?.running?.winner;
+    return winner ? { ...event, answer: { ...event.answer, checksum: winner.checksum } } : event;
+  }),
+  'takes both twins': saying((commands, _, event) =>
+    commands.map((command) =>
+      command.type === 'refuse' && command.reason === 'twin' && event.type === 'answered'
+        ? { type: 'accept', member: event.member, attempt: event.answer }
+        : command,
+    ),
+  ),
+  'commits with one shard missing': {
+    core: (core) => (state, event, nowMs) => {
+      const transition = core(state, event, nowMs);
+      const { round } = transition.state;
+      if (round === null || round.remaining !== 1 || !transition.commands.some(({ type }) => type === 'accept'))
+        return transition;
+      return { state: { ...transition.state, round: null }, commands: [...transition.commands, { type: 'complete', round }] };
+    },
+  },
+  'commits twice': saying((commands) =>
+    commands.flatMap((command): MembershipCommand[] => (command.type === 'complete' ? [command, command] : [command])),
+  ),
+  'forgets the shard of a lost replica': {
+    core: (core) => (state, event, nowMs) => {
+      const shard = event.type === 'lost' ? state.members.get(event.member)?.running?.shard : undefined;
+      const transition = core(state, event, nowMs);
+      const { round } = transition.state;
+      if (round === null || shard === undefined || round.units.find((u) => u.shard === shard)?.done) return transition;
+      const commands = transition.commands.filter((c) => c.type !== 'assign' || c.attempt.shard !== shard);
+      return { state: transition.state, commands };
+    },
+  },
+  'never calls a deadline': hearing((state, event) =>
+    event.type === 'tick' && [...state.members.values()].some(({ running }) => running !== null)
+      ? { type: 'drain_asked', member: -1 }
+      : event,
+  ),
+  'keeps a lost replica on its books': remembering((after, before, event) => {
+    const member = event.type === 'lost' ? before.members.get(event.member) : undefined;
+    return member ? { ...after, members: new Map([...after.members, [member.id, member]]) } : after;
+  }),
+  'gives work to a replica that drains': remembering((after) => ({
+    ...after,
+    members: new Map([...after.members].map(([id, member]) => [id, { ...member, draining: false }])),
+  })),
+  'recomputes a bad number where it was found': {
+    core: (core) => (state, event, nowMs) => {
+      const transition = core(state, event, nowMs);
+      const { round, members } = transition.state;
+      if (event.type !== 'answered' || event.answer.nonFinite === null || round === null || members.get(event.member)?.running)
+        return transition;
+      const attempt = { ...event.answer, attempt: event.answer.attempt + 1 };
+      return { ...transition, commands: [...transition.commands, { type: 'assign', member: event.member, attempt }] };
+    },
+  },
+};

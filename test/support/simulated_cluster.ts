@@ -1,0 +1,360 @@
+/**
+ * Owns: a whole cluster driven by one seed: the real membership core, workers and network simulated, random faults, then healing;
+ * and the invariants that hold after every event.
+ * Does not: contain the bugs it must find (planted_bugs.ts does).
+ */
+import { reduceMembership, type Answer, type MembershipEvent } from '../../src/coordinator/membership.js';
+import type { MembershipCommand } from '../../src/coordinator/membership_draft.js';
+import {
+  createMembership,
+  hasTwin,
+  nextWakeMs,
+  type Attempt,
+  type MembershipState,
+} from '../../src/coordinator/membership_state.js';
+import { Chance, committed, gradientOf, hash, treeSum, undisturbed, VirtualClock } from './simulated_world.js';
+
+export type Core = typeof reduceMembership;
+export interface Bug {
+  readonly core?: (core: Core, chance: Chance) => Core;
+  /** Replaces the rim's order of addition. */
+  readonly order?: 'arrival';
+}
+
+interface Process {
+  readonly name: string;
+  /** Relative speed; 0 while stopped. */
+  msPerShard: number;
+  member: number | null;
+  stopped: boolean;
+  /** Answers heartbeats, never finishes: only the deadline finds it. */
+  stuck: boolean;
+  /** Every gradient it computes is off by one bit. */
+  faulty: boolean;
+  lastAnswer: { answer: Answer; gradient: number } | null;
+  alive: boolean;
+}
+
+interface Kept {
+  readonly gradient: number;
+  readonly finite: boolean;
+  readonly epoch: number;
+  readonly memberAlive: boolean;
+  readonly attempt: Attempt;
+}
+
+const SETTINGS = {
+  minWorkers: 1,
+  joinTimeoutMs: null,
+  canJoin: true,
+  deadlineFloorMs: 30_000,
+  deadlineFactor: 5,
+  firstDeadlineMs: 300_000,
+  stragglerFloorMs: 100,
+  stragglerFactor: 3,
+  maxLossesPerShard: 1000,
+};
+const SILENCE_MS = 10_000;
+
+export interface Outcome {
+  readonly steps: number;
+  readonly kills: number;
+  readonly restarts: number;
+  readonly speculative: number;
+}
+
+/** Runs one seed to its end. Throws, naming the seed, when an invariant breaks or the run does not finish after healing. */
+export function simulate(seed: number, bug: Bug = {}): Outcome {
+  const chance = new Chance(seed);
+  const clock = new VirtualClock();
+  const core = bug.core?.(reduceMembership, chance) ?? reduceMembership;
+  const [steps, shards] = [3 + chance.below(10), 1 + chance.below(8)];
+  const expected = undisturbed({ steps, shards, seed });
+  const processes = new Set<Process>();
+  let [kills, restarts, names, speculative] = [0, 0, 0, 0];
+  let healed = false;
+
+  // The coordinator and its disk.
+  let disk = { step: 1, parameters: hash(seed) };
+  let { step, parameters } = disk;
+  let epoch = 1;
+  let state: MembershipState = createMembership({ ...SETTINGS, coordinatorEpoch: epoch });
+  let kept = new Map<number, Kept>();
+  let arrivals: number[] = [];
+  let finished = false;
+  let wake = 0;
+  /** Members asked to leave, and what each member was last given, of the present epoch. */
+  const draining = new Set<number>();
+  const given = new Map<number, Attempt>();
+
+  const must = (condition: boolean, statement: string): void => {
+    if (!condition) throw new Error(`seed ${seed}, ${clock.now.toFixed(1)} ms, step ${step}: ${statement}`);
+  };
+  const processOf = (member: number): Process | undefined => [...processes].find((process) => process.member === member);
+
+  function send(
+    event: MembershipEvent,
+    arriving?: { gradient: number; honest: Attempt; process: Process; finite: boolean },
+  ): void {
+    if (finished) return;
+    const before = state;
+    const transition = core(state, event, clock.now);
+    state = transition.state;
+    let verdicts = 0;
+    for (const command of transition.commands) {
+      if (command.type === 'accept' || command.type === 'refuse') verdicts += 1;
+      carryOut(command, before, arriving, event);
+    }
+    must(event.type !== 'answered' || verdicts === 1, `every answer is kept or dropped exactly once, not ${verdicts} times`);
+    check();
+    plan();
+  }
+
+  function carryOut(
+    command: MembershipCommand,
+    before: MembershipState,
+    arriving: { gradient: number; honest: Attempt; process: Process; finite: boolean } | undefined,
+    event: MembershipEvent,
+  ): void {
+    if (command.type === 'assign') {
+      const process = processOf(command.member);
+      must(process !== undefined, 'a shard is given to a live session');
+      must(!draining.has(command.member), 'a draining replica gets nothing');
+      const unit = state.round?.units.find(({ shard }) => shard === command.attempt.shard);
+      const others = [...state.members.values()].filter(({ draining }) => !draining).length > 1;
+      must(
+        !(others && unit?.nonFinite?.memberId === command.member),
+        'a bad number is recomputed elsewhere if there is an elsewhere',
+      );
+      given.set(command.member, command.attempt);
+      if (process) compute(process, command.member, command.attempt, epoch);
+    } else if (command.type === 'accept') {
+      must(arriving !== undefined && event.type === 'answered', 'only an answer is accepted');
+      if (!arriving || event.type !== 'answered') return;
+      must(!kept.has(command.attempt.shard), 'a shard is taken once');
+      kept.set(command.attempt.shard, {
+        gradient: arriving.gradient,
+        finite: arriving.finite,
+        epoch: event.answer.coordinatorEpoch,
+        memberAlive: before.members.has(event.member),
+        attempt: arriving.honest,
+      });
+      arrivals.push(command.attempt.shard);
+    } else if (command.type === 'dismiss') {
+      const process = processOf(command.member);
+      if (process) disconnect(process);
+    } else if (command.type === 'complete') {
+      commit();
+    } else if (command.type === 'fail') {
+      must(false, `the run never fails here, but: ${command.message}`);
+    } else if (command.type === 'refuse' && command.reason === 'twin' && arriving && event.type === 'answered') {
+      const winner = before.members.get(event.member)?.running?.winner;
+      const differs =
+        winner !== undefined && winner !== null && winner.checksum !== null && winner.checksum !== arriving.gradient;
+      must(!differs || state.incidents.twinMismatches > before.incidents.twinMismatches, 'twins that differ are told');
+    }
+  }
+
+  function commit(): void {
+    must(kept.size === shards, `a step is committed from all ${shards} shards, not ${kept.size}`);
+    for (const [shard, { gradient, finite, epoch: of, memberAlive, attempt }] of kept) {
+      must(of === epoch, 'nothing of an old coordinator epoch is committed');
+      must(memberAlive, 'nothing of a dead session is committed');
+      must(finite, 'NaN is never committed');
+      must(
+        attempt.step === step && attempt.shard === shard && attempt.version === step - 1,
+        'a shard is of its step and version',
+      );
+      must(gradient === gradientOf(parameters, step, shard), 'a gradient is of the current parameters');
+    }
+    const order = bug.order === 'arrival' ? arrivals : [...kept.keys()].sort((a, b) => a - b);
+    parameters = committed(parameters, treeSum(order.map((shard) => kept.get(shard)?.gradient ?? 0)));
+    step += 1;
+    kept = new Map();
+    arrivals = [];
+    if (chance.happens(0.3)) disk = { step, parameters };
+    if (step <= steps) clock.after(chance.below(5), startRound(epoch));
+    else {
+      finished = true;
+      must(parameters === expected, 'the end is the undisturbed end');
+    }
+  }
+
+  const startRound = (of: number) => (): void => {
+    if (of !== epoch) return;
+    send({
+      type: 'round_started',
+      round: { kind: 'train', step, version: step - 1, shards: Array.from({ length: shards }, (_, i) => i) },
+    });
+  };
+
+  /** No free replica while a shard waits; nobody has two shards; generations only grow. */
+  function check(): void {
+    const { round, members } = state;
+    const usable = [...members.values()].filter(({ draining }) => !draining);
+    const free = usable.filter(({ running }) => running === null);
+    for (const unit of round?.units ?? []) {
+      const runners = [...members.values()].filter(
+        ({ running }) => running?.round === round?.number && running?.shard === unit.shard,
+      );
+      must(runners.length <= 2, 'a shard has at most two runners');
+      const takers = free.filter(({ id }) => unit.nonFinite?.memberId !== id || usable.length === 1);
+      must(unit.done || runners.length > 0 || takers.length === 0, `shard ${unit.shard} waits although a replica is free`);
+    }
+    for (const { id, running } of members.values()) {
+      must(processOf(id) !== undefined, 'a member has a session');
+      const has = given.get(id);
+      must(
+        running === null || (has?.step === running.step && has.shard === running.shard && has.attempt === running.attempt),
+        'a shard counted as running was given out',
+      );
+    }
+  }
+
+  function plan(): void {
+    const at = nextWakeMs(state);
+    const ticket = ++wake;
+    if (at !== null) clock.after(Math.max(0, at - clock.now), () => ticket === wake && send({ type: 'tick' }));
+  }
+
+  // Workers and network.
+  function compute(process: Process, member: number, attempt: Attempt, of: number): void {
+    const latency = chance.below(4);
+    const begun = parameters;
+    const done = (): void => {
+      if (!process.alive || process.stuck) return;
+      if (process.stopped) return clock.after(500, done);
+      const finite = healed || attempt.attempt > 0 || !chance.happens(0.02);
+      const gradient = (gradientOf(begun, attempt.step, attempt.shard) ^ (process.faulty ? 1 : 0)) >>> 0;
+      const checksum = process.member !== null && hasTwin(state, process.member) ? gradient : null;
+      const answer: Answer = { ...attempt, coordinatorEpoch: of, checksum, nonFinite: finite ? null : 'loss' };
+      if (finite) process.lastAnswer = { answer, gradient };
+      clock.after(chance.below(4), () => deliver(process, member, answer, gradient, finite));
+    };
+    clock.after(latency + process.msPerShard * (0.8 + 0.4 * chance.next()), done);
+  }
+
+  /** An answer reaches the coordinator by the session it was computed for, or by a later one of the same process. */
+  function deliver(process: Process, member: number, answer: Answer, gradient: number, finite: boolean): void {
+    const session = chance.happens(0.5) || process.member === null ? member : process.member;
+    // A faulty worker's answers must never be first, or the end could not be right: it only plays the twin.
+    if (process.faulty && state.members.get(session)?.running?.winner == null) return drop(process);
+    send({ type: 'answered', member: session, answer }, { gradient, honest: answer, process, finite });
+  }
+
+  function drop(process: Process): void {
+    const { member } = process;
+    disconnect(process);
+    if (member !== null) send({ type: 'lost', member, reason: 'faulty worker taken out' });
+  }
+
+  function connect(process: Process): void {
+    if (!process.alive || process.member !== null || finished) return;
+    process.member = state.nextMemberId;
+    send({ type: 'joined', name: process.name, worker: process.name });
+  }
+
+  function disconnect(process: Process): void {
+    process.member = null;
+    process.stuck = false;
+    clock.after(100 + chance.below(2000), () => connect(process));
+  }
+
+  function start(): void {
+    const faulty = !healed && chance.happens(0.05);
+    const name = `w${names++}`;
+    const process: Process = {
+      name,
+      msPerShard: chance.of([20, 50, 50, 400]),
+      member: null,
+      stopped: false,
+      stuck: false,
+      faulty,
+      lastAnswer: null,
+      alive: true,
+    };
+    processes.add(process);
+    connect(process);
+  }
+
+  const faults: Record<string, () => void> = {
+    kill() {
+      const process = chance.of([...processes]);
+      if (process === undefined) return;
+      kills += 1;
+      process.alive = false;
+      processes.delete(process);
+      if (process.member !== null) send({ type: 'lost', member: process.member, reason: 'socket closed' });
+    },
+    join: start,
+    stop() {
+      const process = chance.of([...processes]);
+      if (process === undefined) return;
+      process.stopped = true;
+      const { member } = process;
+      clock.after(SILENCE_MS, () => {
+        if (process.stopped && process.member === member && member !== null) {
+          process.member = null;
+          send({ type: 'lost', member, reason: 'silent for 10 s' });
+        }
+      });
+      clock.after(chance.below(20_000), () => {
+        process.stopped = false;
+        connect(process);
+      });
+    },
+    stick() {
+      const process = chance.of([...processes]);
+      if (process?.member != null) process.stuck = true;
+    },
+    drain() {
+      const process = chance.of([...processes]);
+      if (process?.member == null) return;
+      draining.add(process.member);
+      send({ type: 'drain_asked', member: process.member });
+    },
+    repeat() {
+      const process = chance.of([...processes]);
+      const last = process?.lastAnswer;
+      if (!process || !last || process.faulty || process.member === null) return;
+      const changed = chance.happens(0.5)
+        ? last.answer
+        : { ...last.answer, step: last.answer.step + chance.below(2), attempt: chance.below(3) };
+      send(
+        { type: 'answered', member: process.member, answer: changed },
+        { gradient: last.gradient, honest: last.answer, process, finite: true },
+      );
+    },
+    restart() {
+      restarts += 1;
+      speculative += state.incidents.speculative;
+      epoch += 1;
+      ({ step, parameters } = disk);
+      state = createMembership({ ...SETTINGS, coordinatorEpoch: epoch });
+      kept = new Map();
+      arrivals = [];
+      draining.clear();
+      given.clear();
+      for (const process of processes) disconnect(process);
+      startRound(epoch)();
+    },
+  };
+
+  clock.after(0, startRound(epoch));
+  for (let i = 1 + chance.below(4); i > 0; i--) clock.after(chance.below(50), start);
+  const horizon = 500 + chance.below(5000);
+  const kinds = ['kill', 'kill', 'join', 'join', 'stop', 'stick', 'drain', 'repeat', 'repeat', 'repeat', 'restart'];
+  for (let i = chance.below(25); i > 0; i--) clock.after(chance.below(horizon), faults[chance.of(kinds)]);
+  clock.after(horizon, () => {
+    healed = true;
+    for (const process of processes) process.stuck &&= process.member !== null;
+    start();
+  });
+
+  // A stuck replica costs 300 s at most; nothing else takes long.
+  const limit = horizon + 1_000_000;
+  let turns = 0;
+  while (!finished && clock.turn()) must(clock.now < limit && ++turns < 100_000, 'the run finishes after healing');
+  must(finished, 'the run finishes');
+  return { steps, kills, restarts, speculative: speculative + state.incidents.speculative };
+}
