@@ -63,6 +63,8 @@ if (options['dry-run']) {
 }
 if (!options['peers-only'] && !existsSync('dist/cli/main.js')) fail('dist/ is not built: npm run build');
 
+if (machine.loadBefore > 0.5)
+  console.error(`warning: load average ${machine.loadBefore.toFixed(2)}: other programs are running, the figures will not count`);
 const versions = { Node: process.versions.node };
 const sideLines = [];
 const trials = [];

@@ -6,6 +6,9 @@
 export const BEGIN = '<!-- bench_peers begins: written by scripts/bench_peers, do not edit -->';
 export const END = '<!-- bench_peers ends -->';
 
+/** Load average above which other programs surely took part of the cores. */
+const QUIET_LOAD = 0.5;
+
 /** `report` is what docs/benchmarks.json holds. */
 export function reportMarkdown(report) {
   const { machine, versions, repeats, command, date, commit, limits, failures } = report;
@@ -20,6 +23,8 @@ export function reportMarkdown(report) {
       .join(', ')}`,
     '',
   ];
+  if (machine.loadBefore > QUIET_LOAD)
+    lines.push('**The machine was not quiet when this run began: repeat it before quoting anything.**', '');
   for (const { title, target, rows, ratio } of report.tasks) {
     lines.push(
       `### ${title}`,

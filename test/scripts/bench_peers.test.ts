@@ -98,6 +98,12 @@ describe('the page', () => {
     expect(text).toContain('Node 20.0.0, PyTorch 2.15.0');
   });
 
+  it('says so when the machine was not quiet, and only then', () => {
+    const busy = { ...report, machine: { ...report.machine, loadBefore: 0.51 } };
+    expect(reportMarkdown(busy)).toContain('**The machine was not quiet');
+    expect(reportMarkdown({ ...report, machine: { ...report.machine, loadBefore: 0.5 } })).not.toContain('not quiet');
+  });
+
   it('calls 1.249 missed against 1.25 although it prints as 1.25', () => {
     expect(reportMarkdown(report)).toContain('target 1.25: missed');
   });
