@@ -1,0 +1,166 @@
+/**
+ * READ ME FIRST. Owns: the run loop: what a step is, when it counts, what happens after an epoch.
+ * Does not: compute gradients (replicas do), choose who does (fleet.ts), add them and apply SGD (update.ts),
+ * load data, models or TensorFlow (src/train.ts puts the parts together), or print (observers do).
+ *
+ * One step: draw the examples → cut them into shards → replicas compute gradient sums → add in tree order, divide once by the
+ * global batch → SGD → commit. Nothing is applied before all shards are there and finite; a step is committed exactly once.
+ */
+import { DivergedError } from '../common/errors.js';
+import { permutation } from '../common/random.js';
+import type { ModelDescription } from '../common/replica.js';
+import type { EndEvent, RunObserver } from '../common/run_events.js';
+import type { StopReason, StopRequest } from '../common/stop_request.js';
+import type { TrainConfig } from '../common/train_config.js';
+import { shardBatch } from './batches.js';
+import { evaluate, type RoundComputer } from './evaluate.js';
+import type { RunStore } from './run_store.js';
+import { learningRateAt } from './schedule.js';
+import { StepMeter } from './step_meter.js';
+import type { TrainingState } from './training_state.js';
+import type { Update } from './update.js';
+import { weightsSha256 } from './weights_hash.js';
+
+export interface RunParts {
+  readonly config: TrainConfig;
+  readonly shards: number;
+  readonly model: ModelDescription;
+  /** Examples in each split, limits applied. */
+  readonly examples: { readonly train: number; readonly validation: number };
+  readonly fleet: RoundComputer;
+  readonly update: Update;
+  readonly state: TrainingState;
+  readonly store: RunStore;
+  readonly observe: RunObserver;
+  readonly stop: StopRequest;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+}
+
+type Ending = 'max_steps' | StopReason;
+
+/** Runs to the end, a stop, or an error. The last event is `end`. */
+export async function runTraining(parts: RunParts): Promise<EndEvent> {
+  const { config, state, store, observe } = parts;
+  let ending: Ending | null = null;
+  while (ending === null && state.progress.epoch <= config.epochs) ending = await runEpoch(parts);
+  await store.finish(state, ending === null);
+  const { step, epoch, best } = state.progress;
+  const sha256 = weightsSha256(state.current.parameters, state.current.slots);
+  const end: EndEvent = { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: sha256, reason: ending ?? 'done' };
+  observe(end);
+  return end;
+}
+
+/** What remains of the epoch in progress: its steps, then its evaluation. Null when it ended, else why it stopped inside it. */
+async function runEpoch(parts: RunParts): Promise<Ending | null> {
+  const { config, state, store, examples, stop } = parts;
+  const order = permutation({ seed: config.seed, epoch: state.progress.epoch, count: examples.train });
+  const meter = new StepMeter(parts.nowMs);
+  while (state.progress.nextExample < examples.train) {
+    if (stop.reason !== null) return stop.reason;
+    if (config.maxSteps !== null && state.progress.step >= config.maxSteps) return 'max_steps';
+    if (!(await runStep(parts, order, meter))) return stop.reason ?? 'stopped';
+    await store.afterCommit(state, { epochEnded: false });
+  }
+  if (stop.reason !== null) return stop.reason;
+  return endEpoch(parts, meter);
+}
+
+/** One step. False when it was given up because the user is in a hurry; then nothing of it was applied. */
+async function runStep(parts: RunParts, order: Int32Array, meter: StepMeter): Promise<boolean> {
+  const { config, shards, fleet, update, state, stop } = parts;
+  const { step, nextExample } = state.progress;
+  const stepsPerEpoch = Math.ceil(order.length / config.batch);
+  meter.begin();
+  const rows = order.subarray(nextExample, Math.min(nextExample + config.batch, order.length));
+  const units = shardBatch({ kind: 'train', rows, shards, step, parameters: state.snapshot() });
+  meter.mark('data');
+
+  const results = await unlessHurried(fleet.computeRound(units), stop);
+  if (results === null) return false;
+  meter.computed(results);
+
+  const { schedule, learningRate: base } = config.optimizer;
+  const learningRate = learningRateAt({ schedule, base, step, stepsPerEpoch, epochs: config.epochs });
+  const { current, next } = state;
+  const { nonFinite } = await update({ results, shards, globalBatch: rows.length, learningRate, step, current, next });
+  for (const { gradient } of results) gradient?.release();
+  if (nonFinite !== undefined) throw diverged(parts, nonFinite);
+  meter.mark('apply');
+
+  const lossSum = results.reduce((sum, result) => sum + result.lossSum, 0);
+  const correct = results.reduce((sum, result) => sum + result.correct, 0);
+  state.commit({ examples: rows.length, lossSum, correct });
+  meter.mark('publish');
+
+  const { epoch, stepInEpoch, epochLossSum, epochCorrect, epochExamples } = state.progress;
+  parts.observe({
+    type: 'step',
+    epoch,
+    step: step + 1,
+    stepInEpoch,
+    stepsPerEpoch,
+    loss: lossSum / rows.length,
+    epochLoss: epochLossSum / epochExamples,
+    epochAcc: epochCorrect / epochExamples,
+    ...meter.end(rows.length),
+  });
+  return true;
+}
+
+async function endEpoch(parts: RunParts, meter: StepMeter): Promise<Ending | null> {
+  const { config, shards, fleet, state, store, examples, stop, observe } = parts;
+  const { epoch, epochLossSum, epochCorrect, epochExamples } = state.progress;
+  const evaluation = evaluate({
+    fleet,
+    examples: examples.validation,
+    batch: config.batch,
+    shards,
+    parameters: state.snapshot(),
+  });
+  const validation = await unlessHurried(evaluation, stop);
+  if (validation === null) return stop.reason ?? 'stopped';
+  const isBest = state.endEpoch(validation.accuracy);
+  const saved = await store.saveIfBest(state, { epoch, valAcc: validation.accuracy, isBest });
+  observe({
+    type: 'epoch',
+    epoch,
+    loss: epochLossSum / epochExamples,
+    acc: epochCorrect / epochExamples,
+    valLoss: validation.loss,
+    valAcc: validation.accuracy,
+    ...meter.total(epochExamples),
+    saved,
+  });
+  await store.afterCommit(state, { epochEnded: true });
+  return null;
+}
+
+/** The promise's value, or null as soon as the user is in a hurry. */
+async function unlessHurried<T>(work: Promise<T>, { hurry }: StopRequest): Promise<T | null> {
+  if (hurry.aborted) {
+    work.catch(() => undefined);
+    return null;
+  }
+  let giveUp = (): void => undefined;
+  const hurried = new Promise<null>((resolve) => {
+    giveUp = () => resolve(null);
+    hurry.addEventListener('abort', giveUp, { once: true });
+  });
+  try {
+    return await Promise.race([work, hurried]);
+  } finally {
+    hurry.removeEventListener('abort', giveUp);
+    work.catch(() => undefined);
+  }
+}
+
+function diverged({ state }: RunParts, what: string): DivergedError {
+  const { epoch, stepInEpoch, step } = state.progress;
+  return new DivergedError({
+    code: 'NON_FINITE',
+    message: `epoch ${epoch}, step ${stepInEpoch + 1} (step ${step + 1} of the run) gave NaN or Inf in ${what}; the step was not applied`,
+    next: 'lower the learning rate (--lr) or clip gradients (--set optimizer.clip_norm=1); the last checkpoint holds finite weights',
+  });
+}

@@ -1,0 +1,114 @@
+/**
+ * Owns: what of a run goes to the disk and when: states by --checkpoint-every, models by the reference rule.
+ * Does not: know the formats (state_file.ts, checkpoint.ts) or how files become whole (atomic_file.ts).
+ */
+import type { CheckpointError } from '../common/errors.js';
+import { parseCheckpointEvery } from '../common/checkpoint_every.js';
+import type { NumericsClass, ModelDescription } from '../common/replica.js';
+import type { RunObserver } from '../common/run_events.js';
+import type { TrainConfig } from '../common/train_config.js';
+import { createCheckpointClock } from './checkpoint_due.js';
+import { saveModel } from './checkpoint.js';
+import type { RunFolder } from './run_folder.js';
+import { topologySha256 } from './state_match.js';
+import type { DataIdentity, RunState } from './state_schema.js';
+import { createStateWriter } from './state_writer.js';
+import type { TrainingState } from './training_state.js';
+
+export interface RunStore {
+  /** After each commit and each epoch: writes a state beside training if one is due. Rejects only with `onCheckpointFailure: stop`. */
+  afterCommit(state: TrainingState, at: { epochEnded: boolean }): Promise<void>;
+  /** The report's rule: saved when validation accuracy is at least `saveAbove` and the best so far. */
+  saveIfBest(state: TrainingState, epoch: { epoch: number; valAcc: number; isBest: boolean }): Promise<boolean>;
+  /** Writes the last state, and the model where the run came to its own end. @throws CheckpointError when the last state is not on the disk */
+  finish(state: TrainingState, done: boolean): Promise<void>;
+}
+
+export interface StoreParts {
+  readonly config: TrainConfig;
+  readonly shards: number;
+  readonly model: ModelDescription;
+  readonly numerics: NumericsClass;
+  readonly data: DataIdentity;
+  readonly folder: RunFolder;
+  readonly observe: RunObserver;
+  readonly nowMs: () => number;
+  /** `tfjs-parallel 0.1.0`. */
+  readonly generatedBy: string;
+  /** Where a resumed run stands. */
+  readonly firstStep: number;
+}
+
+export function createRunStore(parts: StoreParts): RunStore {
+  const { config, model, folder, observe, nowMs } = parts;
+  const due = createCheckpointClock(parseCheckpointEvery(config.checkpointEvery), { step: parts.firstStep, nowMs: nowMs() });
+  const topology = topologySha256(model);
+  let lastSavedEpoch = 0;
+
+  const warn = ({ code, message, next }: CheckpointError): void =>
+    observe({ type: 'warn', code, message: `${message}; ${next}` });
+  const states = createStateWriter({
+    folder: folder.stateFolder,
+    fileSystem: folder.fileSystem,
+    keep: config.keep,
+    beforePublish: () => folder.readyToPublish(),
+    onWritten: ({ path, epoch, step, ms }) => observe({ type: 'checkpoint', epoch, step, path, ms }),
+    onFailed: warn,
+    now: nowMs,
+  });
+
+  const save = async (state: TrainingState, epoch: number, valAcc: number | null): Promise<boolean> => {
+    const notes = { epoch, step: state.progress.step, ...(valAcc !== null && { val_acc: valAcc }) };
+    const values = state.current.parameters.slice();
+    try {
+      await saveModel(
+        { topology: model.topology, layout: model.layout, values, notes, generatedBy: parts.generatedBy },
+        { folder: folder.checkpointFolder, epoch, fileSystem: folder.fileSystem },
+      );
+      lastSavedEpoch = epoch;
+      return true;
+    } catch (error) {
+      if (config.onCheckpointFailure === 'stop') throw error;
+      warn(error as CheckpointError);
+      return false;
+    }
+  };
+
+  return {
+    async afterCommit(state, { epochEnded }) {
+      if (states.failure !== null && config.onCheckpointFailure === 'stop') throw states.failure;
+      if (due.isDue({ step: state.progress.step, epochEnded, nowMs: nowMs() })) states.offer(stateOf(parts, topology, state));
+    },
+    async saveIfBest(state, { epoch, valAcc, isBest }) {
+      if (config.saveAbove === null || !isBest || valAcc < config.saveAbove) return false;
+      return save(state, epoch, valAcc);
+    },
+    async finish(state, done) {
+      const last = state.progress.epoch - 1;
+      if (done && last > 0 && lastSavedEpoch !== last) await save(state, last, null);
+      states.offer(stateOf(parts, topology, state));
+      await states.flush();
+      if (states.failure !== null) throw states.failure;
+    },
+  };
+}
+
+function stateOf(
+  { config, shards, model, numerics, data, folder }: StoreParts,
+  topology: string,
+  state: TrainingState,
+): RunState {
+  return {
+    parameters: state.current.parameters,
+    optimizerSlots: state.optimizerSlots(),
+    progress: state.progress,
+    seed: config.seed,
+    shards,
+    coordinatorEpoch: folder.coordinatorEpoch,
+    config,
+    model: { name: model.name, topologySha256: topology, layout: model.layout },
+    data,
+    numerics,
+    metrics: folder.metricsCursor(),
+  };
+}

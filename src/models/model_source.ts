@@ -1,0 +1,32 @@
+/**
+ * Owns: how a model is named to a replica, as plain data that crosses threads.
+ * Does not: build it (load.ts does, inside the replica).
+ */
+
+/** A model that ships with the product. */
+export interface BuiltinModel {
+  readonly kind: 'builtin';
+  readonly name: 'gluon_cnn';
+}
+
+/** A tf.LayersModel topology, with weights or without. */
+export interface TopologyModel {
+  readonly kind: 'topology';
+  /** For people: the file it came from. */
+  readonly name: string;
+  /** JSON of `modelTopology`. */
+  readonly topology: string;
+  /** All weights in `model.weights` order; absent: drawn from the seed. */
+  readonly weights?: Float32Array;
+}
+
+/** A user's module exporting `createModel(tf)`. Local runs only: code never crosses the wire. */
+export interface ModuleModel {
+  readonly kind: 'module';
+  /** As the user wrote it. */
+  readonly name: string;
+  /** Absolute path. */
+  readonly path: string;
+}
+
+export type ModelSource = BuiltinModel | TopologyModel | ModuleModel;

@@ -1,0 +1,71 @@
+/**
+ * Owns: opening the replicas of a run on this machine, all or none.
+ * Does not: choose devices (devices.ts) or compute (src/worker).
+ */
+import type { Dataset } from './common/dataset.js';
+import type { ModelDescription, NumericsClass } from './common/replica.js';
+import type { TrainConfig } from './common/train_config.js';
+import type { Placement } from './devices.js';
+import { ensureTensorFlow } from './engine/library.js';
+import type { ModelSource } from './models/model_source.js';
+import { LocalReplica } from './worker/local_replica.js';
+
+export interface OpenedReplicas {
+  readonly replicas: readonly LocalReplica[];
+  readonly model: ModelDescription;
+  readonly numerics: NumericsClass;
+  readonly versions: { readonly tensorflow: string; readonly tfjs: string };
+  close(): Promise<void>;
+}
+
+export interface ReplicaRequest {
+  readonly placement: Placement;
+  readonly source: ModelSource;
+  readonly dataset: Dataset;
+  readonly config: Pick<TrainConfig, 'precision' | 'compile' | 'seed' | 'loss'>;
+  readonly batchNorm: 'batch' | 'fixed';
+  readonly say: (line: string) => void;
+}
+
+/** Fetches TensorFlow if it must, starts one thread per placed replica and builds the model in each. */
+export async function openReplicas({
+  placement,
+  source,
+  dataset,
+  config,
+  batchNorm,
+  say,
+}: ReplicaRequest): Promise<OpenedReplicas> {
+  const { folder } = await ensureTensorFlow({ onProgress: say });
+  // TensorFlow's intra-op pool is one per process and sized by its first context, unless this is set before the library is
+  // opened; only the main thread's environment reaches native code.
+  process.env.TF_OVERRIDE_GLOBAL_THREADPOOL ??= '1';
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+  const replicas = placement.replicas.map(
+    ({ name, device }) =>
+      new LocalReplica({
+        name,
+        device,
+        tensorflowFolder: folder,
+        logicalCpuDevices: placement.logicalCpuDevices,
+        intraOpThreads: placement.intraOpThreads,
+        precision: config.precision,
+        compile: config.compile,
+        seed: config.seed,
+        loss: config.loss,
+        batchNorm,
+        model: source,
+        dataset,
+      }),
+  );
+  const close = async (): Promise<void> => {
+    await Promise.allSettled(replicas.map((replica) => replica.close()));
+  };
+  try {
+    const [first] = await Promise.all(replicas.map((replica) => replica.open()));
+    return { replicas, model: first.description, numerics: first.numerics, versions: first.versions, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Owns: the losses and the notion of "correct", per example, for a model's output.
+ * Does not: average: sums over examples are exact under sharding, means are not.
+ *
+ * Cross-entropies are taken from logits. A model that ends in its own softmax or sigmoid is used as it is: the logarithm
+ * of its output (for sigmoid the log-odds) is a logit of the same distribution.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { UsageError } from '../common/errors.js';
+import type { LossName } from '../common/train_config.js';
+
+/** Keras's guard against log(0) (keras/backend, epsilon). */
+const PROBABILITY_EPSILON = 1e-7;
+
+/** Cross-entropies of the engine: `[n]` losses from logits, differentiable. */
+export interface CrossEntropies {
+  softmaxCrossEntropy(labels: tfjs.Tensor, logits: tfjs.Tensor2D): tfjs.Tensor1D;
+  sigmoidCrossEntropy(labels: tfjs.Tensor, logits: tfjs.Tensor): tfjs.Tensor;
+}
+
+export interface LossValue {
+  /** Scalar: sum over the shard's examples. */
+  readonly sum: tfjs.Scalar;
+  /** Scalar int32: correct predictions; 0 for regression. */
+  readonly correct: tfjs.Scalar;
+}
+
+export type LossFunction = (labels: tfjs.Tensor, output: tfjs.Tensor) => LossValue;
+
+/** `labelShape` as in Dataset: `[]` class indices, else one vector per example. Errors: LABELS_SHAPE. */
+export function createLoss(
+  tf: typeof tfjs,
+  fused: CrossEntropies,
+  { loss, model, labelShape }: { loss: LossName; model: tfjs.LayersModel; labelShape: readonly number[] },
+): LossFunction {
+  const outputShape = (model.outputShape as (number | null)[]).slice(1).map((extent) => extent ?? 1);
+  checkLabels(loss, outputShape, labelShape);
+  const activation = lastActivation(model);
+  switch (loss) {
+    case 'softmax_cross_entropy':
+      return (labels, output) => {
+        const logits = (
+          activation === 'softmax' ? tf.log(tf.clipByValue(output, PROBABILITY_EPSILON, 1)) : output
+        ) as tfjs.Tensor2D;
+        const classes = labelShape.length === 0 ? labels : tf.argMax(labels, -1);
+        return {
+          sum: tf.sum(fused.softmaxCrossEntropy(labels, logits)),
+          correct: countTrue(tf, tf.equal(tf.argMax(logits, -1), tf.cast(classes, 'int32'))),
+        };
+      };
+    case 'sigmoid_cross_entropy':
+      return (labels, output) => {
+        const wanted = tf.reshape(tf.cast(labels, 'float32'), output.shape);
+        const logits = activation === 'sigmoid' ? logOdds(tf, output) : output;
+        const perOutput = tf.reshape(fused.sigmoidCrossEntropy(wanted, logits), [output.shape[0], -1]);
+        const right = tf.equal(tf.greater(logits, 0), tf.greater(wanted, 0.5));
+        return {
+          sum: tf.sum(tf.mean(perOutput, 1)),
+          correct: countTrue(tf, tf.all(tf.reshape(right, [output.shape[0], -1]), 1)),
+        };
+      };
+    case 'mean_squared_error':
+      return (labels, output) => {
+        const difference = tf.sub(output, tf.reshape(tf.cast(labels, 'float32'), output.shape));
+        const perExample = tf.mean(tf.reshape(tf.mul(difference, difference), [output.shape[0], -1]), 1);
+        return { sum: tf.sum(perExample), correct: tf.scalar(0, 'int32') };
+      };
+  }
+}
+
+function countTrue(tf: typeof tfjs, condition: tfjs.Tensor): tfjs.Scalar {
+  return tf.sum(tf.cast(condition, 'int32'));
+}
+
+function logOdds(tf: typeof tfjs, probability: tfjs.Tensor): tfjs.Tensor {
+  const p = tf.clipByValue(probability, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON);
+  return tf.sub(tf.log(p), tf.log(tf.sub(1, p)));
+}
+
+/** `softmax`, `sigmoid`, … of the layer that makes the output; undefined if it has none. */
+function lastActivation(model: tfjs.LayersModel): string | undefined {
+  const layer = model.layers[model.layers.length - 1];
+  if (layer.getClassName() === 'Softmax') return 'softmax';
+  const { activation } = layer.getConfig() as { activation?: unknown };
+  return typeof activation === 'string' ? activation : undefined;
+}
+
+function checkLabels(loss: LossName, outputShape: number[], labelShape: readonly number[]): void {
+  const outputs = outputShape.reduce((a, b) => a * b, 1);
+  const labels = labelShape.reduce((a, b) => a * b, 1);
+  const sparse = loss === 'softmax_cross_entropy' && labelShape.length === 0;
+  if (loss === 'softmax_cross_entropy' && outputShape.length !== 1) {
+    throw labelError(`softmax_cross_entropy wants one vector of logits per example, the model gives [${outputShape.join(', ')}]`);
+  }
+  if (!sparse && outputs !== labels) {
+    throw labelError(`the model gives ${outputs} values per example, a label has ${labels} ([${labelShape.join(', ')}])`);
+  }
+}
+
+function labelError(message: string): UsageError {
+  return new UsageError({
+    code: 'LABELS_SHAPE',
+    message,
+    next: 'change the last layer, the labels, or --loss (softmax_cross_entropy takes class indices or one-hot rows)',
+  });
+}

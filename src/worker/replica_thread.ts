@@ -1,0 +1,213 @@
+/**
+ * Owns: the inside of a replica's thread: TensorFlow on one device, the model, its two graph functions. Piscina's entry.
+ * Does not: decide anything: it answers tasks (replica_spec.ts). Next hop: train_step.ts.
+ *
+ * TensorFlow is called synchronously: this thread has nothing else to do, and the main thread keeps the sockets and signals.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { performance } from 'node:perf_hooks';
+import { ExpectedError, invariant } from '../common/errors.js';
+import type { ModelDescription, NumericsClass } from '../common/replica.js';
+import type { BucketLayout } from '../common/bucket_layout.js';
+import type { NumericArray } from '../common/dataset.js';
+import { gatherRows } from '../data/gather.js';
+import { download, installEngine, upload, type Engine } from '../engine/index.js';
+import { buildModel } from '../models/load.js';
+import { layoutOf } from './model_layout.js';
+import { createEvaluateStep, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
+import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ShardTask, ThreadAnswer } from './replica_spec.js';
+
+interface ReplicaState {
+  readonly spec: ReplicaSpec;
+  readonly engine: Engine;
+  readonly model: tfjs.LayersModel;
+  readonly layout: BucketLayout;
+  readonly train: TrainStep;
+  readonly evaluate: EvaluateStep;
+  /** Version of the parameters that the model's variables hold; -1 before the first. */
+  loadedVersion: number;
+}
+
+let state: ReplicaState | undefined;
+
+/** Piscina calls this for each task, one at a time. */
+export default async function handle(task: ReplicaTask): Promise<ThreadAnswer<unknown>> {
+  try {
+    return { value: await answer(task) };
+  } catch (error) {
+    if (!(error instanceof ExpectedError)) throw error;
+    const { code, message, next, exitCode } = error;
+    return { failure: { code, message, next, exitCode } };
+  }
+}
+
+async function answer(task: ReplicaTask): Promise<OpenAnswer | ShardAnswer | MemoryAnswer | null> {
+  switch (task.type) {
+    case 'open':
+      return open(task.spec);
+    case 'train':
+      return trainShard(opened(), task.shard, task.gradient);
+    case 'evaluate':
+      return evaluateShard(opened(), task.shard);
+    case 'memory':
+      return { tensors: opened().engine.tf.memory().numTensors, handles: opened().engine.liveHandles() };
+    case 'close':
+      state?.engine.dispose();
+      state = undefined;
+      return null;
+  }
+}
+
+function opened(): ReplicaState {
+  invariant(state, 'a replica is opened before it computes');
+  return state;
+}
+
+async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
+  invariant(!state, 'a replica is opened once');
+  const engine = installEngine({
+    folder: spec.tensorflowFolder,
+    device: spec.device,
+    intraOpThreads: spec.intraOpThreads,
+    logicalCpuDevices: spec.logicalCpuDevices,
+    precision: spec.precision,
+  });
+  const model = await buildModel(engine.tf, spec.model, spec.seed);
+  const layout = layoutOf(model);
+  const parts = { engine, model, layout, spec };
+  state = {
+    spec,
+    engine,
+    model,
+    layout,
+    train: createTrainStep(parts),
+    evaluate: createEvaluateStep(parts),
+    loadedVersion: -1,
+  };
+  return {
+    description: describeModel(spec, model, layout, engine),
+    numerics: numericsOf(spec, engine),
+    versions: { tensorflow: engine.info.tensorflowVersion, tfjs: engine.tf.version['tfjs'] },
+  };
+}
+
+function describeModel(spec: ReplicaSpec, model: tfjs.LayersModel, layout: BucketLayout, engine: Engine): ModelDescription {
+  const initial = new Float32Array(layout.totalSize);
+  model.weights.forEach((weight, index) => {
+    const { offset, size } = layout.slots[index];
+    download(engine, weight.read(), initial.subarray(offset, offset + size));
+  });
+  return { name: spec.model.name, topology: JSON.stringify(model.toJSON(null, false)), layout, initial };
+}
+
+function numericsOf(spec: ReplicaSpec, { info }: Engine): NumericsClass {
+  return {
+    tensorflow: info.tensorflowVersion,
+    device: spec.device.split(':')[0],
+    deviceModel: info.deviceModel,
+    precision: spec.precision,
+    intraOpThreads: spec.intraOpThreads,
+    instructionSet: info.instructionSet,
+    execution: spec.compile ? 'compiled' : 'eager',
+  };
+}
+
+/** Copies the published parameters into the model's variables, once per version. */
+function load(replica: ReplicaState, { version, parameters }: ShardTask): void {
+  if (replica.loadedVersion === version) return;
+  const { engine, model, layout } = replica;
+  model.weights.forEach((weight, index) => {
+    const { offset, size, shape } = layout.slots[index];
+    const tensor = upload(engine, parameters.subarray(offset, offset + size), [...shape]);
+    (weight as unknown as { val: tfjs.Variable }).val.assign(tensor);
+    tensor.dispose();
+  });
+  replica.loadedVersion = version;
+}
+
+function feed(
+  { engine, spec }: ReplicaState,
+  { rows }: ShardTask,
+  kind: 'train' | 'validation',
+): { x: tfjs.Tensor; y: tfjs.Tensor } {
+  const { dataset } = spec;
+  const split = dataset[kind];
+  const sizeOf = (shape: readonly number[]): number => rows.length * shape.reduce((a, b) => a * b, 1);
+  const Values = split.x.constructor as new (length: number) => NumericArray;
+  const x = new Values(sizeOf(dataset.inputShape));
+  // Class indices are int32 for TensorFlow whatever they are stored as.
+  const y = new (dataset.labelShape.length === 0 ? Int32Array : Float32Array)(sizeOf(dataset.labelShape));
+  gatherRows(split, rows, { x, y });
+  return {
+    x: upload(engine, x, [rows.length, ...dataset.inputShape]),
+    y: upload(engine, y, [rows.length, ...dataset.labelShape]),
+  };
+}
+
+function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Array): ShardAnswer {
+  const { engine, layout } = replica;
+  const { tf } = engine;
+  const begin = performance.now();
+  load(replica, shard);
+  const { x, y } = feed(replica, shard, 'train');
+  const position = upload(engine, Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0), [4]);
+  const regularization = tf.scalar(shard.regularizationWeight);
+  const outputs = replica.train(x, y, position, regularization);
+  outputs.gradients.forEach((tensor, index) => {
+    const { offset, size } = layout.slots[index];
+    download(engine, tensor, gradient.subarray(offset, offset + size));
+  });
+  const statistics = new Float32Array(layout.statisticsSize);
+  let at = 0;
+  outputs.statistics.forEach((tensor) => {
+    download(engine, tensor, statistics.subarray(at, at + tensor.size));
+    at += tensor.size;
+  });
+  const lossSum = outputs.loss.dataSync()[0];
+  const correct = outputs.correct.dataSync()[0];
+  tf.dispose([x, y, position, regularization, outputs.loss, outputs.correct, ...outputs.gradients, ...outputs.statistics]);
+  const nonFinite = firstNonFinite(lossSum, gradient, statistics, layout);
+  return { lossSum, correct, statistics, ...(nonFinite !== undefined && { nonFinite }), computeMs: performance.now() - begin };
+}
+
+function evaluateShard(replica: ReplicaState, shard: ShardTask): ShardAnswer {
+  const { engine } = replica;
+  const begin = performance.now();
+  load(replica, shard);
+  const { x, y } = feed(replica, shard, 'validation');
+  const regularization = engine.tf.scalar(shard.regularizationWeight);
+  const { loss, correct } = replica.evaluate(x, y, regularization);
+  const answer = { lossSum: loss.dataSync()[0], correct: correct.dataSync()[0], computeMs: performance.now() - begin };
+  engine.tf.dispose([x, y, regularization, loss, correct]);
+  return answer;
+}
+
+/** Name of the first tensor with a NaN or Inf: `loss`, a weight (its gradient) or a moving statistic. */
+function firstNonFinite(
+  lossSum: number,
+  gradient: Float32Array,
+  statistics: Float32Array,
+  layout: BucketLayout,
+): string | undefined {
+  if (!Number.isFinite(lossSum)) return 'loss';
+  if (!allFinite(gradient, layout.trainedSize)) {
+    return layout.slots
+      .slice(0, layout.trainedSlots)
+      .find(({ offset, size }) => !allFinite(gradient.subarray(offset, offset + size), size))?.name;
+  }
+  if (allFinite(statistics, statistics.length)) return undefined;
+  let at = 0;
+  for (const { slot } of layout.statistics) {
+    const { name, size } = layout.slots[slot];
+    if (!allFinite(statistics.subarray(at, at + size), size)) return name;
+    at += size;
+  }
+  return undefined;
+}
+
+/** x · 0 is 0 for finite x and NaN otherwise, so one sum tells without a branch per element. */
+function allFinite(values: Float32Array, length: number): boolean {
+  let sum = 0;
+  for (let i = 0; i < length; i++) sum += values[i] * 0;
+  return sum === 0;
+}

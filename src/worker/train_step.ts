@@ -1,0 +1,159 @@
+/**
+ * Owns: one training step's computation on one shard: forward, loss sum, backward, as one graph function (or op by op with --no-compile).
+ * Does not: see the other shards, average, or update: the coordinator adds gradients and applies SGD. Next hop: engine/graph_function.ts.
+ *
+ * In: weights (the model's variables), the shard's rows, the dropout position. Out: sums over the shard's examples.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { invariant } from '../common/errors.js';
+import type { BucketLayout } from '../common/bucket_layout.js';
+import { deriveKey, PURPOSE } from '../common/random.js';
+import type { Engine } from '../engine/index.js';
+import { scaledFloat, softmaxCrossEntropy, sigmoidCrossEntropy, withBatchStatistics, withDropout } from '../engine/index.js';
+import { createLoss, type LossFunction } from './losses.js';
+import { flattenLayers } from './model_layout.js';
+import type { ReplicaSpec } from './replica_spec.js';
+
+/** Tensors of one shard's result; disposed by the caller. */
+export interface TrainOutputs {
+  /** Scalar, sum over examples. */
+  readonly loss: tfjs.Tensor;
+  /** Scalar int32. */
+  readonly correct: tfjs.Tensor;
+  /** Summed over examples, one per trained slot, in layout order. */
+  readonly gradients: tfjs.Tensor[];
+  /** Batch mean and biased variance, in `layout.statistics` order. */
+  readonly statistics: tfjs.Tensor[];
+}
+
+export interface EvaluateOutputs {
+  readonly loss: tfjs.Tensor;
+  readonly correct: tfjs.Tensor;
+}
+
+/** `position` is int32 [4]: step low word, step high word, first example's index in the global batch, 0. `regularization` is a scalar. */
+export type TrainStep = (x: tfjs.Tensor, y: tfjs.Tensor, position: tfjs.Tensor, regularization: tfjs.Tensor) => TrainOutputs;
+export type EvaluateStep = (x: tfjs.Tensor, y: tfjs.Tensor, regularization: tfjs.Tensor) => EvaluateOutputs;
+
+interface StepParts {
+  readonly engine: Engine;
+  readonly model: tfjs.LayersModel;
+  readonly layout: BucketLayout;
+  readonly spec: ReplicaSpec;
+}
+
+interface BatchNormInternals {
+  movingMean: tfjs.LayerVariable;
+  movingVariance: tfjs.LayerVariable;
+  call(inputs: tfjs.Tensor | tfjs.Tensor[], kwargs: Record<string, unknown>): tfjs.Tensor | tfjs.Tensor[];
+}
+
+export function createTrainStep(parts: StepParts): TrainStep {
+  const { engine, model, layout, spec } = parts;
+  const { tf } = engine;
+  const loss = lossOf(parts);
+  const variables = trainedVariables(model);
+  const statisticIndex = indexStatistics(model, layout);
+  const dropoutKeys = keyDropoutLayers(model, spec.seed);
+  if (spec.batchNorm === 'fixed') fixBatchNorm(model);
+
+  const step: TrainStep = (x, y, position, regularization) => {
+    const statistics: tfjs.Tensor[] = new Array<tfjs.Tensor>(layout.statistics.length);
+    let correct: tfjs.Tensor | undefined;
+    const forward = (): tfjs.Scalar => {
+      const output = withDropout(
+        (layer) => ({ key: keyOf(dropoutKeys, layer), position }),
+        () =>
+          withBatchStatistics(
+            (layer, mean, variance) => {
+              const at = statisticIndex.get(layer.name);
+              invariant(at, `batch norm ${layer.name} is in the layout`);
+              statistics[at.mean] = tf.keep(mean);
+              statistics[at.variance] = tf.keep(variance);
+            },
+            () => model.apply(scaledFloat(x, spec.dataset.scale), { training: true }) as tfjs.Tensor,
+          ),
+      );
+      const value = loss(y, output);
+      correct = tf.keep(value.correct);
+      return addRegularization(tf, model, value.sum, regularization);
+    };
+    const { value, grads } = tf.variableGrads(forward, variables);
+    invariant(correct, 'the forward pass ran');
+    const gradients = variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable));
+    // A batch norm that was not asked for its statistics (fixed ones) reports what it has: an update with them changes nothing.
+    layout.statistics.forEach(({ slot }, index) => {
+      statistics[index] ??= tf.clone(model.weights[slot].read());
+    });
+    return { loss: value, correct, gradients, statistics };
+  };
+  return step;
+}
+
+/** Forward pass and loss with moving statistics and no dropout. */
+export function createEvaluateStep(parts: StepParts): EvaluateStep {
+  const { engine, model, spec } = parts;
+  const { tf } = engine;
+  const loss = lossOf(parts);
+  const step: EvaluateStep = (x, y, regularization) =>
+    tf.tidy(() => {
+      const value = loss(y, model.apply(scaledFloat(x, spec.dataset.scale), { training: false }) as tfjs.Tensor);
+      return { loss: addRegularization(tf, model, value.sum, regularization), correct: value.correct };
+    });
+  return step;
+}
+
+function lossOf({ engine, model, spec }: StepParts): LossFunction {
+  const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
+  return createLoss(engine.tf, fused, { loss: spec.loss, model, labelShape: spec.dataset.labelShape });
+}
+
+/** Regularisation losses count once per step: the first shard carries them, times the global batch that the sum is divided by. */
+function addRegularization(tf: typeof tfjs, model: tfjs.LayersModel, sum: tfjs.Scalar, weight: tfjs.Tensor): tfjs.Scalar {
+  const losses = model.calculateLosses();
+  if (losses.length === 0) return sum;
+  return tf.add(sum, tf.mul(tf.addN(losses), weight));
+}
+
+export function trainedVariables(model: tfjs.LayersModel): tfjs.Variable[] {
+  return model.trainableWeights.map((weight) => (weight as unknown as { val: tfjs.Variable }).val);
+}
+
+function indexStatistics(model: tfjs.LayersModel, layout: BucketLayout): Map<string, { mean: number; variance: number }> {
+  const position = new Map(layout.statistics.map(({ slot }, index) => [model.weights[slot].name, index]));
+  const result = new Map<string, { mean: number; variance: number }>();
+  for (const layer of batchNorms(model)) {
+    const { movingMean, movingVariance } = layer as unknown as BatchNormInternals;
+    const mean = position.get(movingMean.name);
+    const variance = position.get(movingVariance.name);
+    invariant(mean !== undefined && variance !== undefined, 'moving statistics are in the layout');
+    result.set(layer.name, { mean, variance });
+  }
+  return result;
+}
+
+/** Keys by the layer's place in the model, so that names, which tfjs numbers per thread, do not matter. */
+function keyDropoutLayers(model: tfjs.LayersModel, seed: number): Map<string, { low: number; high: number }> {
+  return new Map(
+    flattenLayers(model).map((layer, index) => [layer.name, deriveKey({ seed, purpose: PURPOSE.dropout, layer: index })]),
+  );
+}
+
+function keyOf(keys: Map<string, { low: number; high: number }>, layer: tfjs.layers.Layer): { low: number; high: number } {
+  const key = keys.get(layer.name);
+  invariant(key, `dropout layer ${layer.name} has a key`);
+  return key;
+}
+
+function batchNorms(model: tfjs.LayersModel): tfjs.layers.Layer[] {
+  return flattenLayers(model).filter((layer) => layer.getClassName() === 'BatchNormalization');
+}
+
+/** Makes every batch norm use its moving statistics in training too. */
+function fixBatchNorm(model: tfjs.LayersModel): void {
+  for (const layer of batchNorms(model)) {
+    const internals = layer as unknown as BatchNormInternals;
+    const call = internals.call.bind(layer);
+    internals.call = (inputs, kwargs) => call(inputs, { ...kwargs, training: false });
+  }
+}
