@@ -3,7 +3,7 @@
  * undisturbed run: the same weights_sha256, the same metrics lines but for times and rates. Exit 1 where one differs.
  * Does not: build (npm run build) or choose what training does.
  *
- *     node scripts/crash.mjs --runs 20 [--seed 1] [--reference] [--keep]
+ *     node scripts/crash.mjs --runs 20 [--seed 1] [--reference] [--keep] [-- more flags of train]
  *
  * --reference trains the reference CNN instead of a tiny model. --keep leaves the run folders for a look.
  */
@@ -18,7 +18,8 @@ const EXPECTED_CODES = { SIGTERM: 75, SIGUSR1: 75, SIGINT: 130 };
 const STOP_LIMIT_MS = 10_000;
 const SECOND_INTERRUPT_LIMIT_MS = 1_000;
 
-const { values: options } = parseArgs({
+const { values: options, positionals: more } = parseArgs({
+  allowPositionals: true,
   options: {
     runs: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
@@ -28,37 +29,16 @@ const { values: options } = parseArgs({
 });
 const root = resolve(import.meta.dirname, '..');
 const runDir = mkdtempSync(join(tmpdir(), 'tfjs-parallel-crash-'));
-const tiny = [
-  '--model',
-  join(root, 'scripts/crash/tiny_model.mjs'),
-  '--train-limit',
-  '2000',
-  '--validation-limit',
-  '500',
-  '--epochs',
-  '3',
-  '--batch',
-  '50',
-];
-const reference = ['--model', 'gluon_cnn', '--train-limit', '590', '--validation-limit', '200', '--epochs', '2', '--batch', '50'];
+const flags = (text) => text.split(' ');
+const tiny = ['--model', join(root, 'scripts/crash/tiny_model.mjs'), ...flags('--train-limit 600 --validation-limit 100 --epochs 3 --batch 50')];
+const reference = flags('--model gluon_cnn --train-limit 590 --validation-limit 200 --epochs 2 --batch 50');
 const settings = [
   ...(options.reference ? reference : tiny),
-  ...[
-    '--data',
-    'synthetic',
-    '--gpus',
-    'none',
-    '--shards',
-    '2',
-    '--threads-per-worker',
-    '1',
-    '--lr',
-    '0.05',
-    '--set',
-    'optimizer.momentum=0.9',
-  ],
+  ...flags('--data synthetic --gpus none --shards 2 --threads-per-worker 1 --lr 0.05 --set optimizer.momentum=0.9'),
   // A state every few steps: more moments inside a write.
-  ...['--save-above', '0', '--checkpoint-every', 'epoch,7 steps', '--log-every', '1', '--run-dir', runDir],
+  ...flags('--save-above 0 --log-every 1 --checkpoint-every'),
+  ...['epoch,7 steps', '--run-dir', runDir],
+  ...more,
 ];
 
 const started = performance.now();

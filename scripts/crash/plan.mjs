@@ -40,8 +40,8 @@ export function randomFrom(seed) {
   };
 }
 
-/** Times, rates and places differ between equal runs. */
-const VARYING = new Set(['seconds', 'images_per_s', 'phases_ms', 'ms', 'run_folder', 'config']);
+/** Times, rates, places and who computed differ between equal runs. */
+const VARYING = new Set(['seconds', 'images_per_s', 'phases_ms', 'ms', 'run_folder', 'config', 'replicas']);
 
 /** What a run computed, line by line; what happened to its process (checkpoints, joins, warnings) is left out. */
 export function comparableLines(metricsText) {
