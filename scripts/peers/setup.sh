@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes one Python environment per peer (torch, tf, mxnet) with pinned versions. Several GB; safe to run again.
 # Usage: scripts/peers/setup.sh          PEERS=folder chooses where (default ~/.cache/tfjs-parallel-peers)
-#        PYTHON=python3.11 chooses the interpreter: MXNet 1.9.1 needs one that still has numpy 1.23 (3.8 to 3.11).
+#        PYTHON=python3.11 chooses the interpreter: MXNet 1.9.1 needs numpy 1.23; 3.11 is known to work.
 # torch.compile (an option of torch_train.py) and the MKL helper below need a C++ compiler.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

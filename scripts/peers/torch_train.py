@@ -19,7 +19,6 @@ options = measure.parse(
     [
         ("--channels-last", "NHWC memory for weights and images"),
         ("--compile", "torch.compile (inductor); loss included"),
-        ("--foreach", "multi-tensor SGD"),
         ("--fused", "fused SGD"),
     ],
 )
@@ -41,7 +40,7 @@ if options.channels_last and len(shape) == 3:
     model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
 if world > 1:
     model = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True, static_graph=True, broadcast_buffers=False)
-optimizer = torch.optim.SGD(model.parameters(), 0.1, foreach=options.foreach or None, fused=options.fused or None)
+optimizer = torch.optim.SGD(model.parameters(), 0.1, fused=options.fused or None)
 criterion = nn.CrossEntropyLoss()
 
 
