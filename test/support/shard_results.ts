@@ -1,0 +1,24 @@
+/** Owns: shard results made by hand. */
+import type { ShardResult } from '../../src/common/replica.js';
+
+export interface HandMade {
+  shard: number;
+  gradient: Float32Array;
+  statistics?: Float32Array;
+}
+
+export function shardResult({ shard, gradient, statistics }: HandMade): ShardResult {
+  return {
+    kind: 'train',
+    step: 0,
+    shard,
+    attempt: 0,
+    version: 0,
+    examples: 1,
+    lossSum: 0,
+    correct: 0,
+    computeMs: 0,
+    gradient: { kind: 'host', values: gradient, release: () => undefined },
+    ...(statistics !== undefined && { statistics }),
+  };
+}
