@@ -1,0 +1,52 @@
+/**
+ * Owns: opening a real replica thread for a test, with what most tests do not care about filled in.
+ * Does not: fake anything: the thread runs the built product on TensorFlow.
+ */
+import { fileURLToPath } from 'node:url';
+import type { Dataset } from '../../src/common/dataset.js';
+import { datasetFromArrays } from '../../src/data/arrays.js';
+import { ensureTensorFlow } from '../../src/engine/library.js';
+import { LocalReplica } from '../../src/worker/local_replica.js';
+import type { ReplicaSpec } from '../../src/worker/replica_spec.js';
+
+export async function openReplica(spec: Partial<ReplicaSpec> & Pick<ReplicaSpec, 'model' | 'dataset'>): Promise<LocalReplica> {
+  const { folder } = await ensureTensorFlow();
+  process.env.TF_OVERRIDE_GLOBAL_THREADPOOL = '1';
+  const replica = new LocalReplica({
+    name: 'cpu(0)',
+    device: 'CPU:0',
+    tensorflowFolder: folder,
+    logicalCpuDevices: 1,
+    intraOpThreads: 1,
+    precision: 'fp32',
+    compile: true,
+    seed: 1,
+    loss: 'softmax_cross_entropy',
+    batchNorm: 'batch',
+    ...spec,
+  });
+  await replica.open();
+  return replica;
+}
+
+/** A model of test/support/models. */
+export function testModel(name: string): ReplicaSpec['model'] {
+  const path = fileURLToPath(new URL(`models/${name}.mjs`, import.meta.url));
+  return { kind: 'module', name, path };
+}
+
+/** `examples` small images with labels that count up, the same for training and validation. */
+export async function drawnImages({ examples, shape, classes }: { examples: number; shape: number[]; classes: number }): Promise<Dataset> {
+  const size = shape.reduce((a, b) => a * b, 1);
+  const split = {
+    x: Uint8Array.from({ length: examples * size }, (_, i) => (i * 73 + (i >> 3) * 41) % 256),
+    y: Uint8Array.from({ length: examples }, (_, i) => i % classes),
+  };
+  return datasetFromArrays({ name: 'drawn', train: split, validation: split, inputShape: shape, classes, scale: 1 / 255 });
+}
+
+export function sharedCopy(values: Float32Array): Float32Array {
+  const copy = new Float32Array(new SharedArrayBuffer(values.byteLength));
+  copy.set(values);
+  return copy;
+}
