@@ -26,12 +26,15 @@ export function withoutLoadNotes(load: () => void): void {
   const duplicate = libc.func('dup', 'int', ['int']) as (fd: number) => number;
   const duplicateOnto = libc.func('dup2', 'int', ['int', 'int']) as (from: number, to: number) => number;
 
+  // Not closeSync: Node warns of a descriptor that it did not open itself.
+  const close = libc.func('close', 'int', ['int']) as (fd: number) => number;
+
   const original = duplicate(STANDARD_ERROR);
   if (original < 0) return load();
   const stat = fstatSync(original);
   const anotherThreadCatches = stat.isFile() && stat.nlink === 0;
   if (anotherThreadCatches) {
-    closeSync(original);
+    close(original);
     return load();
   }
   const caught = openUnlinked();
@@ -40,7 +43,7 @@ export function withoutLoadNotes(load: () => void): void {
     load();
   } finally {
     duplicateOnto(original, STANDARD_ERROR);
-    closeSync(original);
+    close(original);
     const lines = readAll(caught).split(/(?<=\n)/);
     closeSync(caught);
     const others = lines.filter((line) => !NOTES.test(line)).join('');
