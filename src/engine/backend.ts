@@ -10,6 +10,7 @@ import * as tf from '@tensorflow/tfjs';
 import { EnvironmentError, UsageError } from '../common/errors.js';
 import { Binding } from './binding.js';
 import { openCApi } from './c_api.js';
+import { compile, type CompiledFunction, type CompileOptions } from './compile.js';
 import type { ContextConfig } from './config_proto.js';
 import { Context, type Device } from './context.js';
 import { instructionSet } from './instruction_set.js';
@@ -41,6 +42,8 @@ export interface Engine {
   readonly context: Context;
   readonly devices: readonly Device[];
   readonly info: EngineInfo;
+  /** Records `fn` once per kind of arguments and runs it as one TensorFlow function from then on (compile.ts). */
+  compile<A extends unknown[], R>(fn: (...args: A) => R, options?: CompileOptions): CompiledFunction<A, R>;
   /** TensorFlow tensors held by JavaScript now; exact. */
   liveHandles(): number;
   /** Frees every tensor and the context, and takes the backend out of tfjs. */
@@ -91,6 +94,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
       deviceModel: deviceModel(context.device),
       instructionSet: instructionSet(),
     },
+    compile: (fn, options) => compile(engine, fn, options),
     liveHandles: () => binding.handles.count,
     dispose: () => {
       if (installed?.engine !== engine) return;
@@ -101,6 +105,16 @@ export function installEngine(options: EngineOptions = {}): Engine {
   };
   installed = { engine, options: key };
   return engine;
+}
+
+/** The engine installed in this thread. */
+export function installedEngine(): Engine {
+  if (installed !== undefined) return installed.engine;
+  throw new UsageError({
+    code: 'ENGINE_NOT_INSTALLED',
+    message: 'No engine is installed in this thread',
+    next: "Call installEngine() from 'tfjs-parallel/engine' first.",
+  });
 }
 
 function loadKernels(): VendorKernels {

@@ -1,6 +1,8 @@
 /** Owns: what `tfjs-parallel/engine` exports. */
 export { installEngine } from './backend.js';
 export type { Engine, EngineInfo, EngineOptions } from './backend.js';
+export { compile } from './compile_installed.js';
+export type { CompiledFunction, CompileOptions } from './compile.js';
 export { softmaxCrossEntropy, sigmoidCrossEntropy } from './cross_entropy.js';
 export { keyedDropout } from './dropout.js';
 export { ensureTensorFlow, findTensorFlow } from './library.js';
@@ -9,3 +11,5 @@ export { TensorFlowError } from './status.js';
 export { installTrainingOps, withBatchStatistics, withDropout } from './training_ops.js';
 export type { BatchStatisticsSink, DropoutDraw, DropoutProvider } from './training_ops.js';
 export { download, scaledFloat, upload } from './transfer.js';
+export { RecordError } from './record_error.js';
+export type { RecordErrorCode } from './record_error.js';

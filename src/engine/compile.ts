@@ -1,0 +1,228 @@
+/**
+ * Owns: `compile(fn)`: a tfjs function recorded once per kind of arguments and from then on run as one TensorFlow function, as tf.function is in
+ * Python. Does not: record (record.ts) or build TensorFlow functions (graph_function.ts).
+ *
+ * A compiled function does what the function itself would do, or says why not: recording checks that it does the same twice, and calls
+ * 2, 4, 8, ... check it again, so that a JavaScript value that changed between calls is found and not silently kept.
+ */
+import type * as tf from '@tensorflow/tfjs';
+import type { EngineParts } from './engine_parts.js';
+import { GraphFunction } from './graph_function.js';
+import { kernelBackend, type KernelBackend } from './kernel_backend.js';
+import { typeName } from './printer.js';
+import { difference, record, type ArgumentSpec, type Recorded } from './record.js';
+import { RecordError } from './record_error.js';
+import { flatten, structureText, unflatten } from './structure.js';
+import { tfjsEngine } from './tfjs_watch.js';
+
+export interface CompileOptions {
+  /** For the printer, profiles and error messages. Default: the function's own name. */
+  name?: string;
+  /** Record again to see that the function does the same (default). Without it a recording is made once and trusted. */
+  verify?: boolean;
+}
+
+export interface CompiledFunction<A extends unknown[], R> {
+  /** Inside tf.grad, or while another function is recorded, the function itself runs, so that gradients and recordings see its ops. */
+  (...args: A): R;
+  /** The recorded graph for such arguments, as text. Records it if it was not yet. */
+  print(...args: A): string;
+  /** Frees the TensorFlow functions. Variables stay. */
+  dispose(): void;
+}
+
+/** Kinds of arguments beyond which a function is recorded anew by mistake: a number that should be a tensor. */
+const MAX_SIGNATURES = 64;
+/** Recordings until two must agree: the first may make variables, the second meet what the first cached. */
+const MAX_RECORDINGS = 3;
+
+interface Entry {
+  recorded: Recorded;
+  graphFunction: GraphFunction;
+  calls: number;
+}
+
+/**
+ * Records `fn` at its first call for each kind of arguments (shapes and types of tensors; plain values themselves), caches it, and runs it as
+ * one TensorFlow function. Arguments and results: tensors, plain values, nested lists and records. Variables are read and written as they are.
+ * Errors: RecordError, naming the op and the line of `fn`.
+ */
+export function compile<A extends unknown[], R>(
+  engine: EngineParts,
+  fn: (...args: A) => R,
+  { name = fn.name || 'compiled', verify = true }: CompileOptions = {},
+): CompiledFunction<A, R> {
+  const entries = new Map<string, Entry>();
+
+  const entryFor = (spec: ArgumentSpec, key: string, inputs: readonly tf.Tensor[]): Entry => {
+    const found = entries.get(key);
+    if (found !== undefined) {
+      if (isCurrent(found.recorded)) return found;
+      found.graphFunction.dispose();
+      entries.delete(key);
+    }
+    if (entries.size >= MAX_SIGNATURES) throw tooMany(name, key);
+    const recorded = recordUntilStable(engine, name, fn, spec, inputs, verify);
+    const outputs = [...recorded.results, ...recorded.updates.map(({ value }) => value)];
+    const graphFunction = new GraphFunction(engine, recorded.recording, name, outputs);
+    recorded.recording.dispose();
+    const entry = { recorded, graphFunction, calls: 0 };
+    entries.set(key, entry);
+    return entry;
+  };
+
+  const compiled = (...args: A): R => {
+    if (engine.binding.recorder !== undefined || tfjsEngine().state.gradientDepth > 0) return fn(...args);
+    const { spec, key, tensors } = describeArguments(args);
+    const entry = entryFor(spec, key, tensors);
+    entry.calls += 1;
+    if (verify && entry.calls > 1 && Number.isInteger(Math.log2(entry.calls))) recheck(engine, name, fn, spec, entry);
+    return call(engine, entry, tensors) as R;
+  };
+  return Object.assign(compiled, {
+    print: (...args: A) => {
+      const { spec, key, tensors } = describeArguments(args);
+      return entryFor(spec, key, tensors).recorded.text;
+    },
+    dispose: () => {
+      for (const { graphFunction } of entries.values()) graphFunction.dispose();
+      entries.clear();
+    },
+  });
+}
+
+function describeArguments(args: readonly unknown[]): { spec: ArgumentSpec; key: string; tensors: tf.Tensor[] } {
+  const { structure, tensors } = flatten(args, refuseArgument, { variables: 'values' });
+  const backend = kernelBackend();
+  for (const tensor of tensors) {
+    if (tensor.isDisposed) throw argumentError('A tensor given as an argument is disposed', 'Pass a live tensor.');
+  }
+  const specs = backend
+    .getInputTensorIds(tensors)
+    .map((id, index) => ({ shape: tensors[index].shape, dtype: backend.binding.dtypeOf(id) }));
+  const key = structureText(structure, (index) => `#${index} ${typeName(specs[index].dtype)}[${specs[index].shape.join(',')}]`);
+  return { spec: { structure, tensors: specs }, key, tensors };
+}
+
+function call({ binding }: EngineParts, { recorded, graphFunction }: Entry, args: readonly tf.Tensor[]): unknown {
+  const backend = kernelBackend();
+  const outputs = graphFunction.call(inputIds(backend, recorded, args));
+  if (binding.recorder !== undefined) throw new Error('internal: a compiled function runs only outside of recordings');
+  const tensors = outputs.map((output) => backend.createOutputTensor(output));
+  recorded.updates.forEach(({ variable }, index) => {
+    const value = tensors[recorded.results.length + index];
+    variable.assign(value as tf.Tensor<typeof variable.rankType>);
+    value.dispose();
+  });
+  return unflatten(recorded.structure, tensors);
+}
+
+function inputIds(backend: KernelBackend, { sources }: Recorded, args: readonly tf.Tensor[]): number[] {
+  const captured = sources.map((source) =>
+    source.kind === 'variable' ? backend.getInputTensorIds([source.variable])[0] : backend.tensorMap.get(source.dataId).id,
+  );
+  return [...backend.getInputTensorIds(args), ...captured];
+}
+
+/** False if something it captured was disposed since: the function would now use something else, or fail. */
+function isCurrent({ sources, readOutside, updates }: Recorded): boolean {
+  const { tensorMap } = kernelBackend();
+  return (
+    sources.every((source) => (source.kind === 'variable' ? !source.variable.isDisposed : tensorMap.has(source.dataId))) &&
+    updates.every(({ variable }) => !variable.isDisposed) &&
+    [...readOutside].every((dataId) => tensorMap.has(dataId))
+  );
+}
+
+function recordUntilStable(
+  engine: EngineParts,
+  name: string,
+  fn: (...args: never[]) => unknown,
+  spec: ArgumentSpec,
+  inputs: readonly tf.Tensor[],
+  verify: boolean,
+): Recorded {
+  let before = record(engine, name, fn, spec);
+  if (before.created.length > 0) initialize(engine, name, before, inputs);
+  else if (!verify) return before;
+  for (let count = 2; ; count++) {
+    const after = record(engine, name, fn, spec);
+    if (after.created.length > 0) {
+      const [{ variable }] = after.created;
+      for (const made of after.created) made.variable.dispose();
+      throw new RecordError(
+        'RECORD_VARIABLE',
+        'variable',
+        undefined,
+        `The function makes a new variable (${variable.name}) in every call`,
+        'Make variables once, outside of the function or on its first call only.',
+      );
+    }
+    if (after.text === before.text || (!verify && count === 2)) {
+      if (before.recording !== after.recording) before.recording.dispose();
+      return after;
+    }
+    if (count === MAX_RECORDINGS) {
+      const error = difference(before, after, 'every time it is recorded');
+      before.recording.dispose();
+      after.recording.dispose();
+      throw error;
+    }
+    before.recording.dispose();
+    before = after;
+  }
+}
+
+/** Gives the variables that a first recording made (an optimiser's slots) their first values, computed from the arguments. */
+function initialize(engine: EngineParts, name: string, recorded: Recorded, inputs: readonly tf.Tensor[]): void {
+  const pending = recorded.created.flatMap(({ variable, value }) => (value === undefined ? [] : [{ variable, value }]));
+  if (pending.length === 0) return;
+  const backend = kernelBackend();
+  const graphFunction = new GraphFunction(
+    engine,
+    recorded.recording,
+    `${name}_variables`,
+    pending.map(({ value }) => value),
+  );
+  try {
+    graphFunction.call(inputIds(backend, recorded, inputs)).forEach((output, index) => {
+      const value = backend.createOutputTensor(output);
+      const { variable } = pending[index];
+      variable.assign(value as tf.Tensor<typeof variable.rankType>);
+      value.dispose();
+    });
+  } finally {
+    graphFunction.dispose();
+  }
+}
+
+function recheck(engine: EngineParts, name: string, fn: (...args: never[]) => unknown, spec: ArgumentSpec, entry: Entry): void {
+  const again = record(engine, name, fn, spec);
+  try {
+    if (again.text !== entry.recorded.text)
+      throw difference(entry.recorded, again, `as when it was recorded (call ${entry.calls})`);
+  } finally {
+    again.recording.dispose();
+  }
+}
+
+function refuseArgument(what: string): never {
+  throw argumentError(
+    `An argument is or holds ${what}`,
+    'Pass tensors, plain values, lists and records of them; models and functions belong in the closure.',
+  );
+}
+
+function argumentError(what: string, next: string): RecordError {
+  return new RecordError('RECORD_ARGUMENT', undefined, undefined, what, next);
+}
+
+function tooMany(name: string, key: string): RecordError {
+  return new RecordError(
+    'RECORD_TOO_MANY',
+    undefined,
+    undefined,
+    `${name} was recorded for ${MAX_SIGNATURES} kinds of arguments; one more is ${key.slice(0, 200)}`,
+    'Pass numbers that change as tensors: tf.scalar(x).',
+  );
+}

@@ -1,0 +1,71 @@
+/**
+ * Owns: a recording made callable: one TensorFlow function in the context, called like an op. Does not: know the user's structures (compile.ts).
+ */
+import type { EngineParts } from './engine_parts.js';
+import { graphApi, packOutputs } from './graph_api.js';
+import type { OpAttribute, TensorMetadata } from './op_executor.js';
+import type { RecordedValue, Recording } from './recording.js';
+import { TF_ATTR_STRING } from './data_types.js';
+
+/** Function names are unique in the process: contexts of several threads share nothing, but messages should tell them apart. */
+let nextFunction = 0;
+
+export class GraphFunction {
+  readonly name: string;
+  private readonly attributes: OpAttribute[];
+  private readonly outputCount: number;
+  private disposed = false;
+
+  /** Inputs of the function: the recording's arguments, then its captures. */
+  constructor(
+    private readonly parts: EngineParts,
+    recording: Recording,
+    label: string,
+    outputs: readonly RecordedValue[],
+  ) {
+    const { context } = parts;
+    const { api, status } = context;
+    const functions = graphApi(api);
+    this.name = `${label.replace(/[^A-Za-z0-9_]/g, '_')}_${nextFunction++}`;
+    this.outputCount = outputs.length;
+    // Graph options (mixed precision) reach a function only through this attribute; the context's own configuration does not.
+    this.attributes = [{ name: 'config_proto', type: TF_ATTR_STRING, value: context.configProto }];
+    const inputs = packOutputs([...recording.args, ...recording.captures.map(({ value }) => value)].map(({ output }) => output));
+    const packed = packOutputs(outputs.map(({ output }) => output));
+    const cName = api.cString(this.name);
+    const made = functions.TF_GraphToFunction(
+      recording.graph,
+      cName,
+      0,
+      -1,
+      null,
+      inputs.length / 2,
+      inputs,
+      outputs.length,
+      packed,
+      null,
+      null,
+      null,
+      status.pointer,
+    );
+    const graphFunction = status.checked(made, `making the function ${label}`);
+    try {
+      functions.TFE_ContextAddFunction(context.pointer, graphFunction, status.pointer);
+      status.check(`adding the function ${label}`);
+    } finally {
+      functions.TF_DeleteFunction(graphFunction);
+    }
+  }
+
+  call(inputIds: readonly number[]): TensorMetadata[] {
+    return this.parts.binding.executor.execute(this.name, this.attributes, inputIds, this.outputCount);
+  }
+
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    const { api, pointer, status } = this.parts.context;
+    graphApi(api).TFE_ContextRemoveFunction(pointer, api.cString(this.name), status.pointer);
+    status.check(`removing the function ${this.name}`);
+  }
+}

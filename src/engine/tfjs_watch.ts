@@ -1,0 +1,180 @@
+/**
+ * Owns: what is watched in tfjs while a function is recorded: its variables (kept safe, and put back), tensors from outside, Math.random.
+ * Does not: record ops (recording.ts) or judge results (record.ts).
+ */
+import * as tf from '@tensorflow/tfjs';
+import { kernelBackend, type KernelBackend } from './kernel_backend.js';
+import { calledFunction, captureSite, RecordError, userLine } from './record_error.js';
+import type { RecordedValue, Recording } from './recording.js';
+import { readsData } from './recording.js';
+import { typeAttr } from './raw_ops.js';
+
+/** Parts of tfjs's engine that it does not export as types (tfjs-core/src/engine.ts). */
+interface TfjsEngine {
+  readonly state: { readonly registeredVariables: Record<string, tf.Variable>; readonly gradientDepth: number };
+  nextTensorId(): number;
+  makeVariable(initialValue: tf.Tensor, trainable?: boolean, name?: string, dtype?: tf.DataType): tf.Variable;
+  disposeTensor(tensor: tf.Tensor): void;
+  trackTensor(tensor: tf.Tensor, backend: tf.KernelBackend): void;
+}
+
+export function tfjsEngine(): TfjsEngine {
+  return tf.engine() as unknown as TfjsEngine;
+}
+
+interface HeldVariable {
+  variable: tf.Variable;
+  dataId: object;
+  tensorId: number;
+}
+
+/** Where a capture's tensor comes from at each call. */
+export type CaptureSource = { kind: 'variable'; variable: tf.Variable } | { kind: 'tensor'; dataId: object };
+
+export class TfjsWatch {
+  /** Variables that the function made. */
+  readonly created: HeldVariable[] = [];
+  /** Data from outside that was read as it is: if it is gone, the recording is out of date. */
+  readonly readOutside = new Set<object>();
+
+  private readonly backend: KernelBackend = kernelBackend();
+  private readonly engine = tfjsEngine();
+  private readonly held: HeldVariable[];
+  private readonly variableOf = new Map<number, tf.Variable>();
+  private readonly outside = new Map<number, object>();
+  private readonly firstTensorId: number;
+  private readonly undo: (() => void)[] = [];
+
+  constructor() {
+    this.held = Object.values(this.engine.state.registeredVariables).map((variable) => this.hold(variable));
+    this.firstTensorId = this.engine.nextTensorId();
+  }
+
+  /** Throws for the value of a variable; notes other data from outside. */
+  readonly readable = (tensorId: number): void => {
+    const variable = this.variableOf.get(tensorId);
+    if (variable !== undefined) throw readsData(`variable ${variable.name}`);
+    const dataId = this.outside.get(tensorId);
+    if (dataId !== undefined) this.readOutside.add(dataId);
+  };
+
+  sourceOf(tensorId: number): CaptureSource {
+    const variable = this.variableOf.get(tensorId);
+    return variable !== undefined ? { kind: 'variable', variable } : { kind: 'tensor', dataId: this.outside.get(tensorId) ?? {} };
+  }
+
+  isOutside(tensor: tf.Tensor): boolean {
+    return tensor.id < this.firstTensorId;
+  }
+
+  start(recording: Recording): void {
+    const { backend, engine } = this;
+    const getInputTensorIds = backend.getInputTensorIds;
+    this.replace(backend, 'getInputTensorIds', (tensors: readonly tf.TensorInfo[]) => {
+      for (const tensor of tensors) if (this.fromOutside(tensor)) this.noteOutside(recording, tensor, getInputTensorIds);
+      return getInputTensorIds.call(backend, tensors);
+    });
+    const readSync = backend.readSync;
+    this.replace(backend, 'readSync', (dataId: object) => {
+      // Values that still wait in JavaScript would be returned without asking the binding.
+      if (backend.tensorMap.has(dataId) && backend.tensorMap.get(dataId).values === null) return readSync.call(backend, dataId);
+      this.readOutside.add(dataId);
+      return readSync.call(backend, dataId);
+    });
+    const makeVariable = engine.makeVariable;
+    this.replace(engine, 'makeVariable', (...args: Parameters<TfjsEngine['makeVariable']>) => {
+      const variable = makeVariable.apply(engine, args);
+      backend.incRef(variable.dataId);
+      this.created.push({ variable, dataId: variable.dataId, tensorId: backend.getInputTensorIds([variable])[0] });
+      return variable;
+    });
+    this.replace(Math, 'random', () => {
+      const site = captureSite();
+      throw new RecordError(
+        'RECORD_DRAWS_RANDOM',
+        calledFunction(site) ?? 'Math.random',
+        userLine(site),
+        'Random numbers are drawn in JavaScript while the function is recorded; every call would repeat them',
+        'Use keyedDropout (or withDropout around a model), pass random tensors as arguments, or give the op a seed to repeat it on purpose.',
+      );
+    });
+  }
+
+  /** Variables whose value the function replaced, with the new value. */
+  updates(recording: Recording): { variable: tf.Variable; value: RecordedValue }[] {
+    const changed = [...this.held, ...this.created].filter(
+      ({ variable, dataId }) => !variable.isDisposed && variable.dataId !== dataId,
+    );
+    return changed.map(({ variable }) => ({
+      variable,
+      value: recording.valueOf(this.backend.getInputTensorIds([variable])[0], 'assign'),
+    }));
+  }
+
+  /** The name of a variable that the function disposed. */
+  disposedVariable(): string | undefined {
+    return this.held.find(({ variable }) => variable.isDisposed)?.variable.name;
+  }
+
+  /** Takes the watch off and gives every variable the value it had before (created ones: their first). */
+  stop(): void {
+    for (const undo of this.undo.splice(0).reverse()) undo();
+    for (const { variable, dataId } of [...this.held, ...this.created]) {
+      if (variable.isDisposed || variable.dataId === dataId) {
+        this.backend.disposeData(dataId);
+        continue;
+      }
+      this.engine.disposeTensor(variable);
+      variable.dataId = dataId;
+      // The reference counted by `hold` is the variable's own from here on.
+      this.engine.trackTensor(variable, this.backend);
+    }
+  }
+
+  /** Makes the variable the only owner of its data, so that its tensor id names it, and keeps that data while it is replaced. */
+  private hold(variable: tf.Variable): HeldVariable {
+    let [tensorId] = this.backend.getInputTensorIds([variable]);
+    if (this.backend.refCount(variable.dataId) > 1) {
+      const { binding } = this.backend;
+      const [copy] = binding.executeOp('Identity', [typeAttr('T', binding.dtypeOf(tensorId))], [tensorId], 1);
+      const tensor = this.backend.createOutputTensor(copy);
+      variable.assign(tensor);
+      tensor.dispose();
+      tensorId = copy.id;
+    }
+    this.backend.incRef(variable.dataId);
+    this.variableOf.set(tensorId, variable);
+    return { variable, dataId: variable.dataId, tensorId };
+  }
+
+  private fromOutside(tensor: tf.TensorInfo): boolean {
+    return (
+      'id' in tensor &&
+      typeof tensor.id === 'number' &&
+      tensor.id < this.firstTensorId &&
+      this.backend.tensorMap.has(tensor.dataId)
+    );
+  }
+
+  private noteOutside(recording: Recording, tensor: tf.TensorInfo, upload: KernelBackend['getInputTensorIds']): void {
+    const data = this.backend.tensorMap.get(tensor.dataId);
+    if (data.values !== null) {
+      recording.uploadingOutside = true;
+      try {
+        upload.call(this.backend, [tensor]);
+      } finally {
+        recording.uploadingOutside = false;
+      }
+    }
+    this.outside.set(data.id, tensor.dataId);
+  }
+
+  private replace<Target extends object, Name extends keyof Target>(target: Target, name: Name, replacement: Target[Name]): void {
+    const own = Object.getOwnPropertyDescriptor(target, name);
+    target[name] = replacement;
+    this.undo.push(() => {
+      if (own === undefined) delete target[name];
+      else Object.defineProperty(target, name, own);
+    });
+  }
+}
