@@ -16,7 +16,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
 const { values: options } = parseArgs({ options: { grep: { type: 'string', default: '' } } });
 
-const { installEngine } = await import(pathToFileURL(join(root, 'dist/engine/index.js')).href);
+const { ensureTensorFlow, installEngine } = await import(pathToFileURL(join(root, 'dist/engine/index.js')).href);
+await ensureTensorFlow();
 const engine = installEngine();
 console.error(
   `tfjs ${engine.tf.version.tfjs} on TensorFlow ${engine.info.tensorflowVersion}, ${engine.info.device}, Node ${process.version}`,
