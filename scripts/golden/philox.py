@@ -1,4 +1,4 @@
-"""Owns: test/golden/philox.json: words and uniforms that TensorFlow's stateless Philox draws, and keys and shuffles made from them in Python.
+"""Owns: test/golden/philox.json: words that TensorFlow's stateless Philox draws, and keys, shuffles and dropout masks made from them in Python.
 
     python scripts/golden/philox.py        # needs tensorflow
 """
@@ -12,39 +12,19 @@ import tensorflow as tf
 
 FILE = pathlib.Path(__file__).resolve().parents[2] / "test" / "golden" / "philox.json"
 
-# Key, step, position of the first example, examples, elements of each. The large ones reach into the upper words.
-CASES = [
-    (0x0000000000000000, 0, 0, 1, 4),
-    (0x299F31D0A4093822, 1, 0, 3, 5),
-    (0x299F31D0A4093822, 7, 5, 2, 10),
-    (0xFFFFFFFFFFFFFFFF, 2**33 + 1, 2**31, 2, 7),
-]
 SHUFFLE = 1
 # Seed, purpose, layer.
 KEYS = [(0, 1, 0), (0, 2, 0), (0, 2, 1), (1, 2, 0), (2**32, 2, 0), (2**53 - 1, 4, 2**32 + 1)]
 # Seed, epoch, count; the sha256 is of the whole order as little-endian int32.
 SHUFFLES = [(0, 1, 60000), (1, 1, 60000), (1, 2, 60000), (2**53 - 1, 130, 5900), (1, 1, 7)]
-
-
-def draw(key, step, first_example, examples, elements):
-    blocks = -(-elements // 4)
-    philox = {
-        "key": np.array([key], np.uint64),
-        "counter": np.array([first_example * blocks, step], np.uint64),
-        "alg": 1,
-    }
-    shape = [examples, 4 * blocks]
-    words = tf.raw_ops.StatelessRandomUniformFullIntV2(shape=shape, dtype=tf.uint32, **philox).numpy()
-    uniforms = tf.raw_ops.StatelessRandomUniformV2(shape=shape, dtype=tf.float32, **philox).numpy()
-    return {
-        "key": {"low": key % 2**32, "high": key >> 32},
-        "step": step,
-        "firstExample": first_example,
-        "examples": examples,
-        "elementsPerExample": elements,
-        "words": words.reshape(-1).tolist(),
-        "uniforms": uniforms[:, :elements].astype(np.float64).reshape(-1).tolist(),
-    }
+# Key, low and high half of the counter. The last reaches into all words, and its second block carries from word 0 into word 1.
+WORDS = [(0, 0, 0), (0x299F31D0A4093822, 5, 7), (0xFFFFFFFFFFFFFFFF, 2**40 - 1, 2**33 + 1)]
+# Rate, bits of an element, key, step, position of the first example, examples, elements of each.
+MASKS = [
+    (0.25, 8, 0x299F31D0A4093822, 1, 0, 3, 17),
+    (0.2, 16, 0x299F31D0A4093822, 7, 5, 2, 10),
+    (0.5, 8, 0xFFFFFFFFFFFFFFFF, 2**33 + 1, 2**31, 2, 32),
+]
 
 
 def words_of(key, low, high, count):
@@ -81,14 +61,37 @@ def key_case(seed, purpose, layer):
     return {"seed": seed, "purpose": purpose, "layer": layer, "key": {"low": key % 2**32, "high": key >> 32}}
 
 
+def mask(rate, bits, key, step, first_example, examples, elements):
+    """1 where an element is kept: its piece of the words, little end first, is at least the rate's share of all pieces."""
+    blocks = -(-elements * bits // 128)
+    words = np.array(words_of(key, first_example * blocks, step, examples * blocks * 4), "<u4")
+    pieces = words.view("<u1" if bits == 8 else "<u2").reshape(examples, -1)[:, :elements]
+    kept = pieces >= round(rate * 2**bits)
+    return {
+        "rate": rate,
+        "key": {"low": key % 2**32, "high": key >> 32},
+        "step": step,
+        "firstExample": first_example,
+        "examples": examples,
+        "elementsPerExample": elements,
+        "kept": "".join(str(int(k)) for k in kept.reshape(-1)),
+    }
+
+
+def words_case(key, low, high):
+    counter = [low % 2**32, low >> 32, high % 2**32, high >> 32]
+    return {"key": {"low": key % 2**32, "high": key >> 32}, "counter": counter, "words": words_of(key, low, high, 8)}
+
+
 def main():
     golden = {
-        "what": "StatelessRandomUniformFullIntV2 (words, examples × whole blocks) and StatelessRandomUniformV2 (uniforms), alg 1",
+        "what": "words of StatelessRandomUniformFullIntV2 with alg 1, and what is made of them",
         "maker": f"scripts/golden/philox.py: TensorFlow {tf.__version__}",
         "command": "python scripts/golden/philox.py",
         "keys": [key_case(*case) for case in KEYS],
         "shuffles": [shuffle(*case) for case in SHUFFLES],
-        "dropout": [draw(*case) for case in CASES],
+        "words": [words_case(*case) for case in WORDS],
+        "masks": [mask(*case) for case in MASKS],
     }
     FILE.write_text(json.dumps(golden, indent=1, ensure_ascii=False) + "\n")
 

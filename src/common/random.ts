@@ -1,27 +1,22 @@
 /**
- * Owns: every random number that a run's result depends on: the generator, its keys, the epoch's permutation, and the reference
- * for keyed dropout.
- * Does not: draw dropout masks in training (the engine does, in TensorFlow, to the same layout), or know what a layer is.
+ * Owns: the random numbers that a run's result depends on: the generator, its keys, and the epoch's permutation.
+ * Does not: say what a dropout mask is (dropout_mask.ts), draw masks in training (src/engine/dropout.ts does), or know what a layer is.
  *
  * Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a 64-bit key and a 128-bit
  * counter into four 32-bit words. There is no state: equal keys and counters give equal words in any thread, process or order.
  *
  *   key      = deriveKey({ seed, purpose, layer })
- *   counter  = (low 64 bits, high 64 bits), words little end first:
+ *   counter  = low 64 bits, high 64 bits, each as two words, little end first:
  *
  *     purpose      low 64 bits                              high 64 bits
  *     shuffle      block number within the epoch            epoch
  *     dropout      example · blocksPerExample + block       step
  *     (streams)    block number within the stream           stream
  *
- * Dropout is laid out so that TensorFlow's `StatelessRandomUniformV2` (alg = 1, Philox) draws it in one call:
- *   key     uint64[1] = low + 2^32 · high of the derived key
- *   counter uint64[2] = [firstExample · blocksPerExample, step]
- *   shape   [examples, 4 · blocksPerExample], then cut to [examples, elementsPerExample]
- * where blocksPerExample = ceil(elementsPerExample / 4) and `example` is the position in the global batch. Element i of TensorFlow's output
- * is word i mod 4 of the block at counter + floor(i / 4), so each example starts on a block of its own and any slice of a batch draws
- * what the whole batch would. A word becomes a float in [0, 1) by its **low** 23 bits: bits(0x3f800000 | word & 0x7fffff) − 1
- * (tensorflow/core/lib/random/random_distributions.h, Uint32ToFloat). test/golden/philox.json holds both, drawn by TensorFlow.
+ * TensorFlow's stateless ops with alg = 1 (StatelessRandomUniformFullIntV2, ...) draw the same words when given
+ *   key uint64[1] = low + 2^32 · high,  counter uint64[2] = [low 64 bits, high 64 bits]
+ * : word i of the output is word i mod 4 of the block at counter + floor(i / 4). Their floats take a word's low 23 bits, not its high ones
+ * (tensorflow/core/lib/random/random_distributions.h, Uint32ToFloat).
  */
 import { invariant } from './errors.js';
 
@@ -90,11 +85,7 @@ export function below(bound: number, next: () => number): number {
   return highProduct(word, bound);
 }
 
-/** Philox blocks that one example's mask takes. */
-export function blocksPerExample(elementsPerExample: number): number {
-  return Math.ceil(elementsPerExample / 4);
-}
-
+/** The part of a layer's dropout mask that one shard of one step needs. */
 export interface DropoutSlice {
   /** `deriveKey({ seed, purpose: PURPOSE.dropout, layer })`. */
   key: PhiloxKey;
@@ -103,26 +94,6 @@ export interface DropoutSlice {
   firstExample: number;
   examples: number;
   elementsPerExample: number;
-}
-
-/** The uniforms in [0, 1) behind a dropout mask, `examples × elementsPerExample`. Reference for the engine's: plain, not fast. */
-export function dropoutUniforms({ key, step, firstExample, examples, elementsPerExample }: DropoutSlice): Float32Array {
-  const blocks = blocksPerExample(elementsPerExample);
-  const uniforms = new Float32Array(examples * elementsPerExample);
-  const padded = new Uint32Array(4 * blocks);
-  for (let example = 0; example < examples; example++) {
-    for (let block = 0; block < blocks; block++) {
-      const counter = (firstExample + example) * blocks + block;
-      philoxBlock(key, lowWord(counter), highWord(counter), lowWord(step), highWord(step), padded, 4 * block);
-    }
-    for (let i = 0; i < elementsPerExample; i++) uniforms[example * elementsPerExample + i] = uniform32(padded[i]);
-  }
-  return uniforms;
-}
-
-/** A word's low 23 bits as a float32 in [0, 1), as TensorFlow's Uint32ToFloat. */
-export function uniform32(word: number): number {
-  return (word & 0x7fffff) / 0x800000;
 }
 
 const MULTIPLIER_0 = 0xd2511f53;
