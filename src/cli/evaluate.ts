@@ -1,31 +1,20 @@
 /**
  * Owns: the `evaluate` command: a saved model, every validation example once, sharded and exact.
- * Does not: evaluate. Next hop: src/train.ts, then src/coordinator/evaluate.ts.
+ * Does not: evaluate. Next hop: src/evaluate_model.ts, then src/coordinator/evaluate.ts.
  */
-import { existsSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { Argument, Command } from 'commander';
 import { EXIT, TargetNotMetError, type ExitCode } from '../common/errors.js';
 import type { TrainConfig } from '../common/train_config.js';
+import type { Evaluation } from '../coordinator/evaluate.js';
+import type { EvaluateRequest } from '../evaluate_model.js';
 import type { CommandContext } from './context.js';
 import { resolveFor } from './resolve_for.js';
 import { count, percent } from './run_text.js';
 import { addSettingFlags, type SettingFlagName } from './setting_flags.js';
 
-/** What the command asks; `config.model` is the model.json. */
-export interface EvaluationRequest {
-  config: TrainConfig;
-}
-
-/** Mean loss and share of correct predictions over the validation examples. */
-export interface EvaluationAnswer {
-  loss: number;
-  accuracy: number;
-  correct: number;
-  examples: number;
-}
-
-export type RunEvaluation = (request: EvaluationRequest) => Promise<EvaluationAnswer>;
+export type RunEvaluation = (request: EvaluateRequest) => Promise<Evaluation>;
 
 const FLAGS = [
   ...(['data', 'dataDir', 'validationLimit', 'loss', 'batch', 'shards', 'target'] as const),
@@ -34,13 +23,14 @@ const FLAGS = [
 
 const EXAMPLES = `Examples:
   tfjs-parallel evaluate runs/mnist-001/checkpoints/epoch-0120          the data and settings of its run
+  tfjs-parallel evaluate runs/mnist-001                                 its latest saved model
   tfjs-parallel evaluate model.json --data ./data.mjs --workers 2       any tf.LayersModel with its weights
 `;
 
 export function evaluateCommand(context: CommandContext, loadRunEvaluation: () => Promise<RunEvaluation>): Command {
   const command = new Command('evaluate')
     .description('Loss and accuracy of a saved model on the validation set, every example once.')
-    .addArgument(new Argument('<model>', 'a model.json, or the folder that holds one'))
+    .addArgument(new Argument('<model>', 'a model.json, the folder that holds one, or a run folder (its latest model)'))
     .addHelpText('before', EXAMPLES);
   addSettingFlags(command, FLAGS);
   return command.action(async (model: string) => context.finish(await runEvaluate(command, context, model, loadRunEvaluation)));
@@ -52,14 +42,9 @@ async function runEvaluate(
   model: string,
   loadRunEvaluation: () => Promise<RunEvaluation>,
 ): Promise<ExitCode> {
-  const path = modelFileOf(model);
-  const { config } = await resolveFor(command, context, {
-    flags: FLAGS,
-    given: [{ path: 'model', flag: '<model>', value: path }],
-    defaultFile: configOfRun(path),
-  });
+  const { config } = await resolveFor(command, context, { flags: FLAGS, defaultFile: configOfRun(model) });
   const runEvaluation = await loadRunEvaluation();
-  const answer = await runEvaluation({ config });
+  const answer = await runEvaluation({ path: model, config, say: (line) => void context.stderr.write(`${line}\n`) });
   context.stdout.write(answerLine(answer, config));
   if (config.target !== null && !(answer.accuracy >= config.target)) {
     throw new TargetNotMetError({
@@ -71,20 +56,15 @@ async function runEvaluate(
   return EXIT.ok;
 }
 
-function answerLine({ loss, accuracy, correct, examples }: EvaluationAnswer, { reporter }: TrainConfig): string {
+function answerLine({ loss, accuracy, correct, examples }: Evaluation, { reporter }: TrainConfig): string {
   if (reporter === 'json') {
     return `${JSON.stringify({ v: 1, type: 'evaluation', val_loss: loss, val_acc: accuracy, correct, examples })}\n`;
   }
   return `validation accuracy ${percent(accuracy, 2)} (${count(correct)} of ${count(examples)}), loss ${loss.toFixed(4)}\n`;
 }
 
-/** A folder stands for the model.json in it; that the file exists is for whoever reads it to say. */
-function modelFileOf(path: string): string {
-  return existsSync(path) && statSync(path).isDirectory() ? join(path, 'model.json') : path;
-}
-
-/** `runs/mnist-001/checkpoints/epoch-0120/model.json` → `runs/mnist-001/config.yaml`, where there is one. */
-function configOfRun(modelFile: string): string | null {
-  const file = join(dirname(modelFile), '..', '..', 'config.yaml');
-  return existsSync(file) ? file : null;
+/** Data and settings of the run that the model is from: its folder, a checkpoint's folder in it, or that folder's model.json; null elsewhere. */
+function configOfRun(model: string): string | null {
+  const up = ['.', join('..', '..'), join('..', '..', '..')].map((steps) => join(model, steps, 'config.yaml'));
+  return up.find((file) => existsSync(file)) ?? null;
 }

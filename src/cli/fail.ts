@@ -37,6 +37,7 @@ const CODES: Record<string, string> = {
   'commander.unknownCommand': 'UNKNOWN_COMMAND',
   'commander.missingArgument': 'ARGUMENT_MISSING',
   'commander.optionMissingArgument': 'VALUE_MISSING',
+  'commander.invalidArgument': 'VALUE_INVALID',
   'commander.missingMandatoryOptionValue': 'FLAG_MISSING',
   'commander.excessArguments': 'TOO_MANY_ARGUMENTS',
   'commander.conflictingOption': 'FLAGS_CONFLICT',

@@ -6,15 +6,20 @@
 import { CommanderError } from 'commander';
 import { EXIT, type ExitCode } from '../common/errors.js';
 import type { StopEvent, StopReason } from '../common/stop_request.js';
+import { benchCommand } from './bench.js';
 import type { CommandContext } from './context.js';
+import { evaluateCommand } from './evaluate.js';
 import { describeFailure, warningLine } from './fail.js';
+import { trainCommand } from './train.js';
 import { commandNameOf, createProgram } from './program.js';
 import type { SignalWatch } from './signals.js';
+import { verifyCommand } from './verify.js';
 
 const args = process.argv.slice(2);
 const verbose = args.includes('-v') || args.includes('--verbose');
 let exitCode: ExitCode = EXIT.ok;
 let watch: SignalWatch | null = null;
+let pipeClosed = false;
 
 const context: CommandContext = {
   environment: process.env,
@@ -30,7 +35,16 @@ const context: CommandContext = {
     exitCode = code;
   },
 };
-const program = createProgram(context, []);
+/** Each command's parts are imported when it runs: --help stays fast. */
+const program = createProgram(context, [
+  trainCommand(context, async () => {
+    const { trainLocally } = await import('../train.js');
+    return async (request) => (await trainLocally(request)).end;
+  }),
+  evaluateCommand(context, async () => (await import('../evaluate_model.js')).evaluateModel),
+  verifyCommand(context, () => import('../verify.js')),
+  benchCommand(context, async () => (await import('../bench.js')).bench),
+]);
 
 process.stdout.on('error', onClosedPipe);
 process.stderr.on('error', onClosedPipe);
@@ -61,10 +75,11 @@ function fail(error: unknown): never {
 function onClosedPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE' && error.code !== 'EIO') fail(error);
   if (watch === null) process.exit(EXIT.ok);
+  pipeClosed = true;
   process.emit('SIGHUP', 'SIGHUP');
 }
 
 function stopLine(reason: StopReason, signal: StopEvent): string {
   if (reason === 'interrupted') return 'interrupted: finishing the step and saving (Ctrl-C again to end at once)';
-  return `${signal}: finishing the step and saving`;
+  return `${pipeClosed ? 'nobody reads standard output any more' : signal}: finishing the step and saving`;
 }

@@ -25,6 +25,7 @@ export function createProgram(context: CommandContext, commands: readonly Comman
     .addHelpText('before', EXAMPLES)
     .addHelpText('after', AFTER)
     .helpCommand(false)
+    .helpOption('-h, --help', 'show this')
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureOutput({
@@ -33,8 +34,7 @@ export function createProgram(context: CommandContext, commands: readonly Comman
       writeErr: () => undefined,
       getOutHelpWidth: () => context.stdout.columns ?? 110,
     });
-  for (const command of commands)
-    program.addCommand(command.copyInheritedSettings(program).helpOption('-h, --help', 'show this'));
+  for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   return program;
 }
 

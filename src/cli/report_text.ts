@@ -98,7 +98,7 @@ export function createTextReporter({ out, err, live, now, verbose }: TextReporte
         return toErr([paint('yellow', `worker ${event.worker} lost: ${event.detail}`)]);
       case 'checkpoint':
         if (verbose)
-          toErr([`checkpoint ${event.path} after epoch ${event.epoch}, step ${event.step}, in ${Math.round(event.ms)} ms`]);
+          toErr([`checkpoint ${event.path} at epoch ${event.epoch}, step ${event.step}, in ${Math.round(event.ms)} ms`]);
         return;
       case 'warn':
         return toErr([paint('yellow', `warning ${event.code}: ${event.message}`)]);

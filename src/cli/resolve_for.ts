@@ -12,8 +12,6 @@ export interface ResolveOptions {
   flags: readonly SettingFlagName[];
   /** `train --resume`. */
   resume?: string | null;
-  /** Settings that the command itself decides, such as `evaluate`'s model; each with how it was given. */
-  given?: readonly { path: string; flag: string; value: string }[];
   /** A file to read where `--config` is not given. */
   defaultFile?: string | null;
 }
@@ -25,7 +23,7 @@ export async function resolveFor(command: Command, context: CommandContext, opti
     file: readOption(command, 'config') ?? options.defaultFile ?? null,
     resume: options.resume ?? null,
     environment: context.environment,
-    flags: [...readSettingFlags(command, options.flags), ...(options.given ?? [])],
+    flags: readSettingFlags(command, options.flags),
     sets: readSets(command),
   });
   for (const warning of resolved.warnings) context.warn(warning);

@@ -25,7 +25,7 @@ export function headerLines({ versions, replicas, numerics, dataset, model, plan
   const { tfjsParallel, node, tensorflow, tfjs } = versions;
   const threads = numerics.intraOpThreads === 1 ? '1 thread each' : `${numerics.intraOpThreads} threads each`;
   const devices = [...summarise(replicas), numerics.deviceModel, threads, `${numerics.precision} ${numerics.execution}`];
-  const epochs = plan.firstEpoch > 1 ? `epochs ${plan.firstEpoch} to ${plan.epochs}` : plural(plan.epochs, 'epoch');
+  const epochs = epochsText(plan);
   const megabytes = (plan.bytesPerReplicaStep / 1e6).toFixed(2);
   return [
     joined([`tfjs-parallel ${tfjsParallel}`, `Node ${node}`, `TensorFlow ${tensorflow}`, `tfjs ${tfjs}`]),
@@ -46,6 +46,12 @@ export function headerLines({ versions, replicas, numerics, dataset, model, plan
     ])}`,
     `  run      ${runFolder}`,
   ];
+}
+
+/** `130 epochs`; of a resumed run, those that remain. */
+function epochsText({ firstEpoch, epochs }: StartEvent['plan']): string {
+  if (firstEpoch <= 1) return plural(epochs, 'epoch');
+  return firstEpoch < epochs ? `epochs ${firstEpoch} to ${epochs}` : `epoch ${firstEpoch} of ${epochs}`;
 }
 
 /** ` = 67 + 67 + 66`, or ` = 8 × 25` beyond four shards; nothing for one. */

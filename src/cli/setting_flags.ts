@@ -3,6 +3,7 @@
  * Does not: check values (config_layers.ts does, through the schema) or hold flags that are no settings (each command's file).
  */
 import { Option, type Command } from 'commander';
+import { UsageError } from '../common/errors.js';
 import type { FlagValue } from './config_layers.js';
 
 interface SettingFlag {
@@ -166,4 +167,15 @@ export function readOption(command: Command, name: string): string | null {
 
 export function readSwitch(command: Command, name: string): boolean {
   return command.getOptionValue(name) === true;
+}
+
+/** For flags that are no settings. @throws UsageError VALUE_INVALID */
+export function wholeNumber(text: string, { flag, atLeast }: { flag: string; atLeast: number }): number {
+  const value = /^\s*\d+\s*$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= atLeast && Number.isSafeInteger(value)) return value;
+  throw new UsageError({
+    code: 'VALUE_INVALID',
+    message: `${flag} must be a whole number of at least ${atLeast}, found "${text}"`,
+    next: `for example ${flag} ${Math.max(atLeast, 2)}`,
+  });
 }

@@ -1,41 +1,39 @@
 /**
- * Owns: the `train` command: its flags, its reporter, its exit code.
+ * Owns: the `train` command: its flags, and what they ask of a run.
  * Does not: train. Next hop: src/train.ts, then src/coordinator/run.ts.
  */
 import { Command, Option } from 'commander';
-import { EXIT, TargetNotMetError, type ExitCode } from '../common/errors.js';
-import type { EndEvent, RunObserver } from '../common/run_events.js';
-import { exitCodeOf, type StopRequest } from '../common/stop_request.js';
-import type { TrainConfig } from '../common/train_config.js';
+import type { EndEvent } from '../common/run_events.js';
+import type { TrainingRequest } from '../train.js';
 import type { CommandContext } from './context.js';
 import { resolveFor } from './resolve_for.js';
+import { runSession } from './run_session.js';
 import { addSettingFlags, GROUP, readOption, readSwitch, type SettingFlagName } from './setting_flags.js';
-
-/** What the command asks of src/train.ts. */
-export interface TrainingRequest {
-  config: TrainConfig;
-  /** Dotted snake_case path → where the value came from. */
-  provenance: Record<string, string>;
-  /** Runs without a name are called `<configName>-001`, … */
-  configName: string;
-  /** Folder of the run to continue. */
-  resume: string | null;
-  /** Run folder or model to take the first weights from. */
-  initFrom: string | null;
-  observer: RunObserver;
-  /** When asked: finish the step, save, end with its reason as the end's reason. */
-  stop: StopRequest;
-}
 
 /** Resolves when the run has ended, told its observer so, and freed its devices. Rejects with an ExpectedError where it failed. */
 export type RunTraining = (request: TrainingRequest) => Promise<EndEvent>;
 
-const FLAGS = [
+const DATA_AND_TRAINING = [
   ...(['model', 'data', 'dataDir', 'trainLimit', 'validationLimit'] as const),
   ...(['epochs', 'maxSteps', 'batch', 'lr', 'loss', 'seed', 'shards', 'target'] as const),
+] satisfies readonly SettingFlagName[];
+
+const SAVING_AND_OUTPUT = [
+  ...(['runDir', 'name', 'saveAbove', 'keep', 'checkpointEvery', 'onCheckpointFailure', 'reporter', 'logEvery'] as const),
+] satisfies readonly SettingFlagName[];
+
+const FLAGS = [
+  ...DATA_AND_TRAINING,
   ...(['gpus', 'workers', 'threadsPerWorker', 'precision', 'noCompile'] as const),
-  ...(['runDir', 'name', 'saveAbove', 'keep', 'checkpointEvery', 'onCheckpointFailure'] as const),
-  ...(['reporter', 'logEvery'] as const),
+  ...SAVING_AND_OUTPUT,
+] satisfies readonly SettingFlagName[];
+
+/** The coordinator's too: it has no devices, but says how its workers compute. */
+export const CLUSTER_RUN_FLAGS = [
+  ...DATA_AND_TRAINING,
+  'precision',
+  'noCompile',
+  ...SAVING_AND_OUTPUT,
 ] satisfies readonly SettingFlagName[];
 
 const EXAMPLES = `Examples:
@@ -51,76 +49,43 @@ export function trainCommand(context: CommandContext, loadRunTraining: () => Pro
     .description('Train a model on one machine, one replica on each device.')
     .addHelpText('before', EXAMPLES);
   addSettingFlags(command, FLAGS);
-  command.addOption(
-    new Option('--resume <run>', 'continue the run in this folder, with its own configuration').helpGroup(GROUP.saving),
-  );
-  command.addOption(
-    new Option('--init-from <path>', 'start a new run from the weights of a run folder or model')
-      .helpGroup(GROUP.saving)
-      .conflicts('resume'),
-  );
-  return command.action(async () => context.finish(await runTrain(command, context, loadRunTraining)));
-}
-
-async function runTrain(
-  command: Command,
-  context: CommandContext,
-  loadRunTraining: () => Promise<RunTraining>,
-): Promise<ExitCode> {
-  const resume = readOption(command, 'resume');
-  const { config, provenance, configName } = await resolveFor(command, context, { flags: FLAGS, resume });
-  const { openReporter } = await import('./open_reporter.js');
-  const reporter = await openReporter({ config, verbose: readSwitch(command, 'verbose'), context });
-  const watch = await context.watchStop(reporter.say);
-  const best = bestSeen();
-  try {
-    const runTraining = await loadRunTraining();
-    const observer: RunObserver = (event) => {
-      best.observer(event);
-      reporter.observer(event);
+  addStartFlags(command);
+  return command.action(async () => {
+    const start = readStart(command);
+    const { config, provenance, configName } = await resolveFor(command, context, { flags: FLAGS, resume: start.resume });
+    const run: Parameters<typeof runSession>[0]['run'] = async (parts) => {
+      const runTraining = await loadRunTraining();
+      return runTraining({ config, provenance, configName, ...start, ...parts });
     };
-    const initFrom = readOption(command, 'initFrom');
-    const end = await runTraining({ config, provenance, configName, resume, initFrom, observer, stop: watch.request });
-    return exitCodeOfEnd(end, { config, reached: best.valAcc() });
-  } catch (error) {
-    if (stoppedBeforeStart(error, watch.request)) return exitCodeOf(watch.request.reason);
-    throw error;
-  } finally {
-    reporter.close();
-    watch.close();
-  }
+    context.finish(await runSession({ context, config, verbose: readSwitch(command, 'verbose'), run }));
+  });
 }
 
-/** @throws TargetNotMetError where the run came to its own end below `target` */
-function exitCodeOfEnd(end: EndEvent, { config, reached }: { config: TrainConfig; reached: number }): ExitCode {
-  if (end.reason === 'interrupted' || end.reason === 'stopped') return exitCodeOf(end.reason);
-  if (config.target !== null && reached < config.target) {
-    const percent = (fraction: number) => `${(100 * fraction).toFixed(2)} %`;
-    throw new TargetNotMetError({
-      code: 'TARGET_NOT_MET',
-      message: `the target was ${percent(config.target)} validation accuracy, the best epoch reached ${percent(reached)}`,
-      next: 'train longer (--epochs), or change the learning rate or the target',
-    });
-  }
-  return EXIT.ok;
+/** Where a run starts from. */
+export interface RunStart {
+  /** Folder of the run to continue. */
+  resume: string | null;
+  /** Run folder or model to take the first weights from. */
+  initFrom: string | null;
+  numericsCheck: 'strict' | 'relaxed';
 }
 
-/** Whoever was preparing when the stop came may reject with the signal's reason. */
-function stoppedBeforeStart(error: unknown, { asked, hurry }: StopRequest): boolean {
-  return (
-    asked.aborted && (error === asked.reason || error === hurry.reason || (error instanceof Error && error.name === 'AbortError'))
+export function addStartFlags(command: Command): void {
+  const add = (option: Option) => command.addOption(option.helpGroup(GROUP.saving));
+  add(new Option('--resume <run>', 'continue the run in this folder, with its own configuration'));
+  add(new Option('--init-from <path>', 'start a new run from the weights of a run folder or model').conflicts('resume'));
+  add(
+    new Option('--numerics <check>', 'strict: resume only where the arithmetic is the same; relaxed: anywhere').choices([
+      'strict',
+      'relaxed',
+    ]),
   );
 }
 
-/** The best validation accuracy of any epoch, those before a resume included. */
-function bestSeen(): { observer: RunObserver; valAcc: () => number } {
-  let best = 0;
+export function readStart(command: Command): RunStart {
   return {
-    observer: (event) => {
-      // Without validation examples there is no accuracy: NaN is never above anything.
-      if (event.type === 'epoch' && event.valAcc > best) best = event.valAcc;
-      if (event.type === 'end' && event.best !== null && event.best.valAcc > best) best = event.best.valAcc;
-    },
-    valAcc: () => best,
+    resume: readOption(command, 'resume'),
+    initFrom: readOption(command, 'initFrom'),
+    numericsCheck: readOption(command, 'numerics') === 'relaxed' ? 'relaxed' : 'strict',
   };
 }

@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import type { CommandContext } from '../../src/cli/context.js';
-import { evaluateCommand, type EvaluationRequest } from '../../src/cli/evaluate.js';
+import { evaluateCommand } from '../../src/cli/evaluate.js';
 import { createProgram } from '../../src/cli/program.js';
-import { verifyCommand, type VerificationAnswer } from '../../src/cli/verify.js';
+import { verifyCommand } from '../../src/cli/verify.js';
 import type { ExitCode } from '../../src/common/errors.js';
+import type { EvaluateRequest } from '../../src/evaluate_model.js';
+import type { VerifyReport, VerifyRequest } from '../../src/verify.js';
 import { captureStream } from '../support/capture_stream.js';
 
 async function run(makeCommand: (context: CommandContext) => Command, args: readonly string[]) {
@@ -26,13 +28,13 @@ async function run(makeCommand: (context: CommandContext) => Command, args: read
 }
 
 async function evaluate(args: readonly string[]) {
-  let request: EvaluationRequest | null = null;
+  let request: EvaluateRequest | null = null;
   const answer = { loss: 0.81234, accuracy: 0.9931, correct: 9931, examples: 10_000 };
   const result = await run(
     (context) => evaluateCommand(context, async () => async (asked) => ((request = asked), answer)),
     ['evaluate', ...args],
   );
-  return { ...result, request: request as EvaluationRequest | null };
+  return { ...result, request: request as EvaluateRequest | null };
 }
 
 test('evaluate tells accuracy, counts and loss in one line', async () => {
@@ -42,19 +44,17 @@ test('evaluate tells accuracy, counts and loss in one line', async () => {
   });
 });
 
-test('evaluate takes data and settings from the run of the checkpoint, and the model from the argument', async () => {
+test('evaluate takes data and settings from the run of the checkpoint, whichever way it is named', async () => {
   const run = mkdtempSync(join(tmpdir(), 'run-'));
   const folder = join(run, 'checkpoints', 'epoch-0120');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(run, 'config.yaml'), 'model: gluon_cnn\ndata: synthetic\nbatch: 64\n');
-  const { request, code } = await evaluate([folder, '--workers', '2']);
-  expect(request?.config).toMatchObject({ model: join(folder, 'model.json'), data: 'synthetic', batch: 64, workers: 2 });
-  expect(code).toBe(0);
-  expect((await evaluate(['other/model.json'])).request?.config).toMatchObject({
-    model: 'other/model.json',
-    data: 'mnist',
-    batch: 200,
-  });
+  for (const path of [run, folder, join(folder, 'model.json')]) {
+    const { request, code } = await evaluate([path, '--workers', '2']);
+    expect(request).toMatchObject({ path, config: { data: 'synthetic', batch: 64, workers: 2 } });
+    expect(code).toBe(0);
+  }
+  expect((await evaluate(['other/model.json'])).request?.config).toMatchObject({ data: 'mnist', batch: 200 });
 });
 
 test('evaluate holds a model to a target', async () => {
@@ -62,55 +62,63 @@ test('evaluate holds a model to a target', async () => {
   await expect(evaluate(['m.json', '--target', '0.994'])).rejects.toMatchObject({ exitCode: 8, code: 'TARGET_NOT_MET' });
 });
 
-const ANSWER: VerificationAnswer = {
+const REPORT: VerifyReport = {
   shards: 2,
-  tolerance: 1e-5,
+  batch: 200,
   tensors: [
-    { name: 'conv2d/kernel', shape: [3, 3, 1, 64], difference: 1.5e-7, maxAbsDifference: 2e-6 },
-    { name: 'dense/bias', shape: [10], difference: 1e-5, maxAbsDifference: 0 },
+    { name: 'conv2d/kernel', shape: [3, 3, 1, 64], relative: 1.5e-7, largest: 2e-6 },
+    { name: 'dense/bias', shape: [10], relative: 1e-5, largest: 0 },
   ],
-  hashes: [
-    { replicas: 1, sha256: 'ab' },
-    { replicas: 2, sha256: 'ab' },
-  ],
+  oneReplica: { gradientSha256: 'ab'.repeat(32), lossSum: 460.5 },
+  manyReplicas: { replicas: 2, gradientSha256: 'ab'.repeat(32), lossSum: 460.5 },
+  largestBitDifference: 0,
+  passed: true,
 };
 
-async function verify(answer: VerificationAnswer, args: readonly string[] = []) {
-  return run((context) => verifyCommand(context, async () => async () => answer), ['verify', ...args]);
+async function verify(report: VerifyReport, args: readonly string[] = []) {
+  let request: VerifyRequest | null = null;
+  const module = { verify: async (asked: VerifyRequest) => ((request = asked), report), TOLERANCE: 1e-5 };
+  const result = await run((context) => verifyCommand(context, async () => module), ['verify', ...args]);
+  return { ...result, request: request as VerifyRequest | null };
 }
 
 test('verify prints a table and passes at the tolerance', async () => {
-  const { out, code } = await verify(ANSWER);
+  const { out, code } = await verify(REPORT);
   expect(code).toBe(0);
   expect(out).toMatchInlineSnapshot(`
-    "gradient of one step, 2 shards against 1 (batch norm on fixed statistics, dropout on)
+    "gradient of a batch of 200, 2 shards against 1 (batch norm on fixed statistics, dropout on)
       tensor         shape     max |difference|  norm-wise
       conv2d/kernel  3×3×1×64           2.00e-6    1.50e-7  ok
       dense/bias           10           0.00e+0    1.00e-5  ok
     ok: norm-wise differences are at most 1e-5
 
-    weights after one step, 2 shards, by number of replicas
-      1  ab
-      2  ab
+    the same batch as in training, 2 shards, by number of replicas
+      replicas  loss sum  sha256 of the gradient
+             1     460.5  abababababababababababababababababababababababababababababababab
+             2     460.5  abababababababababababababababababababababababababababababababab
     ok: equal to the bit
     "
   `);
 });
 
-test('verify exits 1 where a tensor is too far or hashes differ', async () => {
-  const far = await verify({ ...ANSWER, tensors: [{ ...ANSWER.tensors[0], difference: 1.01e-5 }] });
-  expect([
-    far.code,
-    far.out.includes('TOO FAR'),
-    far.out.includes('FAILED: norm-wise differences must be at most 1e-5'),
-  ]).toEqual([1, true, true]);
-  const nan = await verify({ ...ANSWER, tensors: [{ ...ANSWER.tensors[0], difference: NaN }] });
-  expect(nan.code).toBe(1);
-  const differ = await verify({ ...ANSWER, hashes: [ANSWER.hashes[0], { replicas: 2, sha256: 'ac' }] });
-  expect([differ.code, differ.out.includes('FAILED: the hashes must be equal')]).toEqual([1, true]);
-  expect(JSON.parse((await verify(ANSWER, ['--reporter', 'json'])).out)).toMatchObject({
-    type: 'verification',
-    ok: true,
-    shards: 2,
+test('verify exits 1 and says which part failed', async () => {
+  const far = await verify({ ...REPORT, tensors: [{ ...REPORT.tensors[0], relative: 1.01e-5 }], passed: false });
+  expect(far.code).toBe(1);
+  expect(far.out).toContain('1.01e-5  TOO FAR\nFAILED: norm-wise differences must be at most 1e-5\n');
+  expect(far.out).toContain('ok: equal to the bit');
+  const manyReplicas = { ...REPORT.manyReplicas, gradientSha256: 'ac'.repeat(32) };
+  const differ = await verify({ ...REPORT, manyReplicas, largestBitDifference: 0.5, passed: false });
+  expect(differ.code).toBe(1);
+  expect(differ.out).toContain('FAILED: they must be equal to the bit (largest |difference| 5.00e-1)');
+  expect(JSON.parse((await verify(REPORT, ['--reporter', 'json'])).out)).toMatchObject({
+    ...{ v: 1, type: 'verification', passed: true, shards: 2, one_replica: { loss_sum: 460.5 } },
   });
+});
+
+test('verify cuts into as many shards as replicas, at least two', async () => {
+  const shards = async (...args: string[]) => (await verify(REPORT, args)).request?.shards;
+  expect(await shards()).toBe(2);
+  expect(await shards('--workers', '1')).toBe(2);
+  expect(await shards('--workers', '3')).toBe(3);
+  expect(await shards('--workers', '2', '--shards', '4')).toBe(4);
 });

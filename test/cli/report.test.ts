@@ -56,7 +56,7 @@ test('everything else is on standard error, plain where it is no terminal', () =
     "
   `);
   expect(reportText(RUN, { verbose: true }).err).toContain(
-    'checkpoint runs/mnist-001/state/x.safetensors after epoch 2, step 4, in 12 ms\n',
+    'checkpoint runs/mnist-001/state/x.safetensors at epoch 2, step 4, in 12 ms\n',
   );
 });
 
@@ -123,7 +123,7 @@ test('the header says what runs where', () => {
       plan     batch 200 = 100 + 100 · 3 steps/epoch · 2 epochs · sgd 0.1 · all-reduce exact, 4.34 MB/step/replica
       run      runs/mnist-001"
   `);
-  const plan = { ...SAMPLE_START.plan, shards: 9, shardSizes: [23, 23, 22, 22, 22, 22, 22, 22, 22], firstEpoch: 2 };
+  const plan = { ...SAMPLE_START.plan, shards: 9, shardSizes: [23, 23, 22, 22, 22, 22, 22, 22, 22], firstEpoch: 2, epochs: 4 };
   const replicas = Array.from({ length: 9 }, (_, index) => `gpu(${index})`);
   const { optimizer } = SAMPLE_START.config;
   const schedule = { ...optimizer.schedule, name: 'step' as const, milestones: [60, 90], warmupEpochs: 1 };
@@ -133,7 +133,7 @@ test('the header says what runs where', () => {
       devices  gpu(0) … gpu(8) · 9 replicas · Some CPU · 1 thread each · fp32 compiled
       data     MNIST · 600 train · 100 validation · sha256 0123456789ab
       model    gluon_cnn · 1,085,002 trained parameters
-      plan     batch 200 = 2 × 23 + 7 × 22 · 3 steps/epoch · epochs 2 to 2 · sgd 0.1, nesterov 0.9, × 0.1 at epochs 60, 90, warm-up 1 epoch · all-reduce exact, 4.34 MB/step/replica
+      plan     batch 200 = 2 × 23 + 7 × 22 · 3 steps/epoch · epochs 2 to 4 · sgd 0.1, nesterov 0.9, × 0.1 at epochs 60, 90, warm-up 1 epoch · all-reduce exact, 4.34 MB/step/replica
       run      runs/mnist-001"
   `);
   expect(contextLine({ ...SAMPLE_START, replicas: ['gpu(0)'] })).toBe('context: [gpu(0)]');

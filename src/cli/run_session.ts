@@ -1,0 +1,80 @@
+/**
+ * Owns: a run as the terminal sees it, for `train` and `coordinator` alike: reporter, stop signals, target, exit code.
+ * Does not: run (the function it is given does) or exit (main.ts).
+ */
+import { EXIT, TargetNotMetError, type ExitCode } from '../common/errors.js';
+import type { EndEvent, RunObserver } from '../common/run_events.js';
+import { exitCodeOf, type StopRequest } from '../common/stop_request.js';
+import type { TrainConfig } from '../common/train_config.js';
+import type { CommandContext } from './context.js';
+import { percent } from './run_text.js';
+
+/** What a run needs of the session. */
+export interface SessionParts {
+  observer: RunObserver;
+  stop: StopRequest;
+  /** One line on standard error, above the live line. */
+  say: (line: string) => void;
+}
+
+export interface Session {
+  context: CommandContext;
+  config: TrainConfig;
+  verbose: boolean;
+  /** Resolves when the run has ended, told its observer so, and freed what it held. */
+  run: (parts: SessionParts) => Promise<EndEvent>;
+}
+
+/** @throws TargetNotMetError, and what `run` rejects with */
+export async function runSession({ context, config, verbose, run }: Session): Promise<ExitCode> {
+  const { openReporter } = await import('./open_reporter.js');
+  const reporter = await openReporter({ config, verbose, context });
+  const watch = await context.watchStop(reporter.say);
+  const best = bestSeen();
+  const observer: RunObserver = (event) => {
+    best.observer(event);
+    reporter.observer(event);
+  };
+  try {
+    const end = await run({ observer, stop: watch.request, say: reporter.say });
+    return exitCodeOfEnd(end, { config, reached: best.valAcc() });
+  } catch (error) {
+    if (stoppedBeforeStart(error, watch.request)) return exitCodeOf(watch.request.reason);
+    throw error;
+  } finally {
+    reporter.close();
+    watch.close();
+  }
+}
+
+/** @throws TargetNotMetError where the run came to its own end below `target` */
+function exitCodeOfEnd(end: EndEvent, { config, reached }: { config: TrainConfig; reached: number }): ExitCode {
+  if (end.reason === 'interrupted' || end.reason === 'stopped') return exitCodeOf(end.reason);
+  if (config.target !== null && reached < config.target) {
+    throw new TargetNotMetError({
+      code: 'TARGET_NOT_MET',
+      message: `the target was ${percent(config.target, 2)} validation accuracy, the best epoch reached ${percent(reached, 2)}`,
+      next: 'train longer (--epochs), or change the learning rate or the target',
+    });
+  }
+  return EXIT.ok;
+}
+
+/** Whoever was preparing when the stop came may reject with the signal's reason. */
+function stoppedBeforeStart(error: unknown, { asked, hurry }: StopRequest): boolean {
+  if (!asked.aborted) return false;
+  return error === asked.reason || error === hurry.reason || (error instanceof Error && error.name === 'AbortError');
+}
+
+/** The best validation accuracy of any epoch, those before a resume included. */
+function bestSeen(): { observer: RunObserver; valAcc: () => number } {
+  let best = 0;
+  return {
+    observer: (event) => {
+      // Without validation examples there is no accuracy: NaN is never above anything.
+      if (event.type === 'epoch' && event.valAcc > best) best = event.valAcc;
+      if (event.type === 'end' && event.best !== null && event.best.valAcc > best) best = event.best.valAcc;
+    },
+    valAcc: () => best,
+  };
+}

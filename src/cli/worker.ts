@@ -1,0 +1,91 @@
+/**
+ * Owns: the `worker` command: its flags, and what they ask of a machine's replicas.
+ * Does not: connect or compute.
+ */
+import { Command, Option } from 'commander';
+import { chooseDevices, type DeviceChoice } from '../common/device_choice.js';
+import { parseEndpoint, type Endpoint } from '../common/endpoint.js';
+import { exitCodeOf, type StopRequest } from '../common/stop_request.js';
+import { EXIT } from '../common/errors.js';
+import type { CommandContext } from './context.js';
+import {
+  addTokenFlags,
+  DEFAULT_ENDPOINT,
+  readClientEncryption,
+  readTokenSource,
+  type Encryption,
+  type TokenSource,
+} from './network_flags.js';
+import { resolveFor } from './resolve_for.js';
+import { addSettingFlags, GROUP, readOption, readSwitch, type SettingFlagName } from './setting_flags.js';
+
+export interface WorkerRequest {
+  coordinator: Endpoint;
+  token: TokenSource;
+  encryption: Encryption;
+  /** Shown in the coordinator's lines; null for the machine's name. */
+  name: string | null;
+  devices: DeviceChoice;
+  threadsPerWorker: number | null;
+  /** Where this machine has the data; null to download or draw it. */
+  dataDir: string | null;
+  /** Only for models with layers of your own: the same file as the coordinator's. Null: the model comes from the coordinator. */
+  model: string | null;
+  /** Only for data from a module of your own: the same data as the coordinator's, by hash. Null: as the coordinator says. */
+  data: string | null;
+  verbose: boolean;
+  /** When asked: give the shards back, leave, end. */
+  stop: StopRequest;
+  say: (line: string) => void;
+}
+
+/** Resolves when the run has ended or the worker was asked to leave. */
+export type RunWorker = (request: WorkerRequest) => Promise<void>;
+
+const FLAGS = ['dataDir', 'gpus', 'workers', 'threadsPerWorker'] satisfies readonly SettingFlagName[];
+
+const EXAMPLES = `Examples:
+  tfjs-parallel worker --host 10.0.0.5:29500 --gpus all --token-file token
+  tfjs-parallel worker --host 127.0.0.1 --workers 2                        two replicas on this machine's CPU
+`;
+
+export function workerCommand(context: CommandContext, loadRunWorker: () => Promise<RunWorker>): Command {
+  const command = new Command('worker')
+    .description("Lend this machine's devices to a coordinator, one replica on each.")
+    .addHelpText('before', EXAMPLES);
+  addSettingFlags(command, FLAGS);
+  const add = (option: Option) => command.addOption(option.helpGroup(GROUP.network));
+  add(new Option('--host <host:port>', 'where the coordinator listens').makeOptionMandatory());
+  add(new Option('--worker-name <name>', "shown in the coordinator's lines (default: the machine's name)"));
+  addTokenFlags(command);
+  add(new Option('--tls-ca <file>', 'certificate to trust, PEM (default: keys from the token)'));
+  command.addOption(
+    new Option('--model <file>', "the coordinator's own model file, where it has layers of your own").helpGroup(GROUP.data),
+  );
+  command.addOption(new Option('--data <module>', 'your data module, where the coordinator reads one').helpGroup(GROUP.data));
+  return command.action(async () => {
+    const coordinator = parseEndpoint(readOption(command, 'host') ?? '', { flag: '--host', defaults: DEFAULT_ENDPOINT });
+    const { config } = await resolveFor(command, context, { flags: FLAGS });
+    const request = {
+      coordinator,
+      token: readTokenSource(command, context.environment),
+      encryption: readClientEncryption(command, coordinator),
+      name: readOption(command, 'workerName'),
+      devices: chooseDevices(config),
+      threadsPerWorker: config.threadsPerWorker,
+      dataDir: config.dataDir,
+      model: readOption(command, 'model'),
+      data: readOption(command, 'data'),
+      verbose: readSwitch(command, 'verbose'),
+    };
+    const say = (line: string) => void context.stderr.write(`${line}\n`);
+    const watch = await context.watchStop(say);
+    try {
+      const runWorker = await loadRunWorker();
+      await runWorker({ ...request, stop: watch.request, say });
+      context.finish(watch.request.reason === null ? EXIT.ok : exitCodeOf(watch.request.reason));
+    } finally {
+      watch.close();
+    }
+  });
+}

@@ -1,0 +1,78 @@
+import { expect, test } from 'vitest';
+import type { BenchReport, BenchRequest } from '../../src/bench.js';
+import { benchCommand } from '../../src/cli/bench.js';
+import type { CommandContext } from '../../src/cli/context.js';
+import { createProgram } from '../../src/cli/program.js';
+import { captureStream } from '../support/capture_stream.js';
+
+const REPORT: BenchReport = {
+  versions: { tfjsParallel: '0.1.0', tensorflow: '2.21.0', tfjs: '4.22.0', node: '22.21.0' },
+  model: 'gluon_cnn',
+  trainedParameters: 1_085_002,
+  replicas: 2,
+  shards: 4,
+  threadsPerWorker: 1,
+  precision: 'fp32',
+  execution: 'compiled',
+  batch: 200,
+  steps: 50,
+  imagesPerS: 1234.5,
+  stepMs: { p50: 162.01, p95: 170 },
+  phasesMs: { data: 0.1, compute: 150, wait: 2, exchange: 9.9 },
+  exchangeMs: { p50: 9.9, p95: 12 },
+  firstStepS: 3.21,
+  peakMemoryMb: 900.4,
+};
+
+async function bench(args: readonly string[]) {
+  const stdout = captureStream();
+  let request: BenchRequest | null = null;
+  const context: CommandContext = {
+    environment: {},
+    stdout: stdout as unknown as NodeJS.WriteStream,
+    stderr: captureStream() as unknown as NodeJS.WriteStream,
+    warn: () => undefined,
+    watchStop: () => Promise.reject(new Error('not asked for')),
+    finish: () => undefined,
+  };
+  const command = benchCommand(context, async () => async (asked) => ((request = asked), REPORT));
+  await createProgram(context, [command]).parseAsync(['bench', ...args], { from: 'user' });
+  return { request: request as BenchRequest | null, out: stdout.text() };
+}
+
+test('bench measures the reference run unless told otherwise', async () => {
+  const { request, out } = await bench(['--workers', '2']);
+  expect(request).toMatchObject({
+    ...{ model: 'gluon_cnn', inputShape: [28, 28, 1], classes: 10, batch: 200, steps: 50, warmupSteps: 5 },
+    ...{ choice: { kind: 'cpu', replicas: 2 }, threadsPerWorker: null, shards: null, precision: 'fp32', compile: true },
+  });
+  expect(out).toMatchInlineSnapshot(`
+    "model        gluon_cnn, 1,085,002 trained parameters
+    devices      2 × 1 threads, 4 shards of batch 200, fp32 compiled
+    rate         1,235 images/s over 50 steps
+    step         162.01 ms median, 170.00 ms 95th percentile
+    phases       data 0.10 ms, compute 150.00 ms, wait 2.00 ms, exchange 9.90 ms
+    exchange     9.90 ms median, 12.00 ms 95th percentile
+    first step   3.2 s after the start of the process
+    peak memory  900 MB
+    versions     tfjs-parallel 0.1.0, Node 22.21.0, TensorFlow 2.21.0, tfjs 4.22.0
+    "
+  `);
+});
+
+test('bench takes any model and any input, and answers in JSON', async () => {
+  const { request, out } = await bench(
+    '--model m.mjs --input-shape 32,32,3 --classes 7 --steps 1 --warmup-steps 1 --reporter json'.split(' '),
+  );
+  expect(request).toMatchObject({ model: 'm.mjs', inputShape: [32, 32, 3], classes: 7, steps: 1, warmupSteps: 1 });
+  expect(JSON.parse(out)).toMatchObject({ v: 1, type: 'bench', images_per_s: 1234.5, step_ms: { p50: 162.01 } });
+});
+
+test.each([
+  [['--steps', '0'], '--steps must be a whole number of at least 1, found "0"'],
+  [['--warmup-steps', '0'], '--warmup-steps must be a whole number of at least 1, found "0"'],
+  [['--classes', '1'], '--classes must be a whole number of at least 2, found "1"'],
+  [['--input-shape', '28,,1'], '--input-shape must be a whole number of at least 1, found ""'],
+])('bench refuses %j', async (args, message) => {
+  await expect(bench(args)).rejects.toMatchObject({ code: 'VALUE_INVALID', message });
+});
