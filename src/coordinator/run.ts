@@ -43,8 +43,13 @@ type Ending = 'max_steps' | StopReason;
 export async function runTraining(parts: RunParts): Promise<EndEvent> {
   const { config, state, store, observe } = parts;
   let ending: Ending | null = null;
-  while (ending === null && state.progress.epoch <= config.epochs) ending = await runEpoch(parts);
-  await store.finish(state, ending === null);
+  try {
+    while (ending === null && state.progress.epoch <= config.epochs) ending = await runEpoch(parts);
+  } catch (error) {
+    await store.finish(state, { error });
+    throw error;
+  }
+  await store.finish(state, ending === null ? 'done' : 'stopped');
   const { step, epoch, best } = state.progress;
   const sha256 = weightsSha256(state.current.parameters, state.current.slots);
   const end: EndEvent = { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: sha256, reason: ending ?? 'done' };

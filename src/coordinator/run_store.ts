@@ -2,7 +2,7 @@
  * Owns: what of a run goes to the disk and when: states by --checkpoint-every, models by the reference rule.
  * Does not: know the formats (state_file.ts, checkpoint.ts) or how files become whole (atomic_file.ts).
  */
-import type { CheckpointError } from '../common/errors.js';
+import { CheckpointError, ExpectedError } from '../common/errors.js';
 import { parseCheckpointEvery } from '../common/checkpoint_every.js';
 import type { NumericsClass, ModelDescription } from '../common/replica.js';
 import type { RunObserver } from '../common/run_events.js';
@@ -16,13 +16,21 @@ import { createStateWriter } from './state_writer.js';
 import type { TrainingState } from './training_state.js';
 
 export interface RunStore {
-  /** After each commit and each epoch: writes a state beside training if one is due. Rejects only with `onCheckpointFailure: stop`. */
+  /**
+   * After each commit and each epoch: writes a state if one is due, beside training within an epoch; an epoch's end is waited for, so that a completed
+   * epoch is never lost. Rejects only with `onCheckpointFailure: stop`.
+   */
   afterCommit(state: TrainingState, at: { epochEnded: boolean }): Promise<void>;
   /** The report's rule: saved when validation accuracy is at least `saveAbove` and the best so far. */
   saveIfBest(state: TrainingState, epoch: { epoch: number; valAcc: number; isBest: boolean }): Promise<boolean>;
-  /** Writes the last state, and the model where the run came to its own end. @throws CheckpointError when the last state is not on the disk */
-  finish(state: TrainingState, done: boolean): Promise<void>;
+  /**
+   * Writes the last state, and the model where the run came to its own end; after an error, the last commit where that error leaves it trustworthy.
+   * @throws CheckpointError when the last state is not on the disk; never after an error, which is on its way to the user already
+   */
+  finish(state: TrainingState, ending: RunEnding): Promise<void>;
 }
+
+export type RunEnding = 'done' | 'stopped' | { error: unknown };
 
 export interface StoreParts {
   readonly config: TrainConfig;
@@ -68,8 +76,8 @@ export function createRunStore(parts: StoreParts): RunStore {
       lastSavedEpoch = epoch;
       return true;
     } catch (error) {
-      if (config.onCheckpointFailure === 'stop') throw error;
-      warn(error as CheckpointError);
+      if (config.onCheckpointFailure === 'stop' || !(error instanceof CheckpointError)) throw error;
+      warn(error);
       return false;
     }
   };
@@ -77,15 +85,26 @@ export function createRunStore(parts: StoreParts): RunStore {
   return {
     async afterCommit(state, { epochEnded }) {
       if (states.failure !== null && config.onCheckpointFailure === 'stop') throw states.failure;
-      if (due.isDue({ step: state.progress.step, epochEnded, nowMs: nowMs() })) states.offer(stateOf(parts, topology, state));
+      if (!due.isDue({ step: state.progress.step, epochEnded, nowMs: nowMs() })) return;
+      states.offer(stateOf(parts, topology, state));
+      if (epochEnded) await states.flush();
     },
     async saveIfBest(state, { epoch, valAcc, isBest }) {
       if (config.saveAbove === null || !isBest || valAcc < config.saveAbove) return false;
       return save(state, epoch, valAcc);
     },
-    async finish(state, done) {
-      const last = state.progress.epoch - 1;
-      if (done && last > 0 && lastSavedEpoch !== last) await save(state, last, null);
+    async finish(state, ending) {
+      if (typeof ending === 'object') {
+        // After a bug of ours the values may be wrong; after a full disk there is nothing new to try.
+        if (ending.error instanceof ExpectedError && states.failure === null) states.offer(stateOf(parts, topology, state));
+        await states.flush().catch(() => undefined);
+        return;
+      }
+      const { epoch, best } = state.progress;
+      const last = epoch - 1;
+      // As the report's rule wrote it, where it did in an earlier start: then it is left alone.
+      const valAcc = best?.epoch === last ? best.valAcc : null;
+      if (ending === 'done' && last > 0 && lastSavedEpoch !== last) await save(state, last, valAcc);
       states.offer(stateOf(parts, topology, state));
       await states.flush();
       if (states.failure !== null) throw states.failure;

@@ -87,7 +87,7 @@ export function createTrainStep(parts: StepParts): TrainStep {
     });
     return { loss: value, correct, gradients, statistics };
   };
-  return step;
+  return spec.compile ? engine.compile(step, { name: 'train_step' }) : step;
 }
 
 /** Forward pass and loss with moving statistics and no dropout. */
@@ -100,7 +100,7 @@ export function createEvaluateStep(parts: StepParts): EvaluateStep {
       const value = loss(y, model.apply(scaledFloat(x, spec.dataset.scale), { training: false }) as tfjs.Tensor);
       return { loss: addRegularization(tf, model, value.sum, regularization), correct: value.correct };
     });
-  return step;
+  return spec.compile ? engine.compile(step, { name: 'evaluate_step' }) : step;
 }
 
 function lossOf({ engine, model, spec }: StepParts): LossFunction {
