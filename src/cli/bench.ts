@@ -8,7 +8,7 @@ import { chooseDevices } from '../common/device_choice.js';
 import { EXIT } from '../common/errors.js';
 import type { CommandContext } from './context.js';
 import { resolveFor } from './resolve_for.js';
-import { count } from './run_text.js';
+import { count, plural } from './run_text.js';
 import { addSettingFlags, GROUP, readOption, wholeNumber, type SettingFlagName } from './setting_flags.js';
 
 export type RunBench = (request: BenchRequest) => Promise<BenchReport>;
@@ -74,7 +74,10 @@ export function benchLines(report: BenchReport): string[] {
   const ms = (value: number) => `${value.toFixed(2)} ms`;
   const rows: [string, string][] = [
     ['model', `${report.model}, ${count(report.trainedParameters)} trained parameters`],
-    ['devices', `${replicas} × ${threadsPerWorker} threads, ${shards} shards of batch ${batch}, ${precision} ${execution}`],
+    [
+      'devices',
+      `${plural(replicas, 'replica')} × ${plural(threadsPerWorker, 'thread')}, batch ${batch} in ${plural(shards, 'shard')}, ${precision} ${execution}`,
+    ],
     ['rate', `${count(Math.round(report.imagesPerS))} images/s over ${steps} steps`],
     ['step', `${ms(stepMs.p50)} median, ${ms(stepMs.p95)} 95th percentile`],
     [

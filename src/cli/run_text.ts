@@ -159,7 +159,7 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-function plural(value: number, noun: string): string {
+export function plural(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
 }
 

@@ -48,7 +48,7 @@ test('bench measures the reference run unless told otherwise', async () => {
   });
   expect(out).toMatchInlineSnapshot(`
     "model        gluon_cnn, 1,085,002 trained parameters
-    devices      2 × 1 threads, 4 shards of batch 200, fp32 compiled
+    devices      2 replicas × 1 thread, batch 200 in 4 shards, fp32 compiled
     rate         1,235 images/s over 50 steps
     step         162.01 ms median, 170.00 ms 95th percentile
     phases       data 0.10 ms, compute 150.00 ms, wait 2.00 ms, exchange 9.90 ms

@@ -117,6 +117,18 @@ test('a run that does not exist cannot be resumed: exit code 7', () => {
   });
 });
 
+test('a rejection that nobody handles is a bug of ours: exit code 70, no stack', () => {
+  // Rejects while the command loads its parts, as soon as main.ts listens.
+  const fault = asUrl(
+    "const t=setInterval(()=>{if(process.listenerCount('unhandledRejection')>0){clearInterval(t);Promise.reject(new TypeError('boom'))}},0)",
+  );
+  const { code, out, err } = runCli(['train', '--resume', 'no/such/run'], { nodeArgs: ['--import', fault] });
+  expect([code, out]).toEqual([70, '']);
+  expect(err).toBe(
+    'error INTERNAL: boom\nnext: this is a bug in tfjs-parallel; please report it with the output of the same command and -v\n',
+  );
+});
+
 test('a reader that goes away is no error', async () => {
   const child = spawn(process.execPath, [BUILT_CLI, 'train', '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
   child.stdout.destroy();
