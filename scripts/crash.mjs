@@ -1,6 +1,6 @@
 /**
  * Owns: `npm run crash -- --runs N`: kills training at random instants and inside write, fsync and rename, resumes until done, and compares with the
- * undisturbed run: the same weights_sha256, the same metrics lines but for times and rates. Exit 1 where one differs.
+ * undisturbed run: the same weights_sha256, saved models, and metrics lines but for times and rates. Exit 1 where one differs.
  * Does not: build (npm run build) or choose what training does.
  *
  *     node scripts/crash.mjs --runs 20 [--seed 1] [--reference] [--keep] [-- more flags of train]
@@ -8,7 +8,7 @@
  * --reference trains the reference CNN instead of a tiny model. --keep leaves the run folders for a look.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -30,7 +30,11 @@ const { values: options, positionals: more } = parseArgs({
 const root = resolve(import.meta.dirname, '..');
 const runDir = mkdtempSync(join(tmpdir(), 'tfjs-parallel-crash-'));
 const flags = (text) => text.split(' ');
-const tiny = ['--model', join(root, 'scripts/crash/tiny_model.mjs'), ...flags('--train-limit 600 --validation-limit 100 --epochs 3 --batch 50')];
+const tiny = [
+  '--model',
+  join(root, 'scripts/crash/tiny_model.mjs'),
+  ...flags('--train-limit 600 --validation-limit 100 --epochs 3 --batch 50'),
+];
 const reference = flags('--model gluon_cnn --train-limit 590 --validation-limit 200 --epochs 2 --batch 50');
 const settings = [
   ...(options.reference ? reference : tiny),
@@ -86,7 +90,7 @@ async function disturbedRun(name, plan, workers) {
     if (wrong !== null) return { problem: `${wrong}\n${errors}`, story };
     counts.kills++;
   }
-  return { problem: firstDifference(wanted, metricsOf(name)), story };
+  return { problem: firstDifference(wanted, metricsOf(name)) ?? firstOtherModel(name), story };
 }
 
 function wrongEnding({ disturbance, code, signal, sinceSignalMs }) {
@@ -135,6 +139,17 @@ function start(args, disturbance = null) {
 
 function metricsOf(name) {
   return comparableLines(readFileSync(join(runDir, name, 'metrics.jsonl'), 'utf8'));
+}
+
+/** The first saved model that is not byte for byte the undisturbed run's; null where all are. */
+function firstOtherModel(name) {
+  const folders = [join(runDir, 'undisturbed', 'checkpoints'), join(runDir, name, 'checkpoints')];
+  const [models, others] = folders.map((folder) => readdirSync(folder).sort());
+  if (String(models) !== String(others)) return `saved models: wanted ${models}, got ${others}`;
+  for (const file of models.flatMap((model) => [join(model, 'weights.bin'), join(model, 'model.json')])) {
+    if (!readFileSync(join(folders[0], file)).equals(readFileSync(join(folders[1], file)))) return `${file} differs`;
+  }
+  return null;
 }
 
 function describe(disturbance) {

@@ -143,7 +143,6 @@ const NO_STORE: RunStore = {
   afterCommit: () => Promise.resolve(),
   saveIfBest: () => Promise.resolve(false),
   finish: () => Promise.resolve(),
-  abandon: () => Promise.resolve(),
 };
 
 function drawnData({ inputShape, classes, batch }: BenchRequest): Parameters<typeof datasetFromArrays>[0] {

@@ -17,7 +17,7 @@ import { Fleet, type FleetNote } from './coordinator/fleet.js';
 import { createRunFolder, resumeRunFolder, type RunFolder } from './coordinator/run_folder.js';
 import { runTraining } from './coordinator/run.js';
 import { createRunStore } from './coordinator/run_store.js';
-import { requireSameRun } from './coordinator/state_match.js';
+import { requireSameRun, requireSameSettings } from './coordinator/state_match.js';
 import type { RunState } from './coordinator/state_schema.js';
 import { TrainingState } from './coordinator/training_state.js';
 import { createUpdate } from './coordinator/update.js';
@@ -73,7 +73,8 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
 
   const { folder, saved } = await openFolder(request);
   try {
-    if (saved === null && request.resume === null) await folder.writeConfig(config, request.provenance);
+    if (request.resume === null)
+      await writeResolvedConfig(request, { folder, shards, threadsPerWorker: placement.intraOpThreads });
     const replicas = await openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say: request.say });
     try {
       return await runOn({ request, shards, dataset, folder, saved, replicas });
@@ -89,6 +90,17 @@ function placementOf({ config, devices }: TrainingRequest): Placement {
   return devices
     ? placeOnNamedDevices(devices, config.threadsPerWorker)
     : placeReplicas(chooseDevices(config), config.threadsPerWorker);
+}
+
+/** With what was decided here, so that a resumed run on other replicas computes in the same shards and with as many threads. */
+async function writeResolvedConfig(
+  { config, provenance }: TrainingRequest,
+  { folder, ...decided }: { folder: RunFolder; shards: number; threadsPerWorker: number },
+): Promise<void> {
+  const sources = { ...provenance };
+  if (config.shards === null) sources.shards = 'default: one per replica';
+  if (config.threadsPerWorker === null) sources.threads_per_worker = 'default: processor cores divided by the replicas';
+  await folder.writeConfig({ ...config, ...decided }, sources);
 }
 
 interface Opened {
@@ -109,6 +121,7 @@ async function runOn({ request, shards, dataset, folder, saved, replicas }: Open
   const initial = request.initFrom === null ? model.initial : weightsFor(model.layout, await readModel(request.initFrom));
   const state = new TrainingState({ layout: model.layout, initial }, update.slotNames);
   if (saved !== null) {
+    requireSameSettings(saved, { config, shards, run: folder.path });
     requireSameRun(saved, { model, data, numerics, numericsCheck: request.numericsCheck, run: folder.path });
     state.restore(saved);
   }

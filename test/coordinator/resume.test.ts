@@ -1,0 +1,292 @@
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { RunEvent } from '../../src/common/run_events.js';
+import type { ShardAssignment, ShardResult } from '../../src/common/replica.js';
+import type { StopReason, StopRequest } from '../../src/common/stop_request.js';
+import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
+import type { TrainConfig } from '../../src/common/train_config.js';
+import { createRunFolder, resumeRunFolder } from '../../src/coordinator/run_folder.js';
+import { runTraining } from '../../src/coordinator/run.js';
+import { createRunStore } from '../../src/coordinator/run_store.js';
+import { readNewestState } from '../../src/coordinator/state_file.js';
+import { TrainingState } from '../../src/coordinator/training_state.js';
+import type { Update } from '../../src/coordinator/update.js';
+import { tinyModel, tinyNumerics } from '../support/run_state.js';
+import { MemoryDisk, SimulatedCrash } from '../support/memory_disk.js';
+
+/** 23 examples in batches of 5: four whole steps and one of 3 in each of 3 epochs. */
+const examples = { train: 23, validation: 7 };
+const data = { name: 'numbers', sha256: 'ab'.repeat(32), ...examples };
+const settings: TrainConfig = {
+  ...DEFAULT_TRAIN_CONFIG,
+  batch: 5,
+  epochs: 3,
+  seed: 0,
+  saveAbove: 0,
+  checkpointEvery: 'epoch,2 steps',
+};
+const { trainedSize } = tinyModel.layout;
+const RUN = '/runs/run';
+
+interface Start {
+  /** Asks to stop when this step is about to be computed. */
+  stopAtStep?: number;
+  reason?: StopReason;
+  /** This step's first shard has a NaN. */
+  nanAtStep?: number;
+  config?: Partial<TrainConfig>;
+}
+
+/** One start of the run on this disk: new, or resumed where it is there already. Null as its end: the power went. */
+async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, reason = 'stopped', config: change }: Start = {}) {
+  const config = { ...settings, ...change };
+  const opened = await resumeRunFolder({ path: RUN, fileSystem: disk }).catch(async (error: { code?: string }) => {
+    if (error.code !== 'RUN_NOT_FOUND') throw error;
+    const run = await createRunFolder({ parent: '/runs', configName: 'test', name: 'run', fileSystem: disk });
+    await run.writeConfig(config, {}).catch(async (failure: unknown) => {
+      await run.close().catch(() => undefined);
+      throw failure;
+    });
+    return { run, state: null };
+  });
+  const folder = opened.run;
+  const state = new TrainingState(tinyModel, ['velocity']);
+  if (opened.state !== null) state.restore(opened.state);
+  let asked: StopReason | null = null;
+  const never = new AbortController().signal;
+  const stop: StopRequest = {
+    get reason() {
+      return asked;
+    },
+    asked: never,
+    hurry: never,
+  };
+  const events: RunEvent[] = [];
+  const observe = (event: RunEvent): void => {
+    folder.record(event);
+    events.push(event);
+  };
+  let clockMs = 0;
+  const nowMs = () => clockMs++;
+  const fleet = {
+    computeRound: async (units: readonly ShardAssignment[]): Promise<ShardResult[]> => {
+      const [{ kind, step }] = units;
+      if (kind === 'train' && step === stopAtStep) asked = reason;
+      // Computing takes time, in which the disk gets on.
+      for (let turn = 0; turn < 40; turn++) await setImmediate();
+      return units.map((unit) => answer(unit, nanAtStep));
+    },
+  };
+  const parts = {
+    config,
+    shards: 2,
+    model: tinyModel,
+    numerics: tinyNumerics,
+    data,
+    examples,
+    observe,
+    nowMs,
+    folder,
+    fleet,
+    update,
+    state,
+    stop,
+  };
+  const store = createRunStore({ ...parts, generatedBy: 'a test', firstStep: state.progress.step });
+  try {
+    const end = await runTraining({ ...parts, store });
+    return { end, events, firstStep: opened.state?.progress.step ?? 0 };
+  } finally {
+    await folder.close();
+  }
+}
+
+/** The power goes before the n-th call to the disk, which then holds what was synced and, of the rest, what `keep` says. */
+async function startAndCrash(disk: MemoryDisk, nth: number, keep: 'none' | 'half' | 'all'): Promise<{ crashed: boolean }> {
+  disk.crashAtCall = disk.calls + nth;
+  const ended = await start(disk).catch((error: unknown) => {
+    if (!(error instanceof SimulatedCrash)) throw error;
+    return null;
+  });
+  const crashed = disk.calls >= disk.crashAtCall;
+  // What was under way beside the loop meets the dead disk too.
+  for (let turn = 0; turn < 40; turn++) await setImmediate();
+  disk.afterCrash({ keepNames: { none: 0, half: disk.unsyncedNames >> 1, all: disk.unsyncedNames }[keep], keepBytes: keep });
+  expect(ended === null || !crashed || ended.end.reason === 'done').toBe(true);
+  return { crashed };
+}
+
+function answer({ kind, step, shard, attempt, rows, parameters }: ShardAssignment, nanAtStep?: number): ShardResult {
+  const values = new Float32Array(trainedSize);
+  for (const row of rows)
+    values.forEach((sum, at) => (values[at] = sum + (((row + 1) * (at + 3)) % 7) / 7 - parameters.values[at] / 16));
+  const lossSum = rows.reduce((sum, row) => sum + (row % 5) / 3, 0) + parameters.values[0];
+  const correct = rows.filter((row) => row % 3 === 0).length;
+  const nonFinite = kind === 'train' && step === nanAtStep ? 'dense/kernel' : undefined;
+  return {
+    kind,
+    step,
+    shard,
+    attempt,
+    version: parameters.version,
+    examples: rows.length,
+    lossSum,
+    correct,
+    computeMs: 1,
+    nonFinite,
+    gradient: { kind: 'host', values, release: () => undefined },
+  };
+}
+
+const update: Update = Object.assign(
+  async ({ results, globalBatch, learningRate, current, next }: Parameters<Update>[0]) => {
+    const nonFinite = results.find((result) => result.nonFinite !== undefined)?.nonFinite;
+    if (nonFinite !== undefined) return { nonFinite };
+    next.parameters.set(current.parameters);
+    for (let at = 0; at < trainedSize; at++) {
+      const sum = results.reduce((total, { gradient }) => total + (gradient?.values[at] ?? 0), 0);
+      next.slots[0][at] = current.slots[0][at] / 2 + sum / globalBatch;
+      next.parameters[at] = current.parameters[at] + learningRate * next.slots[0][at];
+    }
+    return {};
+  },
+  { slotNames: ['velocity'] },
+) as unknown as Update;
+
+/** Step, epoch and end lines without times and rates. */
+function metrics(disk: MemoryDisk): string[] {
+  const lines = Buffer.from(disk.contents(join(RUN, 'metrics.jsonl')))
+    .toString()
+    .trim()
+    .split('\n');
+  const records = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  return records
+    .filter(({ type }) => type === 'step' || type === 'epoch' || type === 'end')
+    .map(({ seconds: _, images_per_s: __, phases_ms: ___, ...record }) => JSON.stringify(record));
+}
+
+async function newDisk(): Promise<MemoryDisk> {
+  const disk = new MemoryDisk();
+  await disk.createFolder('/runs');
+  await disk.syncFolder('/');
+  return disk;
+}
+
+async function undisturbed() {
+  const disk = await newDisk();
+  const { end } = await start(disk);
+  return { disk, sha256: end.weightsSha256, metrics: metrics(disk), end };
+}
+const newest = async (disk: MemoryDisk) => (await readNewestState({ folder: join(RUN, 'state'), fileSystem: disk })).state;
+
+describe('a run that is stopped and resumed', () => {
+  it('takes 15 steps when nobody disturbs it', async () => {
+    const { end, metrics: lines } = await undisturbed();
+    expect(end).toMatchObject({ epochs: 3, steps: 15, reason: 'done' });
+    expect(lines).toHaveLength(15 + 3 + 1);
+  });
+
+  it('asked to stop in any of its steps, ends with the same weights and the same metrics, and computes nothing twice', async () => {
+    const wanted = await undisturbed();
+    for (let step = 0; step < 15; step++) {
+      const disk = await newDisk();
+      expect((await start(disk, { stopAtStep: step })).end).toMatchObject({ steps: step + 1, reason: 'stopped' });
+      const resumed = await start(disk);
+      expect(resumed.firstStep).toBe(step + 1);
+      expect(resumed.end.weightsSha256).toBe(wanted.sha256);
+      expect(metrics(disk)).toEqual(wanted.metrics);
+    }
+  });
+
+  it('is done when it was done', async () => {
+    const wanted = await undisturbed();
+    const again = await start(wanted.disk);
+    expect(again.firstStep).toBe(15);
+    expect(again.end).toEqual(wanted.end);
+    expect(metrics(wanted.disk)).toEqual(wanted.metrics);
+  });
+
+  it('goes on for more epochs when it is given more', async () => {
+    const disk = await newDisk();
+    await start(disk, { config: { epochs: 2 } });
+    expect((await start(disk)).end.weightsSha256).toBe((await undisturbed()).sha256);
+  });
+});
+
+describe('a run whose power goes', () => {
+  it.each(['none', 'half', 'all'] as const)(
+    'between any two calls to the disk, ends with the same weights and metrics (of what was not synced, the disk kept %s)',
+    async (keep) => {
+      const wanted = await undisturbed();
+      let crashes = 0;
+      for (let nth = 1; ; nth++) {
+        const disk = await newDisk();
+        if (!(await startAndCrash(disk, nth, keep)).crashed) break;
+        crashes++;
+        const { end } = await start(disk);
+        expect(end.weightsSha256, `call ${nth}`).toBe(wanted.sha256);
+        expect(metrics(disk), `call ${nth}`).toEqual(wanted.metrics);
+      }
+      // 8 states, 3 models, 19 lines of metrics: each some calls.
+      expect(crashes).toBeGreaterThan(200);
+    },
+  );
+
+  it('again and again, a little later each time, ends with the same weights and metrics', async () => {
+    const wanted = await undisturbed();
+    const disk = await newDisk();
+    for (let nth = 13; (await startAndCrash(disk, nth, 'none')).crashed; nth += 13);
+    expect((await start(disk)).end.weightsSha256).toBe(wanted.sha256);
+    expect(metrics(disk)).toEqual(wanted.metrics);
+  });
+});
+
+describe('a run that meets bad numbers', () => {
+  it('does not apply them, ends with code 6, and its last state is finite and of the step before', async () => {
+    const disk = await newDisk();
+    await expect(start(disk, { nanAtStep: 8 })).rejects.toMatchObject({
+      exitCode: 6,
+      code: 'NON_FINITE',
+      message: expect.stringContaining('dense/kernel') as string,
+    });
+    const state = await newest(disk);
+    expect(state?.progress.step).toBe(8);
+    expect(state?.parameters.every(Number.isFinite)).toBe(true);
+    expect((await start(disk)).end.weightsSha256).toBe((await undisturbed()).sha256);
+  });
+});
+
+describe('a run whose disk is full', () => {
+  it('goes on and warns, and saves again when there is space', async () => {
+    const disk = await newDisk();
+    let refusals = 0;
+    disk.failWith = (call, path) => (call === 'open' && path.includes('/state/.tmp') && refusals++ < 3 ? 'ENOSPC' : null);
+    const { end, events } = await start(disk);
+    expect(end.weightsSha256).toBe((await undisturbed()).sha256);
+    const warnings = events.filter((event) => event.type === 'warn');
+    expect(warnings).toHaveLength(3);
+    expect(warnings[0]).toMatchObject({
+      code: 'DISK_FULL',
+      message: expect.stringContaining('the states written before are intact') as string,
+    });
+    expect((await newest(disk))?.progress.step).toBe(15);
+  });
+
+  it('stops with code 7 when configured to, and leaves the state before', async () => {
+    const disk = await newDisk();
+    await start(disk, { stopAtStep: 3 });
+    disk.failWith = (call, path) => (call === 'open' && path.includes('/state/.tmp') ? 'ENOSPC' : null);
+    await expect(start(disk, { config: { onCheckpointFailure: 'stop' } })).rejects.toMatchObject({
+      code: 'DISK_FULL',
+      exitCode: 7,
+    });
+    expect((await newest(disk))?.progress.step).toBe(4);
+  });
+
+  it('ends with code 7 when the last state is not on the disk, whatever was configured', async () => {
+    const disk = await newDisk();
+    disk.failWith = (call, path) => (call === 'open' && path.includes('/state/.tmp') ? 'EIO' : null);
+    await expect(start(disk)).rejects.toMatchObject({ code: 'DISK_IO_ERROR', exitCode: 7 });
+  });
+});
