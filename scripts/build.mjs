@@ -77,4 +77,5 @@ async function bundleKernels(folder) {
     outfile: join(vendor, 'tfjs_node_kernels.cjs'),
   });
   copyFileSync(join(root, 'NOTICE'), join(vendor, 'NOTICE'));
+  copyFileSync(join(root, 'node_modules/google-protobuf/LICENSE.md'), join(vendor, 'LICENSE.google-protobuf.md'));
 }
