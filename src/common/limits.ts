@@ -54,4 +54,41 @@ export const LIMITS = {
   fetchStallMs: 300_000,
   /** Between two lines of a fetch's progress, ms. */
   fetchReportMs: 2_000,
+  /** msgpack header of a frame, bytes: the largest message has some thousand bytes. */
+  maxHeaderBytes: 64 * 2 ** 10,
+  /** Nesting and number of values in it: `prepared` with 1,024 golden hashes has the most. */
+  maxHeaderDepth: 6,
+  maxHeaderItems: 4096,
+  /** Tensor bytes in one frame: large enough to cost no throughput, small enough for heartbeats to pass between. */
+  maxPieceBytes: 8 * 2 ** 20,
+  /** Bytes waiting in one socket; gradient and parameter buffers are counted apart. */
+  maxSocketQueueBytes: 16 * 2 ** 20,
+  /** A worker process hosts one replica per device. */
+  maxReplicasPerWorker: 64,
+  /** Model topology (JSON) on the wire, bytes, and weights in all. */
+  maxTopologyBytes: 16 * 2 ** 20,
+  maxWireWeights: 2 ** 30,
+  /** Each side speaks this often, and counts the other as gone after this long without a word, ms. */
+  heartbeatMs: 2_000,
+  heartbeatTimeoutMs: 10_000,
+  /** A piece that the other side does not read for this long ends the session, ms. */
+  sendTimeoutMs: 30_000,
+  /** From connecting to a finished login, ms; and from then to `hello`. */
+  loginTimeoutMs: 5_000,
+  helloTimeoutMs: 10_000,
+  /** A worker may fetch data and TensorFlow in between, ms. */
+  prepareTimeoutMs: 3_600_000,
+  /** Life of a challenge, ms. */
+  nonceLifeMs: 10_000,
+  /** Connections that have not logged in; beyond it the oldest makes room. */
+  maxStrangers: 256,
+  maxSessions: 256,
+  /** HTTP head of challenge and upgrade, bytes. */
+  maxHttpHeadBytes: 8 * 2 ** 10,
+  /** A worker tries again after a random share of this, doubled each time up to the maximum, ms. */
+  reconnectFirstMs: 500,
+  reconnectMaxMs: 10_000,
+  /** How long a worker looks for a coordinator it never saw, and for one that went away, ms. */
+  connectPatienceMs: 60_000,
+  reconnectPatienceMs: 600_000,
 } as const;

@@ -1,0 +1,97 @@
+/**
+ * Owns: messages with their tensor bytes as a sequence of frames, in both directions of one connection.
+ * Does not: send, receive or allocate: where tensor bytes go is the caller's answer to a message's declared total.
+ */
+import { decodeFrame, encodeFrameHead, wireError, type Checksum } from './frame.js';
+import { LIMITS } from './limits.js';
+import { decodeHeader, encodeHeader, type Message } from './messages.js';
+
+const NOTHING = new Uint8Array(0);
+
+/** One frame, ready to send: `head`, then `piece`, as one WebSocket message. */
+export interface OutgoingFrame {
+  readonly head: Uint8Array;
+  readonly piece: Uint8Array;
+}
+
+/** Cuts messages into frames and numbers them. Frames must be sent in the order in which they are drawn. */
+export class MessageWriter {
+  #sequence = 0;
+  constructor(private readonly checksum: Checksum) {}
+
+  *frames(message: Message, bytes: Uint8Array = NOTHING): Generator<OutgoingFrame> {
+    const { step, shard } = placeOf(message);
+    const totalBytes = bytes.length;
+    let offset = 0;
+    do {
+      const piece = bytes.subarray(offset, offset + LIMITS.maxPieceBytes);
+      const first = offset === 0;
+      const header = first ? encodeHeader(message) : NOTHING;
+      const kind = first ? 'message' : 'piece';
+      const frame = { kind, sequence: this.#sequence++, step, shard, header, piece, totalBytes, offset } as const;
+      yield { head: encodeFrameHead(frame, this.checksum), piece };
+      offset += piece.length;
+    } while (offset < totalBytes);
+  }
+}
+
+export interface IncomingMessage {
+  readonly message: Message;
+  /** What `place` gave, filled. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Where a message's tensor bytes shall go: memory of exactly `totalBytes`. Called before anything is allocated for them; throws
+ * where the total is not what the model says it must be.
+ */
+export type PlaceBytes = (message: Message, totalBytes: number) => Uint8Array;
+
+/** Puts messages together from frames; heartbeats may come between the pieces of another message. */
+export class MessageReader {
+  #sequence = 0;
+  #open: { message: Message; bytes: Uint8Array; filled: number } | null = null;
+
+  constructor(
+    private readonly checksum: Checksum,
+    private readonly place: PlaceBytes,
+  ) {}
+
+  /** @returns the message that this frame completes, if any. @throws ClusterError WIRE_INVALID */
+  push(data: Uint8Array): IncomingMessage | null {
+    const { kind, sequence, step, shard, header, piece, totalBytes, offset } = decodeFrame(data, this.checksum);
+    if (sequence !== this.#sequence) throw wireError(`frame ${sequence}, wanted ${this.#sequence}`);
+    this.#sequence += 1;
+    if (kind === 'message') {
+      const message = decodeHeader(header);
+      const place = placeOf(message);
+      if (place.step !== step || place.shard !== shard) throw wireError('a frame of another step or shard than its message');
+      if (message.type === 'heartbeat' && totalBytes === 0) return { message, bytes: NOTHING };
+      if (this.#open !== null) throw wireError(`message ${message.type} before the end of ${this.#open.message.type}`);
+      if (offset !== 0) throw wireError('a message that does not begin at its first byte');
+      const bytes = this.place(message, totalBytes);
+      if (bytes.length !== totalBytes) throw wireError(`${message.type} with ${totalBytes} bytes, wanted ${bytes.length}`);
+      this.#open = { message, bytes, filled: 0 };
+    }
+    const open = this.#open;
+    if (open === null) throw wireError('a piece without a message');
+    if (offset !== open.filled || totalBytes !== open.bytes.length) throw wireError('a piece out of order');
+    if (piece.length === 0 && totalBytes > 0) throw wireError('an empty piece');
+    open.bytes.set(piece, offset);
+    open.filled += piece.length;
+    if (open.filled < open.bytes.length) return null;
+    this.#open = null;
+    return { message: open.message, bytes: open.bytes };
+  }
+}
+
+/** For messages without tensor bytes. */
+export function noBytes(message: Message, totalBytes: number): Uint8Array {
+  if (totalBytes !== 0) throw wireError(`${message.type} with ${totalBytes} bytes, wanted none`);
+  return NOTHING;
+}
+
+function placeOf(message: Message): { step: number; shard: number } {
+  if (message.type !== 'assign' && message.type !== 'result') return { step: 0, shard: 0 };
+  return { step: message.step >>> 0, shard: message.shard };
+}
