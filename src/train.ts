@@ -1,31 +1,22 @@
 /**
  * Owns: putting a run on one machine together: TensorFlow, devices, data, replicas, run folder; then the run loop takes over.
- * Does not: loop (coordinator/run.ts, the next hop), parse flags (src/cli), or print (observers do).
+ * Does not: loop (coordinator/start_run.ts and run.ts, the next hops), parse flags (src/cli), or print (observers do).
  */
-import { basename } from 'node:path';
-import { performance } from 'node:perf_hooks';
-import { chooseDevices } from './common/device_choice.js';
-import type { Dataset } from './common/dataset.js';
 import { requireBatchCoversShards } from './common/config_checks.js';
+import type { Dataset } from './common/dataset.js';
+import { chooseDevices } from './common/device_choice.js';
 import type { ModelDescription } from './common/replica.js';
-import type { EndEvent, RunEvent, RunObserver } from './common/run_events.js';
-import { shardSizes } from './common/shard.js';
+import type { EndEvent, RunObserver } from './common/run_events.js';
 import type { StopRequest } from './common/stop_request.js';
 import type { TrainConfig } from './common/train_config.js';
-import { readModel, weightsFor } from './coordinator/checkpoint.js';
-import { Fleet, type FleetNote } from './coordinator/fleet.js';
-import { createRunFolder, resumeRunFolder, type RunFolder } from './coordinator/run_folder.js';
-import { runTraining } from './coordinator/run.js';
-import { createRunStore } from './coordinator/run_store.js';
-import { requireSameRun, requireSameSettings } from './coordinator/state_match.js';
-import type { RunState } from './coordinator/state_schema.js';
-import { TrainingState } from './coordinator/training_state.js';
-import { createUpdate } from './coordinator/update.js';
+import { Fleet } from './coordinator/fleet.js';
+import type { RunFolder } from './coordinator/run_folder.js';
+import { eventOf, observeInto, openRun, startRun, type OpenedRun } from './coordinator/start_run.js';
 import { loadDataset } from './data/load.js';
 import type { DataProgress } from './data/progress.js';
 import { placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
-import type { ModelSource } from './models/model_source.js';
 import { resolveModelSource } from './models/load.js';
+import type { ModelSource } from './models/model_source.js';
 import { packageVersion } from './package_info.js';
 import { openReplicas, type OpenedReplicas } from './replicas.js';
 
@@ -71,18 +62,18 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
     request.dataset ?? (await loadDataset(config, { onProgress: (progress) => request.say(describeProgress(progress)) }));
   if (placement.notice !== '') request.observer({ type: 'warn', code: 'CPU_FALLBACK', message: placement.notice });
 
-  const { folder, saved } = await openFolder(request);
+  const run = await openRun(request);
   try {
     if (request.resume === null)
-      await writeResolvedConfig(request, { folder, shards, threadsPerWorker: placement.intraOpThreads });
+      await writeResolvedConfig(request, { folder: run.folder, shards, threadsPerWorker: placement.intraOpThreads });
     const replicas = await openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say: request.say });
     try {
-      return await runOn({ request, shards, dataset, folder, saved, replicas });
+      return await runOn({ request, shards, dataset, run, replicas });
     } finally {
       await replicas.close();
     }
   } finally {
-    await folder.close();
+    await run.folder.close();
   }
 }
 
@@ -107,111 +98,38 @@ interface Opened {
   readonly request: TrainingRequest;
   readonly shards: number;
   readonly dataset: Dataset;
-  readonly folder: RunFolder;
-  /** The state to go on from; null for a new run. */
-  readonly saved: RunState | null;
+  readonly run: OpenedRun;
   readonly replicas: OpenedReplicas;
 }
 
-async function runOn({ request, shards, dataset, folder, saved, replicas }: Opened): Promise<TrainingOutcome> {
-  const { config } = request;
+async function runOn({ request, shards, dataset, run, replicas }: Opened): Promise<TrainingOutcome> {
   const { model, numerics } = replicas;
-  const data = { name: dataset.name, sha256: dataset.sha256, train: dataset.train.count, validation: dataset.validation.count };
-  const update = createUpdate({ layout: model.layout, optimizer: config.optimizer });
-  const initial = request.initFrom === null ? model.initial : weightsFor(model.layout, await readModel(request.initFrom));
-  const state = new TrainingState({ layout: model.layout, initial }, update.slotNames);
-  if (saved !== null) {
-    requireSameSettings(saved, { config, shards, run: folder.path });
-    requireSameRun(saved, { model, data, numerics, numericsCheck: request.numericsCheck, run: folder.path });
-    state.restore(saved);
-  }
-  const observe = (event: RunEvent): void => {
-    folder.record(event);
-    request.observer(event);
-  };
+  const observe = observeInto(run.folder, request.observer);
   // The start event names the replicas that are here from the beginning; what joins or leaves after it is news.
   let started = false;
   const fleet = new Fleet({
-    coordinatorEpoch: folder.coordinatorEpoch,
+    coordinatorEpoch: run.folder.coordinatorEpoch,
     onNote: (note) => started && observe(eventOf(note)),
   });
   for (const replica of replicas.replicas) fleet.add(replica);
-  const versions = { tfjsParallel: packageVersion(), node: process.versions.node, ...replicas.versions };
-  const stepsPerEpoch = Math.ceil(dataset.train.count / config.batch);
-  await folder.writeEnvironment({
-    versions,
-    numerics,
-    replicas: fleet.replicas,
-    platform: `${process.platform} ${process.arch}`,
-  });
-  observe({
-    type: 'start',
-    config: { ...config, shards },
-    replicas: fleet.replicas,
-    numerics,
-    runFolder: folder.path,
-    dataset: { name: data.name, train: data.train, validation: data.validation, sha256: data.sha256 },
-    model: { name: model.name, trainedParameters: model.layout.trainedSize, totalParameters: model.layout.totalSize },
-    plan: {
-      shards,
-      shardSizes: shardSizes({ globalBatch: Math.min(config.batch, dataset.train.count), shards }),
-      stepsPerEpoch,
-      epochs: config.epochs,
-      firstEpoch: state.progress.epoch,
-      bytesPerReplicaStep: model.layout.trainedSize * 4,
-    },
-    versions,
-  });
-  started = true;
-  const nowMs = (): number => performance.now();
-  const store = createRunStore({
-    config: { ...config, shards },
+  const { end, weights } = await startRun({
+    config: request.config,
     shards,
     model,
     numerics,
-    data,
-    folder,
-    observe,
-    nowMs,
-    generatedBy: `tfjs-parallel ${versions.tfjsParallel}`,
-    firstStep: state.progress.step,
-  });
-  const examples = { train: dataset.train.count, validation: dataset.validation.count };
-  const end = await runTraining({
-    config,
-    shards,
-    model,
-    examples,
+    data: { name: dataset.name, sha256: dataset.sha256, train: dataset.train.count, validation: dataset.validation.count },
+    versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...replicas.versions },
+    run,
+    initFrom: request.initFrom,
+    numericsCheck: request.numericsCheck,
     fleet,
-    update,
-    state,
-    store,
     observe,
     stop: request.stop,
-    nowMs,
+    onStart: () => {
+      started = true;
+    },
   });
-  return { end, model, weights: state.current.parameters.slice(), runFolder: folder.path };
-}
-
-async function openFolder({
-  config,
-  configName,
-  resume,
-  observer,
-}: TrainingRequest): Promise<{ folder: RunFolder; saved: RunState | null }> {
-  if (resume === null)
-    return { folder: await createRunFolder({ parent: config.runDir, configName, name: config.name }), saved: null };
-  const { run, state, rejected } = await resumeRunFolder({ path: resume });
-  for (const { path, reason } of rejected) {
-    observer({ type: 'warn', code: 'STATE_REJECTED', message: `${basename(path)} was not used: ${reason}` });
-  }
-  return { folder: run, saved: state };
-}
-
-/** A fleet's plain sentence as a run event. */
-function eventOf({ level, code, worker, message }: FleetNote): RunEvent {
-  if (code === 'join' || code === 'leave' || code === 'lost') return { type: `worker_${code}`, worker, detail: message };
-  return { type: level === 'error' ? 'error' : 'warn', code, message };
+  return { end, model, weights, runFolder: run.folder.path };
 }
 
 /** One line; downloads are told at each tenth, by data/download.ts. */

@@ -1,0 +1,132 @@
+/**
+ * Owns: what every run does around its loop, on one machine or many: its folder and the state in it, the checks of a resume,
+ * the start event, the store; then run.ts loops.
+ * Does not: know where replicas come from (src/train.ts, src/coordinate.ts). Next hop: run.ts.
+ */
+import { basename } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import type { ModelDescription, NumericsClass } from '../common/replica.js';
+import type { EndEvent, RunEvent, RunObserver, StartEvent } from '../common/run_events.js';
+import { shardSizes } from '../common/shard.js';
+import type { StopRequest } from '../common/stop_request.js';
+import type { TrainConfig } from '../common/train_config.js';
+import { readModel, weightsFor } from './checkpoint.js';
+import type { Fleet, FleetNote } from './fleet.js';
+import { createRunFolder, resumeRunFolder, type RunFolder } from './run_folder.js';
+import { runTraining } from './run.js';
+import { createRunStore } from './run_store.js';
+import { requireSameRun, requireSameSettings } from './state_match.js';
+import type { DataIdentity, RunState } from './state_schema.js';
+import { TrainingState } from './training_state.js';
+import { createUpdate } from './update.js';
+
+export interface OpenedRun {
+  readonly folder: RunFolder;
+  /** The state to go on from; null for a new run. */
+  readonly saved: RunState | null;
+}
+
+/** Makes a new run folder, or takes over the one to resume and tells which of its states were rejected. */
+export async function openRun({
+  config,
+  configName,
+  resume,
+  observer,
+}: {
+  config: TrainConfig;
+  configName: string;
+  resume: string | null;
+  observer: RunObserver;
+}): Promise<OpenedRun> {
+  if (resume === null)
+    return { folder: await createRunFolder({ parent: config.runDir, configName, name: config.name }), saved: null };
+  const { run, state, rejected } = await resumeRunFolder({ path: resume });
+  for (const { path, reason } of rejected) {
+    observer({ type: 'warn', code: 'STATE_REJECTED', message: `${basename(path)} was not used: ${reason}` });
+  }
+  return { folder: run, saved: state };
+}
+
+/** Every event goes into the run folder and to the caller. */
+export function observeInto(folder: RunFolder, observer: RunObserver): RunObserver {
+  return (event) => {
+    folder.record(event);
+    observer(event);
+  };
+}
+
+/** A fleet's plain sentence as a run event. */
+export function eventOf({ level, code, worker, message }: FleetNote): RunEvent {
+  if (code === 'join' || code === 'leave' || code === 'lost') return { type: `worker_${code}`, worker, detail: message };
+  return { type: level === 'error' ? 'error' : 'warn', code, message };
+}
+
+export interface StartParts {
+  readonly config: TrainConfig;
+  readonly shards: number;
+  readonly model: ModelDescription;
+  readonly numerics: NumericsClass;
+  readonly data: DataIdentity;
+  readonly versions: StartEvent['versions'];
+  readonly run: OpenedRun;
+  /** A saved model to take the first weights from. */
+  readonly initFrom: string | null;
+  readonly numericsCheck: 'strict' | 'relaxed';
+  /** With the replicas that are there at the start. */
+  readonly fleet: Fleet;
+  readonly observe: RunObserver;
+  readonly stop: StopRequest;
+  /** Called right after the start event. */
+  readonly onStart?: () => void;
+}
+
+/** Runs to the end. Resolves with the final weights in layout order. Errors: those of a resume that does not fit, and of run.ts. */
+export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weights: Float32Array }> {
+  const { config, shards, model, numerics, data, versions, fleet, observe, stop } = parts;
+  const { folder, saved } = parts.run;
+  const update = createUpdate({ layout: model.layout, optimizer: config.optimizer });
+  const initial = parts.initFrom === null ? model.initial : weightsFor(model.layout, await readModel(parts.initFrom));
+  const state = new TrainingState({ layout: model.layout, initial }, update.slotNames);
+  if (saved !== null) {
+    requireSameSettings(saved, { config, shards, run: folder.path });
+    requireSameRun(saved, { model, data, numerics, numericsCheck: parts.numericsCheck, run: folder.path });
+    state.restore(saved);
+  }
+  const platform = `${process.platform} ${process.arch}`;
+  await folder.writeEnvironment({ versions, numerics, replicas: fleet.replicas, platform });
+  observe({
+    type: 'start',
+    config: { ...config, shards },
+    replicas: fleet.replicas,
+    numerics,
+    runFolder: folder.path,
+    dataset: { name: data.name, train: data.train, validation: data.validation, sha256: data.sha256 },
+    model: { name: model.name, trainedParameters: model.layout.trainedSize, totalParameters: model.layout.totalSize },
+    plan: {
+      shards,
+      shardSizes: shardSizes({ globalBatch: Math.min(config.batch, data.train), shards }),
+      stepsPerEpoch: Math.ceil(data.train / config.batch),
+      epochs: config.epochs,
+      firstEpoch: state.progress.epoch,
+      bytesPerReplicaStep: model.layout.trainedSize * 4,
+    },
+    versions,
+  });
+  parts.onStart?.();
+  const nowMs = (): number => performance.now();
+  const store = createRunStore({
+    config: { ...config, shards },
+    shards,
+    model,
+    numerics,
+    data,
+    folder,
+    observe,
+    nowMs,
+    generatedBy: `tfjs-parallel ${versions.tfjsParallel}`,
+    firstStep: state.progress.step,
+  });
+  const examples = { train: data.train, validation: data.validation };
+  const end = await runTraining({ config, shards, model, examples, fleet, update, state, store, observe, stop, nowMs });
+  return { end, weights: state.current.parameters.slice() };
+}
