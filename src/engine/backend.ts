@@ -13,6 +13,7 @@ import { openCApi } from './c_api.js';
 import { compile, type CompiledFunction, type CompileOptions } from './compile.js';
 import type { ContextConfig } from './config_proto.js';
 import { Context, type Device } from './context.js';
+import { findGpus } from './gpus.js';
 import { instructionSet } from './instruction_set.js';
 import { fixKernels } from './kernel_fixes.js';
 import { BACKEND_NAME } from './kernel_backend.js';
@@ -71,18 +72,14 @@ export function installEngine(options: EngineOptions = {}): Engine {
       next: 'Call dispose() on the first one, or install the second in a worker thread.',
     });
   }
-  const api = openCApi(options.folder ?? findTensorFlow().folder);
-  const context = new Context(api, options);
-  const binding = new Binding(context);
   const kernels = loadKernels();
-  fixKernels(BACKEND_NAME);
+  const api = openCApi(options.folder ?? findTensorFlow().folder);
+  const binding = new Binding(new Context(api, options));
+  const { context } = binding;
   tf.registerBackend(BACKEND_NAME, () => new kernels.NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
   // tfjs types this as a promise; with a synchronous factory the backend is current on return, as tfjs-node relies on too.
   void tf.setBackend(BACKEND_NAME);
   installTrainingOps();
-  tf.io.registerLoadRouter(kernels.nodeFileSystemRouter);
-  tf.io.registerSaveRouter(kernels.nodeFileSystemRouter);
-
   const engine: Engine = {
     tf,
     binding,
@@ -117,14 +114,25 @@ export function installedEngine(): Engine {
   });
 }
 
+let loaded: VendorKernels | undefined;
+
+/** Once per thread: kernels and file:// handlers stay registered with tfjs, which would find two handlers for one URL. */
 function loadKernels(): VendorKernels {
+  if (loaded !== undefined) return loaded;
   const path = fileURLToPath(new URL('../../dist/vendor/tfjs_node_kernels.cjs', import.meta.url));
   if (!existsSync(path)) {
     throw new EnvironmentError({ code: 'NOT_BUILT', message: `${path} is missing`, next: 'Run: npm run build' });
   }
-  return createRequire(import.meta.url)(path) as VendorKernels;
+  const kernels = createRequire(import.meta.url)(path) as VendorKernels;
+  fixKernels(BACKEND_NAME);
+  tf.io.registerLoadRouter(kernels.nodeFileSystemRouter);
+  tf.io.registerSaveRouter(kernels.nodeFileSystemRouter);
+  loaded = kernels;
+  return kernels;
 }
 
 function deviceModel(device: Device): string {
-  return device.type === 'CPU' ? (cpus()[0]?.model.trim() ?? process.arch) : device.type;
+  if (device.type === 'CPU') return cpus()[0]?.model.trim() ?? process.arch;
+  const index = Number(device.name.split(':')[1]);
+  return findGpus().gpus.find((gpu) => gpu.index === index)?.model ?? device.type;
 }

@@ -8,7 +8,7 @@ import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { join } from 'node:path';
 import { EnvironmentError } from '../common/errors.js';
-import { openLibrary } from './ffi.js';
+import { openLibrary, setNativeDefaults } from './ffi.js';
 import { withoutLoadNotes } from './quiet_load.js';
 import { TENSORFLOW_VERSION, isSupportedVersion } from './wheels.js';
 
@@ -150,6 +150,8 @@ export function openCApi(folder: string): CApi {
     });
   }
   const path = join(folder, TENSORFLOW_LIBRARY_NAME);
+  // Without it the first context of a process sizes one pool for all, and the threads that later contexts ask for are not there.
+  setNativeDefaults({ TF_OVERRIDE_GLOBAL_THREADPOOL: '1' });
   let library: LibraryHandle;
   try {
     withoutLoadNotes(() => keepInProcess(path));

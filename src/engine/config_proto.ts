@@ -5,15 +5,15 @@
 import protobuf from 'protobufjs/light.js';
 
 export interface ContextConfig {
-  /** Threads inside one op. The first context of a process sizes a pool that all share, see docs/engine.md. */
+  /** Threads inside one op; each context has its own. Default: one per core. */
   intraOpThreads?: number;
   /** Ops of a graph function that may run at once. */
   interOpThreads?: number;
   /** `/CPU:0` to `/CPU:n-1` on the one processor. */
   logicalCpuDevices?: number;
-  /** Take GPU memory as it is needed, not all at once. */
+  /** Take GPU memory as it is needed, not all at once. Default: true, since several contexts may share a GPU. */
   gpuMemoryGrowth?: boolean;
-  /** bf16: TensorFlow's automatic mixed precision in graph functions; eager ops stay in float32. */
+  /** bf16: TensorFlow's automatic mixed precision in graph functions, on processors only; eager ops stay in float32. */
   precision?: 'fp32' | 'bf16';
 }
 
@@ -47,11 +47,11 @@ export function encodeConfigProto(config: ContextConfig): Uint8Array {
   const message: Record<string, unknown> = {
     // An op without a kernel for the chosen GPU (strings, some int32 ones) runs on the processor. Wrong device names are refused by us.
     allowSoftPlacement: true,
+    gpuOptions: { allowGrowth: config.gpuMemoryGrowth ?? true },
   };
   if (config.intraOpThreads !== undefined) message.intraOpParallelismThreads = config.intraOpThreads;
   if (config.interOpThreads !== undefined) message.interOpParallelismThreads = config.interOpThreads;
   if (config.logicalCpuDevices !== undefined) message.deviceCount = { CPU: config.logicalCpuDevices };
-  if (config.gpuMemoryGrowth !== undefined) message.gpuOptions = { allowGrowth: config.gpuMemoryGrowth };
   if (config.precision === 'bf16') message.graphOptions = { rewriteOptions: { autoMixedPrecisionOnednnBfloat16: TOGGLE_ON } };
   return ConfigProto.encode(ConfigProto.create(message)).finish();
 }

@@ -1,7 +1,7 @@
 /**
  * Owns: one TensorFlow context, the devices it sees and the one its ops run on. Does not: execute (op_executor.ts) or hold tensors (handles.ts).
  */
-import { EnvironmentError } from '../common/errors.js';
+import { EnvironmentError, UsageError } from '../common/errors.js';
 import type { CApi, Pointer } from './c_api.js';
 import { encodeConfigProto, type ContextConfig } from './config_proto.js';
 import { Status } from './status.js';
@@ -38,6 +38,10 @@ export class Context {
     if (device === undefined) {
       this.delete();
       throw noSuchDevice(options.device ?? 'CPU:0', this.devices);
+    }
+    if (options.precision === 'bf16' && device.type !== 'CPU') {
+      this.delete();
+      throw bf16NeedsProcessor(device);
     }
     this.device = device;
     this.placesOps = options.device !== undefined && this.devices.length > 1;
@@ -97,5 +101,14 @@ function noSuchDevice(asked: string, devices: readonly Device[]): EnvironmentErr
     code: 'NO_SUCH_DEVICE',
     message: `There is no device ${asked}; TensorFlow sees ${devices.map((device) => device.name).join(', ')}`,
     next: 'Name one of these devices.',
+  });
+}
+
+/** TensorFlow's automatic mixed precision for GPUs is float16, which needs loss scaling; its bfloat16 rewrites only what runs on processors. */
+function bf16NeedsProcessor(device: Device): UsageError {
+  return new UsageError({
+    code: 'BF16_NEEDS_PROCESSOR',
+    message: `precision bf16 is TensorFlow's automatic mixed precision for processors; ${device.name} would compute in float32`,
+    next: 'Use precision fp32 on GPUs.',
   });
 }

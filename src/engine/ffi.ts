@@ -17,3 +17,16 @@ export function openLibrary(path: string | null): LibraryHandle {
   }
   return koffi.load(path);
 }
+
+/**
+ * Sets environment variables where C sees them, unless the user has set them. A worker thread's process.env is a copy that C does not see, so
+ * this is the way from any thread; TensorFlow reads most of them once, when it is opened.
+ */
+export function setNativeDefaults(defaults: Readonly<Record<string, string>>): void {
+  const setenv = openLibrary(null).func('setenv', 'int', ['str', 'str', 'int']) as (
+    name: string,
+    value: string,
+    overwrite: number,
+  ) => number;
+  for (const [name, value] of Object.entries(defaults)) setenv(name, value, 0);
+}

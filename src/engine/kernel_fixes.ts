@@ -5,20 +5,15 @@ import * as tf from '@tensorflow/tfjs';
 
 /**
  * Round of integers gives zeros since TensorFlow 2.17 (tensorflow/tensorflow#74789); they are whole already, which is also how Python's
- * tf.round gets around it. Call after tfjs-node's kernels are registered; a second call changes nothing.
+ * tf.round gets around it. Call once, after tfjs-node's kernels are registered.
  */
 export function fixKernels(backendName: string): void {
   const round = tf.getKernel('Round', backendName);
   const identity = tf.getKernel('Identity', backendName);
-  if (fixed.has(round)) return;
   const fixedRound: tf.KernelFunc = (call) => {
     const kernel = (call.inputs.x as tf.TensorInfo).dtype === 'int32' ? identity : round;
     return kernel.kernelFunc(call);
   };
-  const config: tf.KernelConfig = { ...round, kernelFunc: fixedRound };
   tf.unregisterKernel('Round', backendName);
-  tf.registerKernel(config);
-  fixed.add(config);
+  tf.registerKernel({ ...round, kernelFunc: fixedRound });
 }
-
-const fixed = new WeakSet<tf.KernelConfig>();

@@ -6,7 +6,7 @@ import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from 
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openLibrary } from './ffi.js';
+import { openLibrary, setNativeDefaults } from './ffi.js';
 
 const STANDARD_ERROR = 2;
 const ERRORS_ONLY = 2;
@@ -21,8 +21,7 @@ export function withoutLoadNotes(load: () => void): void {
   const level = process.env.TF_CPP_MIN_LOG_LEVEL;
   if (level !== undefined && Number(level) < ERRORS_ONLY) return load();
   const libc = openLibrary(null);
-  // A worker thread's process.env is a copy, so this is set where C sees it.
-  libc.func('setenv', 'int', ['str', 'str', 'int'])('TF_CPP_MIN_LOG_LEVEL', String(ERRORS_ONLY), 0);
+  setNativeDefaults({ TF_CPP_MIN_LOG_LEVEL: String(ERRORS_ONLY) });
   const duplicate = libc.func('dup', 'int', ['int']) as (fd: number) => number;
   const duplicateOnto = libc.func('dup2', 'int', ['int', 'int']) as (from: number, to: number) => number;
 

@@ -58,11 +58,13 @@ describe('devices by name, on two logical processors', () => {
     );
   });
 
-  it('may be installed again after it was disposed of', () => {
+  it('may be installed again after it was disposed of', async () => {
     const first = install('CPU:1');
     first.dispose();
     expect(tf.findBackend('tensorflow')).toBeNull();
     install();
     expect(tf.tensor1d([1, 2]).add(1).arraySync()).toEqual([2, 3]);
+    expect(tf.io.getSaveHandlers('file:///anywhere')).toHaveLength(1);
+    await expect(tf.loadLayersModel('file:///nowhere/model.json')).rejects.toThrow('/nowhere/model.json does not exist');
   });
 });

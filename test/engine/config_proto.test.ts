@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { encodeConfigProto, type ContextConfig } from '../../src/engine/config_proto.js';
+
+const hex = (config: ContextConfig): string => Buffer.from(encodeConfigProto(config)).toString('hex');
+
+/** By hand from TensorFlow's config.proto: field number · 8 + wire type, then the value. */
+describe('ConfigProto', () => {
+  const growth = '32022001'; // gpu_options (6) { allow_growth (4): true }
+  const softPlacement = '3801'; // allow_soft_placement (7): true
+
+  it('asks by default for memory growth and soft placement', () => {
+    expect(hex({})).toBe(growth + softPlacement);
+  });
+
+  it('holds the numbers of threads', () => {
+    expect(hex({ intraOpThreads: 1, interOpThreads: 1 })).toBe('1001' + '2801' + growth + softPlacement);
+  });
+
+  it('holds the number of logical processors', () => {
+    expect(hex({ logicalCpuDevices: 2 })).toBe('0a070a034350551002' + growth + softPlacement);
+  });
+
+  it('asks for bf16 through graph_options.rewrite_options', () => {
+    expect(hex({ precision: 'bf16' })).toBe(growth + softPlacement + '52055203f80101');
+    expect(hex({ precision: 'fp32' })).toBe(growth + softPlacement);
+  });
+
+  it('may leave memory growth out', () => {
+    expect(hex({ gpuMemoryGrowth: false })).toBe('32022000' + softPlacement);
+  });
+});
