@@ -25,7 +25,7 @@ describe('ConfigProto', () => {
     expect(hex({ precision: 'fp32' })).toBe(growth + softPlacement);
   });
 
-  it('may leave memory growth out', () => {
-    expect(hex({ gpuMemoryGrowth: false })).toBe('32022000' + softPlacement);
+  it('may go without memory growth: false is what an absent field means', () => {
+    expect(hex({ gpuMemoryGrowth: false })).toBe('3200' + softPlacement);
   });
 });
