@@ -142,14 +142,17 @@ function recordUntilStable(
   inputs: readonly tf.Tensor[],
   verify: boolean,
 ): Recorded {
-  let before = record(engine, name, fn, spec);
+  const first = record(engine, name, fn, spec);
+  let before = first;
   if (before.created.length > 0) initialize(engine, name, before, inputs);
   else if (!verify) return before;
   for (let count = 2; ; count++) {
     const after = record(engine, name, fn, spec);
     if (after.created.length > 0) {
       const [{ variable }] = after.created;
-      for (const made of after.created) made.variable.dispose();
+      for (const made of [...first.created, ...after.created]) made.variable.dispose();
+      before.recording.dispose();
+      after.recording.dispose();
       throw new RecordError(
         'RECORD_VARIABLE',
         'variable',

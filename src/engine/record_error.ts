@@ -67,10 +67,9 @@ export function calledFunction(site: Error): string | undefined {
   const frames = framesOf(site);
   const user = frames.findIndex(({ place }) => !isInternal(place));
   for (let index = user - 1; index >= 0; index--) {
-    const name = frames[index].functionName
-      .replace(/^(?:Object|Module|Engine|Tensor|Variable)\./, '')
-      .replace(/^.*\[as (\w+)\]$/, '$1');
-    const bare = name.replace(/_$/, '').replace(/__op$/, '');
+    // `Object.randomUniform__op [as randomUniform]`, `Proxy.dropout_`, `Tensor.dataSync`
+    const alias = /\[as (\w+)\]$/.exec(frames[index].functionName)?.[1];
+    const bare = (alias ?? frames[index].functionName.split('.').pop() ?? '').replace(/(_|__op)$/, '');
     if (bare !== '' && bare !== '<anonymous>' && !bare.startsWith('opHandler')) return bare;
   }
   return undefined;

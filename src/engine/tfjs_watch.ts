@@ -42,6 +42,8 @@ export class TfjsWatch {
   private readonly held: HeldVariable[];
   private readonly variableOf = new Map<number, tf.Variable>();
   private readonly outside = new Map<number, object>();
+  /** Data that the function made from JavaScript values. */
+  private readonly inside = new WeakSet<object>();
   private readonly firstTensorId: number;
   private readonly undo: (() => void)[] = [];
 
@@ -50,12 +52,10 @@ export class TfjsWatch {
     this.firstTensorId = this.engine.nextTensorId();
   }
 
-  /** Throws for the value of a variable; notes other data from outside. */
+  /** Throws for the value of a variable. */
   readonly readable = (tensorId: number): void => {
     const variable = this.variableOf.get(tensorId);
     if (variable !== undefined) throw readsData(`variable ${variable.name}`);
-    const dataId = this.outside.get(tensorId);
-    if (dataId !== undefined) this.readOutside.add(dataId);
   };
 
   sourceOf(tensorId: number): CaptureSource {
@@ -71,15 +71,20 @@ export class TfjsWatch {
     const { backend, engine } = this;
     const getInputTensorIds = backend.getInputTensorIds;
     this.replace(backend, 'getInputTensorIds', (tensors: readonly tf.TensorInfo[]) => {
-      for (const tensor of tensors) if (this.fromOutside(tensor)) this.noteOutside(recording, tensor, getInputTensorIds);
+      for (const tensor of tensors) this.noteOutside(recording, tensor, getInputTensorIds);
       return getInputTensorIds.call(backend, tensors);
+    });
+    const move = backend.move;
+    this.replace(backend, 'move', (dataId: object, ...rest: unknown[]) => {
+      this.inside.add(dataId);
+      (move as (...args: unknown[]) => void).call(backend, dataId, ...rest);
     });
     const readSync = backend.readSync;
     this.replace(backend, 'readSync', (dataId: object) => {
-      // Values that still wait in JavaScript would be returned without asking the binding.
-      if (backend.tensorMap.has(dataId) && backend.tensorMap.get(dataId).values === null) return readSync.call(backend, dataId);
-      this.readOutside.add(dataId);
-      return readSync.call(backend, dataId);
+      const values = readSync.call(backend, dataId);
+      // What could be read is a constant of the function's own, or data from outside, which must still be there at later calls.
+      if (!this.inside.has(dataId)) this.readOutside.add(dataId);
+      return values;
     });
     const makeVariable = engine.makeVariable;
     this.replace(engine, 'makeVariable', (...args: Parameters<TfjsEngine['makeVariable']>) => {
@@ -147,16 +152,9 @@ export class TfjsWatch {
     return { variable, dataId: variable.dataId, tensorId };
   }
 
-  private fromOutside(tensor: tf.TensorInfo): boolean {
-    return (
-      'id' in tensor &&
-      typeof tensor.id === 'number' &&
-      tensor.id < this.firstTensorId &&
-      this.backend.tensorMap.has(tensor.dataId)
-    );
-  }
-
+  /** Uploads data that was made before the recording and still waits in JavaScript: a capture, not a constant of the function. */
   private noteOutside(recording: Recording, tensor: tf.TensorInfo, upload: KernelBackend['getInputTensorIds']): void {
+    if (tensor.dataId === undefined || this.inside.has(tensor.dataId) || !this.backend.tensorMap.has(tensor.dataId)) return;
     const data = this.backend.tensorMap.get(tensor.dataId);
     if (data.values !== null) {
       recording.uploadingOutside = true;

@@ -8,6 +8,7 @@ import type { PhiloxKey } from '../common/random.js';
 import { installActivationOps } from './activation_ops.js';
 import { batchNormComposed, batchNormLastAxis } from './batch_norm.js';
 import { keyedDropout } from './dropout.js';
+import { installRecordableKernels } from './recordable_kernels.js';
 
 export interface DropoutDraw {
   key: PhiloxKey;
@@ -48,6 +49,7 @@ export function installTrainingOps(): void {
   if (installed) return;
   installed = true;
   installActivationOps();
+  installRecordableKernels();
   installBatchNorm();
   installDropout();
 }

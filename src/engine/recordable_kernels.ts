@@ -1,0 +1,38 @@
+/**
+ * Owns: versions of tfjs-node's kernels that read values in JavaScript only to check them, so that they can be recorded.
+ * Does not: change results.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { BACKEND_NAME, kernelBackend } from './kernel_backend.js';
+import { TF_INT32 } from './data_types.js';
+import { intAttr, typeAttr, withRawOps } from './raw_ops.js';
+
+/** tfjs-node's kernel reads the indices to check them; TensorFlow's op checks them itself (on a GPU it gives zeros for wrong ones). */
+export function installRecordableKernels(): void {
+  const plain = tf.getKernel('GatherV2', BACKEND_NAME);
+  tf.unregisterKernel('GatherV2', BACKEND_NAME);
+  tf.registerKernel({
+    ...plain,
+    kernelFunc: (args) => (kernelBackend().binding.recorder === undefined ? plain.kernelFunc(args) : gather(args)),
+  });
+}
+
+const gather: tf.KernelFunc = ({ inputs, attrs }) => {
+  const { x, indices } = inputs as Record<string, tf.TensorInfo>;
+  const { axis, batchDims } = attrs as { axis: number; batchDims: number };
+  tf.backend_util.segment_util.collectGatherOpShapeInfo(x as tf.Tensor, indices as tf.Tensor, axis, batchDims);
+  return withRawOps((ops) =>
+    ops.keep(
+      ops.one(
+        'GatherV2',
+        [x, indices, ops.constant(Int32Array.of(axis), [], TF_INT32)],
+        [
+          intAttr('batch_dims', batchDims),
+          typeAttr('Tparams', ops.dtypeOf(x)),
+          typeAttr('Tindices', ops.dtypeOf(indices)),
+          typeAttr('Taxis', TF_INT32),
+        ],
+      ),
+    ),
+  );
+};
