@@ -108,17 +108,67 @@ test('AdamW: decay comes off the weights and never enters the moments', async ()
   expect(coupled.slots[0][0]).toBeCloseTo(0.4, 6);
 });
 
-test('every operation is rounded to float32', async () => {
-  const { fround } = Math;
-  const [w, g, rate, mu] = [0.1, 0.7, 0.01, 0.9].map(fround);
-  const step = trainer({ momentum: 0.9 }, [1], [w]);
-  await step({ gradients: [[g]], globalBatch: 3, learningRate: 0.01 });
-  const { weights, slots } = await step({ gradients: [[g]], globalBatch: 3, learningRate: 0.01 });
-  const mean = fround(g / 3);
-  const w1 = fround(w - fround(rate * mean));
-  const v2 = fround(fround(mu * mean) + mean);
-  expect(slots).toEqual([[v2]]);
-  expect(weights).toEqual([fround(w1 - fround(rate * v2))]);
+const { fround, sqrt } = Math;
+
+/** One element's second step, written out operation by operation; the first had gradient g too. All arguments are float32. */
+const WRITTEN_OUT: [Change, (w: number, g: number) => number][] = [
+  [{}, (w, g) => fround(fround(w - fround(RATE * g)) - fround(RATE * g))],
+  [
+    { momentum: 0.9 },
+    (w, g) => {
+      const v = fround(fround(MU * g) + g);
+      return fround(fround(w - fround(RATE * g)) - fround(RATE * v));
+    },
+  ],
+  [
+    { momentum: 0.9, nesterov: true },
+    (w, g) => {
+      const v = fround(fround(MU * g) + g);
+      const first = fround(w - fround(RATE * fround(g + fround(MU * g))));
+      return fround(first - fround(RATE * fround(g + fround(MU * v))));
+    },
+  ],
+  [
+    { weightDecay: 0.3 },
+    (w, g) => {
+      const first = fround(w - fround(RATE * fround(g + fround(fround(0.3) * w))));
+      return fround(first - fround(RATE * fround(g + fround(fround(0.3) * first))));
+    },
+  ],
+  [
+    { name: 'adamw', weightDecay: 0.3 },
+    (w, g) => {
+      const [b1, b2, keep] = [0.9, 0.999, 1 - 0.01 * 0.3].map(fround);
+      const after = (t: number, weight: number, m: number, v: number) => {
+        const divisor = fround(fround(fround(sqrt(v)) / fround(sqrt(1 - 0.999 ** t))) + fround(1e-7));
+        return fround(fround(keep * weight) - fround(fround(fround(0.01 / (1 - 0.9 ** t)) * m) / divisor));
+      };
+      const m1 = fround(fround(1 - 0.9) * g);
+      const v1 = fround(fround(1 - 0.999) * fround(g * g));
+      const m2 = fround(fround(b1 * m1) + m1);
+      const v2 = fround(fround(b2 * v1) + v1);
+      return after(2, after(1, w, m1, v1), m2, v2);
+    },
+  ],
+];
+const RATE = fround(0.01);
+const MU = fround(0.9);
+
+test.each(WRITTEN_OUT)('every operation of %o is rounded to float32', async (change, expected) => {
+  const weights = Array.from({ length: 997 }, (_, i) => fround(((i * 0.618033) % 1) - 0.5));
+  const gradient = Array.from({ length: 997 }, (_, i) => fround(((i * 0.414213) % 1) - 0.5));
+  const step = trainer(change, [997], weights);
+  const again = { gradients: [gradient], globalBatch: 1, learningRate: 0.01 };
+  await step(again);
+  expect((await step(again)).weights).toEqual(weights.map((w, i) => expected(w, gradient[i])));
+});
+
+test('weight decay is rounded before and after it is added: the first velocity shows it', async () => {
+  const weights = Array.from({ length: 997 }, (_, i) => fround(((i * 0.618033) % 1) - 0.5));
+  const gradient = Array.from({ length: 997 }, (_, i) => fround(((i * 0.414213) % 1) - 0.5));
+  const step = trainer({ momentum: 0.9, weightDecay: 0.3 }, [997], weights);
+  const { slots } = await step({ gradients: [gradient], globalBatch: 1, learningRate: 0.01 });
+  expect(slots[0]).toEqual(weights.map((w, i) => fround(gradient[i] + fround(fround(0.3) * w))));
 });
 
 interface Golden {

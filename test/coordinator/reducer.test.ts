@@ -65,9 +65,9 @@ test('six shards over several slices equal the tree written out', () => {
 
 test('the sum is rounded, then divided once, then rounded', () => {
   const into = new Float32Array(2);
-  new ShardSum([Float32Array.of(9, 2 ** 24), Float32Array.of(1, 1), undefined]).divided(0, 3, into);
-  // 2^24 + 1 is no float32: it rounds to 2^24 before the division.
-  expect([...into]).toEqual([fround(10 / 3), fround(2 ** 24 / 3)]);
+  new ShardSum([Float32Array.of(9, 2 ** 24), Float32Array.of(1, 5), undefined]).divided(0, 3, into);
+  // 2^24 + 5 is no float32: it becomes 2^24 + 4 before the division. (2^24 + 5) / 3 = 5592407 would be one.
+  expect([...into]).toEqual([fround(10 / 3), 5592406.5]);
   new ShardSum([Float32Array.of(0, 7, 7)]).divided(1, 200, into);
   expect([...into]).toEqual([fround(7 / 200), fround(7 / 200)]);
 });

@@ -28,8 +28,8 @@ test('the result comes back, and other turns happen only when the time is up', a
   };
   setImmediate(look);
   expect(await running).toBe('done');
-  expect(seen[0]).toBeLessThan(7);
-  expect(trace.length).toBe(7);
+  // After the first give-way a whole turn of three slices ran.
+  expect(seen[0]).toBe(6);
 });
 
 test('short work takes no turn of its own', async () => {
