@@ -27,15 +27,20 @@ export interface LossValue {
 
 export type LossFunction = (labels: tfjs.Tensor, output: tfjs.Tensor) => LossValue;
 
-/** `labelShape` as in Dataset: `[]` class indices, else one vector per example. Errors: LABELS_SHAPE. */
+/** `labelShape` and `classes` as in Dataset: `[]` class indices, else one vector per example. Errors: LABELS_SHAPE. */
 export function createLoss(
   tf: typeof tfjs,
   fused: CrossEntropies,
-  { loss, model, labelShape }: { loss: LossName; model: tfjs.LayersModel; labelShape: readonly number[] },
+  {
+    loss,
+    model,
+    labelShape,
+    classes,
+  }: { loss: LossName; model: tfjs.LayersModel; labelShape: readonly number[]; classes?: number | undefined },
 ): LossFunction {
   const outputShape = (model.outputShape as (number | null)[]).slice(1).map((extent) => extent ?? 1);
-  checkLabels(loss, outputShape, labelShape);
-  const activation = lastActivation(model);
+  checkLabels(loss, outputShape, labelShape, classes);
+  const activation = outputActivation(model);
   switch (loss) {
     case 'softmax_cross_entropy':
       return (labels, output) => {
@@ -77,20 +82,41 @@ function logOdds(tf: typeof tfjs, probability: tfjs.Tensor): tfjs.Tensor {
   return tf.sub(tf.log(p), tf.log(tf.sub(1, p)));
 }
 
-/** `softmax`, `sigmoid`, … of the layer that makes the output; undefined if it has none. */
-function lastActivation(model: tfjs.LayersModel): string | undefined {
-  const layer = model.layers[model.layers.length - 1];
-  if (layer.getClassName() === 'Softmax') return 'softmax';
-  const { activation } = layer.getConfig() as { activation?: unknown };
-  return typeof activation === 'string' ? activation : undefined;
+interface LayerInternals {
+  layer?: tfjs.layers.Layer;
+  layers?: tfjs.layers.Layer[];
+  outputs?: tfjs.SymbolicTensor[];
 }
 
-function checkLabels(loss: LossName, outputShape: number[], labelShape: readonly number[]): void {
+/** Layers that only move values: the activation is that of what comes before them. */
+const SHAPE_ONLY = ['Flatten', 'Reshape', 'Permute'];
+
+/** `softmax`, `sigmoid`, … of the layer that computes the output, inside nested models and wrappers too; undefined if it has none. */
+function outputActivation(model: tfjs.LayersModel): string | undefined {
+  let tensor = model.outputs[0];
+  for (;;) {
+    let layer = tensor.sourceLayer;
+    const { layers, outputs } = layer as unknown as LayerInternals;
+    if (Array.isArray(layers) && outputs?.length === 1) tensor = outputs[0];
+    else if (SHAPE_ONLY.includes(layer.getClassName())) tensor = tensor.inputs[0];
+    else {
+      if (layer.getClassName() === 'TimeDistributed') layer = (layer as unknown as LayerInternals).layer ?? layer;
+      if (layer.getClassName() === 'Softmax') return 'softmax';
+      const { activation } = layer.getConfig() as { activation?: unknown };
+      return typeof activation === 'string' ? activation : undefined;
+    }
+  }
+}
+
+function checkLabels(loss: LossName, outputShape: number[], labelShape: readonly number[], classes: number | undefined): void {
   const outputs = outputShape.reduce((a, b) => a * b, 1);
   const labels = labelShape.reduce((a, b) => a * b, 1);
   const sparse = loss === 'softmax_cross_entropy' && labelShape.length === 0;
   if (loss === 'softmax_cross_entropy' && outputShape.length !== 1) {
     throw labelError(`softmax_cross_entropy wants one vector of logits per example, the model gives [${outputShape.join(', ')}]`);
+  }
+  if (sparse && classes !== undefined && classes > outputs) {
+    throw labelError(`the model tells ${outputs} classes apart, the labels have ${classes}`);
   }
   if (!sparse && outputs !== labels) {
     throw labelError(`the model gives ${outputs} values per example, a label has ${labels} ([${labelShape.join(', ')}])`);

@@ -7,7 +7,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { invariant } from '../common/errors.js';
 import type { BucketLayout } from '../common/bucket_layout.js';
-import { deriveKey, PURPOSE } from '../common/random.js';
+import { deriveKey, PURPOSE, type PhiloxKey } from '../common/random.js';
 import type { Engine } from '../engine/index.js';
 import { scaledFloat, softmaxCrossEntropy, sigmoidCrossEntropy, withBatchStatistics, withDropout } from '../engine/index.js';
 import { createLoss, type LossFunction } from './losses.js';
@@ -54,22 +54,28 @@ export function createTrainStep(parts: StepParts): TrainStep {
   const loss = lossOf(parts);
   const variables = trainedVariables(model);
   const statisticIndex = indexStatistics(model, layout);
-  const dropoutKeys = keyDropoutLayers(model, spec.seed);
+  const dropoutLayers = new Map(flattenLayers(model).map((layer, index) => [layer, index]));
   if (spec.batchNorm === 'fixed') fixBatchNorm(model);
 
   const step: TrainStep = (x, y, position, regularization) => {
-    const statistics: tfjs.Tensor[] = new Array<tfjs.Tensor>(layout.statistics.length);
+    /** By statistic: one tensor for each time its layer was called, more than one where a layer is shared or repeated over time. */
+    const reported = layout.statistics.map((): tfjs.Tensor[] => []);
+    const drawn = new Map<tfjs.layers.Layer, number>();
     let correct: tfjs.Tensor | undefined;
     const forward = (): tfjs.Scalar => {
       const output = withDropout(
-        (layer) => ({ key: keyOf(dropoutKeys, layer), position }),
+        (layer) => {
+          const call = drawn.get(layer) ?? 0;
+          drawn.set(layer, call + 1);
+          return { key: dropoutKey(dropoutLayers, layer, call, spec.seed), position };
+        },
         () =>
           withBatchStatistics(
             (layer, mean, variance) => {
-              const at = statisticIndex.get(layer.name);
+              const at = statisticIndex.get(layer);
               invariant(at, `batch norm ${layer.name} is in the layout`);
-              statistics[at.mean] = tf.keep(mean);
-              statistics[at.variance] = tf.keep(variance);
+              reported[at.mean].push(tf.keep(mean));
+              reported[at.variance].push(tf.keep(variance));
             },
             () => model.apply(scaledFloat(x, spec.dataset.scale), { training: true }) as tfjs.Tensor,
           ),
@@ -82,9 +88,9 @@ export function createTrainStep(parts: StepParts): TrainStep {
     invariant(correct, 'the forward pass ran');
     const gradients = variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable));
     // A batch norm that was not asked for its statistics (fixed ones) reports what it has: an update with them changes nothing.
-    layout.statistics.forEach(({ slot }, index) => {
-      statistics[index] ??= tf.clone(model.weights[slot].read());
-    });
+    const statistics = layout.statistics.map(({ slot }, index) =>
+      reported[index].length === 0 ? tf.clone(model.weights[slot].read()) : meanOf(tf, reported[index]),
+    );
     return { loss: value, correct, gradients, statistics };
   };
   return spec.compile ? engine.compile(step, { name: 'train_step' }) : step;
@@ -105,7 +111,12 @@ export function createEvaluateStep(parts: StepParts): EvaluateStep {
 
 function lossOf({ engine, model, spec }: StepParts): LossFunction {
   const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
-  return createLoss(engine.tf, fused, { loss: spec.loss, model, labelShape: spec.dataset.labelShape });
+  return createLoss(engine.tf, fused, {
+    loss: spec.loss,
+    model,
+    labelShape: spec.dataset.labelShape,
+    classes: spec.dataset.classes,
+  });
 }
 
 /** Regularisation losses count once per step: the first shard carries them, times the global batch that the sum is divided by. */
@@ -119,30 +130,38 @@ export function trainedVariables(model: tfjs.LayersModel): tfjs.Variable[] {
   return model.trainableWeights.map((weight) => (weight as unknown as { val: tfjs.Variable }).val);
 }
 
-function indexStatistics(model: tfjs.LayersModel, layout: BucketLayout): Map<string, { mean: number; variance: number }> {
+function indexStatistics(
+  model: tfjs.LayersModel,
+  layout: BucketLayout,
+): Map<tfjs.layers.Layer, { mean: number; variance: number }> {
   const position = new Map(layout.statistics.map(({ slot }, index) => [model.weights[slot].name, index]));
-  const result = new Map<string, { mean: number; variance: number }>();
+  const result = new Map<tfjs.layers.Layer, { mean: number; variance: number }>();
   for (const layer of batchNorms(model)) {
     const { movingMean, movingVariance } = layer as unknown as BatchNormInternals;
     const mean = position.get(movingMean.name);
     const variance = position.get(movingVariance.name);
     invariant(mean !== undefined && variance !== undefined, 'moving statistics are in the layout');
-    result.set(layer.name, { mean, variance });
+    result.set(layer, { mean, variance });
   }
   return result;
 }
 
-/** Keys by the layer's place in the model, so that names, which tfjs numbers per thread, do not matter. */
-function keyDropoutLayers(model: tfjs.LayersModel, seed: number): Map<string, { low: number; high: number }> {
-  return new Map(
-    flattenLayers(model).map((layer, index) => [layer.name, deriveKey({ seed, purpose: PURPOSE.dropout, layer: index })]),
-  );
+/** Calls of one layer in one step that have keys apart from those of other layers. */
+const CALL_STRIDE = 2 ** 20;
+
+/** Keyed by the layer's place in the model and which call of it this is: names, which tfjs numbers per thread, do not matter. */
+function dropoutKey(places: Map<tfjs.layers.Layer, number>, layer: tfjs.layers.Layer, call: number, seed: number): PhiloxKey {
+  const place = places.get(layer);
+  invariant(place !== undefined && place < CALL_STRIDE, `dropout layer ${layer.name} has a place in the model`);
+  return deriveKey({ seed, purpose: PURPOSE.dropout, layer: place + call * CALL_STRIDE });
 }
 
-function keyOf(keys: Map<string, { low: number; high: number }>, layer: tfjs.layers.Layer): { low: number; high: number } {
-  const key = keys.get(layer.name);
-  invariant(key, `dropout layer ${layer.name} has a key`);
-  return key;
+/** Unweighted, as over shards; the inputs are disposed unless there is but one, which is returned. */
+function meanOf(tf: typeof tfjs, tensors: tfjs.Tensor[]): tfjs.Tensor {
+  if (tensors.length === 1) return tensors[0];
+  const mean = tf.tidy(() => tf.div(tf.addN(tensors), tensors.length));
+  tf.dispose(tensors);
+  return mean;
 }
 
 function batchNorms(model: tfjs.LayersModel): tfjs.layers.Layer[] {
