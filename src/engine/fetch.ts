@@ -106,10 +106,13 @@ function checkSpace(cacheFolder: string, distribution: Distribution, missing: re
 
 function throttled(onProgress: (line: string) => void, text: (bytes: number) => string): (bytes: number) => void {
   let lastAt = performance.now();
+  let lastLine = '';
   return (bytes) => {
-    if (performance.now() - lastAt < LIMITS.fetchReportMs) return;
+    const line = text(bytes);
+    if (line === lastLine || performance.now() - lastAt < LIMITS.fetchReportMs) return;
     lastAt = performance.now();
-    onProgress(text(bytes));
+    lastLine = line;
+    onProgress(line);
   };
 }
 

@@ -112,12 +112,15 @@ export async function downloadWheel({ python, wheel, distribution, folder, onByt
 }
 
 const UNPACK = `
-import re, sys, zipfile
+import os, re, sys, zipfile
 wheel, folder, kept = sys.argv[1:]
 with zipfile.ZipFile(wheel) as archive:
     for member in archive.infolist():
         if not member.is_dir() and re.fullmatch(kept, member.filename):
-            archive.extract(member, folder)
+            path = archive.extract(member, folder)
+            # zipfile leaves permissions out; CUDA's compiler is run as a program.
+            if (member.external_attr >> 16) & 0o100:
+                os.chmod(path, 0o755)
 `;
 
 /** Extracts the members of a wheel whose whole name matches the regular expression `kept`; each one's checksum is tested. */

@@ -81,7 +81,7 @@ const LINUX_X64_CUDA: Distribution = {
     wheel('tensorflow==2.21.0', 572440367, '9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124'),
     ...CUDA_WHEELS,
   ],
-  installedBytes: 5_400_000_000,
+  installedBytes: 5_253_000_000,
 };
 const LINUX_ARM64: Distribution = {
   kind: 'cpu',
