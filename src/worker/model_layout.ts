@@ -12,7 +12,14 @@ export interface BatchNormLayer {
   readonly momentum: number;
 }
 
+interface Cell {
+  dropout?: number;
+  recurrentDropout?: number;
+  cells?: Cell[];
+}
+
 interface LayerInternals {
+  cell?: Cell;
   layers?: tfjs.layers.Layer[];
   layer?: tfjs.layers.Layer;
   stateful?: boolean;
@@ -30,7 +37,10 @@ export function flattenLayers(model: { layers: tfjs.layers.Layer[] }): tfjs.laye
   });
 }
 
-/** Lays out `model.weights`. Errors: MODEL_INPUTS, MODEL_STATEFUL. */
+/** Their randomness is drawn in JavaScript, by whoever computes; a dropout layer's is keyed by the example. */
+const RANDOM_LAYERS = ['GaussianNoise', 'GaussianDropout', 'AlphaDropout', 'RandomWidth'];
+
+/** Lays out `model.weights`. Errors: MODEL_INPUTS, MODEL_STATEFUL, MODEL_RANDOM, MODEL_WEIGHT_NAMES, MODEL_NOTHING_TRAINED. */
 export function layoutOf(model: tfjs.LayersModel): BucketLayout {
   if (model.inputs.length !== 1 || model.outputs.length !== 1) {
     throw unsupported(
@@ -40,7 +50,17 @@ export function layoutOf(model: tfjs.LayersModel): BucketLayout {
   }
   const momenta = new Map<string, number>();
   for (const layer of flattenLayers(model)) {
-    const { stateful, movingMean, movingVariance, momentum } = layer as unknown as LayerInternals;
+    const { stateful, movingMean, movingVariance, momentum, cell } = layer as unknown as LayerInternals;
+    if (RANDOM_LAYERS.includes(layer.getClassName()))
+      throw unsupported(
+        'MODEL_RANDOM',
+        `${layer.getClassName()} (layer ${layer.name}) draws random numbers that would depend on who computes`,
+      );
+    if (cell && dropsOut(cell))
+      throw unsupported(
+        'MODEL_RANDOM',
+        `layer ${layer.name} draws dropout masks of its own, which would depend on who computes; use a dropout layer before or after it`,
+      );
     if (stateful)
       throw unsupported(
         'MODEL_STATEFUL',
@@ -58,7 +78,34 @@ export function layoutOf(model: tfjs.LayersModel): BucketLayout {
       ...(statisticMomentum !== undefined && { statisticMomentum }),
     };
   });
+  // tfjs saves and loads weights by these names; it refuses to load a model in which two are equal.
+  const twice = weights.find(({ name }, index) => weights.findIndex((other) => other.name === name) !== index);
+  if (twice !== undefined)
+    throw unsupported(
+      'MODEL_WEIGHT_NAMES',
+      `two weights are called ${twice.name}, so a saved model could not be loaded; give the layers of nested models names of their own`,
+    );
+  if (model.trainableWeights.length === 0) throw unsupported('MODEL_NOTHING_TRAINED', 'no weight of the model is trained');
   return createBucketLayout({ weights, trained: model.trainableWeights.length });
+}
+
+/** @throws UsageError MODEL_INPUT_SHAPE where the model does not take examples of this shape. */
+export function requireInputShape(
+  model: tfjs.LayersModel,
+  { name, inputShape }: { name: string; inputShape: readonly number[] },
+): void {
+  const wanted = model.inputs[0].shape.slice(1);
+  const fits =
+    wanted.length === inputShape.length && wanted.every((extent, axis) => extent === null || extent === inputShape[axis]);
+  if (fits) return;
+  throw unsupported(
+    'MODEL_INPUT_SHAPE',
+    `the model takes examples of [${wanted.map((extent) => extent ?? 'any').join(', ')}], those of ${name} are [${inputShape.join(', ')}]`,
+  );
+}
+
+function dropsOut({ dropout = 0, recurrentDropout = 0, cells = [] }: Cell): boolean {
+  return dropout > 0 || recurrentDropout > 0 || cells.some(dropsOut);
 }
 
 function unsupported(code: string, message: string): UsageError {

@@ -13,7 +13,7 @@ import type { NumericArray } from '../common/dataset.js';
 import { gatherRows } from '../data/gather.js';
 import { download, installEngine, upload, type Engine } from '../engine/index.js';
 import { buildModel } from '../models/load.js';
-import { layoutOf } from './model_layout.js';
+import { layoutOf, requireInputShape } from './model_layout.js';
 import { createEvaluateStep, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ShardTask, ThreadAnswer } from './replica_spec.js';
 
@@ -74,6 +74,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
   });
   const model = await buildModel(engine.tf, spec.model, spec.seed);
   const layout = layoutOf(model);
+  requireInputShape(model, spec.dataset);
   const parts = { engine, model, layout, spec };
   state = {
     spec,
