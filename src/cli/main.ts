@@ -8,12 +8,14 @@ import { EXIT, type ExitCode } from '../common/errors.js';
 import type { StopEvent, StopReason } from '../common/stop_request.js';
 import { benchCommand } from './bench.js';
 import type { CommandContext } from './context.js';
+import { coordinatorCommand } from './coordinator.js';
 import { evaluateCommand } from './evaluate.js';
 import { describeFailure, warningLine } from './fail.js';
 import { trainCommand } from './train.js';
 import { commandNameOf, createProgram } from './program.js';
 import type { SignalWatch } from './signals.js';
 import { verifyCommand } from './verify.js';
+import { workerCommand } from './worker.js';
 
 const args = process.argv.slice(2);
 const verbose = args.includes('-v') || args.includes('--verbose');
@@ -41,6 +43,8 @@ const program = createProgram(context, [
     const { trainLocally } = await import('../train.js');
     return async (request) => (await trainLocally(request)).end;
   }),
+  coordinatorCommand(context, async () => (await import('../coordinate.js')).coordinate),
+  workerCommand(context, async () => (await import('../work.js')).work),
   evaluateCommand(context, async () => (await import('../evaluate_model.js')).evaluateModel),
   verifyCommand(context, () => import('../verify.js')),
   benchCommand(context, async () => (await import('../bench.js')).bench),

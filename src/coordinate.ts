@@ -1,0 +1,241 @@
+/**
+ * Owns: putting a cluster's run together on the coordinator's side: token, data, model, run folder, door, workers; then the run loop.
+ * Does not: loop (coordinator/start_run.ts and run.ts, the next hops), load TensorFlow, or print (observers do).
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { requireBatchCoversShards } from './common/config_checks.js';
+import type { Dataset } from './common/dataset.js';
+import { formatEndpoint, type Endpoint } from './common/endpoint.js';
+import { ClusterError, invariant, UsageError } from './common/errors.js';
+import { LIMITS } from './common/limits.js';
+import type { Job } from './common/messages.js';
+import type { EndEvent, RunObserver } from './common/run_events.js';
+import { shardSizes } from './common/shard.js';
+import type { StopRequest } from './common/stop_request.js';
+import type { TrainConfig } from './common/train_config.js';
+import { Cluster, type FirstModel } from './coordinator/cluster.js';
+import { Fleet } from './coordinator/fleet.js';
+import { startServer, type ServerTls } from './coordinator/server.js';
+import { eventOf, observeInto, openRun, startRun } from './coordinator/start_run.js';
+import { loadDataset } from './data/load.js';
+import { resolveModelSource } from './models/load.js';
+import type { ModelSource } from './models/model_source.js';
+import { packageVersion } from './package_info.js';
+import type { LinkTimes } from './wire/link.js';
+import { secretOf } from './wire/secrets.js';
+import { findToken, type TokenSource } from './wire/token.js';
+
+export interface CoordinationRequest {
+  readonly config: TrainConfig;
+  readonly provenance: Readonly<Record<string, string>>;
+  readonly configName: string;
+  readonly resume: string | null;
+  readonly initFrom: string | null;
+  readonly numericsCheck: 'strict' | 'relaxed';
+  readonly observer: RunObserver;
+  readonly stop: StopRequest;
+  readonly say: (line: string) => void;
+  readonly listen: Endpoint;
+  readonly token: TokenSource;
+  /** Files of PEM, as the command line names them. */
+  readonly encryption:
+    | { kind: 'none' }
+    | { kind: 'psk' }
+    | { kind: 'certificate'; certificate: string; key: string }
+    | { kind: 'trusted_certificate'; authority: string };
+  readonly minWorkers: number;
+  readonly joinTimeoutMs: number | null;
+  /** For tests; the product's own otherwise. */
+  readonly times?: LinkTimes;
+}
+
+/** Runs one training on workers that come and go. Closes the door, and says goodbye to workers, whatever happens. */
+export async function coordinate(request: CoordinationRequest): Promise<EndEvent> {
+  const { config, observer, say, stop } = request;
+  const { shards } = config;
+  invariant(shards !== null, 'a cluster is given its shards');
+  requireBatchCoversShards({ batch: config.batch, shards });
+  const secret = await secretFor(request);
+  const tls = await readTls(request.encryption);
+  const source = await resolveModelSource(config.model);
+  const dataset = await loadDataset(config, { onProgress: (progress) => progress.kind === 'note' && say(progress.message) });
+  const job = await jobOf(config, shards, source, dataset);
+
+  const run = await openRun(request);
+  try {
+    if (request.resume === null) await run.folder.writeConfig(config, request.provenance);
+    const observe = observeInto(run.folder, observer);
+    let started = false;
+    const fleet = new Fleet({
+      coordinatorEpoch: run.folder.coordinatorEpoch,
+      canJoin: true,
+      minWorkers: request.minWorkers,
+      joinTimeoutMs: request.joinTimeoutMs,
+      onNote: (note) => (started ? observe(eventOf(note)) : say(note.message)),
+    });
+    const cluster = new Cluster({
+      software: packageVersion(),
+      runId: run.folder.path.split(/[\\/]/).at(-1) ?? randomUUID(),
+      coordinatorEpoch: run.folder.coordinatorEpoch,
+      job,
+      topology: source.kind === 'topology' ? source.topology : null,
+      fleet,
+      numericsCheck: request.numericsCheck,
+      savedNumerics: run.saved?.numerics ?? null,
+      say,
+      times: request.times,
+    });
+    const server = await startServer({
+      listen: request.listen,
+      secret,
+      tls,
+      onWorker: (socket, from) => cluster.accept(socket, from),
+      onRefused: (from, why) => say(`login from ${from} refused: ${why}`),
+    });
+    let goodbye: 'done' | 'stopped' | 'failed' = 'failed';
+    try {
+      say(
+        `waiting for workers at ${formatEndpoint({ ...request.listen, port: server.port })}${tls.kind === 'none' ? '' : ' (TLS)'}`,
+      );
+      const first = await firstModel(cluster, request);
+      const { end } = await startRun({
+        config,
+        shards,
+        model: withWeights(first, source),
+        numerics: first.numerics,
+        data: { name: dataset.name, sha256: dataset.sha256, train: dataset.train.count, validation: dataset.validation.count },
+        versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...first.versions },
+        run,
+        initFrom: request.initFrom,
+        numericsCheck: request.numericsCheck,
+        fleet,
+        observe,
+        stop,
+        onStart: () => {
+          started = true;
+        },
+      });
+      goodbye = end.reason === 'done' || end.reason === 'max_steps' ? 'done' : 'stopped';
+      tellIncidents(fleet, say);
+      return end;
+    } finally {
+      await cluster.close(goodbye);
+      await fleet.close();
+      await server.close();
+    }
+  } finally {
+    await run.folder.close();
+  }
+}
+
+async function secretFor({ token, say, encryption, listen }: CoordinationRequest): Promise<ReturnType<typeof secretOf>> {
+  const found = await findToken({ source: token, create: true, environment: process.env, stdin: process.stdin });
+  if (found.created) say(`made a token in ${found.from} (mode 600): workers need a copy of this file`);
+  if (encryption.kind === 'none' && !LOOPBACK.has(listen.host)) {
+    say(
+      'WARNING: --insecure-plaintext: data and weights cross the network unencrypted; anybody on the way can read and change them',
+    );
+  }
+  return secretOf(found.token);
+}
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+async function readTls(encryption: CoordinationRequest['encryption']): Promise<ServerTls> {
+  if (encryption.kind === 'certificate') {
+    const read = (path: string): Promise<string> =>
+      readFile(path, 'utf8').catch((cause: Error) => {
+        throw new UsageError({
+          code: 'TLS_FILE',
+          message: `cannot read ${path}: ${cause.message}`,
+          next: 'Give --tls-cert and --tls-key PEM files.',
+          cause,
+        });
+      });
+    return { kind: 'certificate', certificate: await read(encryption.certificate), key: await read(encryption.key) };
+  }
+  invariant(encryption.kind !== 'trusted_certificate', 'the listening side has a certificate of its own');
+  return encryption;
+}
+
+async function jobOf(config: TrainConfig, shards: number, source: ModelSource, dataset: Dataset): Promise<Job> {
+  const train = dataset.train.count;
+  const batches = [Math.min(config.batch, train), train % config.batch];
+  const sizes = batches.flatMap((globalBatch) => shardSizes({ globalBatch, shards })).filter((size) => size > 0);
+  const builtin = config.data === 'mnist' || config.data === 'synthetic';
+  return {
+    model: await jobModel(source),
+    data: builtin ? (config.data as 'mnist' | 'synthetic') : 'own',
+    dataName: dataset.name,
+    trainLimit: config.trainLimit,
+    validationLimit: config.validationLimit,
+    datasetSha256: dataset.sha256,
+    loss: config.loss,
+    seed: config.seed,
+    precision: config.precision,
+    compile: config.compile,
+    shardSizes: [...new Set(sizes)],
+  };
+}
+
+async function jobModel(source: ModelSource): Promise<Job['model']> {
+  if (source.kind === 'builtin') return { kind: 'builtin', name: source.name };
+  if (source.kind === 'module') {
+    const sha256 = createHash('sha256')
+      .update(await readFile(source.path))
+      .digest('hex');
+    return { kind: 'module', name: source.name, sha256 };
+  }
+  if (Buffer.byteLength(source.topology) > LIMITS.maxTopologyBytes) {
+    throw new UsageError({
+      code: 'MODEL_TOO_LARGE',
+      message: `the topology of ${source.name} has ${Buffer.byteLength(source.topology)} bytes, at most ${LIMITS.maxTopologyBytes} can be sent to workers`,
+      next: 'Pass it as a module with createModel(tf) to the coordinator and to each worker.',
+    });
+  }
+  return { kind: 'topology', name: source.name };
+}
+
+/** Weights that came with a model file never cross the wire to be built into workers: they are simply the run's first parameters. */
+function withWeights({ model }: FirstModel, source: ModelSource): FirstModel['model'] {
+  if (source.kind !== 'topology' || source.weights === undefined) return model;
+  if (source.weights.length !== model.layout.totalSize) {
+    throw new UsageError({
+      code: 'MODEL_INVALID',
+      message: `${source.name} holds ${source.weights.length} weights, its topology wants ${model.layout.totalSize}`,
+      next: 'Save the model again with model.save().',
+    });
+  }
+  return { ...model, initial: source.weights };
+}
+
+async function firstModel(cluster: Cluster, { stop, joinTimeoutMs }: CoordinationRequest): Promise<FirstModel> {
+  const waits: Promise<FirstModel>[] = [cluster.first];
+  waits.push(new Promise((_, reject) => stop.asked.addEventListener('abort', () => reject(stop.asked.reason), { once: true })));
+  let timer: NodeJS.Timeout | undefined;
+  if (joinTimeoutMs !== null) {
+    const error = new ClusterError({
+      code: 'JOIN_TIMEOUT',
+      message: `no worker joined within ${joinTimeoutMs / 1000} s`,
+      next: 'Start workers with `tfjs-parallel worker --host …`, or wait longer with --join-timeout.',
+    });
+    waits.push(new Promise((_, reject) => (timer = setTimeout(() => reject(error), joinTimeoutMs))));
+  }
+  if (stop.asked.aborted) throw stop.asked.reason;
+  try {
+    return await Promise.race(waits);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function tellIncidents({ incidents }: Fleet, say: (line: string) => void): void {
+  const { lostCount, lost, reassigned, speculative, recomputed, twinMismatches, refused } = incidents;
+  if (lostCount + speculative + recomputed + refused + twinMismatches === 0) return;
+  say(
+    `survived: ${lostCount} replicas lost, ${reassigned} shards given to others, ${speculative} repeated for speed, ` +
+      `${recomputed} computed again after bad numbers, ${refused} answers refused, ${twinMismatches} twins that differed`,
+  );
+  for (const { member, reason } of lost) say(`  ${member}: ${reason}`);
+}

@@ -1,0 +1,38 @@
+/**
+ * Owns: the hashes by which a worker proves that it holds the coordinator's model and computes in its arithmetic.
+ * Does not: compare them (coordinator/admission.ts does).
+ */
+import { createHash } from 'node:crypto';
+import type { BucketLayout } from '../common/bucket_layout.js';
+import type { ParameterSnapshot, ShardAssignment, ShardResult } from '../common/replica.js';
+
+export function layoutSha256({ slots, trainedSlots, statistics }: BucketLayout): string {
+  const weights = slots.map(({ name, shape }) => [name, shape]);
+  return createHash('sha256')
+    .update(JSON.stringify([weights, trainedSlots, statistics]))
+    .digest('hex');
+}
+
+/** A version that no run has: the local replicas keep their weights by version. */
+export const GOLDEN_VERSION = 2 ** 48;
+
+/** Weights that are the same everywhere without being sent: Knuth's multiplicative hash of the index, within ±0.05. */
+export function goldenParameters({ totalSize }: BucketLayout): ParameterSnapshot {
+  const values = new Float32Array(new SharedArrayBuffer(totalSize * 4));
+  for (let i = 0; i < totalSize; i++) values[i] = ((Math.imul(i + 1, 2654435761) >>> 0) / 2 ** 32 - 0.5) * 0.1;
+  return { version: GOLDEN_VERSION, values };
+}
+
+/** The first `size` examples as one shard. */
+export function goldenShard(size: number, parameters: ParameterSnapshot): ShardAssignment {
+  const rows = Int32Array.from({ length: size }, (_, row) => row);
+  return { kind: 'train', step: 0, shard: 0, attempt: 0, rows, firstExample: 0, regularizationWeight: size, parameters };
+}
+
+/** Over every bit that a step is made of. */
+export function resultSha256({ lossSum, correct, examples, gradient, statistics }: ShardResult): string {
+  const hash = createHash('sha256').update(Float64Array.of(lossSum, correct, examples));
+  if (gradient !== undefined) hash.update(gradient.values);
+  if (statistics !== undefined) hash.update(statistics);
+  return hash.digest('hex');
+}

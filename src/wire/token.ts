@@ -1,0 +1,97 @@
+/**
+ * Owns: where the cluster's token comes from, and making one.
+ * Does not: accept one as an argument: everybody on a machine sees those. The token itself is in no message of any error.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { ClusterError } from '../common/errors.js';
+import { isToken } from '../common/login.js';
+
+/** `default`: a file in the user's configuration folder; the coordinator makes it where it does not exist. */
+export type TokenSource = { kind: 'file'; path: string } | { kind: 'environment' } | { kind: 'stdin' } | { kind: 'default' };
+
+export interface TokenRequest {
+  readonly source: TokenSource;
+  /** True for the coordinator: a file that does not exist is made. */
+  readonly create: boolean;
+  readonly environment: Record<string, string | undefined>;
+  readonly stdin: AsyncIterable<Buffer | string>;
+}
+
+export interface FoundToken {
+  readonly token: string;
+  /** For people: `TFJS_PARALLEL_TOKEN`, a path. */
+  readonly from: string;
+  readonly created: boolean;
+}
+
+/** @throws ClusterError TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPOSED */
+export async function findToken({ source, create, environment, stdin }: TokenRequest): Promise<FoundToken> {
+  if (source.kind === 'environment') {
+    return {
+      token: checked(environment.TFJS_PARALLEL_TOKEN ?? '', 'TFJS_PARALLEL_TOKEN'),
+      from: 'TFJS_PARALLEL_TOKEN',
+      created: false,
+    };
+  }
+  if (source.kind === 'stdin')
+    return { token: checked(await firstLine(stdin), 'standard input'), from: 'standard input', created: false };
+  const path = source.kind === 'file' ? source.path : defaultTokenFile(environment);
+  try {
+    const { mode } = await stat(path);
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+      throw new ClusterError({
+        code: 'TOKEN_EXPOSED',
+        message: `token file ${path} may be read by others (mode ${(mode & 0o777).toString(8)}, wanted 600)`,
+        next: `chmod 600 ${path}, or delete it and let the coordinator make a new one.`,
+      });
+    }
+    return { token: checked(await readFile(path, 'utf8'), path), from: path, created: false };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  if (!create) {
+    throw new ClusterError({
+      code: 'TOKEN_MISSING',
+      message: `no token: ${path} does not exist`,
+      next: "Copy the coordinator's token file here (mode 600) and pass --token-file, or set TFJS_PARALLEL_TOKEN.",
+    });
+  }
+  const token = randomBytes(32).toString('base64url');
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  // Exclusive, with its mode from the first moment on: no other process ever sees it readable.
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(`${token}\n`);
+  } finally {
+    await file.close();
+  }
+  return { token, from: path, created: true };
+}
+
+export function defaultTokenFile(environment: Record<string, string | undefined>): string {
+  const folder = environment.XDG_CONFIG_HOME || join(homedir(), '.config');
+  return join(folder, 'tfjs-parallel', 'token');
+}
+
+function checked(text: string, from: string): string {
+  const token = text.trim();
+  if (isToken(token)) return token;
+  throw new ClusterError({
+    code: 'TOKEN_INVALID',
+    message: `${from} holds no token: wanted 43 characters of base64url (256 random bits), found ${token.length} characters`,
+    next: 'Use the file that the coordinator makes at its first start.',
+  });
+}
+
+/** At most a kilobyte: a token has 43 characters. */
+async function firstLine(stdin: AsyncIterable<Buffer | string>): Promise<string> {
+  let text = '';
+  for await (const chunk of stdin) {
+    text += chunk.toString();
+    if (text.includes('\n') || text.length > 1024) break;
+  }
+  return text.split('\n')[0];
+}

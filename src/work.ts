@@ -1,0 +1,277 @@
+/**
+ * Owns: a worker's life: connect, log in, prepare the job, lend its devices, come back when the connection breaks, leave when asked.
+ * Does not: speak the protocol (worker/session.ts), compute (worker/replica_thread.ts) or exit (src/cli).
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { formatEndpoint, type Endpoint } from './common/endpoint.js';
+import type { DeviceChoice } from './common/device_choice.js';
+import { ClusterError, invariant, UsageError } from './common/errors.js';
+import { LIMITS } from './common/limits.js';
+import type { Job } from './common/messages.js';
+import type { StopRequest } from './common/stop_request.js';
+import { loadDataset } from './data/load.js';
+import { placeReplicas, type Placement } from './devices.js';
+import { requireAllowedLayers } from './models/allowed_layers.js';
+import { resolveModelSource } from './models/load.js';
+import type { ModelSource } from './models/model_source.js';
+import { packageVersion } from './package_info.js';
+import { openReplicas } from './replicas.js';
+import { layoutSha256 } from './wire/identity.js';
+import type { LinkTimes } from './wire/link.js';
+import { secretOf } from './wire/secrets.js';
+import { findToken, type TokenSource } from './wire/token.js';
+import { connectToCoordinator, type ClientTls } from './worker/client.js';
+import { computeGolden, type PreparedJob } from './worker/prepared_job.js';
+import { WorkerSession, type SessionEnd } from './worker/session.js';
+
+export interface WorkRequest {
+  readonly coordinator: Endpoint;
+  readonly token: TokenSource;
+  /** Files of PEM, as the command line names them. */
+  readonly encryption:
+    | { kind: 'none' }
+    | { kind: 'psk' }
+    | { kind: 'trusted_certificate'; authority: string }
+    | { kind: 'certificate'; certificate: string; key: string };
+  /** Shown in the coordinator's lines; null for the machine's name. */
+  readonly name: string | null;
+  readonly devices: DeviceChoice;
+  readonly threadsPerWorker: number | null;
+  /** Where this machine has the data; null to download or draw it. */
+  readonly dataDir: string | null;
+  /** The coordinator's own model file, where it is a module. */
+  readonly model: string | null;
+  /** The coordinator's data module, or `idx` with dataDir, where the run is on such data. */
+  readonly data: string | null;
+  readonly stop: StopRequest;
+  readonly say: (line: string) => void;
+  /** For tests; the product's own otherwise. */
+  readonly times?: LinkTimes;
+}
+
+/** Resolves when the run has ended well or the worker was asked to leave. @throws ClusterError and what preparing throws */
+export async function work(request: WorkRequest): Promise<void> {
+  const { say, stop } = request;
+  const placement = placeReplicas(request.devices, request.threadsPerWorker);
+  if (placement.notice !== '') say(placement.notice);
+  const found = await findToken({ source: request.token, create: false, environment: process.env, stdin: process.stdin });
+  const tls = await readTls(request.encryption);
+  const jobs = new JobKeeper(request, placement);
+  const epochs = new Map<string, number>();
+  const connection = { coordinator: request.coordinator, secret: secretOf(found.token), tls };
+  try {
+    await reconnecting(request, async (onAdmitted) => {
+      const socket = await connectToCoordinator(connection);
+      const session = new WorkerSession(socket, {
+        software: packageVersion(),
+        name: request.name ?? hostname(),
+        deviceNames: placement.replicas.map(({ name }) => name),
+        prepare: (job, topology) => jobs.prepare(job, topology),
+        acceptsEpoch: (runId, epoch) => {
+          if (epoch < (epochs.get(runId) ?? 0)) return false;
+          epochs.set(runId, epoch);
+          return true;
+        },
+        onAdmitted: (worker) => {
+          say(`joined as ${worker}`);
+          onAdmitted();
+        },
+        times: request.times,
+      });
+      const leave = (): void => session.leave();
+      const hurry = (): void => session.close('stopped');
+      stop.asked.addEventListener('abort', leave);
+      stop.hurry.addEventListener('abort', hurry);
+      if (stop.asked.aborted) leave();
+      try {
+        return await session.ended;
+      } finally {
+        stop.asked.removeEventListener('abort', leave);
+        stop.hurry.removeEventListener('abort', hurry);
+      }
+    });
+  } finally {
+    await jobs.close();
+  }
+}
+
+/** Runs sessions until one ends for good: told to, asked to, refused, or nobody answers for too long. */
+async function reconnecting(
+  { coordinator, stop, say }: WorkRequest,
+  session: (onAdmitted: () => void) => Promise<SessionEnd>,
+): Promise<void> {
+  let pauseMs: number = LIMITS.reconnectFirstMs;
+  let patienceMs: number = LIMITS.connectPatienceMs;
+  let lostSinceMs = performance.now();
+  let told = false;
+  while (!stop.asked.aborted) {
+    let failure: ClusterError;
+    try {
+      const end = await session(() => {
+        pauseMs = LIMITS.reconnectFirstMs;
+        patienceMs = LIMITS.reconnectPatienceMs;
+        told = false;
+      });
+      if (end.kind === 'finished') {
+        if (end.reason !== 'failed') return say(FAREWELL[end.reason]);
+        failure = new ClusterError({ code: 'RUN_FAILED', message: 'the run failed', next: "Look at the coordinator's output." });
+        throw failure;
+      }
+      if (stop.asked.aborted) return;
+      if (end.admitted) lostSinceMs = performance.now();
+      failure = unreachableAgain(coordinator, end.reason);
+      say(`lost the coordinator: ${end.reason}; trying to come back`);
+    } catch (error) {
+      if (!(error instanceof ClusterError) || error.code !== 'COORDINATOR_UNREACHABLE') throw error;
+      failure = error;
+      if (!told) say(`${error.message}; trying again for ${Math.round(patienceMs / 1000)} s`);
+      told = true;
+    }
+    if (performance.now() - lostSinceMs > patienceMs) throw failure;
+    // Jittered, so that workers that lost the same coordinator do not come back as one wave.
+    await pause(pauseMs * (0.5 + 0.5 * Math.random()), stop);
+    pauseMs = Math.min(2 * pauseMs, LIMITS.reconnectMaxMs);
+  }
+}
+
+const FAREWELL = { done: 'the run is done', stopped: 'the run was stopped', left: 'left the run' } as const;
+
+function unreachableAgain(coordinator: Endpoint, reason: string): ClusterError {
+  return new ClusterError({
+    code: 'COORDINATOR_UNREACHABLE',
+    message: `lost the coordinator at ${formatEndpoint(coordinator)}: ${reason}`,
+    next: 'Start the coordinator again with --resume, then this worker.',
+  });
+}
+
+function pause(ms: number, { asked }: StopRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      clearTimeout(timer);
+      asked.removeEventListener('abort', done);
+      resolve();
+    }
+    asked.addEventListener('abort', done);
+  });
+}
+
+/** Keeps the replicas of the last job, so that a worker that comes back to the same run loses no time. */
+class JobKeeper {
+  #key = '';
+  #prepared: PreparedJob | null = null;
+  #work: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly request: WorkRequest,
+    private readonly placement: Placement,
+  ) {}
+
+  /** One job is prepared at a time, also when a connection breaks meanwhile. */
+  prepare(job: Job, topology: string | null): Promise<PreparedJob> {
+    const next = this.#work.then(() => this.#prepare(job, topology));
+    this.#work = next.catch(() => undefined);
+    return next;
+  }
+
+  async close(): Promise<void> {
+    await this.#work;
+    await this.#prepared?.close();
+    this.#prepared = null;
+  }
+
+  async #prepare(job: Job, topology: string | null): Promise<PreparedJob> {
+    const key = JSON.stringify([job, topology]);
+    if (this.#prepared !== null && this.#key === key) return this.#prepared;
+    await this.#prepared?.close();
+    this.#prepared = null;
+    const { say } = this.request;
+    const source = await this.#modelSource(job.model, topology);
+    const dataset = await this.#dataset(job);
+    const replicas = await openReplicas({ placement: this.placement, source, dataset, config: job, batchNorm: 'batch', say });
+    try {
+      const { model, numerics, versions } = replicas;
+      const golden = await computeGolden(replicas.replicas, model, job.shardSizes);
+      this.#prepared = {
+        job,
+        replicas: replicas.replicas,
+        model,
+        numerics,
+        versions,
+        datasetSha256: dataset.sha256,
+        examples: { train: dataset.train.count, validation: dataset.validation.count },
+        layoutSha256: layoutSha256(model.layout),
+        golden,
+        close: () => replicas.close(),
+      };
+      this.#key = key;
+      return this.#prepared;
+    } catch (error) {
+      await replicas.close();
+      throw error;
+    }
+  }
+
+  /** Names and JSON only: a file is opened where this machine's user named it, and nowhere else. */
+  async #modelSource(model: Job['model'], topology: string | null): Promise<ModelSource> {
+    if (model.kind === 'builtin') return model;
+    if (model.kind === 'topology') {
+      invariant(topology !== null, 'a topology comes with its message');
+      requireAllowedLayers(topology);
+      return { kind: 'topology', name: model.name, topology };
+    }
+    const { model: own } = this.request;
+    if (own === null) throw needs('model', `the model ${model.name}, which is a module`, '--model FILE');
+    const source = await resolveModelSource(own);
+    const sha256 =
+      source.kind === 'module'
+        ? createHash('sha256')
+            .update(await readFile(source.path))
+            .digest('hex')
+        : '';
+    if (sha256 === model.sha256) return source;
+    throw new ClusterError({
+      code: 'MODEL_DIFFERS',
+      message: `${own} is not the coordinator's ${model.name}: sha256 ${sha256.slice(0, 12)}…, wanted ${model.sha256.slice(0, 12)}…`,
+      next: "Copy the coordinator's file to this machine.",
+    });
+  }
+
+  async #dataset(job: Job): ReturnType<typeof loadDataset> {
+    const { data: own, dataDir, say } = this.request;
+    const data = job.data === 'own' ? own : job.data;
+    if (data === null)
+      throw needs(
+        'data',
+        `the data ${job.dataName}, which this worker cannot fetch`,
+        '--data MODULE (or --data idx --data-dir FOLDER)',
+      );
+    const { seed, trainLimit, validationLimit } = job;
+    const onProgress = (progress: { kind: string; message?: string }): void => {
+      if (progress.message !== undefined) say(progress.message);
+    };
+    return loadDataset({ data, dataDir, seed, trainLimit, validationLimit }, { onProgress });
+  }
+}
+
+function needs(what: string, thing: string, flag: string): ClusterError {
+  return new ClusterError({
+    code: `${what.toUpperCase()}_NEEDED`,
+    message: `the run uses ${thing}; a worker takes no code or path from a coordinator`,
+    next: `Start this worker with ${flag}, the same as the coordinator's.`,
+  });
+}
+
+async function readTls(encryption: WorkRequest['encryption']): Promise<ClientTls> {
+  if (encryption.kind === 'none' || encryption.kind === 'psk') return encryption;
+  invariant(encryption.kind === 'trusted_certificate', 'the connecting side trusts a certificate');
+  const { authority } = encryption;
+  try {
+    return { kind: 'trusted_certificate', authority: await readFile(authority, 'utf8') };
+  } catch (cause) {
+    const message = `cannot read ${authority}: ${(cause as Error).message}`;
+    throw new UsageError({ code: 'TLS_FILE', message, next: 'Give --tls-ca a PEM file.', cause });
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * Owns: the worker's way to the coordinator: connection, TLS, login both ways.
+ * Does not: retry (src/work.ts does) or speak the protocol behind the login (session.ts does).
+ */
+import { request as httpRequest } from 'node:http';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { WebSocket } from 'ws';
+import { formatEndpoint, isLoopback, type Endpoint } from '../common/endpoint.js';
+import { ClusterError } from '../common/errors.js';
+import { LIMITS } from '../common/limits.js';
+import { isNonce, LOGIN } from '../common/login.js';
+import { SOCKET_OPTIONS } from '../wire/link.js';
+import { exporterOf, newNonce, proofOf, PSK_IDENTITY, PSK_TLS, sameProof, type Secret } from '../wire/secrets.js';
+
+export type ClientTls = { kind: 'none' } | { kind: 'psk' } | { kind: 'trusted_certificate'; authority: string };
+
+export interface ConnectRequest {
+  readonly coordinator: Endpoint;
+  readonly secret: Secret;
+  readonly tls: ClientTls;
+}
+
+/**
+ * A WebSocket to a coordinator that has proven the token to us, as we have to it.
+ * @throws ClusterError TOKEN_REFUSED, COORDINATOR_UNPROVEN (do not try again), COORDINATOR_UNREACHABLE (do).
+ */
+export async function connectToCoordinator(request: ConnectRequest): Promise<WebSocket> {
+  const { coordinator, secret, tls } = request;
+  const at = formatEndpoint(coordinator);
+  const coordinatorNonce = await askChallenge(await openSocket(request), at);
+  // The proof is bound to its connection: the socket must exist before the upgrade is asked for.
+  const socket = await openSocket(request);
+  const facts = { coordinatorNonce, workerNonce: newNonce(), exporter: exporterOf(socket) };
+  return new Promise((resolve, reject) => {
+    let failure: ClusterError | null = null;
+    const unmasked = tls.kind !== 'none' || isLoopback(coordinator.host);
+    const webSocket = new WebSocket(`ws://${LOGIN.host}${LOGIN.sessionPath}`, {
+      ...SOCKET_OPTIONS,
+      createConnection: () => socket,
+      handshakeTimeout: LIMITS.loginTimeoutMs,
+      headers: {
+        host: LOGIN.host,
+        [LOGIN.nonceHeader]: facts.coordinatorNonce,
+        [LOGIN.workerNonceHeader]: facts.workerNonce,
+        [LOGIN.proofHeader]: proofOf(secret, 'worker', facts),
+      },
+      // Masking protects old proxies from scripts; there is neither here, and a zero key costs nothing (docs: a deviation from RFC 6455).
+      ...(unmasked && { generateMask: () => undefined }),
+    });
+    webSocket.once('upgrade', (response) => {
+      if (sameProof(proofOf(secret, 'coordinator', facts), response.headers[LOGIN.proofHeader])) return;
+      failure = new ClusterError({
+        code: 'COORDINATOR_UNPROVEN',
+        message: `whoever answers at ${at} does not have the token`,
+        next: 'Nothing was sent to it. Check --host.',
+      });
+      webSocket.terminate();
+    });
+    webSocket.once('unexpected-response', (_, response) => {
+      failure = response.statusCode === 401 ? tokenRefused(at) : unreachable(at, `it answered ${response.statusCode}`);
+      webSocket.terminate();
+    });
+    webSocket.once('error', (error) => reject(failure ?? unreachable(at, error.message)));
+    webSocket.once('open', () => {
+      if (failure !== null) return;
+      socket.setNoDelay(true);
+      resolve(webSocket);
+    });
+  });
+}
+
+function openSocket({ coordinator, secret, tls }: ConnectRequest): Promise<Socket> {
+  const { host, port } = coordinator;
+  const socket =
+    tls.kind === 'none'
+      ? connectTcp({ host, port })
+      : tls.kind === 'psk'
+        ? connectTls({
+            host,
+            port,
+            ...PSK_TLS,
+            pskCallback: () => ({ psk: secret.tls, identity: PSK_IDENTITY }),
+            // No certificate is involved; who does not have the key cannot finish the handshake.
+            checkServerIdentity: () => undefined,
+          })
+        : connectTls({ host, port, ca: tls.authority, minVersion: 'TLSv1.3', ...(isIP(host) === 0 && { servername: host }) });
+  return new Promise((resolve, reject) => {
+    const fail = (why: string): void => {
+      socket.destroy();
+      reject(unreachable(formatEndpoint(coordinator), why));
+    };
+    socket.setTimeout(LIMITS.loginTimeoutMs, () => fail(`no answer within ${LIMITS.loginTimeoutMs / 1000} s`));
+    socket.once('error', (error) => fail(error.message || String((error as NodeJS.ErrnoException).code)));
+    socket.once('close', () => fail('connection closed'));
+    socket.once(tls.kind === 'none' ? 'connect' : 'secureConnect', () => {
+      socket.setTimeout(0);
+      socket.removeAllListeners('timeout').removeAllListeners('error').removeAllListeners('close');
+      socket.on('error', () => socket.destroy());
+      resolve(socket);
+    });
+  });
+}
+
+function askChallenge(socket: Socket, at: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { method: 'GET', path: LOGIN.challengePath, headers: { host: LOGIN.host }, createConnection: () => socket };
+    const asking = httpRequest({ ...options, timeout: LIMITS.loginTimeoutMs }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        body += chunk;
+        if (body.length > 1024) asking.destroy(new Error('a challenge without end'));
+      });
+      response.on('end', () => {
+        const nonce = response.statusCode === 200 ? parseNonce(body) : null;
+        if (nonce === null) reject(unreachable(at, `it is no coordinator of tfjs-parallel (${response.statusCode})`));
+        else resolve(nonce);
+      });
+    });
+    asking.on('timeout', () => asking.destroy(new Error(`no answer within ${LIMITS.loginTimeoutMs / 1000} s`)));
+    asking.on('error', (error) => reject(unreachable(at, error.message)));
+    asking.end();
+  });
+}
+
+function parseNonce(body: string): string | null {
+  try {
+    const { nonce } = JSON.parse(body) as { nonce?: unknown };
+    return isNonce(nonce) ? nonce : null;
+  } catch {
+    return null;
+  }
+}
+
+function tokenRefused(at: string): ClusterError {
+  return new ClusterError({
+    code: 'TOKEN_REFUSED',
+    message: `the coordinator at ${at} refused our token`,
+    next: "Copy the coordinator's token file to this machine (mode 600) and pass it with --token-file.",
+  });
+}
+
+function unreachable(at: string, why: string): ClusterError {
+  return new ClusterError({
+    code: 'COORDINATOR_UNREACHABLE',
+    message: `cannot reach a coordinator at ${at}: ${why}`,
+    next: 'Check that it runs, that its --listen is an address this machine can reach, and that both sides use TLS or both do not.',
+  });
+}
