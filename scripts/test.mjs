@@ -51,7 +51,7 @@ async function runVitest() {
 }
 
 async function runSpecs() {
-  const { code, output } = await run(process.execPath, ['scripts/test_tfjs_core.mjs', ...(process.env.CI ? ['--third'] : [])]);
+  const { code, output } = await run(process.execPath, ['scripts/test_tfjs_core.mjs']);
   const line = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1);
   if (line === undefined) return count('tfjs-core specs', false);
   totals.passed += Number(line[1]);

@@ -37,10 +37,6 @@ export async function openReplicas({
   say,
 }: ReplicaRequest): Promise<OpenedReplicas> {
   const { folder } = await ensureTensorFlow({ onProgress: say });
-  // TensorFlow's intra-op pool is one per process and sized by its first context, unless this is set before the library is
-  // opened; only the main thread's environment reaches native code.
-  process.env.TF_OVERRIDE_GLOBAL_THREADPOOL ??= '1';
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
   const replicas = placement.replicas.map(
     ({ name, device }) =>
       new LocalReplica({

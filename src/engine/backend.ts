@@ -13,6 +13,7 @@ import { openCApi } from './c_api.js';
 import { compile, type CompiledFunction, type CompileOptions } from './compile.js';
 import type { ContextConfig } from './config_proto.js';
 import { Context, type Device } from './context.js';
+import { setNativeDefaults } from './ffi.js';
 import { findGpus } from './gpus.js';
 import { instructionSet } from './instruction_set.js';
 import { fixKernels } from './kernel_fixes.js';
@@ -25,7 +26,20 @@ export interface EngineOptions extends ContextConfig {
   device?: string;
   /** The folder of libtensorflow_cc, as `ensureTensorFlow` gives it. Default: the one that is found. */
   folder?: string;
+  /**
+   * Asks for the same bits on every run of a GPU, at some speed: deterministic kernels, no autotuning, no TF32. Settings of the whole process,
+   * read when TensorFlow is opened first; variables that the user has set stay. Without effect on processors, which are deterministic.
+   */
+  deterministicGpu?: boolean;
 }
+
+/** tensorflow/core/util/determinism.cc, xla/stream_executor/cuda/cuda_dnn.cc; NVIDIA_TF32_OVERRIDE is cuBLAS's and cuDNN's own. */
+const DETERMINISTIC_GPU = {
+  TF_DETERMINISTIC_OPS: '1',
+  TF_CUDNN_DETERMINISTIC: '1',
+  TF_CUDNN_USE_AUTOTUNE: '0',
+  NVIDIA_TF32_OVERRIDE: '0',
+} as const;
 
 export interface EngineInfo {
   tensorflowVersion: string;
@@ -73,6 +87,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
     });
   }
   const kernels = loadKernels();
+  if (options.deterministicGpu) setNativeDefaults(DETERMINISTIC_GPU);
   const api = openCApi(options.folder ?? findTensorFlow().folder);
   const binding = new Binding(new Context(api, options));
   const { context } = binding;

@@ -13,6 +13,7 @@ import type { NumericArray } from '../common/dataset.js';
 import { gatherRows } from '../data/gather.js';
 import { download, installEngine, upload, type Engine } from '../engine/index.js';
 import { buildModel } from '../models/load.js';
+import { topologyJson } from '../models/topology.js';
 import { layoutOf, requireInputShape } from './model_layout.js';
 import { createEvaluateStep, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ShardTask, ThreadAnswer } from './replica_spec.js';
@@ -71,6 +72,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     intraOpThreads: spec.intraOpThreads,
     logicalCpuDevices: spec.logicalCpuDevices,
     precision: spec.precision,
+    deterministicGpu: spec.device.startsWith('GPU'),
   });
   const model = await buildModel(engine.tf, spec.model, spec.seed);
   const layout = layoutOf(model);
@@ -98,7 +100,7 @@ function describeModel(spec: ReplicaSpec, model: tfjs.LayersModel, layout: Bucke
     const { offset, size } = layout.slots[index];
     download(engine, weight.read(), initial.subarray(offset, offset + size));
   });
-  return { name: spec.model.name, topology: JSON.stringify(model.toJSON(null, false)), layout, initial };
+  return { name: spec.model.name, topology: topologyJson(model), layout, initial };
 }
 
 function numericsOf(spec: ReplicaSpec, { info }: Engine): NumericsClass {

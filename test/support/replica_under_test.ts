@@ -11,7 +11,6 @@ import type { ReplicaSpec } from '../../src/worker/replica_spec.js';
 
 export async function openReplica(spec: Partial<ReplicaSpec> & Pick<ReplicaSpec, 'model' | 'dataset'>): Promise<LocalReplica> {
   const { folder } = await ensureTensorFlow();
-  process.env.TF_OVERRIDE_GLOBAL_THREADPOOL = '1';
   const replica = new LocalReplica({
     name: 'cpu(0)',
     device: 'CPU:0',
