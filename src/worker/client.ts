@@ -86,12 +86,19 @@ function openSocket({ coordinator, secret, tls }: ConnectRequest): Promise<Socke
           })
         : connectTls({ host, port, ca: tls.authority, minVersion: 'TLSv1.3', ...(isIP(host) === 0 && { servername: host }) });
   return new Promise((resolve, reject) => {
-    const fail = (why: string): void => {
+    const at = formatEndpoint(coordinator);
+    const fail = (why: string, code = ''): void => {
       socket.destroy();
-      reject(unreachable(formatEndpoint(coordinator), why));
+      // With keys from the token, another token shows as a handshake that nobody can decipher.
+      reject(tls.kind === 'psk' && WRONG_KEY.test(code) ? tokenRefused(at) : unreachable(at, why));
     };
     socket.setTimeout(LIMITS.loginTimeoutMs, () => fail(`no answer within ${LIMITS.loginTimeoutMs / 1000} s`));
-    socket.once('error', (error) => fail(error.message || String((error as NodeJS.ErrnoException).code)));
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      const why = error.code?.startsWith('ERR_SSL')
+        ? `TLS handshake failed (${error.code})`
+        : error.message || String(error.code);
+      fail(why, error.code);
+    });
     socket.once('close', () => fail('connection closed'));
     socket.once(tls.kind === 'none' ? 'connect' : 'secureConnect', () => {
       socket.setTimeout(0);
@@ -101,6 +108,8 @@ function openSocket({ coordinator, secret, tls }: ConnectRequest): Promise<Socke
     });
   });
 }
+
+const WRONG_KEY = /^ERR_SSL.*(BAD_RECORD_MAC|DECRYPT|PSK)/;
 
 function askChallenge(socket: Socket, at: string): Promise<string> {
   return new Promise((resolve, reject) => {

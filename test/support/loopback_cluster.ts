@@ -1,0 +1,187 @@
+/**
+ * Owns: a coordinator and workers in this process, joined by real sockets on loopback, with replicas that need no TensorFlow:
+ * a shard's gradient is arithmetic on small integers.
+ */
+import { onTestFinished } from 'vitest';
+import { createBucketLayout } from '../../src/common/bucket_layout.js';
+import type { Job } from '../../src/common/messages.js';
+import type { ModelDescription, NumericsClass, Replica, ShardAssignment, ShardResult } from '../../src/common/replica.js';
+import { Cluster, type ClusterOptions } from '../../src/coordinator/cluster.js';
+import { Fleet, type FleetOptions } from '../../src/coordinator/fleet.js';
+import { startServer, type ServerTls } from '../../src/coordinator/server.js';
+import { layoutSha256 } from '../../src/wire/identity.js';
+import { secretOf } from '../../src/wire/secrets.js';
+import { connectToCoordinator, type ClientTls } from '../../src/worker/client.js';
+import { computeGolden, type PreparedJob } from '../../src/worker/prepared_job.js';
+import { WorkerSession, type WorkerSessionHost } from '../../src/worker/session.js';
+
+export const TOKEN = 'A'.repeat(43);
+export const SECRET = secretOf(TOKEN);
+const HASH = '0'.repeat(64);
+
+export const NUMERICS: NumericsClass = {
+  tensorflow: '2.21.0',
+  device: 'CPU',
+  deviceModel: 'test',
+  precision: 'fp32',
+  intraOpThreads: 1,
+  instructionSet: '',
+  execution: 'compiled',
+};
+
+const JOB: Job = {
+  model: { kind: 'builtin', name: 'gluon_cnn' },
+  data: 'synthetic',
+  dataName: 'synthetic digits',
+  trainLimit: null,
+  validationLimit: null,
+  datasetSha256: HASH,
+  loss: 'softmax_cross_entropy',
+  seed: 1,
+  precision: 'fp32',
+  compile: true,
+  shardSizes: [2],
+};
+
+export function modelOf(weights: number): ModelDescription {
+  const layout = createBucketLayout({
+    weights: [
+      { name: 'w', shape: [weights] },
+      { name: 'moving', shape: [1], statisticMomentum: 0.9 },
+    ],
+    trained: 1,
+  });
+  return { name: 'test', topology: '{}', layout, initial: Float32Array.from({ length: weights + 1 }, (_, i) => i) };
+}
+
+/** Computes gradient[i] = parameters[i] + sum of rows; `behave` may delay it, break it or never answer. */
+export class IntegerReplica implements Replica {
+  constructor(
+    readonly name: string,
+    private readonly model: ModelDescription,
+    private readonly behave: (assignment: ShardAssignment) => Promise<void> = () => Promise.resolve(),
+  ) {}
+  describe = (): Promise<ModelDescription> => Promise.resolve(this.model);
+  numerics = (): Promise<NumericsClass> => Promise.resolve(NUMERICS);
+  close = (): Promise<void> => Promise.resolve();
+
+  async compute(assignment: ShardAssignment): Promise<ShardResult> {
+    await this.behave(assignment);
+    const { kind, step, shard, attempt, rows, parameters } = assignment;
+    const sum = rows.reduce((a, b) => a + b, 0);
+    const common = {
+      kind,
+      step,
+      shard,
+      attempt,
+      version: parameters.version,
+      examples: rows.length,
+      lossSum: sum / 10,
+      correct: 1,
+      computeMs: 1,
+    };
+    if (kind === 'evaluate') return common;
+    const values = parameters.values.slice(0, this.model.layout.trainedSize).map((value) => value + sum);
+    return { ...common, gradient: { kind: 'host', values, release: () => {} }, statistics: Float32Array.of(sum) };
+  }
+}
+
+export interface TestCluster {
+  readonly port: number;
+  readonly fleet: Fleet;
+  readonly cluster: Cluster;
+  readonly lines: string[];
+  /** A worker logs in and joins; resolves when its session was admitted. */
+  join(options?: Partial<JoinOptions>): Promise<{ session: WorkerSession; admitted: Promise<string> }>;
+}
+
+interface JoinOptions {
+  name: string;
+  replicas: number;
+  token: string;
+  tls: ClientTls;
+  host: Partial<WorkerSessionHost>;
+  prepared: Partial<PreparedJob>;
+  behave: (assignment: ShardAssignment) => Promise<void>;
+}
+
+export async function loopbackCluster({
+  weights = 5,
+  tls = { kind: 'none' },
+  fleet: fleetOptions = {},
+  cluster: clusterOptions = {},
+}: { weights?: number; tls?: ServerTls; fleet?: FleetOptions; cluster?: Partial<ClusterOptions> } = {}): Promise<TestCluster> {
+  const lines: string[] = [];
+  const fleet = new Fleet({ canJoin: true, onNote: ({ message }) => lines.push(message), ...fleetOptions });
+  const cluster = new Cluster({
+    software: '0.1.0',
+    runId: 'run-001',
+    coordinatorEpoch: 1,
+    job: JOB,
+    topology: null,
+    fleet,
+    numericsCheck: 'strict',
+    savedNumerics: null,
+    say: (line) => lines.push(line),
+    ...clusterOptions,
+  });
+  const server = await startServer({
+    listen: { host: '127.0.0.1', port: 0 },
+    secret: SECRET,
+    tls,
+    onWorker: (socket, from) => cluster.accept(socket, from),
+    onRefused: (_, why) => lines.push(`login refused: ${why}`),
+  });
+  onTestFinished(async () => {
+    await cluster.close('done');
+    await fleet.close();
+    await server.close();
+  });
+  const model = modelOf(weights);
+  return {
+    port: server.port,
+    fleet,
+    cluster,
+    lines,
+    async join({
+      name = 'w',
+      replicas: count = 1,
+      token = TOKEN,
+      tls: clientTls = { kind: 'none' },
+      host = {},
+      prepared = {},
+      behave,
+    }: Partial<JoinOptions> = {}) {
+      const coordinator = { host: '127.0.0.1', port: server.port };
+      const socket = await connectToCoordinator({ coordinator, secret: secretOf(token), tls: clientTls });
+      const deviceNames = Array.from({ length: count }, (_, i) => `cpu(${i})`);
+      const replicas = deviceNames.map((device) => new IntegerReplica(device, model, behave));
+      const job: PreparedJob = {
+        job: JOB,
+        replicas,
+        model,
+        numerics: NUMERICS,
+        versions: { tensorflow: '2.21.0', tfjs: '4.22.0' },
+        datasetSha256: HASH,
+        examples: { train: 1000, validation: 1000 },
+        layoutSha256: layoutSha256(model.layout),
+        golden: prepared.golden ?? (await computeGolden([new IntegerReplica('golden', model)], model, JOB.shardSizes)),
+        close: () => Promise.resolve(),
+        ...prepared,
+      };
+      let onAdmitted: (worker: string) => void = () => {};
+      const admitted = new Promise<string>((resolve) => (onAdmitted = resolve));
+      const session = new WorkerSession(socket, {
+        software: '0.1.0',
+        name,
+        deviceNames,
+        prepare: () => Promise.resolve(job),
+        acceptsEpoch: () => true,
+        onAdmitted,
+        ...host,
+      });
+      onTestFinished(() => session.close('test over'));
+      return { session, admitted };
+    },
+  };
+}
