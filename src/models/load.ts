@@ -2,6 +2,7 @@
  * Owns: turning what the user named (`gluon_cnn`, model.json, model.mjs) into a ModelSource, and a ModelSource into a tf.LayersModel.
  * Does not: import tfjs: the caller passes the one it installed its engine on.
  */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -9,6 +10,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { UsageError } from '../common/errors.js';
 import { createGluonCnn } from './gluon_cnn.js';
 import type { ModelSource } from './model_source.js';
+import { putWeights } from './weights.js';
 import { withSeededInitializers } from './seeded_initializers.js';
 
 const MODULE_EXTENSIONS = ['.mjs', '.js', '.cjs', '.ts'];
@@ -21,7 +23,10 @@ interface LayersModelFile {
 /** Reads what `--model` names. Errors: MODEL_UNKNOWN, MODEL_NOT_FOUND, MODEL_INVALID. */
 export async function resolveModelSource(model: string): Promise<ModelSource> {
   if (model === 'gluon_cnn') return { kind: 'builtin', name: 'gluon_cnn' };
-  if (MODULE_EXTENSIONS.includes(extname(model))) return { kind: 'module', name: model, path: resolve(model) };
+  if (MODULE_EXTENSIONS.includes(extname(model))) {
+    if (!existsSync(model)) throw notFound(model, 'name a module that exports createModel(tf)');
+    return { kind: 'module', name: model, path: resolve(model) };
+  }
   if (extname(model) === '.json') return readTopology(model);
   throw new UsageError({
     code: 'MODEL_UNKNOWN',
@@ -35,21 +40,26 @@ async function readTopology(path: string): Promise<ModelSource> {
   try {
     file = JSON.parse(await readFile(path, 'utf8')) as LayersModelFile;
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const next = 'pass the model.json that model.save("file://…") or tensorflowjs_converter wrote';
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw notFound(path, next);
     throw new UsageError({
-      code: missing ? 'MODEL_NOT_FOUND' : 'MODEL_INVALID',
-      message: missing ? `no file ${path}` : `${path} is not a tf.LayersModel file: ${(cause as Error).message}`,
-      next: 'pass the model.json that model.save("file://…") or tensorflowjs_converter wrote',
+      code: 'MODEL_INVALID',
+      message: `${path} is not a tf.LayersModel file: ${(cause as Error).message}`,
+      next,
       cause,
     });
   }
   // A file of model.save() holds the topology under modelTopology; model.toJSON() is the topology itself.
   const topology = file.modelTopology ?? file;
-  const weights = file.weightsManifest ? await readWeights(path, file.weightsManifest) : undefined;
-  return { kind: 'topology', name: path, topology: JSON.stringify(topology), ...(weights && { weights }) };
+  const manifest = file.weightsManifest;
+  const weights = manifest && {
+    weights: await readWeights(path, manifest),
+    manifest: manifest.flatMap((group) => group.weights).map(({ name, shape }) => ({ name, shape })),
+  };
+  return { kind: 'topology', name: path, topology: JSON.stringify(topology), ...weights };
 }
 
-/** Weights of a manifest in its own order, which is `model.weights` order for files that tfjs saved. Units: float32 elements. */
+/** Weights of a manifest in its own order. Units: float32 elements. */
 async function readWeights(path: string, manifest: NonNullable<LayersModelFile['weightsManifest']>): Promise<Float32Array> {
   const parts: Float32Array[] = [];
   for (const group of manifest) {
@@ -83,7 +93,13 @@ export async function buildModel(tf: typeof tfjs, source: ModelSource, seed: num
         return fromModule(tf, source.path, source.name);
     }
   });
-  if (source.kind === 'topology' && source.weights) setAllWeights(tf, model, source.weights, source.name);
+  if (source.kind === 'topology' && source.weights) {
+    try {
+      putWeights(tf, model, { values: source.weights, manifest: source.manifest });
+    } catch (cause) {
+      throw invalidModel(source.name, (cause as Error).message, cause);
+    }
+  }
   return model;
 }
 
@@ -109,24 +125,21 @@ async function fromModule(tf: typeof tfjs, path: string, name: string): Promise<
       next: 'export function createModel(tf) { return tf.sequential({ layers: [...] }); }',
     });
   }
-  const model = (await (loaded.createModel as (tf: unknown) => unknown)(tf)) as tfjs.LayersModel;
+  let model: tfjs.LayersModel;
+  try {
+    model = (await (loaded.createModel as (tf: unknown) => unknown)(tf)) as tfjs.LayersModel;
+  } catch (cause) {
+    const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    throw invalidModel(name, `createModel(tf) failed: ${reason}`, cause);
+  }
   if (typeof model?.apply !== 'function' || !Array.isArray(model.weights)) {
     throw invalidModel(name, 'createModel(tf) returned no tf.LayersModel');
   }
   return model;
 }
 
-function setAllWeights(tf: typeof tfjs, model: tfjs.LayersModel, values: Float32Array, name: string): void {
-  const sizes = model.weights.map((weight) => weight.shape.reduce<number>((a, b) => a * (b ?? 1), 1));
-  const wanted = sizes.reduce((a, b) => a + b, 0);
-  if (wanted !== values.length) throw invalidModel(name, `it holds ${values.length} weights, the topology wants ${wanted}`);
-  tf.tidy(() => {
-    let offset = 0;
-    model.weights.forEach((weight, index) => {
-      weight.write(tf.tensor(values.slice(offset, offset + sizes[index]), weight.shape as number[], 'float32'));
-      offset += sizes[index];
-    });
-  });
+function notFound(path: string, next: string): UsageError {
+  return new UsageError({ code: 'MODEL_NOT_FOUND', message: `no file ${path}`, next });
 }
 
 function invalidModel(name: string, reason: string, cause?: unknown): UsageError {

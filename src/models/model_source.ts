@@ -3,6 +3,8 @@
  * Does not: build it (load.ts does, inside the replica).
  */
 
+import type { NamedWeight } from './weights.js';
+
 /** A model that ships with the product. */
 export interface BuiltinModel {
   readonly kind: 'builtin';
@@ -16,8 +18,10 @@ export interface TopologyModel {
   readonly name: string;
   /** JSON of `modelTopology`. */
   readonly topology: string;
-  /** All weights in `model.weights` order; absent: drawn from the seed. */
+  /** All weights; absent: drawn from the seed. */
   readonly weights?: Float32Array;
+  /** Their names, in the order they have in `weights`; absent: they are in `model.weights` order. */
+  readonly manifest?: readonly NamedWeight[];
 }
 
 /** A user's module exporting `createModel(tf)`. Local runs only: code never crosses the wire. */

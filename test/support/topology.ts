@@ -3,7 +3,8 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { TopologyModel } from '../../src/models/model_source.js';
+import { topologyJson } from '../../src/models/topology.js';
 
 export function topologyOf(model: tfjs.LayersModel): TopologyModel {
-  return { kind: 'topology', name: model.name, topology: JSON.stringify(model.toJSON(null, false)) };
+  return { kind: 'topology', name: model.name, topology: topologyJson(model) };
 }

@@ -49,7 +49,7 @@ describe.each([{ compile: true }, { compile: false }])('a replica (compiled: $co
     const model = (strength: number) =>
       tf.sequential({
         layers: [
-          dense(4, { inputShape: [2], kernelRegularizer: strength === 0 ? null : tf.regularizers.l2({ l2: strength }) }),
+          dense(4, { inputShape: [2], ...(strength !== 0 && { kernelRegularizer: tf.regularizers.l2({ l2: strength }) }) }),
           dense(3),
         ],
       });

@@ -1,0 +1,190 @@
+/**
+ * Owns: that a model's JSON builds the same model again, frozen parts too, and that weights find their places by name.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import { describe, expect, it } from 'vitest';
+import { buildModel, resolveModelSource } from '../../src/models/load.js';
+import { topologyJson } from '../../src/models/topology.js';
+import { manifestOf, putWeights } from '../../src/models/weights.js';
+import { temporaryFolder } from '../support/temporary_folder.js';
+
+const namesOf = (weights: tf.LayerVariable[]) => weights.map(({ originalName }) => originalName).sort();
+const valuesOf = (model: tf.LayersModel) =>
+  Object.fromEntries(model.weights.map((weight) => [weight.originalName, [...weight.read().dataSync()]]));
+
+/** A base of dense and batch norm under a head, the base frozen as people do for transfer learning. */
+function transferModel(frozen: boolean): tf.LayersModel {
+  const base = tf.sequential({
+    name: 'base',
+    layers: [
+      tf.layers.dense({ name: 'b1', units: 3, inputShape: [2] }),
+      tf.layers.batchNormalization({ name: 'bn' }),
+      tf.layers.dense({ name: 'b2', units: 2 }),
+    ],
+  });
+  base.trainable = !frozen;
+  return tf.sequential({ layers: [base, tf.layers.dense({ name: 'head', units: 1 })] });
+}
+
+describe('the JSON of a model', () => {
+  it.each([true, false])('remembers whether a nested model is frozen (%s), which tfjs alone forgets', async (frozen) => {
+    const model = transferModel(frozen);
+    const again = await buildModel(tf, { kind: 'topology', name: 'm', topology: topologyJson(model) }, 1);
+    expect(namesOf(again.trainableWeights as tf.LayerVariable[])).toEqual(namesOf(model.trainableWeights as tf.LayerVariable[]));
+    expect(model.trainableWeights.length).toBe(frozen ? 2 : 8);
+  });
+
+  it('leaves the model and its own frozen layers as they are', async () => {
+    const model = tf.sequential({
+      layers: [
+        tf.layers.dense({ name: 'f', units: 1, inputShape: [1], trainable: false }),
+        tf.layers.dense({ name: 't', units: 1 }),
+      ],
+    });
+    expect(JSON.parse(topologyJson(model))).toEqual(model.toJSON(null, false));
+    expect(model.trainableWeights.length).toBe(2);
+  });
+});
+
+describe('weights', () => {
+  const model = () =>
+    tf.sequential({
+      layers: [
+        tf.layers.dense({ name: 'a', units: 2, inputShape: [2], useBias: false }),
+        tf.layers.dense({ name: 'b', units: 2, useBias: false }),
+      ],
+    });
+  const values = Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+
+  it('go where their names say, whatever the order', () => {
+    const built = model();
+    putWeights(tf, built, {
+      values,
+      manifest: [
+        { name: 'b/kernel', shape: [2, 2] },
+        { name: 'a/kernel', shape: [2, 2] },
+      ],
+    });
+    expect(valuesOf(built)).toEqual({ 'a/kernel': [5, 6, 7, 8], 'b/kernel': [1, 2, 3, 4] });
+  });
+
+  it('go by position where the names are others, or none are given', () => {
+    for (const manifest of [
+      undefined,
+      [
+        { name: 'x', shape: [2, 2] },
+        { name: 'y', shape: [2, 2] },
+      ],
+    ]) {
+      const built = model();
+      putWeights(tf, built, { values, manifest });
+      expect(valuesOf(built)).toEqual({ 'a/kernel': [1, 2, 3, 4], 'b/kernel': [5, 6, 7, 8] });
+    }
+  });
+
+  it('of a frozen nested model survive the way through its JSON', async () => {
+    const original = transferModel(true);
+    const copy = await buildModel(tf, { kind: 'topology', name: 'm', topology: topologyJson(original) }, 1);
+    const from = manifestOf(original);
+    const flat = Float32Array.from(original.weights.flatMap((weight) => [...weight.read().dataSync()]));
+    putWeights(tf, copy, { values: flat, manifest: from });
+    expect(valuesOf(copy)).toEqual(valuesOf(original));
+  });
+
+  it('are refused where they are too few, too many, or of another shape', () => {
+    expect(() => putWeights(tf, model(), { values: values.slice(1) })).toThrow('it holds 7 weights, the topology wants 8');
+    const manifest = [
+      { name: 'a/kernel', shape: [4, 1] },
+      { name: 'b/kernel', shape: [2, 2] },
+    ];
+    expect(() => putWeights(tf, model(), { values, manifest })).toThrow('weight a/kernel is [4, 1], the topology wants [2, 2]');
+  });
+});
+
+describe('a model.json', () => {
+  /** Writes a file as tensorflowjs_converter does: weights layer by layer, moving statistics between trained ones. */
+  async function converted(): Promise<{ path: string; original: tf.LayersModel }> {
+    const original = tf.sequential({
+      layers: [
+        tf.layers.dense({
+          name: 'd',
+          units: 2,
+          inputShape: [2],
+          kernelInitializer: 'randomNormal',
+          biasInitializer: 'randomNormal',
+        }),
+        tf.layers.batchNormalization({
+          name: 'n',
+          movingMeanInitializer: 'randomNormal',
+          movingVarianceInitializer: 'randomNormal',
+        }),
+        tf.layers.dense({ name: 'e', units: 2, biasInitializer: 'randomNormal' }),
+      ],
+    });
+    const inLayerOrder = original.layers.flatMap((layer) => layer.weights as tf.LayerVariable[]);
+    const folder = await temporaryFolder();
+    await mkdir(folder, { recursive: true });
+    const weights = inLayerOrder.map((weight) => ({ name: weight.originalName, shape: weight.shape, dtype: 'float32' }));
+    await writeFile(
+      join(folder, 'model.json'),
+      JSON.stringify({ modelTopology: original.toJSON(null, false), weightsManifest: [{ paths: ['w.bin'], weights }] }),
+    );
+    await writeFile(
+      join(folder, 'w.bin'),
+      new Uint8Array(Float32Array.from(inLayerOrder.flatMap((weight) => [...weight.read().dataSync()])).buffer),
+    );
+    return { path: join(folder, 'model.json'), original };
+  }
+
+  it('whose weights lie layer by layer is read by their names', async () => {
+    const { path, original } = await converted();
+    const source = await resolveModelSource(path);
+    expect(valuesOf(await buildModel(tf, source, 1))).toEqual(valuesOf(original));
+  });
+
+  it('that is missing, no JSON, or with too few bytes is refused with exit code 2', async () => {
+    const { path } = await converted();
+    await writeFile(join(path, '..', 'w.bin'), new Uint8Array(40));
+    await expect(resolveModelSource(path)).rejects.toMatchObject({
+      exitCode: 2,
+      code: 'MODEL_INVALID',
+      message: `${path} is not a usable tf.LayersModel: its weights hold 40 bytes, the manifest says 80`,
+    });
+    await writeFile(path, '<!doctype html>');
+    await expect(resolveModelSource(path)).rejects.toMatchObject({ exitCode: 2, code: 'MODEL_INVALID' });
+    await expect(resolveModelSource(`${path}.json`)).rejects.toMatchObject({ exitCode: 2, code: 'MODEL_NOT_FOUND' });
+    await expect(resolveModelSource('resnet')).rejects.toMatchObject({ exitCode: 2, code: 'MODEL_UNKNOWN' });
+  });
+});
+
+describe('a model module', () => {
+  async function refusal(text: string): Promise<string> {
+    const folder = await temporaryFolder({ 'model.mjs': text });
+    const source = await resolveModelSource(join(folder, 'model.mjs'));
+    const error = await buildModel(tf, { ...source, name: './model.mjs' } as typeof source, 1).catch((reason: unknown) => reason);
+    const { exitCode, code, message } = error as { exitCode: number; code: string; message: string };
+    return `${exitCode} ${code}: ${message}`.replaceAll(folder, '.');
+  }
+
+  it('that cannot make a model is refused, with what it did', async () => {
+    expect(await refusal('export function createModel() { throw new RangeError("no units"); }')).toBe(
+      '2 MODEL_INVALID: ./model.mjs is not a usable tf.LayersModel: createModel(tf) failed: RangeError: no units',
+    );
+    expect(await refusal('')).toBe('2 MODEL_NO_EXPORT: ./model.mjs exports nothing; wanted a function createModel(tf)');
+    expect(await refusal('export const createModels = () => 2;')).toBe(
+      '2 MODEL_NO_EXPORT: ./model.mjs exports createModels; wanted a function createModel(tf)',
+    );
+    expect(await refusal('export const createModel = () => ({ weights: [] });')).toBe(
+      '2 MODEL_INVALID: ./model.mjs is not a usable tf.LayersModel: createModel(tf) returned no tf.LayersModel',
+    );
+    expect(await refusal('export const createModel = (')).toMatch(
+      /^2 MODEL_INVALID: \.\/model\.mjs is not a usable tf\.LayersModel: /,
+    );
+  });
+
+  it('that is not there is refused', async () => {
+    await expect(resolveModelSource('/nowhere/model.mjs')).rejects.toMatchObject({ exitCode: 2, code: 'MODEL_NOT_FOUND' });
+  });
+});
