@@ -39,6 +39,13 @@ export function placeReplicas(
  * @throws UsageError DEVICE_INVALID
  */
 export function placeOnNamedDevices(devices: readonly string[], threadsPerWorker: number | null): Placement {
+  if (devices.length === 0) {
+    throw new UsageError({
+      code: 'DEVICE_INVALID',
+      message: 'the list of devices is empty, and a run needs at least one',
+      next: "name devices (devices: ['GPU:0']), or leave devices out",
+    });
+  }
   const parsed = devices.map((device) => {
     const match = /^\/?(CPU|GPU):(\d+)$/i.exec(device);
     if (!match) {
@@ -60,7 +67,7 @@ export function placeOnNamedDevices(devices: readonly string[], threadsPerWorker
   const cpus = parsed.filter(({ kind }) => kind === 'CPU').map(({ index }) => index + 1);
   return {
     replicas,
-    intraOpThreads: threadsPerWorker ?? Math.max(1, Math.floor(availableParallelism() / Math.max(1, replicas.length))),
+    intraOpThreads: threadsPerWorker ?? Math.max(1, Math.floor(availableParallelism() / replicas.length)),
     logicalCpuDevices: Math.max(1, ...cpus),
     notice: '',
   };
