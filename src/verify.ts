@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { chooseDevices } from './common/device_choice.js';
+import { requireBatchCoversShards } from './common/config_checks.js';
 import type { Dataset } from './common/dataset.js';
 import type { BucketLayout } from './common/bucket_layout.js';
 import { invariant } from './common/errors.js';
@@ -59,6 +60,7 @@ export async function verify({ config, shards, say }: VerifyRequest): Promise<Ve
     chooseDevices({ gpus: config.gpus, workers: config.gpus === null ? (config.workers ?? shards) : config.workers }),
     config.threadsPerWorker,
   );
+  requireBatchCoversShards({ batch: config.batch, shards });
   const source = await resolveModelSource(config.model);
   const dataset = await loadDataset(config, {});
   const parts = { config, source, dataset, say };
