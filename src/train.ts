@@ -5,6 +5,7 @@
 import { requireBatchCoversShards } from './common/config_checks.js';
 import type { Dataset } from './common/dataset.js';
 import { chooseDevices } from './common/device_choice.js';
+import { LIMITS } from './common/limits.js';
 import type { ModelDescription } from './common/replica.js';
 import type { EndEvent, RunObserver } from './common/run_events.js';
 import type { StopRequest } from './common/stop_request.js';
@@ -109,6 +110,8 @@ async function runOn({ request, shards, dataset, run, replicas }: Opened): Promi
   let started = false;
   const fleet = new Fleet({
     coordinatorEpoch: run.folder.coordinatorEpoch,
+    // Threads of one machine share its cores: a second copy of a slow shard makes the first slower. Only a stuck device is worth one.
+    stragglerFloorMs: LIMITS.localStragglerFloorMs,
     onNote: (note) => started && observe(eventOf(note)),
   });
   for (const replica of replicas.replicas) fleet.add(replica);

@@ -44,6 +44,8 @@ export const LIMITS = {
   firstShardDeadlineMs: 300_000,
   /** A free replica repeats a shard that has taken max(floor, factor × median); below the floor a copy costs more than it saves. */
   stragglerFloorMs: 100,
+  /** The same between threads of one machine, which share its cores. */
+  localStragglerFloorMs: 20_000,
   stragglerFactor: 3,
   /** A shard that took this many replicas with it is the cause, not the victim. */
   maxLossesPerShard: 16,
