@@ -121,7 +121,6 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
       return end;
     } finally {
       await cluster.close(goodbye);
-      await fleet.close();
       await server.close();
     }
   } finally {

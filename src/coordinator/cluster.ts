@@ -72,11 +72,13 @@ export class Cluster implements SessionHost {
     this.#sessions.add(new Session(socket, this, from, this.#options.times));
   }
 
-  /** Tells all workers how the run ended and lets them go. */
+  /** Ends the fleet, tells all workers how the run ended and lets them go. */
   async close(reason: MessageOf<'finish'>['reason']): Promise<void> {
     this.#closed = true;
     const sessions = [...this.#sessions];
     for (const { replicas } of sessions) for (const replica of replicas) replica.left = true;
+    // First, so that a shard still under way is not told as a loss of a run that is over.
+    await this.#options.fleet.close();
     const patience = new Promise<void>((resolve) => setTimeout(resolve, GOODBYE_MS).unref());
     await Promise.race([Promise.all(sessions.map((session) => session.finish(reason))), patience]);
     for (const session of sessions) session.close(reason);
