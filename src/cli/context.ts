@@ -1,5 +1,5 @@
 /**
- * Owns: what commands may use of the process, handed in by main.ts, so that commands are tested without one.
+ * Owns: what commands may use of the process, handed in by command_line.ts, so that commands are tested without one.
  * Does not: exit; a command hands its code to `finish`.
  */
 import type { ExitCode } from '../common/errors.js';

@@ -1,6 +1,6 @@
 /**
  * Owns: how an error reads on a terminal, and which exit code it has.
- * Does not: exit (main.ts) or print.
+ * Does not: exit (command_line.ts) or print.
  */
 import { CommanderError } from 'commander';
 import { EXIT, ExpectedError, UsageError, type ExitCode } from '../common/errors.js';

@@ -1,89 +1,10 @@
 #!/usr/bin/env node
 /**
- * Owns: the process: arguments in, exit code out; and what happens to errors nobody caught. The only place that exits.
- * Does not: anything a command does. Next hop: train.ts.
+ * Owns: the first line of the process: it listens for signals before the program, which takes a while to load, is there.
+ * Does not: anything else. Next hop: command_line.ts.
  */
-import { CommanderError } from 'commander';
-import { EXIT, type ExitCode } from '../common/errors.js';
-import type { StopEvent, StopReason } from '../common/stop_request.js';
-import { benchCommand } from './bench.js';
-import type { CommandContext } from './context.js';
-import { coordinatorCommand } from './coordinator.js';
-import { evaluateCommand } from './evaluate.js';
-import { describeFailure, warningLine } from './fail.js';
-import { trainCommand } from './train.js';
-import { commandNameOf, createProgram } from './program.js';
-import type { SignalWatch } from './signals.js';
-import { verifyCommand } from './verify.js';
-import { workerCommand } from './worker.js';
+import { endOnEarlySignals } from './early_signals.js';
 
-const args = process.argv.slice(2);
-const verbose = args.includes('-v') || args.includes('--verbose');
-let exitCode: ExitCode = EXIT.ok;
-let watch: SignalWatch | null = null;
-let pipeClosed = false;
-
-const context: CommandContext = {
-  environment: process.env,
-  stdout: process.stdout,
-  stderr: process.stderr,
-  warn: (text) => void process.stderr.write(warningLine(text)),
-  watchStop: async (say) => {
-    const { watchSignals } = await import('./signals.js');
-    watch = watchSignals((reason, signal) => say(stopLine(reason, signal)));
-    return watch;
-  },
-  finish: (code) => {
-    exitCode = code;
-  },
-};
-/** Each command's parts are imported when it runs: --help stays fast. */
-const program = createProgram(context, [
-  trainCommand(context, async () => {
-    const { trainLocally } = await import('../train.js');
-    return async (request) => (await trainLocally(request)).end;
-  }),
-  coordinatorCommand(context, async () => (await import('../coordinate.js')).coordinate),
-  workerCommand(context, async () => (await import('../work.js')).work),
-  evaluateCommand(context, async () => (await import('../evaluate_model.js')).evaluateModel),
-  verifyCommand(context, () => import('../verify.js')),
-  benchCommand(context, async () => (await import('../bench.js')).bench),
-]);
-
-process.stdout.on('error', onClosedPipe);
-process.stderr.on('error', onClosedPipe);
-process.on('uncaughtException', fail);
-process.on('unhandledRejection', fail);
-
-await run();
-
-async function run(): Promise<void> {
-  try {
-    if (args.length === 0) program.outputHelp();
-    else await program.parseAsync(args, { from: 'user' });
-    process.exit(exitCode);
-  } catch (error) {
-    // Help and version are told by an exception that is none.
-    if (error instanceof CommanderError && error.exitCode === 0) process.exit(EXIT.ok);
-    fail(error);
-  }
-}
-
-function fail(error: unknown): never {
-  const { text, exitCode: code } = describeFailure(error, { verbose, command: commandNameOf(program, args) });
-  process.stderr.write(text);
-  process.exit(code);
-}
-
-/** Whoever read us is gone (`| head`): a run saves and stops, anything else is done. */
-function onClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE' && error.code !== 'EIO') fail(error);
-  if (watch === null) process.exit(EXIT.ok);
-  pipeClosed = true;
-  process.emit('SIGHUP', 'SIGHUP');
-}
-
-function stopLine(reason: StopReason, signal: StopEvent): string {
-  if (reason === 'interrupted') return 'interrupted: finishing the step and saving (Ctrl-C again to end at once)';
-  return `${pipeClosed ? 'nobody reads standard output any more' : signal}: finishing the step and saving`;
-}
+const early = endOnEarlySignals();
+const { runCommandLine } = await import('./command_line.js');
+await runCommandLine(process.argv.slice(2), early);

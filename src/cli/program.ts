@@ -1,6 +1,6 @@
 /**
  * Owns: the program as commander sees it: its commands, help and version. Nothing heavy is imported before a command runs.
- * Does not: touch the process (main.ts).
+ * Does not: touch the process (command_line.ts).
  */
 import { Command, Help } from 'commander';
 import type { CommandContext } from './context.js';

@@ -1,6 +1,6 @@
 /**
  * Owns: a run as the terminal sees it, for `train` and `coordinator` alike: reporter, stop signals, target, exit code.
- * Does not: run (the function it is given does) or exit (main.ts).
+ * Does not: run (the function it is given does) or exit (command_line.ts).
  */
 import { EXIT, TargetNotMetError, type ExitCode } from '../common/errors.js';
 import type { EndEvent, RunObserver } from '../common/run_events.js';
