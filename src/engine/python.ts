@@ -12,6 +12,21 @@ const NEUTRAL_FOLDER = '/';
 const QUERY_TIMEOUT_MS = 20_000;
 const PROGRESS_POLL_MS = 500;
 
+/** Standard input is a pipe from this process: its end means that we are gone, by `kill -9` too. */
+const END_WITH_PARENT = `
+import os, threading
+def end_with_parent():
+    os.read(0, 1)
+    os._exit(1)
+threading.Thread(target=end_with_parent, daemon=True).start()
+`;
+
+/** `python3 -m pip`, ending with its parent. */
+const PIP = `${END_WITH_PARENT}
+import runpy
+runpy.run_module('pip', run_name='__main__', alter_sys=True)
+`;
+
 /** Why `python3 -m pip` cannot be used, or undefined if it can. */
 export function whyNoPip(python: string): string | undefined {
   const answer = spawnSync(python, ['-m', 'pip', '--version'], {
@@ -74,13 +89,13 @@ export async function downloadWheel({ python, wheel, distribution, folder, onByt
   const child = spawn(
     python,
     [
-      ...['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--no-cache-dir', '--progress-bar', 'off'],
+      ...['-c', PIP, 'download', '--no-deps', '--only-binary=:all:', '--no-cache-dir', '--progress-bar', 'off'],
       ...['--disable-pip-version-check', '--no-input', '--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311'],
       ...platforms,
       ...['--require-hashes', '--dest', destination, '-r', requirements],
     ],
     // pip writes what it has of a wheel under TMPDIR: that is its progress.
-    { cwd: NEUTRAL_FOLDER, env: { ...process.env, TMPDIR: temporary }, stdio: ['ignore', 'pipe', 'pipe'] },
+    { cwd: NEUTRAL_FOLDER, env: { ...process.env, TMPDIR: temporary }, stdio: ['pipe', 'pipe', 'pipe'] },
   );
   let said = '';
   child.stdout.resume();
@@ -111,8 +126,8 @@ export async function downloadWheel({ python, wheel, distribution, folder, onByt
   return join(destination, file);
 }
 
-const UNPACK = `
-import os, re, sys, zipfile
+const UNPACK = `${END_WITH_PARENT}
+import re, sys, zipfile
 wheel, folder, kept = sys.argv[1:]
 with zipfile.ZipFile(wheel) as archive:
     for member in archive.infolist():
@@ -128,7 +143,7 @@ export async function unpackWheel(request: { python: string; wheelFile: string; 
   const { python, wheelFile, folder, kept } = request;
   const child = spawn(python, ['-c', UNPACK, wheelFile, folder, kept], {
     cwd: NEUTRAL_FOLDER,
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['pipe', 'ignore', 'pipe'],
   });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-10_000)));

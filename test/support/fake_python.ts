@@ -31,12 +31,13 @@ const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const args = process.argv.slice(2);
-if (args[0] !== '-m' || args[1] !== 'pip') process.exit(spawnSync(${JSON.stringify(REAL_PYTHON ?? 'python3')}, args, { stdio: 'inherit' }).status ?? 1);
+if (!(args[0] === '-m' && args[1] === 'pip') && !args[1].includes("run_module('pip'")) process.exit(spawnSync(${JSON.stringify(REAL_PYTHON ?? 'python3')}, args, { stdio: 'inherit' }).status ?? 1);
 if (process.env.FAKE_PIP === 'missing') {
   console.error('/usr/bin/python3: No module named pip');
   process.exit(1);
 }
 if (args[2] === '--version') process.exit(0);
+process.stdin.resume().on('end', () => process.exit(1)).unref?.();
 const after = (flag) => args[args.indexOf(flag) + 1];
 const [requirement, hash] = fs.readFileSync(after('-r'), 'utf8').trim().split(' --hash=');
 fs.appendFileSync(${JSON.stringify(log)}, requirement + '\\n');
