@@ -51,14 +51,17 @@ export async function saveModel(
   }
 }
 
-export interface SavedModel {
-  /** The model.json that was read. */
+export interface SavedWeights {
+  /** The file that was read. */
   path: string;
-  /** `modelTopology` as a JSON string. */
-  topology: string;
-  weights: { name: string; shape: number[]; offset: number; size: number }[];
+  weights: readonly { name: string; shape: readonly number[]; offset: number; size: number }[];
   /** All weights, in the file's order. */
   values: Float32Array;
+}
+
+export interface SavedModel extends SavedWeights {
+  /** `modelTopology` as a JSON string. */
+  topology: string;
 }
 
 /** Reads a model.json, a folder with one, or the latest saved model of a run folder. @throws CheckpointError MODEL_FILE_INVALID with the first thing that is wrong */
@@ -100,7 +103,7 @@ async function modelFolder(path: string, fileSystem: FileSystem): Promise<string
  * The saved weights in the order of `layout`: matched by name where all names are there, else by position. @throws CheckpointError MODEL_DIFFERS naming
  * the first tensor that does not fit
  */
-export function weightsFor(layout: BucketLayout, saved: SavedModel): Float32Array {
+export function weightsFor(layout: BucketLayout, saved: SavedWeights): Float32Array {
   const byName = new Map(saved.weights.map((weight) => [weight.name, weight]));
   const named = layout.slots.every(({ name }) => byName.has(name));
   const values = new Float32Array(layout.totalSize);

@@ -143,8 +143,9 @@ function lose(draft: Draft, id: number, reason: string, nowMs: number): void {
       ? 'while idle'
       : `in ${where(member.running)}, ${Math.round(nowMs - member.running.startedMs)} ms after it was given`;
   note(draft, 'warn', 'lost', member.name, `${member.name} lost ${busy}: ${reason}; ${count(draft)}`);
-  const unit = unitOf(draft, member.running);
-  if (unit === null || unit.done) return;
+  const { running } = member;
+  const unit = unitOf(draft, running);
+  if (running === null || unit === null || unit.done) return;
   const losses = unit.losses + 1;
   replaceUnit(draft, { ...unit, losses });
   draft.incidents.reassigned += 1;
@@ -152,7 +153,7 @@ function lose(draft: Draft, id: number, reason: string, nowMs: number): void {
     fail(
       draft,
       'SHARD_KILLS_REPLICAS',
-      `shard ${unit.shard} of ${draft.round?.kind} step ${draft.round?.step} took ${losses} replicas with it, ${member.name} last: ${reason}`,
+      `${where(running)} took ${losses} replicas with it, ${member.name} last: ${reason}`,
       'Look at the last words of the lost workers; a smaller batch or more shards needs less memory.',
     );
   }
@@ -196,7 +197,7 @@ function settle(draft: Draft, member: Member, running: RunningAttempt, got: Answ
       draft,
       'NON_FINITE',
       `NaN or Inf at ${where(running)}: ${unit.nonFinite.tensor} on ${unit.nonFinite.member}, ${got.nonFinite} on ${member.name}. Not applied.`,
-      'Lower the learning rate or clip the gradient (--set optimizer.clip_norm=1), then resume.',
+      'Lower the learning rate or clip the gradient (--set optimizer.clip_norm=1).',
     );
   }
   const { round } = draft;

@@ -59,8 +59,9 @@ export function replaceUnit(draft: Draft, unit: Unit): void {
   draft.round.units[index] = unit;
 }
 
-export function where({ kind, step, shard }: Attempt): string {
-  return kind === 'train' ? `step ${step}, shard ${shard}` : `evaluation batch ${step}, shard ${shard}`;
+/** People count steps from 1, as the run's records do. */
+export function where({ kind, step, shard }: Pick<Attempt, 'kind' | 'step' | 'shard'>): string {
+  return `${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}`;
 }
 
 export function workers(draft: Draft): number {

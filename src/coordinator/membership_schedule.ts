@@ -5,7 +5,7 @@
  * Replicas pull: whoever is free takes the lowest shard left, so a fast worker takes more. With no shard left, a free replica repeats
  * the slowest one once it is a straggler.
  */
-import { count, fail, note, replaceUnit, workers, type Draft } from './membership_draft.js';
+import { count, fail, note, replaceUnit, where, workers, type Draft } from './membership_draft.js';
 import { deadlineMs, mayRepeat, runnersOf, stragglerMs, type Attempt, type Member, type Unit } from './membership_state.js';
 
 /** Gives shards to free replicas until there are no more of either. */
@@ -29,7 +29,7 @@ export function schedule(draft: Draft, nowMs: number): void {
     if (unit.attempts > 0) {
       const repeated = runnersOf(draft, unit.shard).length > 0;
       if (repeated) draft.incidents.speculative += 1;
-      const text = `shard ${unit.shard} of ${round.kind} step ${round.step} ${repeated ? 'is slow and also given' : 'given'} to ${member.name} (try ${unit.attempts + 1})`;
+      const text = `${where({ ...round, shard: unit.shard })} ${repeated ? 'is slow and also given' : 'given'} to ${member.name} (try ${unit.attempts + 1})`;
       note(draft, 'info', repeated ? 'speculate' : 'reassign', member.name, text);
     }
     const attempt: Attempt = {

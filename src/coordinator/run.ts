@@ -82,7 +82,9 @@ async function runStep(parts: RunParts, order: Int32Array, meter: StepMeter): Pr
   const units = shardBatch({ kind: 'train', rows, shards, step, parameters: state.snapshot() });
   meter.mark('data');
 
-  const results = await unlessHurried(fleet.computeRound(units), stop);
+  const results = await unlessHurried(fleet.computeRound(units), stop).catch((error: unknown) => {
+    throw error instanceof DivergedError ? divergedInShard(parts, error) : error;
+  });
   if (results === null) return false;
   meter.computed(results);
 
@@ -161,11 +163,18 @@ async function unlessHurried<T>(work: Promise<T>, { hurry }: StopRequest): Promi
   }
 }
 
-function diverged({ state }: RunParts, what: string): DivergedError {
-  const { epoch, stepInEpoch, step } = state.progress;
-  return new DivergedError({
-    code: 'NON_FINITE',
-    message: `epoch ${epoch}, step ${stepInEpoch + 1} (step ${step + 1} of the run) gave NaN or Inf in ${what}; the step was not applied`,
-    next: 'lower the learning rate (--lr) or clip gradients (--set optimizer.clip_norm=1); the last checkpoint holds finite weights',
-  });
+/** All shards were finite, and adding them or applying the update was not. */
+function diverged(parts: RunParts, what: string): DivergedError {
+  const { epoch, stepInEpoch, step } = parts.state.progress;
+  const message = `epoch ${epoch}, step ${stepInEpoch + 1} (step ${step + 1} of the run) gave NaN or Inf in ${what}; the step was not applied`;
+  return new DivergedError({ code: 'NON_FINITE', message, next: AFTER_DIVERGING });
 }
+
+/** A shard was not finite, twice: the fleet says which, where and on whom, and does not know epochs. */
+function divergedInShard(parts: RunParts, { code, message, cause }: DivergedError): DivergedError {
+  return new DivergedError({ code, message: `epoch ${parts.state.progress.epoch}: ${message}`, next: AFTER_DIVERGING, cause });
+}
+
+const AFTER_DIVERGING =
+  'start a new run with a lower learning rate (--lr) or clipped gradients (--set optimizer.clip_norm=1), from these weights with --init-from RUN: ' +
+  'the last state is finite';

@@ -34,7 +34,10 @@ export interface RunFolder {
   writeConfig(config: TrainConfig, provenance: Readonly<Record<string, string>>): Promise<void>;
   /** Writes env.json: machine, versions, environment variables that matter. @throws CheckpointError */
   writeEnvironment(environment: Readonly<Record<string, unknown>>): Promise<void>;
-  /** Appends the event to metrics.jsonl. The `start` of a resumed run goes to logs/run.log alone: the metrics go on where they were. */
+  /**
+   * What the run computed (`start`, `step`, `epoch`, `end`) goes to metrics.jsonl; what happened to its process (checkpoints, joins, losses, warnings, each
+   * start) to logs/run.log. So the metrics of a run that was killed and resumed are those of one that nobody disturbed.
+   */
   record(event: RunEvent): void;
   /** Appends a line of JSON with the time to logs/run.log. */
   log(entry: Readonly<Record<string, unknown>>): void;
@@ -109,6 +112,9 @@ export async function resumeRunFolder({
   });
 }
 
+/** Follows from configuration, data and arithmetic alone, but for times and rates. */
+const COMPUTED: ReadonlySet<RunEvent['type']> = new Set(['start', 'step', 'epoch', 'end'] as const);
+
 const SUBFOLDERS = ['state', 'checkpoints', 'logs'];
 
 async function openFolder({
@@ -149,7 +155,7 @@ async function openFolder({
     },
     record(event) {
       if (event.type !== 'step' && event.type !== 'epoch') write({ ...event });
-      if (event.type !== 'start' || !isResumed) metrics.append(runRecordLine(event));
+      if (COMPUTED.has(event.type) && (event.type !== 'start' || !isResumed)) metrics.append(runRecordLine(event));
     },
     log: write,
     metricsCursor: () => metrics.cursor(),

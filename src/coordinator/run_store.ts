@@ -11,7 +11,7 @@ import { createCheckpointClock } from './checkpoint_due.js';
 import { saveModel } from './checkpoint.js';
 import type { RunFolder } from './run_folder.js';
 import { topologySha256 } from './state_match.js';
-import type { DataIdentity, RunState } from './state_schema.js';
+import type { DataIdentity, Progress, RunState } from './state_schema.js';
 import { createStateWriter } from './state_writer.js';
 import type { TrainingState } from './training_state.js';
 
@@ -52,6 +52,8 @@ export function createRunStore(parts: StoreParts): RunStore {
   const due = createCheckpointClock(parseCheckpointEvery(config.checkpointEvery), { step: parts.firstStep, nowMs: nowMs() });
   const topology = topologySha256(model);
   let lastSavedEpoch = 0;
+  /** Where the state offered last stands: the same place again needs no second file. */
+  let lastOffered: Pick<Progress, 'epoch' | 'step'> | null = null;
 
   const warn = ({ code, message, next }: CheckpointError): void =>
     observe({ type: 'warn', code, message: `${message}; ${next}` });
@@ -82,11 +84,19 @@ export function createRunStore(parts: StoreParts): RunStore {
     }
   };
 
+  const offer = (state: TrainingState): void => {
+    const { epoch, step } = state.progress;
+    lastOffered = { epoch, step };
+    states.offer(stateOf(parts, topology, state));
+  };
+  const isOnDisk = ({ progress }: TrainingState): boolean =>
+    states.failure === null && lastOffered?.epoch === progress.epoch && lastOffered.step === progress.step;
+
   return {
     async afterCommit(state, { epochEnded }) {
       if (states.failure !== null && config.onCheckpointFailure === 'stop') throw states.failure;
       if (!due.isDue({ step: state.progress.step, epochEnded, nowMs: nowMs() })) return;
-      states.offer(stateOf(parts, topology, state));
+      offer(state);
       if (epochEnded) await states.flush();
     },
     async saveIfBest(state, { epoch, valAcc, isBest }) {
@@ -96,7 +106,7 @@ export function createRunStore(parts: StoreParts): RunStore {
     async finish(state, ending) {
       if (typeof ending === 'object') {
         // After a bug of ours the values may be wrong; after a full disk there is nothing new to try.
-        if (ending.error instanceof ExpectedError && states.failure === null) states.offer(stateOf(parts, topology, state));
+        if (ending.error instanceof ExpectedError && states.failure === null && !isOnDisk(state)) offer(state);
         await states.flush().catch(() => undefined);
         return;
       }
@@ -105,7 +115,8 @@ export function createRunStore(parts: StoreParts): RunStore {
       // As the report's rule wrote it, where it did in an earlier start: then it is left alone.
       const valAcc = best?.epoch === last ? best.valAcc : null;
       if (ending === 'done' && last > 0 && lastSavedEpoch !== last) await save(state, last, valAcc);
-      states.offer(stateOf(parts, topology, state));
+      await states.flush();
+      if (!isOnDisk(state)) offer(state);
       await states.flush();
       if (states.failure !== null) throw states.failure;
     },

@@ -3,18 +3,20 @@
  * the start event, the store; then run.ts loops.
  * Does not: know where replicas come from (src/train.ts, src/coordinate.ts). Next hop: run.ts.
  */
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import type { EndEvent, RunEvent, RunObserver, StartEvent } from '../common/run_events.js';
 import { shardSizes } from '../common/shard.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
-import { readModel, weightsFor } from './checkpoint.js';
+import { readModel, weightsFor, type SavedWeights } from './checkpoint.js';
+import { nodeFileSystem } from './file_system.js';
 import type { Fleet, FleetNote } from './fleet.js';
 import { createRunFolder, resumeRunFolder, type RunFolder } from './run_folder.js';
 import { runTraining } from './run.js';
 import { createRunStore } from './run_store.js';
+import { readNewestState } from './state_file.js';
 import { requireSameRun, requireSameSettings } from './state_match.js';
 import type { DataIdentity, RunState } from './state_schema.js';
 import { TrainingState } from './training_state.js';
@@ -45,6 +47,19 @@ export async function openRun({
     observer({ type: 'warn', code: 'STATE_REJECTED', message: `${basename(path)} was not used: ${reason}` });
   }
   return { folder: run, saved: state };
+}
+
+/** Of a saved model; of a run folder without one, of its newest state. @throws CheckpointError MODEL_FILE_INVALID */
+async function readWeights(path: string): Promise<SavedWeights> {
+  try {
+    return await readModel(path);
+  } catch (error) {
+    const folder = join(path, 'state');
+    const newest = await readNewestState({ folder, fileSystem: nodeFileSystem }).catch(() => null);
+    if (newest?.state == null) throw error;
+    const { parameters, model } = newest.state;
+    return { path: newest.path ?? folder, weights: model.layout.slots, values: parameters };
+  }
 }
 
 /** Every event goes into the run folder and to the caller. */
@@ -85,7 +100,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
   const { config, shards, model, numerics, data, versions, fleet, observe, stop } = parts;
   const { folder, saved } = parts.run;
   const update = createUpdate({ layout: model.layout, optimizer: config.optimizer });
-  const initial = parts.initFrom === null ? model.initial : weightsFor(model.layout, await readModel(parts.initFrom));
+  const initial = parts.initFrom === null ? model.initial : weightsFor(model.layout, await readWeights(parts.initFrom));
   const state = new TrainingState({ layout: model.layout, initial }, update.slotNames);
   if (saved !== null) {
     requireSameSettings(saved, { config, shards, run: folder.path });

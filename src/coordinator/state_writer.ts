@@ -82,7 +82,9 @@ export function createStateWriter(options: StateWriterOptions): StateWriter {
 
 async function writeOne(state: RunState, snapshotMs: number, options: StateWriterOptions): Promise<CheckpointError | null> {
   const { folder, fileSystem, keep, beforePublish, onWritten, onFailed, now } = options;
-  const { epoch, step } = state.progress;
+  const { step, stepInEpoch } = state.progress;
+  // Between two epochs the progress names the next one; people mean the one that ended.
+  const epoch = Math.max(1, stepInEpoch === 0 ? state.progress.epoch - 1 : state.progress.epoch);
   const started = now();
   const report = (error: unknown, doing: string, stands: string): CheckpointError => {
     const explained = storageError(error, doing, stands);

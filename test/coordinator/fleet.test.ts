@@ -37,7 +37,7 @@ it('gives the shard of a replica that dies to another, in the same round, with t
   await replicas[1].answer(10);
   expect((await round).map(({ lossSum }) => lossSum)).toEqual([10, 20]);
   expect(
-    notes.some((note) => /^a lost in step 1, shard 0, \d+ ms after it was given: out of luck; 1 replica now$/.test(note)),
+    notes.some((note) => /^a lost in step 2, shard 0, \d+ ms after it was given: out of luck; 1 replica now$/.test(note)),
   ).toBe(true);
   expect(replicas[0].closed).toBe(1);
   await fleet.close();
@@ -73,7 +73,7 @@ it('refuses bad numbers twice with an error that names tensor and replicas, and 
   await replicas[0].answer(1, { nonFinite: 'dense/kernel' });
   const failed = expect(round).rejects.toMatchObject({
     name: 'DivergedError',
-    message: 'NaN or Inf at step 9, shard 4: dense/kernel on a, loss on b. Not applied.',
+    message: 'NaN or Inf at step 10, shard 4: dense/kernel on a, loss on b. Not applied.',
   });
   await replicas[1].answer(1, { nonFinite: 'loss' });
   await failed;

@@ -111,7 +111,7 @@ describe('losses', () => {
     const c = cluster().join('a', 'b').round([0, 1]);
     c.answer(2);
     expect(c.lose(1).assigns).toEqual(['2:s0.1']);
-    expect(c.notes[0]).toMatch(/^a lost in step 1, shard 0, 0 ms after it was given: socket closed; 1 replica now$/);
+    expect(c.notes[0]).toMatch(/^a lost in step 2, shard 0, 0 ms after it was given: socket closed; 1 replica now$/);
     expect(c.answer(2).types).toEqual(['accept', 'complete']);
   });
 
@@ -159,7 +159,7 @@ describe('losses', () => {
     expect(nextWakeMs(c.state)).toBe(10_000 + 5 * 10_000);
     expect(c.tick(59_999).types).toEqual([]);
     expect(c.tick(60_000).types).toEqual(['dismiss']);
-    expect(c.notes[0]).toContain('no answer to step 2, shard 0 after 50 s');
+    expect(c.notes[0]).toContain('no answer to step 3, shard 0 after 50 s');
   });
 });
 
@@ -177,7 +177,7 @@ describe('stragglers', () => {
     expect(nextWakeMs(c.state)).toBe(600);
     expect(c.tick(599).assigns).toEqual([]);
     expect(c.tick(600).assigns).toEqual(['2:s0.1']);
-    expect(c.notes).toEqual(['shard 0 of train step 1 is slow and also given to b (try 2)']);
+    expect(c.notes).toEqual(['step 2, shard 0 is slow and also given to b (try 2)']);
   });
 
   it('takes the first answer and drops an equal twin without a word', () => {
@@ -190,7 +190,7 @@ describe('stragglers', () => {
   it('names both replicas when twins differ', () => {
     const c = slow().tick(600).answer(2);
     c.answer(1, { checksum: 2 });
-    expect(c.notes).toEqual(['a and b computed step 1, shard 0 and differ: one of them has faulty hardware or other numerics']);
+    expect(c.notes).toEqual(['a and b computed step 2, shard 0 and differ: one of them has faulty hardware or other numerics']);
     expect(c.state.incidents.twinMismatches).toBe(1);
   });
 
