@@ -5,7 +5,7 @@
  *
  *     node scripts/chaos.mjs --runs 20 [--seed 1] [--kinds kill,all,...] [--reference] [--stop-s 20] [--verbose] [-- more flags of train]
  *
- * kinds: none (three workers) · late (a join mid-run) · kill (-9 of one worker) · all (of all of them) · churn (joins and leaves) · stop (SIGSTOP) · reset, cut, stall, loss, slow
+ * kinds: none (three workers) · late (a join mid-run) · kill (-9 of a worker, three times) · all (of all of them) · churn (joins and leaves) · stop (SIGSTOP) · reset, cut, stall, loss, slow
  * (the network, by a proxy) · coordinator (kill -9, then --resume). --reference trains the reference CNN instead of a tiny model.
  */
 import { spawn } from 'node:child_process';
@@ -54,7 +54,7 @@ if (alone.code !== 0 || wanted === null) fail(`the undisturbed run ended with ${
 console.log(`undisturbed (train, one replica): ${seconds(alone.ms)}, weights_sha256 ${wanted}`);
 
 const kinds = options.kinds.split(',');
-const counts = { equal: 0, losses: 0, joins: 0 };
+const counts = { equal: 0, losses: 0, joins: 0, kills: 0 };
 for (let run = 1; run <= Number(options.runs); run++) {
   const kind = kinds[(run - 1) % kinds.length];
   const { problem, story, losses, joins, ms } = await disturbedRun(run, kind);
@@ -68,7 +68,7 @@ for (let run = 1; run <= Number(options.runs); run++) {
 }
 const differing = Number(options.runs) - counts.equal;
 console.log(
-  `${options.runs} runs, seed ${options.seed}, ${options.reference ? 'reference CNN' : 'tiny model'}: ${counts.joins} replicas joined, ${counts.losses} were lost, ` +
+  `${options.runs} runs, seed ${options.seed}, ${options.reference ? 'reference CNN' : 'tiny model'}: ${counts.joins} replicas joined late, ${counts.losses} were lost, ${counts.kills} workers were killed, ` +
     `${differing} differ from the undisturbed run; ${seconds(performance.now() - begun)}`,
 );
 rmSync(folder, { recursive: true });
@@ -122,14 +122,18 @@ async function disturbedRun(run, kind) {
       say('another joins');
     },
     async kill() {
-      const victim = join1();
+      join1();
       join1();
       await coordinator.joined;
-      await later(alone.ms);
-      victim.child.kill('SIGKILL');
-      say('kill -9');
-      await later(1000);
-      join1();
+      for (let i = 0; i < 3 && !coordinator.over; i++) {
+        await later(alone.ms / 3);
+        if (coordinator.over || workers.size === 0) break;
+        [...workers][below(workers.size)].child.kill('SIGKILL');
+        counts.kills += 1;
+        say('kill -9');
+        await later(500);
+        join1();
+      }
     },
     async all() {
       join1();
@@ -137,6 +141,7 @@ async function disturbedRun(run, kind) {
       await coordinator.joined;
       await later(alone.ms);
       for (const { child } of workers) child.kill('SIGKILL');
+      counts.kills += workers.size;
       say('kill -9 of all');
       await later(1000);
       join1();
