@@ -8,6 +8,7 @@ import type { PhiloxKey } from '../common/random.js';
 import { installActivationOps } from './activation_ops.js';
 import { batchNormComposed, batchNormLastAxis } from './batch_norm.js';
 import { keyedDropout } from './dropout.js';
+import { BACKEND_NAME } from './kernel_backend.js';
 import { installRecordableKernels } from './recordable_kernels.js';
 
 export interface DropoutDraw {
@@ -82,7 +83,8 @@ function installBatchNorm(): void {
   const plainCall = prototype.call;
   prototype.call = function (this: BatchNormLayer, inputs, kwargs) {
     const x = single(inputs);
-    if (!kwargs['training'] || x.dtype !== 'float32' || x.size === 0) return plainCall.call(this, inputs, kwargs);
+    if (!kwargs['training'] || tf.getBackend() !== BACKEND_NAME || x.dtype !== 'float32' || x.size === 0)
+      return plainCall.call(this, inputs, kwargs);
     return tf.tidy(() => {
       const axis = this.axis < 0 ? this.axis + x.rank : this.axis;
       const channels = x.shape[axis];
