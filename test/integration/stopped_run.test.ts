@@ -1,0 +1,129 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BUILT_CLI } from '../support/built_cli.js';
+import { atStep, isBuilt, metricsOf, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
+
+if (!isBuilt) console.warn('stopped_run.test.ts skipped: dist/ is not built (npm run build)');
+
+const scratch = mkdtempSync(join(tmpdir(), 'stopped-run-'));
+afterAll(() => rmSync(scratch, { recursive: true }));
+/** 30 epochs of 12 steps: long enough to be met in the middle. */
+const RUN = [...TINY_RUN, '--epochs', '30', '--checkpoint-every', 'epoch,7 steps', '--run-dir', scratch];
+const folder = (name: string): string => join(scratch, name);
+const begin = (name: string, workers = '2'): string[] => ['--name', name, '--workers', workers, ...RUN];
+
+describe.skipIf(!isBuilt)('a real run that is stopped', () => {
+  beforeAll(async () => {
+    expect((await train(begin('undisturbed'))).code).toBe(0);
+  });
+
+  it.each([
+    ['SIGTERM', 75, 'SIGTERM: finishing the step and saving'],
+    ['SIGUSR1', 75, 'SIGUSR1: finishing the step and saving'],
+    ['SIGINT', 130, 'interrupted: finishing the step and saving (Ctrl-C again to end at once)'],
+  ] as const)(
+    'by %s exits %i with a state, and resumes on one replica to the same weights and metrics',
+    async (signal, code, line) => {
+      const run = startTrain(begin(signal));
+      await run.seen(atStep(40));
+      run.kill(signal);
+      const ended = await run.ended;
+      expect(ended).toMatchObject({ code, signal: null });
+      expect(ended.err).toContain(line);
+      expect(ended.err).not.toContain('Debugger');
+      expect(ended.ms).toBeLessThan(10_000);
+      expect((await train(['--resume', folder(signal), '--workers', '1'])).code).toBe(0);
+      expect(weightsSha256Of(folder(signal))).toBe(weightsSha256Of(folder('undisturbed')));
+      expect(metricsOf(folder(signal))).toEqual(metricsOf(folder('undisturbed')));
+    },
+  );
+
+  it('by Ctrl-C twice ends within a second, its states intact', async () => {
+    const run = startTrain(begin('twice'));
+    await run.seen(atStep(40));
+    run.kill('SIGINT');
+    run.kill('SIGINT');
+    const { code, signal, ms } = await run.ended;
+    // A shell shows a process that died by SIGINT as 130.
+    expect(signal === 'SIGINT' || code === 130).toBe(true);
+    expect(ms).toBeLessThan(1_000);
+    expect((await train(['--resume', folder('twice')])).code).toBe(0);
+    expect(metricsOf(folder('twice'))).toEqual(metricsOf(folder('undisturbed')));
+  });
+
+  it.each(['SIGUSR1', 'SIGTERM'] as const)('by %s at any moment of its start, ends', async (signal) => {
+    for (const [at, afterMs] of [0, 20, 40, 60, 80, 120, 200, 400, 800].entries()) {
+      const run = startTrain(begin(`${signal}-early-${at}`));
+      await sleep(afterMs);
+      run.kill(signal);
+      const ended = await run.ended;
+      // Before Node itself is there the system's default applies: the process dies by the signal.
+      expect(ended.code === 75 || ended.signal === signal, `after ${afterMs} ms: ${ended.code}, ${ended.err}`).toBe(true);
+    }
+  });
+
+  it('writes its last state once, keeps as many as it is told, and numbers them by the epoch that ended', async () => {
+    const args = [...TINY_RUN, '--epochs', '3', '--workers', '1', '--keep', '2', '--run-dir', scratch, '--name', 'kept'];
+    const { code, out } = await train(args);
+    expect(code).toBe(0);
+    const checkpoints = [...out.matchAll(/"type":"checkpoint","epoch":(\d+),"step":(\d+)/g)].map(
+      ([, epoch, step]) => `${epoch} ${step}`,
+    );
+    expect(checkpoints).toEqual(['1 12', '2 24', '3 36']);
+    expect(
+      readdirSync(join(folder('kept'), 'state'))
+        .map((name) => name.slice(0, 25))
+        .sort(),
+    ).toEqual(['start-0001-step-000000024', 'start-0001-step-000000036']);
+    expect(readFileSync(join(folder('kept'), 'logs/run.log'), 'utf8').match(/"type":"checkpoint"/g)).toHaveLength(3);
+  });
+
+  it('leaves no process behind when it is killed, or when its parent is and nobody reads it any more', async () => {
+    const run = startTrain(begin('killed'));
+    await run.seen(atStep(20));
+    const { pid } = run.child;
+    expect(childrenOf(pid)).toEqual([]);
+    run.kill('SIGKILL');
+    expect((await run.ended).signal).toBe('SIGKILL');
+    expect(isAlive(pid)).toBe(false);
+
+    const parent = spawn(
+      process.execPath,
+      [
+        '-e',
+        `const { spawn } = require('node:child_process');
+         const child = spawn(process.execPath, ${JSON.stringify([BUILT_CLI, 'train', ...begin('orphan'), '--epochs', '100000', '--reporter', 'json', '--log-every', '1'])});
+         child.stdout.once('data', () => { console.log(child.pid); });
+         child.stdout.resume(); child.stderr.resume();`,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const orphan = await new Promise<number>((found) =>
+      parent.stdout.once('data', (text: Buffer) => found(Number(text.toString()))),
+    );
+    expect(isAlive(orphan)).toBe(true);
+    parent.kill('SIGKILL');
+    for (let waited = 0; isAlive(orphan) && waited < 10_000; waited += 100) await sleep(100);
+    expect(isAlive(orphan)).toBe(false);
+    expect(readdirSync(join(folder('orphan'), 'state')).length).toBeGreaterThan(0);
+  });
+});
+
+function childrenOf(pid: number | undefined): string[] {
+  const lines = execFileSync('ps', ['-eo', 'ppid=,pid=,args='], { encoding: 'utf8' }).split('\n');
+  return lines.filter((line) => line.trim().split(/\s+/)[0] === String(pid));
+}
+
+function isAlive(pid: number | undefined): boolean {
+  try {
+    process.kill(pid ?? 0, 0);
+    // One that died and was not waited for by anybody is no longer running.
+    return !/^\S+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
