@@ -68,7 +68,12 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
   server.on('request', (incoming, response) => answer(incoming, response, challenges));
   server.on('checkContinue', (incoming, response) => answer(incoming, response, challenges));
   server.on('clientError', (_, socket: Duplex) => socket.destroy());
-  server.on('tlsClientError', (_, socket: Duplex) => socket.destroy());
+  server.on('tlsClientError', (_, socket: Duplex) => {
+    const { remoteAddress, remotePort } = socket as Socket;
+    // Without an address it was gone before it said anything: not worth a line.
+    if (remoteAddress !== undefined) refused(`${remoteAddress}:${remotePort}`, 'TLS handshake failed (another token, or no TLS)');
+    socket.destroy();
+  });
 
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on('error', () => socket.destroy());
