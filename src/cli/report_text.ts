@@ -91,11 +91,10 @@ export function createTextReporter({ out, err, live, now, verbose }: TextReporte
         toOut(epochLines(event));
         return;
       case 'worker_join':
-        return toErr([`worker ${event.worker} joined: ${event.detail}`]);
       case 'worker_leave':
-        return toErr([`worker ${event.worker} left: ${event.detail}`]);
+        return toErr([event.detail]);
       case 'worker_lost':
-        return toErr([paint('yellow', `worker ${event.worker} lost: ${event.detail}`)]);
+        return toErr([paint('yellow', event.detail)]);
       case 'checkpoint':
         if (verbose)
           toErr([`checkpoint ${event.path} at epoch ${event.epoch}, step ${event.step}, in ${Math.round(event.ms)} ms`]);

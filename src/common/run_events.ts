@@ -63,6 +63,7 @@ export interface EpochEvent {
 export interface WorkerEvent {
   type: 'worker_join' | 'worker_leave' | 'worker_lost';
   worker: string;
+  /** One plain sentence that names the worker. */
   detail: string;
 }
 

@@ -15,7 +15,7 @@ const RUN: RunEvent[] = [
   sampleStep({ epoch: 2, stepInEpoch: 1 }),
   { type: 'checkpoint', epoch: 2, step: 4, path: 'runs/mnist-001/state/x.safetensors', ms: 12.3 },
   { type: 'warn', code: 'DISK_FULL', message: 'the state was not written' },
-  { type: 'worker_lost', worker: 'host-b:gpu(0)', detail: 'silent for 10 s' },
+  { type: 'worker_lost', worker: 'host-b:gpu(0)', detail: 'host-b:gpu(0) lost while idle: silent for 10 s; 1 replica now' },
   sampleEpoch({ epoch: 2, valAcc: 0.995, saved: true }),
   sampleEnd(),
 ];
@@ -50,7 +50,7 @@ test('everything else is on standard error, plain where it is no terminal', () =
       plan     batch 200 = 100 + 100 · 3 steps/epoch · 2 epochs · sgd 0.1 · all-reduce exact, 4.34 MB/step/replica
       run      runs/mnist-001
     warning DISK_FULL: the state was not written
-    worker host-b:gpu(0) lost: silent for 10 s
+    host-b:gpu(0) lost while idle: silent for 10 s; 1 replica now
     done: 2 epochs, 6 steps · best validation accuracy 99.50 % at epoch 2
     weights_sha256 abababababababababababababababababababababababababababababababab
     "
