@@ -5,6 +5,7 @@
  */
 import { basename, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { ExpectedError } from '../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import type { EndEvent, RunEvent, RunObserver, StartEvent } from '../common/run_events.js';
 import { shardSizes } from '../common/shard.js';
@@ -60,6 +61,12 @@ async function readWeights(path: string): Promise<SavedWeights> {
     const { parameters, model } = newest.state;
     return { path: newest.path ?? folder, weights: model.layout.slots, values: parameters };
   }
+}
+
+/** For logs/run.log, where somebody looks who was not at the terminal. */
+function wordsOf(error: unknown): { code: string; message: string } {
+  if (error instanceof ExpectedError) return { code: error.code, message: error.message };
+  return { code: 'INTERNAL', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }
 
 /** Every event goes into the run folder and to the caller. */
@@ -142,6 +149,10 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
     firstStep: state.progress.step,
   });
   const examples = { train: data.train, validation: data.validation };
-  const end = await runTraining({ config, shards, model, examples, fleet, update, state, store, observe, stop, nowMs });
+  const loop = runTraining({ config, shards, model, examples, fleet, update, state, store, observe, stop, nowMs });
+  const end = await loop.catch((error: unknown) => {
+    folder.log({ type: 'error', ...wordsOf(error) });
+    throw error;
+  });
   return { end, weights: state.current.parameters.slice() };
 }
