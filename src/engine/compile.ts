@@ -6,6 +6,7 @@
  * 2, 4, 8, ... check it again, so that a JavaScript value that changed between calls is found and not silently kept.
  */
 import type * as tf from '@tensorflow/tfjs';
+import { UsageError } from '../common/errors.js';
 import type { EngineParts } from './engine_parts.js';
 import { GraphFunction } from './graph_function.js';
 import { kernelBackend, type KernelBackend } from './kernel_backend.js';
@@ -72,6 +73,7 @@ export function compile<A extends unknown[], R>(
   };
 
   const compiled = (...args: A): R => {
+    refuseDisposedEngine(engine, name);
     if (engine.binding.recorder !== undefined || tfjsEngine().state.gradientDepth > 0) return fn(...args);
     const { spec, key, tensors } = describeArguments(args);
     const entry = entryFor(spec, key, tensors);
@@ -81,6 +83,7 @@ export function compile<A extends unknown[], R>(
   };
   return Object.assign(compiled, {
     print: (...args: A) => {
+      refuseDisposedEngine(engine, name);
       const { spec, key, tensors } = describeArguments(args);
       return entryFor(spec, key, tensors).recorded.text;
     },
@@ -207,6 +210,15 @@ function recheck(engine: EngineParts, name: string, fn: (...args: never[]) => un
   } finally {
     again.recording.dispose();
   }
+}
+
+function refuseDisposedEngine({ context }: EngineParts, name: string): void {
+  if (context.alive) return;
+  throw new UsageError({
+    code: 'ENGINE_DISPOSED',
+    message: `The engine that ${name} was compiled for is disposed`,
+    next: 'Install an engine and compile the function again.',
+  });
 }
 
 function refuseArgument(what: string): never {

@@ -47,7 +47,11 @@ export class Context {
     this.placesOps = options.device !== undefined && this.devices.length > 1;
   }
 
+  /** False once it was deleted: using its pointer would crash the process. */
+  alive = true;
+
   delete(): void {
+    this.alive = false;
     this.api.TFE_DeleteContext(this.pointer);
     this.status.delete();
   }

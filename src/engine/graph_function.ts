@@ -64,7 +64,9 @@ export class GraphFunction {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    const { api, pointer, status } = this.parts.context;
+    const { api, pointer, status, alive } = this.parts.context;
+    // A context takes its functions with it.
+    if (!alive) return;
     graphApi(api).TFE_ContextRemoveFunction(pointer, api.cString(this.name), status.pointer);
     status.check(`removing the function ${this.name}`);
   }

@@ -79,15 +79,16 @@ export function record(
   const creations = new Set(outcome.created.map(({ value }) => value));
   const leaked = recording.liveSymbolic().find((value) => !creations.has(value));
   if (leaked !== undefined) {
-    for (const { variable } of watch.created) variable.dispose();
-    recording.dispose();
-    throw new RecordError(
+    const error = new RecordError(
       'RECORD_TENSOR_LEAKED',
       leaked.op,
       leaked.site === undefined ? undefined : userLine(leaked.site),
       'A tensor made in the function is kept (tf.keep, or held by an object) but not returned; it has no value outside',
       'Return it, or do not keep it.',
     );
+    for (const { variable } of watch.created) variable.dispose();
+    recording.dispose();
+    throw error;
   }
   const text = printRecording(recording, {
     name,
@@ -111,7 +112,7 @@ export function difference(before: Recorded, after: Recorded, when: string): Rec
   return new RecordError(
     'RECORD_IMPURE',
     node?.op,
-    node === undefined ? undefined : userLine(node.site),
+    node?.site === undefined ? undefined : userLine(node.site),
     `The function does not do the same ${when}; now it records: ${
       changed
         .slice(0, 3)

@@ -4,7 +4,7 @@
  */
 import type { Pointer } from './c_api.js';
 import type { Context } from './context.js';
-import { TF_ATTR_BOOL, TF_ATTR_FLOAT, TF_ATTR_INT, TF_ATTR_SHAPE, TF_ATTR_STRING, TF_ATTR_TYPE } from './data_types.js';
+import { setGraphAttribute } from './graph_attributes.js';
 import { graphApi, inputArguments, packOutputs, type GraphApi, type GraphOutput, type InputArgument } from './graph_api.js';
 import type { Handles } from './handles.js';
 import type { OpAttribute, TensorMetadata } from './op_executor.js';
@@ -19,8 +19,8 @@ export interface RecordedValue {
   readonly shape: readonly number[];
   readonly dtype: number;
   readonly output: GraphOutput;
-  /** Where the user made it. */
-  readonly site?: Error;
+  /** Where the user made it; gone when the recording is disposed. */
+  site?: Error;
   readonly op?: string;
 }
 
@@ -29,7 +29,8 @@ export interface RecordedNode {
   readonly attributes: readonly OpAttribute[];
   readonly inputs: readonly RecordedValue[];
   readonly outputs: readonly RecordedValue[];
-  readonly site: Error;
+  /** Where the user called it; gone when the recording is disposed. */
+  site?: Error;
 }
 
 export interface RecordedConstant {
@@ -144,8 +145,10 @@ export class Recording implements OpRecorder {
     return [...this.values].filter(([id]) => isSymbolic(id)).map(([, value]) => value);
   }
 
+  /** Frees the graph. What was recorded stays, but for the stacks, which hold on to the user's objects. */
   dispose(): void {
     this.functions.TF_DeleteGraph(this.graph);
+    for (const node of this.nodes) for (const item of [node, ...node.outputs]) item.site = undefined;
   }
 
   private track(value: RecordedValue): TensorMetadata {
@@ -224,7 +227,7 @@ export class Recording implements OpRecorder {
           next += length;
         }
       }
-      for (const attribute of attributes) this.setAttribute(description, opName, attribute);
+      for (const attribute of attributes) setGraphAttribute(api, description, opName, attribute);
       return this.finish(description, opName);
     } catch (error) {
       if (!(error instanceof TensorFlowError)) throw error;
@@ -263,34 +266,6 @@ export class Recording implements OpRecorder {
     }
     return { name, shape, dtype, output, site, op: opName };
   }
-
-  private setAttribute(description: Pointer, opName: string, { name, type, value }: OpAttribute): void {
-    const { api } = this.context;
-    const f = this.functions;
-    const attribute = api.cString(name);
-    switch (type) {
-      case TF_ATTR_TYPE:
-        if (!Array.isArray(value)) return f.TF_SetAttrType(description, attribute, value as number);
-        return f.TF_SetAttrTypeList(description, attribute, Int32Array.from(value as number[]), value.length);
-      case TF_ATTR_BOOL:
-        if (!Array.isArray(value)) return f.TF_SetAttrBool(description, attribute, value ? 1 : 0);
-        return f.TF_SetAttrBoolList(description, attribute, Uint8Array.from(value as boolean[], Number), value.length);
-      case TF_ATTR_INT:
-        if (!Array.isArray(value)) return f.TF_SetAttrInt(description, attribute, Math.trunc(value as number));
-        return f.TF_SetAttrIntList(description, attribute, int64s(value as number[]), value.length);
-      case TF_ATTR_FLOAT:
-        if (!Array.isArray(value)) return f.TF_SetAttrFloat(description, attribute, value as number);
-        return f.TF_SetAttrFloatList(description, attribute, Float32Array.from(value as number[]), value.length);
-      case TF_ATTR_STRING: {
-        const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : (value as Uint8Array);
-        return f.TF_SetAttrString(description, attribute, bytes, bytes.length);
-      }
-      case TF_ATTR_SHAPE:
-        return f.TF_SetAttrShape(description, attribute, int64s(value as number[]), (value as number[]).length);
-      default:
-        throw new Error(`${opName}: Unhandled TF_AttrType: ${type} (attribute ${name})`);
-    }
-  }
 }
 
 /** Number of tensors of a list input; undefined for a single tensor. `rest` is what remains if it is the op's only list. */
@@ -311,8 +286,4 @@ export function readsData(what: string): RecordError {
     `The values of ${what} are read while the function is recorded; they exist only when it runs`,
     'Return the tensor and read it after the call; choose between tensors with tf.where instead of if.',
   );
-}
-
-function int64s(values: readonly number[]): BigInt64Array {
-  return BigInt64Array.from(values, (value) => BigInt(Math.trunc(value)));
 }

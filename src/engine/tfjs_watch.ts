@@ -11,7 +11,11 @@ import { typeAttr } from './raw_ops.js';
 
 /** Parts of tfjs's engine that it does not export as types (tfjs-core/src/engine.ts). */
 interface TfjsEngine {
-  readonly state: { readonly registeredVariables: Record<string, tf.Variable>; readonly gradientDepth: number };
+  readonly state: {
+    readonly registeredVariables: Record<string, tf.Variable>;
+    readonly gradientDepth: number;
+    readonly tensorInfo: WeakMap<object, { backend: tf.KernelBackend }>;
+  };
   nextTensorId(): number;
   makeVariable(initialValue: tf.Tensor, trainable?: boolean, name?: string, dtype?: tf.DataType): tf.Variable;
   disposeTensor(tensor: tf.Tensor): void;
@@ -48,7 +52,9 @@ export class TfjsWatch {
   private readonly undo: (() => void)[] = [];
 
   constructor() {
-    this.held = Object.values(this.engine.state.registeredVariables).map((variable) => this.hold(variable));
+    this.held = Object.values(this.engine.state.registeredVariables)
+      .filter((variable) => this.isLive(variable))
+      .map((variable) => this.hold(variable));
     this.firstTensorId = this.engine.nextTensorId();
   }
 
@@ -134,6 +140,12 @@ export class TfjsWatch {
       // The reference counted by `hold` is the variable's own from here on.
       this.engine.trackTensor(variable, this.backend);
     }
+  }
+
+  /** tfjs keeps variables registered whose engine was disposed; their values are gone. */
+  private isLive(variable: tf.Variable): boolean {
+    const owner = this.engine.state.tensorInfo.get(variable.dataId)?.backend as Partial<KernelBackend> | undefined;
+    return owner?.binding === undefined || owner.binding.context.alive;
   }
 
   /** Makes the variable the only owner of its data, so that its tensor id names it, and keeps that data while it is replaced. */

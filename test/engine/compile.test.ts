@@ -172,3 +172,22 @@ describe('compile', () => {
     w.dispose();
   });
 });
+
+describe('compile and the life of an engine', () => {
+  it('refuses calls after the engine is disposed, and finds the next engine when none was named', () => {
+    const first = installEngine();
+    const named = first.compile((x: tf.Tensor) => tf.mul(x, 2));
+    const unnamed = compile((x: tf.Tensor) => tf.mul(x, 2));
+    const double = (f: (x: tf.Tensor) => tf.Tensor): number => f(tf.scalar(3)).dataSync()[0];
+    expect([double(named), double(unnamed)]).toEqual([6, 6]);
+    first.dispose();
+    expect(() => named(tf.scalar(3))).toThrow('The engine that compiled was compiled for is disposed');
+    expect(() => named.print(tf.scalar(3))).toThrow('disposed');
+    named.dispose();
+    expect(() => double(unnamed)).toThrow('No engine is installed');
+    const second = installEngine();
+    expect(double(unnamed)).toBe(6);
+    unnamed.dispose();
+    second.dispose();
+  });
+});
