@@ -1,0 +1,115 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { atStep, isBuilt, metricsOf, startTrain, TINY_RUN, train, weightsSha256Of, type RealRun } from '../support/real_run.js';
+
+if (!isBuilt) console.warn('starved_run.test.ts skipped: dist/ is not built (npm run build)');
+
+const scratch = mkdtempSync(join(tmpdir(), 'starved-run-'));
+const disk = join(scratch, 'small_disk');
+const canMount = isBuilt && mounts();
+if (isBuilt && !canMount)
+  console.warn('starved_run.test.ts: full and read-only disks skipped: mounting a tmpfs needs root and CAP_SYS_ADMIN');
+afterAll(() => {
+  if (canMount) execFileSync('umount', ['-l', disk]);
+  rmSync(scratch, { recursive: true });
+});
+
+/** 30 epochs of 12 steps, a state after each 5 steps: some are due while the disk is full. */
+const RUN = [...TINY_RUN, '--epochs', '30', '--workers', '1', '--checkpoint-every', 'epoch,5 steps', '--keep', '2'];
+const begin = (name: string, parent: string, ...more: string[]): string[] => [
+  ...RUN,
+  '--run-dir',
+  parent,
+  '--name',
+  name,
+  ...more,
+];
+const statesIn = (run: string): string[] => readdirSync(join(run, 'state')).filter((name) => name.endsWith('.safetensors'));
+const warnedOf = (run: RealRun, code: string): Promise<void> =>
+  run.seen((record) => record.type === 'warn' && record.code === code);
+const filler = join(disk, 'filler');
+
+describe.skipIf(!isBuilt)('a real run whose folder is taken from under it', () => {
+  beforeAll(async () => {
+    expect((await train(begin('undisturbed', scratch))).code).toBe(0);
+  });
+
+  describe.skipIf(!canMount)('by a full disk', () => {
+    it('goes on, warns, saves again when there is space, and loses no line of the metrics', async () => {
+      const run = startTrain(begin('continues', disk));
+      await run.seen(atStep(40));
+      fill();
+      await warnedOf(run, 'DISK_FULL');
+      expect(statesIn(join(disk, 'continues')).length).toBeGreaterThan(0);
+      rmSync(filler);
+      expect(await run.ended).toMatchObject({ code: 0 });
+      expect(metricsOf(join(disk, 'continues'))).toEqual(metricsOf(join(scratch, 'undisturbed')));
+      rmSync(join(disk, 'continues'), { recursive: true });
+    });
+
+    it.each([
+      ['stop', 'at once'],
+      ['continue', 'at the end, whose state is not on the disk'],
+    ])('with --on-checkpoint-failure %s exits 7 %s; resumed with space it ends as if nothing had been', async (what) => {
+      const folder = join(disk, what);
+      const run = startTrain(begin(what, disk, '--on-checkpoint-failure', what));
+      await run.seen(atStep(40));
+      fill();
+      const { code, err, out } = await run.ended;
+      expect(code).toBe(7);
+      expect(err).toMatch(/^error DISK_FULL: .*no space left on the disk \(ENOSPC\).* intact$/m);
+      expect(err).toContain('next: free some space');
+      expect(out.includes('"step":360')).toBe(what === 'continue');
+      expect(statesIn(folder).length).toBeGreaterThan(0);
+      rmSync(filler);
+      expect(await train(['--resume', folder])).toMatchObject({ code: 0 });
+      expect(weightsSha256Of(folder)).toBe(weightsSha256Of(join(scratch, 'undisturbed')));
+      expect(metricsOf(folder)).toEqual(metricsOf(join(scratch, 'undisturbed')));
+      rmSync(folder, { recursive: true });
+    });
+
+    it('made read-only: neither a new run nor a resumed one begins, both with code 7 and what to do', async () => {
+      expect((await train(begin('before', disk, '--max-steps', '5'))).code).toBe(0);
+      execFileSync('mount', ['-o', 'remount,ro', disk]);
+      try {
+        for (const args of [begin('after', disk), ['--resume', join(disk, 'before'), '--max-steps', '6']]) {
+          const { code, err } = await train(args);
+          expect(code).toBe(7);
+          expect(err).toMatch(/^error RUN_FOLDER_READ_ONLY: .*the file system is read-only \(EROFS\)/m);
+          expect(err).toContain('next: use --run-dir');
+        }
+      } finally {
+        execFileSync('mount', ['-o', 'remount,rw', disk]);
+      }
+    });
+  });
+
+  it.each(['stop', 'continue'])('deleted: with --on-checkpoint-failure %s it exits 7 and says so', async (what) => {
+    const run = startTrain(begin(`deleted-${what}`, scratch, '--on-checkpoint-failure', what));
+    await run.seen(atStep(40));
+    rmSync(join(scratch, `deleted-${what}`), { recursive: true, force: true, maxRetries: 5 });
+    const { code, err, out } = await run.ended;
+    expect(code).toBe(7);
+    expect(err).toMatch(/^error RUN_FOLDER_GONE: /m);
+    expect(err).toContain('next: do not move or delete a run folder');
+    expect(out.includes('"step":360')).toBe(what === 'continue');
+  });
+});
+
+function fill(): void {
+  const { bavail, bsize } = statfsSync(disk);
+  writeFileSync(filler, new Uint8Array(bavail * bsize));
+}
+
+function mounts(): boolean {
+  mkdirSync(disk);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
