@@ -1,0 +1,54 @@
+/**
+ * Owns: `verify` of the built program on real replicas: passes for 2, 3 and 4 shards, and exits 1 where a model breaks the promise.
+ */
+import { expect, it } from 'vitest';
+import { runCli } from '../support/built_cli.js';
+import { FEW_DIGITS, jsonLines, SMALL_CNN, testModelFile } from '../support/trained_run.js';
+
+interface Verification {
+  passed: boolean;
+  shards: number;
+  tensors: { name: string; relative: number }[];
+  one_replica: { gradient_sha256: string };
+  many_replicas: { replicas: number; gradient_sha256: string };
+  largest_bit_difference: number;
+}
+
+function verify(model: string, shards: number): { code: number | null; report: Verification; out: string } {
+  const flags = [
+    '--data',
+    FEW_DIGITS,
+    '--batch',
+    '61',
+    '--gpus',
+    'none',
+    '--workers',
+    '2',
+    '--threads-per-worker',
+    '1',
+    '--reporter',
+    'json',
+  ];
+  const { code, out, err } = runCli(['verify', '--model', model, '--shards', String(shards), ...flags]);
+  if (out === '') throw new Error(err);
+  return { code, report: jsonLines(out)[0] as unknown as Verification, out };
+}
+
+it.each([2, 3, 4])('the reference network, narrow, passes for %i shards of a batch of 61', (shards) => {
+  const { code, report } = verify(SMALL_CNN, shards);
+  expect(code).toBe(0);
+  expect(report).toMatchObject({ passed: true, shards, many_replicas: { replicas: 2 }, largest_bit_difference: 0 });
+  expect(report.tensors).toHaveLength(20);
+  for (const { relative } of report.tensors) expect(relative).toBeLessThanOrEqual(1e-5);
+  // Sums in another order are not the same bits: all zeros would mean that nothing was compared.
+  expect(report.tensors.some(({ relative }) => relative > 0)).toBe(true);
+  expect(report.one_replica.gradient_sha256).toBe(report.many_replicas.gradient_sha256);
+});
+
+it('a model that mixes the examples it sees exits 1, and is still the same to the bit on any number of replicas', () => {
+  const { code, report } = verify(testModelFile('batch_mean'), 2);
+  expect(code).toBe(1);
+  expect(report.passed).toBe(false);
+  expect(report.tensors.find(({ name }) => name === 'hidden/kernel')?.relative).toBeGreaterThan(1e-2);
+  expect(report.one_replica.gradient_sha256).toBe(report.many_replicas.gradient_sha256);
+});
