@@ -41,15 +41,14 @@ export function randomFrom(seed) {
 }
 
 /** Times, rates, places and who computed differ between equal runs. */
-const VARYING = new Set(['seconds', 'images_per_s', 'phases_ms', 'ms', 'run_folder', 'config', 'replicas']);
+const VARYING = new Set(['seconds', 'images_per_s', 'phases_ms', 'run_folder', 'config', 'replicas']);
 
-/** What a run computed, line by line; what happened to its process (checkpoints, joins, warnings) is left out. */
+/** Every line of the metrics, which hold what a run computed; what happened to its process is in logs/run.log. */
 export function comparableLines(metricsText) {
   return metricsText
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))
-    .filter(({ type }) => ['start', 'step', 'epoch', 'end'].includes(type))
     .map((record) => JSON.stringify(Object.fromEntries(Object.entries(record).filter(([key]) => !VARYING.has(key)))));
 }
 

@@ -143,7 +143,7 @@ describe('safetensors', () => {
     );
   });
 
-  it('refuses 100,000 fuzzed files without a crash, and takes no more memory than they are long and 64 MiB', async () => {
+  it('refuses 20,000 fuzzed files without a crash, and takes no more memory than they are long and 64 MiB', async () => {
     const bytes = await small();
     const headerLength = Number(bytes.readBigUInt64LE());
     const random = xorshift(20_240_601);
@@ -169,7 +169,7 @@ describe('safetensors', () => {
     const before = process.memoryUsage().rss;
     let highest = 0;
     let accepted = 0;
-    for (let file = 0; file < 100_000; file++) {
+    for (let file = 0; file < 20_000; file++) {
       let mutant: Buffer = Buffer.from(bytes);
       for (let edits = 1 + (random() % 3); edits > 0; edits--) {
         const at = random() % mutant.length;
@@ -192,7 +192,7 @@ describe('safetensors', () => {
     }
     // Signed mutants may still be right files: other metadata, other numbers in a tensor. Some must be, or the fuzzer never came so far.
     expect(accepted).toBeGreaterThan(0);
-    expect(accepted).toBeLessThan(50_000);
+    expect(accepted).toBeLessThan(10_000);
     expect(highest - before).toBeLessThan(64 * 2 ** 20);
   });
 

@@ -1,5 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -129,6 +129,23 @@ describe.skipIf(REAL_PYTHON === undefined)('fetching TensorFlow', () => {
     expect(fake.asked()).toEqual([]);
   });
 
+  it('leaves no pip behind when it is killed', async () => {
+    // A real Python, whose pip says who it is and takes a minute.
+    const noted = join(folder, 'pid');
+    mkdirSync(join(folder, 'pip'));
+    writeFileSync(join(folder, 'pip', '__init__.py'), '');
+    writeFileSync(
+      join(folder, 'pip', '__main__.py'),
+      `import os, sys, time\nif '--version' not in sys.argv:\n    open(${JSON.stringify(noted)}, 'w').write(str(os.getpid()))\n    time.sleep(60)\n`,
+    );
+    const fetching = fetchInAnotherProcess({ PYTHONPATH: folder }, REAL_PYTHON);
+    await vi.waitFor(() => expect(readFileSync(noted, 'utf8')).toMatch(/^\d+$/), { timeout: 20_000, interval: 50 });
+    const pid = Number(readFileSync(noted, 'utf8'));
+    expect(process.kill(pid, 0)).toBe(true);
+    fetching.kill('SIGKILL');
+    await vi.waitFor(() => expect(isRunning(pid)).toBe(false), { timeout: 20_000, interval: 50 });
+  });
+
   it('stops a pip that brings nothing', async () => {
     vi.stubEnv('FAKE_PIP_HANGS_AT', 'tensorflow==1');
     const download = downloadWheel({
@@ -142,9 +159,9 @@ describe.skipIf(REAL_PYTHON === undefined)('fetching TensorFlow', () => {
     await expect(download).rejects.toThrow('nothing arrived for 1 s');
   });
 
-  function fetchInAnotherProcess(environment: Record<string, string>): ChildProcess {
+  function fetchInAnotherProcess(environment: Record<string, string>, python = fake.python): ChildProcess {
     const script = new URL('../support/fetch_process.mjs', import.meta.url);
-    const request = JSON.stringify({ cacheFolder, distribution, python: fake.python });
+    const request = JSON.stringify({ cacheFolder, distribution, python });
     return fork(script, [request], { env: { ...process.env, ...environment } });
   }
 
@@ -155,3 +172,13 @@ describe.skipIf(REAL_PYTHON === undefined)('fetching TensorFlow', () => {
     });
   }
 });
+
+/** One that ended and that nobody waited for is no longer running. */
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return !/^\S+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
