@@ -9,7 +9,7 @@
  * (the network, by a proxy) · coordinator (kill -9, then --resume). --reference trains the reference CNN instead of a tiny model.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -53,6 +53,8 @@ const wanted = hashOf(alone.out);
 if (alone.code !== 0 || wanted === null) fail(`the undisturbed run ended with ${alone.code}\n${alone.err}`);
 console.log(`undisturbed (train, one replica): ${seconds(alone.ms)}, weights_sha256 ${wanted}`);
 
+// Two workers need about half the time of one replica; a disturbance after the end would disturb nothing.
+const lengthMs = 0.6 * alone.trainingMs;
 const kinds = options.kinds.split(',');
 const counts = { equal: 0, losses: 0, joins: 0, kills: 0 };
 for (let run = 1; run <= Number(options.runs); run++) {
@@ -117,7 +119,7 @@ async function disturbedRun(run, kind) {
     async late() {
       join1();
       await coordinator.joined;
-      await later(alone.ms);
+      await later(lengthMs);
       join1();
       say('another joins');
     },
@@ -126,7 +128,7 @@ async function disturbedRun(run, kind) {
       join1();
       await coordinator.joined;
       for (let i = 0; i < 3 && !coordinator.over; i++) {
-        await later(alone.ms / 3);
+        await later(lengthMs / 3);
         if (coordinator.over || workers.size === 0) break;
         [...workers][below(workers.size)].child.kill('SIGKILL');
         counts.kills += 1;
@@ -139,7 +141,7 @@ async function disturbedRun(run, kind) {
       join1();
       join1();
       await coordinator.joined;
-      await later(alone.ms);
+      await later(lengthMs);
       for (const { child } of workers) child.kill('SIGKILL');
       counts.kills += workers.size;
       say('kill -9 of all');
@@ -150,7 +152,7 @@ async function disturbedRun(run, kind) {
       join1();
       await coordinator.joined;
       for (let i = 0; i < 6 && !coordinator.over; i++) {
-        await later(alone.ms / 3);
+        await later(lengthMs / 3);
         const grow = workers.size < 2 || (i < 3 && random() < 0.7);
         say(grow ? 'join' : 'leave');
         if (grow) join1();
@@ -162,7 +164,7 @@ async function disturbedRun(run, kind) {
       const victim = join1();
       join1();
       await coordinator.joined;
-      await later(alone.ms / 2);
+      await later(lengthMs / 2);
       victim.child.kill('SIGSTOP');
       say(`SIGSTOP for ${options['stop-s']} s`);
       await Promise.race([sleep(1000 * Number(options['stop-s'])), coordinator.ended]);
@@ -173,7 +175,7 @@ async function disturbedRun(run, kind) {
       join1(proxy.port);
       await coordinator.joined;
       for (let i = 0; i < 3; i++) {
-        await later(alone.ms / 2);
+        await later(lengthMs / 2);
         proxy.resetAll();
         say('reset');
       }
@@ -184,7 +186,7 @@ async function disturbedRun(run, kind) {
       proxy.set({ resetAtByte: bytes });
       join1(proxy.port);
       join1();
-      await later(alone.ms);
+      await later(lengthMs);
       proxy.set({ resetAtByte: undefined });
     },
     stall: () => troubled({ stalled: true }, { stalled: false }, 12_000, 'stall for 12 s'),
@@ -194,7 +196,7 @@ async function disturbedRun(run, kind) {
       join1();
       join1();
       await coordinator.joined;
-      await later(alone.ms);
+      await later(lengthMs);
       if (coordinator.over) return;
       const path = join(folder, name);
       coordinator.child.kill('SIGKILL');
@@ -207,7 +209,7 @@ async function disturbedRun(run, kind) {
     join1(proxy.port);
     join1();
     await coordinator.joined;
-    await later(alone.ms / 2);
+    await later(lengthMs / 2);
     say(text);
     proxy.set(trouble);
     await Promise.race([sleep(ms), coordinator.ended]);
@@ -224,8 +226,8 @@ async function disturbedRun(run, kind) {
   await Promise.race([Promise.all([...workers].map(({ ended }) => ended)), sleep(3000)]);
   for (const { child } of workers) child.kill('SIGKILL');
   await proxy.close();
-  const metrics = metricsOf(name);
-  const count = (type) => metrics.filter((line) => line.includes(`"type":"${type}"`)).length;
+  // Of the last start of the coordinator.
+  const count = (type) => out.split('\n').filter((line) => line.includes(`"type":"${type}"`)).length;
   const hash = hashOf(out);
   const problem = hung
     ? `no end after ${seconds(RUN_LIMIT_MS)}`
@@ -253,7 +255,11 @@ function start(command, args) {
   let out = '';
   let err = '';
   const waiting = new Set();
-  child.stdout.on('data', (chunk) => (out += chunk));
+  let startedTrainingMs = null;
+  child.stdout.on('data', (chunk) => {
+    startedTrainingMs ??= performance.now();
+    out += chunk;
+  });
   child.stderr.on('data', (chunk) => {
     err = (err + chunk).slice(-20_000);
     if (options.verbose) process.stderr.write(`${command} ${child.pid}: ${chunk}`);
@@ -263,7 +269,8 @@ function start(command, args) {
     child.on('close', (code, signal) => {
       self.over = true;
       for (const check of waiting) check();
-      done({ code: code ?? signal, out, err, ms: performance.now() - started });
+      const now = performance.now();
+      done({ code: code ?? signal, out, err, ms: now - started, trainingMs: now - (startedTrainingMs ?? now) });
     }),
   );
   /** Resolves when a line of standard error matches, or the process ends. */
@@ -284,14 +291,6 @@ function start(command, args) {
 function hashOf(out) {
   const end = out.trim().split('\n').at(-1) ?? '';
   return /"type":"end".*"weights_sha256":"([0-9a-f]{64})"/.exec(end)?.[1] ?? null;
-}
-
-function metricsOf(name) {
-  try {
-    return readFileSync(join(folder, name, 'metrics.jsonl'), 'utf8').split('\n');
-  } catch {
-    return [];
-  }
 }
 
 function sleep(ms) {

@@ -1,0 +1,46 @@
+import { expect, it, onTestFinished } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { Message } from '../../src/common/messages.js';
+import { Link, SOCKET_OPTIONS, type LinkTimes } from '../../src/wire/link.js';
+
+const TIMES: LinkTimes = { heartbeatMs: 50, heartbeatTimeoutMs: 60_000, sendTimeoutMs: 300 };
+
+/** A link of ours, and the other end as a bare socket. */
+async function linkAndPeer(onMessage: (message: Message) => void = () => {}) {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', ...SOCKET_OPTIONS });
+  onTestFinished(() => void server.close());
+  const accepted = new Promise<WebSocket>((resolve) => server.once('connection', resolve));
+  await new Promise((resolve) => server.once('listening', resolve));
+  const peer = new WebSocket(`ws://127.0.0.1:${(server.address() as { port: number }).port}`, SOCKET_OPTIONS);
+  onTestFinished(() => peer.terminate());
+  await new Promise((resolve) => peer.once('open', resolve));
+  const socket = await accepted;
+  let tell: (reason: string) => void = () => {};
+  const ended = new Promise<string>((resolve) => (tell = resolve));
+  const link = new Link(socket, { place: (_, total) => new Uint8Array(total), onMessage, onClosed: tell }, TIMES);
+  return { link, peer, socket, ended };
+}
+
+it('gives up on a peer that never reads, with at most one piece waiting', async () => {
+  const { link, peer, socket, ended } = await linkAndPeer();
+  peer.pause();
+  const bytes = new Uint8Array(64 * 2 ** 20);
+  void link.send({ type: 'parameters', version: 0, checksum: 0 }, bytes);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(socket.bufferedAmount).toBeLessThan(16 * 2 ** 20);
+  expect(await ended).toBe('reads nothing since 0 s');
+});
+
+it('sends messages in order, large and small, and resolves when they are out', async () => {
+  const { link, peer } = await linkAndPeer();
+  const got: Message[] = [];
+  const other = new Link(
+    peer,
+    { place: (_, total) => new Uint8Array(total), onMessage: (message) => got.push(message), onClosed: () => {} },
+    TIMES,
+  );
+  void link.send({ type: 'parameters', version: 1, checksum: 0 }, new Uint8Array(20 * 2 ** 20));
+  await link.send({ type: 'leaving' });
+  await expect.poll(() => got.map(({ type }) => type)).toEqual(['parameters', 'leaving']);
+  other.close('done');
+});
