@@ -97,7 +97,9 @@ export function createTextReporter({ out, err, live, now, verbose }: TextReporte
         return toErr([paint('yellow', event.detail)]);
       case 'checkpoint':
         if (verbose)
-          toErr([`checkpoint ${event.path} at epoch ${event.epoch}, step ${event.step}, in ${Math.round(event.ms)} ms`]);
+          toErr([
+            `checkpoint ${event.path} at epoch ${event.epoch}, step ${event.step}, in ${Math.round(event.ms)} ms, training stood still for ${event.snapshotMs.toFixed(1)} ms`,
+          ]);
         return;
       case 'warn':
         return toErr([paint('yellow', `warning ${event.code}: ${event.message}`)]);

@@ -16,7 +16,14 @@ export interface StartEvent {
   runFolder: string;
   dataset: { name: string; train: number; validation: number; sha256: string };
   model: { name: string; trainedParameters: number; totalParameters: number };
-  plan: { shards: number; shardSizes: number[]; stepsPerEpoch: number; epochs: number; firstEpoch: number; bytesPerReplicaStep: number };
+  plan: {
+    shards: number;
+    shardSizes: number[];
+    stepsPerEpoch: number;
+    epochs: number;
+    firstEpoch: number;
+    bytesPerReplicaStep: number;
+  };
   versions: { tfjsParallel: string; node: string; tensorflow: string; tfjs: string };
 }
 
@@ -72,6 +79,10 @@ export interface CheckpointEvent {
   epoch: number;
   step: number;
   path: string;
+  bytes: number;
+  /** Time that training stood still for the copy. */
+  snapshotMs: number;
+  /** Time until the file was on the disk, beside training within an epoch. */
   ms: number;
 }
 

@@ -62,7 +62,7 @@ export function createRunStore(parts: StoreParts): RunStore {
     fileSystem: folder.fileSystem,
     keep: config.keep,
     beforePublish: () => folder.readyToPublish(),
-    onWritten: ({ path, epoch, step, ms }) => observe({ type: 'checkpoint', epoch, step, path, ms }),
+    onWritten: (written) => observe({ type: 'checkpoint', ...written }),
     onFailed: warn,
     now: nowMs,
   });

@@ -13,7 +13,15 @@ const RUN: RunEvent[] = [
   sampleStep({ epoch: 1, stepInEpoch: 3 }),
   sampleEpoch({ epoch: 1, valAcc: 0.9753, saved: false }),
   sampleStep({ epoch: 2, stepInEpoch: 1 }),
-  { type: 'checkpoint', epoch: 2, step: 4, path: 'runs/mnist-001/state/x.safetensors', ms: 12.3 },
+  {
+    type: 'checkpoint',
+    epoch: 2,
+    step: 4,
+    path: 'runs/mnist-001/state/x.safetensors',
+    bytes: 25_000,
+    snapshotMs: 0.42,
+    ms: 12.3,
+  },
   { type: 'warn', code: 'DISK_FULL', message: 'the state was not written' },
   { type: 'worker_lost', worker: 'host-b:gpu(0)', detail: 'host-b:gpu(0) lost while idle: silent for 10 s; 1 replica now' },
   sampleEpoch({ epoch: 2, valAcc: 0.995, saved: true }),
@@ -56,7 +64,7 @@ test('everything else is on standard error, plain where it is no terminal', () =
     "
   `);
   expect(reportText(RUN, { verbose: true }).err).toContain(
-    'checkpoint runs/mnist-001/state/x.safetensors at epoch 2, step 4, in 12 ms\n',
+    'checkpoint runs/mnist-001/state/x.safetensors at epoch 2, step 4, in 12 ms, training stood still for 0.4 ms\n',
   );
 });
 

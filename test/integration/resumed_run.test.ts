@@ -8,6 +8,7 @@ import { nodeFileSystem } from '../../src/coordinator/file_system.js';
 import { readNewestState } from '../../src/coordinator/state_file.js';
 import { loadDataset } from '../../src/data/load.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
+import { runCli } from '../support/built_cli.js';
 import { atStep, isBuilt, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
 
 if (!isBuilt) console.warn('resumed_run.test.ts skipped: dist/ is not built (npm run build)');
@@ -75,7 +76,11 @@ describe.skipIf(!isBuilt)('a real run that is resumed', () => {
     spawnSync('cp', ['-r', folder('stopped'), copy]);
     const args = ['--resume', copy, '--threads-per-worker', '2', '--max-steps', '20', '--numerics', 'relaxed'];
     expect(await train(args)).toMatchObject({ code: 0 });
-    expect((await newest('relaxed')).state?.numerics.intraOpThreads).toBe(2);
+    const { state, path } = await newest('relaxed');
+    expect(state?.numerics.intraOpThreads).toBe(2);
+    // The second start: its number, which fences the first, is in the state and in its name.
+    expect(state?.coordinatorEpoch).toBe(2);
+    expect(path).toMatch(/start-0002-step-000000020-[0-9a-f]{64}\.safetensors$/);
   });
 
   it('takes the state before a damaged one and says why, and ends as it would have', async () => {
@@ -202,12 +207,32 @@ describe.skipIf(!isBuilt)('what a run saved', () => {
       expect(loss).toBeCloseTo(Number(epoch.val_loss), 4);
     }
     expect(readdirSync(join(folder('evaluated'), 'checkpoints'))).toContain('epoch-0002');
+    // And by our own engine, from nothing but the run folder.
+    const last = metricsOf(folder('evaluated')).map((line) => JSON.parse(line) as Record<string, unknown>);
+    const { code, out, err } = runCli([
+      ...[
+        'evaluate',
+        folder('evaluated'),
+        '--data',
+        'synthetic',
+        '--set',
+        'train_limit=600',
+        '--validation-limit',
+        '100',
+        '--gpus',
+        'none',
+      ],
+      ...['--workers', '1', '--shards', '2', '--threads-per-worker', '1', '--batch', '50', '--reporter', 'json'],
+    ]);
+    expect(code, err).toBe(0);
+    const { val_acc, val_loss } = last.filter(({ type }) => type === 'epoch').at(-1) ?? {};
+    expect(recordsIn(out).at(-1)).toMatchObject({ val_acc, val_loss });
   });
 
   it('is read by the safetensors library for Python, state and all', async (context) => {
     const python = process.env.TFJS_PARALLEL_PYTHON ?? 'python3';
     const program = `
-import hashlib, json, sys
+import json, sys
 import numpy
 from safetensors.numpy import load_file
 tensors = load_file(sys.argv[1])
