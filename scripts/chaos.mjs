@@ -6,7 +6,7 @@
  *     node scripts/chaos.mjs --runs 20 [--seed 1] [--kinds kill,all,...] [--reference] [--stop-s 20] [--verbose] [-- more flags of train]
  *
  * kinds: none (three workers) · late (a join mid-run) · kill (-9 of a worker, three times) · all (of all of them) · churn (joins and leaves) · stop (SIGSTOP) · reset, cut, stall, loss, slow
- * (the network, by a proxy) · coordinator (kill -9, then --resume). --reference trains the reference CNN instead of a tiny model.
+ * (the network, by a proxy) · attack (idle connections, wrong logins, garbage) · coordinator (kill -9, then --resume). --reference trains the reference CNN instead of a tiny model.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,6 +14,7 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { attack } from './chaos/attack.mjs';
 import { startFaultProxy } from './chaos/fault_proxy.mjs';
 import { randomFrom } from './crash/plan.mjs';
 
@@ -22,7 +23,7 @@ const { values: options, positionals: more } = parseArgs({
   options: {
     runs: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
-    kinds: { type: 'string', default: 'kill,kill,kill,all,churn,churn,stop,reset,cut,stall,loss,slow,coordinator' },
+    kinds: { type: 'string', default: 'kill,kill,kill,all,churn,churn,stop,reset,cut,stall,loss,slow,attack,coordinator' },
     'stop-s': { type: 'string', default: '20' },
     reference: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
@@ -32,7 +33,8 @@ const RUN_LIMIT_MS = 300_000;
 const root = resolve(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'tfjs-parallel-chaos-'));
 const tokenFile = join(folder, 'token');
-writeFileSync(tokenFile, randomBytes(32).toString('base64url'), { mode: 0o600 });
+const token = randomBytes(32).toString('base64url');
+writeFileSync(tokenFile, token, { mode: 0o600 });
 const flags = (text) => text.split(' ');
 const model = options.reference ? [] : ['--model', join(root, 'scripts/crash/tiny_model.mjs')];
 const size = options.reference
@@ -115,6 +117,15 @@ async function disturbedRun(run, kind) {
     async none() {
       for (let i = 0; i < 3; i++) join1();
       await coordinator.joined;
+    },
+    async attack() {
+      join1();
+      await coordinator.joined;
+      const { text, end } = await attack({ port, token, random, root });
+      say(text);
+      join1();
+      await coordinator.ended;
+      end();
     },
     async late() {
       join1();

@@ -58,13 +58,15 @@ export const LIMITS = {
   fetchReportMs: 2_000,
   /** msgpack header of a frame, bytes: the largest message has some thousand bytes. */
   maxHeaderBytes: 64 * 2 ** 10,
-  /** Nesting and number of values in it: `prepared` with 1,024 golden hashes has the most. */
+  /** Nesting and number of values in it: `hello` with the names of 64 replicas has the most. */
   maxHeaderDepth: 6,
   maxHeaderItems: 4096,
   /** Tensor bytes in one frame: large enough to cost no throughput, small enough for heartbeats to pass between. */
   maxPieceBytes: 8 * 2 ** 20,
   /** Bytes waiting in one socket; gradient and parameter buffers are counted apart. */
   maxSocketQueueBytes: 16 * 2 ** 20,
+  /** Distinct shard sizes of a run: two of a whole batch, two of the last. */
+  maxShardSizes: 4,
   /** A worker process hosts one replica per device. */
   maxReplicasPerWorker: 64,
   /** Model topology (JSON) on the wire, bytes, and weights in all. */

@@ -58,7 +58,7 @@ export const jobSchema = z.strictObject({
   precision: z.enum(['fp32', 'bf16']),
   compile: z.boolean(),
   /** Distinct shard sizes of the run: a golden shard of each is computed at the join. */
-  shardSizes: z.array(count.min(1)).min(1).max(LIMITS.maxShards),
+  shardSizes: z.array(count.min(1)).min(1).max(LIMITS.maxShardSizes),
 });
 export type Job = z.infer<typeof jobSchema>;
 
@@ -82,7 +82,7 @@ export const MESSAGES = {
     numerics: numericsSchema,
     versions: z.strictObject({ tensorflow: text, tfjs: text }),
     /** In the order of `shardSizes`. */
-    golden: z.array(sha256).max(LIMITS.maxShards),
+    golden: z.array(sha256).max(LIMITS.maxShardSizes),
   }),
   describe: z.strictObject({ type: z.literal('describe') }),
   /** Bytes: JSON of name, topology and weights' shapes (`jsonBytes`), then the initial weights. */

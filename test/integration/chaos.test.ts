@@ -9,7 +9,7 @@ if (!isBuilt) console.warn('chaos.test.ts skipped: dist/ is not built (npm run b
 const KINDS = [
   ...Array<string>(7).fill('kill'),
   ...['all', 'all', 'churn', 'churn', 'churn', 'stop', 'stop', 'late'],
-  ...['reset', 'cut', 'slow', 'loss', 'coordinator', 'coordinator'],
+  ...['reset', 'cut', 'slow', 'loss', 'attack', 'coordinator', 'coordinator'],
 ];
 
 describe.skipIf(!isBuilt)('a cluster of processes', () => {

@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest';
+import { LIMITS } from '../../src/common/limits.js';
+import { SOCKET_OPTIONS } from '../../src/wire/link.js';
+
+it('keeps the limits of the cluster in their relations', () => {
+  // Three beats may be lost before a peer counts as gone, and a peer that is gone is noticed long before its shard's deadline.
+  expect(LIMITS.heartbeatTimeoutMs).toBeGreaterThan(3 * LIMITS.heartbeatMs);
+  expect(LIMITS.shardDeadlineFloorMs).toBeGreaterThan(LIMITS.heartbeatTimeoutMs);
+  expect(LIMITS.firstShardDeadlineMs).toBeGreaterThan(LIMITS.shardDeadlineFloorMs);
+  // A login fits into a challenge's life.
+  expect(LIMITS.nonceLifeMs).toBeGreaterThan(LIMITS.loginTimeoutMs);
+  // A whole frame passes ws, and one piece with its heartbeats stays below the cap of a socket's queue.
+  expect(SOCKET_OPTIONS.maxPayload).toBeGreaterThanOrEqual(64 + LIMITS.maxHeaderBytes + LIMITS.maxPieceBytes);
+  expect(LIMITS.maxSocketQueueBytes).toBeGreaterThanOrEqual(SOCKET_OPTIONS.maxPayload);
+  // The largest message, the names of a worker's replicas at 100 characters of up to 4 bytes, fits into a header.
+  expect(LIMITS.maxHeaderItems).toBeGreaterThan(2 * LIMITS.maxReplicasPerWorker);
+  expect(LIMITS.maxHeaderBytes).toBeGreaterThan(LIMITS.maxReplicasPerWorker * (4 * 100 + 3));
+  expect(LIMITS.maxPieceBytes % 8).toBe(0);
+  expect(LIMITS.stragglerFactor).toBeLessThan(LIMITS.shardDeadlineFactor);
+  expect(LIMITS.reconnectPatienceMs).toBeGreaterThan(LIMITS.reconnectMaxMs);
+});
