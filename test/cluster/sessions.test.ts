@@ -58,7 +58,7 @@ describe('a session', () => {
     ).admitted;
     a.session.close('killed');
     expect((await round)[0].lossSum).toBe(0.1);
-    expect(cluster.lines.filter((line) => line.startsWith('a:cpu(0) lost in step 1, shard 0'))).toHaveLength(1);
+    expect(cluster.lines.filter((line) => line.startsWith('a:cpu(0) lost in step 2, shard 0'))).toHaveLength(1);
   });
 
   it('notices a silent worker by its missing heartbeats', async () => {
