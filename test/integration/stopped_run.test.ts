@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BUILT_CLI } from '../support/built_cli.js';
-import { atStep, isBuilt, metricsOf, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
+import { atStep, isBuilt, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
 
 if (!isBuilt) console.warn('stopped_run.test.ts skipped: dist/ is not built (npm run build)');
 
@@ -70,8 +70,8 @@ describe.skipIf(!isBuilt)('a real run that is stopped', () => {
     const args = [...TINY_RUN, '--epochs', '3', '--workers', '1', '--keep', '2', '--run-dir', scratch, '--name', 'kept'];
     const { code, out } = await train(args);
     expect(code).toBe(0);
-    const checkpoints = [...out.matchAll(/"type":"checkpoint","epoch":(\d+),"step":(\d+)/g)].map(
-      ([, epoch, step]) => `${epoch} ${step}`,
+    const checkpoints = recordsIn(out).flatMap(({ type, epoch, step }) =>
+      type === 'checkpoint' ? [`${epoch as number} ${step as number}`] : [],
     );
     expect(checkpoints).toEqual(['1 12', '2 24', '3 36']);
     expect(
