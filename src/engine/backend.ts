@@ -33,6 +33,16 @@ export interface EngineOptions extends ContextConfig {
   deterministicGpu?: boolean;
 }
 
+/**
+ * Mixed precision keeps these in float32: TensorFlow's bfloat16 kernels of them take two to five times as long as its float32 ones (measured on
+ * AVX512-BF16), more than the casts. Read at each graph optimisation (tensorflow/core/grappler/optimizers/auto_mixed_precision_lists.h).
+ */
+const FLOAT32_IN_BF16 = 'Tanh,TanhGrad';
+const BF16_LISTS = {
+  TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_INFERLIST_REMOVE: FLOAT32_IN_BF16,
+  TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_DENYLIST_ADD: FLOAT32_IN_BF16,
+};
+
 /** tensorflow/core/util/determinism.cc, xla/stream_executor/cuda/cuda_dnn.cc; NVIDIA_TF32_OVERRIDE is cuBLAS's and cuDNN's own. */
 const DETERMINISTIC_GPU = {
   TF_DETERMINISTIC_OPS: '1',
@@ -88,6 +98,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
   }
   const kernels = loadKernels();
   if (options.deterministicGpu) setNativeDefaults(DETERMINISTIC_GPU);
+  if (options.precision === 'bf16') setNativeDefaults(BF16_LISTS);
   const api = openCApi(options.folder ?? findTensorFlow().folder);
   const binding = new Binding(new Context(api, options));
   const { context } = binding;

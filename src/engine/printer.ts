@@ -31,7 +31,7 @@ const PRINTED_ELEMENTS = 8;
 
 export interface PrintedFunction {
   name: string;
-  /** Where captures come from: a variable's name, or `tensor`. In the recording's order. */
+  /** Where captures come from: `variable NAME`, or `tensor`. In the recording's order. */
   captures: readonly string[];
   result: string;
   /** New values of variables. */

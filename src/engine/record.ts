@@ -92,9 +92,9 @@ export function record(
   }
   const text = printRecording(recording, {
     name,
-    captures: sources.map((source) => (source.kind === 'variable' ? source.variable.name : 'tensor')),
+    captures: sources.map((source) => (source.kind === 'variable' ? `variable ${source.variable.name}` : 'tensor')),
     result: structureText(outcome.structure, (index) => outcome!.results[index].name),
-    updates: outcome.updates.map(({ variable, value }) => ({ variable: variable.name, value })),
+    updates: outcome.updates.map(({ variable, value }) => ({ variable: `variable ${variable.name}`, value })),
   });
   return { ...outcome, recording, sources, readOutside: watch.readOutside, text };
 }

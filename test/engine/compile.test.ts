@@ -37,7 +37,7 @@ describe('compile', () => {
     });
     expect(step.print(tf.ones([4, 2]))).toMatchInlineSnapshot(`
       "compiled(a0: float32[4,2]) {
-        c0: float32[2,1] = capture print_weight
+        c0: float32[2,1] = capture variable print_weight
         k0: int32[2] = [0, 1]
         k1: int32[2] = [1, 1]
         n0: float32[4,1] = BatchMatMulV2(a0, c0) adj_x=false adj_y=false
@@ -46,7 +46,7 @@ describe('compile', () => {
         n3: float32[] = Mean(n2, k0) keep_dims=false
         n4: float32[1,1] = Reshape(n3, k1)
         n5: float32[2,1] = Sub(c0, n4)
-        print_weight <- n5
+        variable print_weight <- n5
         return { y: n1, count: 3 }
       }"
     `);
