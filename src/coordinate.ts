@@ -15,6 +15,7 @@ import { shardSizes } from './common/shard.js';
 import type { StopRequest } from './common/stop_request.js';
 import type { TrainConfig } from './common/train_config.js';
 import { Cluster, type FirstModel } from './coordinator/cluster.js';
+import { weightsFor } from './coordinator/checkpoint.js';
 import { Fleet } from './coordinator/fleet.js';
 import { startServer, type ServerTls } from './coordinator/server.js';
 import { eventOf, observeInto, openRun, startRun } from './coordinator/start_run.js';
@@ -199,14 +200,14 @@ async function jobModel(source: ModelSource): Promise<Job['model']> {
 /** Weights that came with a model file never cross the wire to be built into workers: they are simply the run's first parameters. */
 function withWeights({ model }: FirstModel, source: ModelSource): FirstModel['model'] {
   if (source.kind !== 'topology' || source.weights === undefined) return model;
-  if (source.weights.length !== model.layout.totalSize) {
-    throw new UsageError({
-      code: 'MODEL_INVALID',
-      message: `${source.name} holds ${source.weights.length} weights, its topology wants ${model.layout.totalSize}`,
-      next: 'Save the model again with model.save().',
-    });
-  }
-  return { ...model, initial: source.weights };
+  const { name: path, weights: values, manifest = model.layout.slots } = source;
+  let offset = 0;
+  const weights = manifest.map(({ name, shape }) => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    offset += size;
+    return { name, shape, offset: offset - size, size };
+  });
+  return { ...model, initial: weightsFor(model.layout, { path, weights, values }) };
 }
 
 async function firstModel(cluster: Cluster, { stop, joinTimeoutMs }: CoordinationRequest): Promise<FirstModel> {
