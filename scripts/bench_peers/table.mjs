@@ -2,6 +2,7 @@
  * Owns: the report as Markdown, and its place between two marks of docs/benchmarks.md, so that other text there stays. Pure.
  * Does not: compute (choose.mjs) or write files (main.mjs).
  */
+import { replacePart } from '../page_part.mjs';
 
 export const BEGIN = '<!-- bench_peers begins: written by scripts/bench_peers, do not edit -->';
 export const END = '<!-- bench_peers ends -->';
@@ -57,14 +58,9 @@ function ratioLine({ peer, ofMedians, min, max }, target) {
   return `tfjs-parallel ÷ ${peer}, the best peer: **${ofMedians.toFixed(2)}**${range}${verdict}.`;
 }
 
-/** Puts `body` between the marks of `text`; a text without them gets them at its end. Throws when only one mark is there. */
+/** Puts `body` between the marks of `text`. */
 export function insertReport(text, body) {
-  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
-  const block = `${BEGIN}\n\n${body}\n${END}`;
-  if (begin < 0 && end < 0) return `${text.trimEnd()}\n\n${block}\n`;
-  if (begin < 0 || end < begin)
-    throw new Error('docs/benchmarks.md holds one of the two bench_peers marks, or both in the wrong order');
-  return text.slice(0, begin) + block + text.slice(end + END.length);
+  return replacePart(text, { begin: BEGIN, end: END }, body);
 }
 
 const rate = (value) => Math.round(value).toLocaleString('en-US');

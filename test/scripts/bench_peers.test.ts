@@ -112,6 +112,6 @@ describe('the page', () => {
     const once = insertReport('# Benchmarks\n\nText.\n', 'one');
     expect(once).toBe(`# Benchmarks\n\nText.\n\n${BEGIN}\n\none\n${END}\n`);
     expect(insertReport(`${once}\nCluster.\n`, 'two')).toBe(`# Benchmarks\n\nText.\n\n${BEGIN}\n\ntwo\n${END}\n\nCluster.\n`);
-    expect(() => insertReport(`${BEGIN}\n`, 'x')).toThrow('one of the two bench_peers marks');
+    expect(() => insertReport(`${BEGIN}\n`, 'x')).toThrow('one of the two marks');
   });
 });

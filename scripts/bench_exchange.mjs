@@ -1,0 +1,102 @@
+/**
+ * `npm run bench:exchange`: time of the exchange between a coordinator and worker processes on loopback, beside the raw socket's limit and gloo's
+ * all-reduce. Prints the report as JSON and as Markdown. Needs dist/ (npm run build); gloo from scripts/peers/setup.sh, else it is left out.
+ *
+ *     node scripts/bench_exchange.mjs [--workers 1,2,4] [--elements 1085002,10000000] [--steps 60] [--warmup 10] [--repeats 3] [--write]
+ *
+ * --write replaces the exchange's part of docs/benchmarks.md. PEERS names the folder of the peers' environments. Close everything else.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { interleave } from './bench_peers/choose.mjs';
+import { describeMachine, runEntry } from './bench_peers/programs.mjs';
+import { measureExchange } from './bench_exchange/exchange.mjs';
+import { measureRawSocket } from './bench_exchange/raw_socket.mjs';
+import { exchangeMarkdown, MARKS, percentile, summarizeExchange } from './bench_exchange/report.mjs';
+import { replacePart } from './page_part.mjs';
+
+process.chdir(join(dirname(fileURLToPath(import.meta.url)), '..'));
+const { values: options } = parseArgs({
+  options: {
+    workers: { type: 'string', default: '1,2,4' },
+    elements: { type: 'string', default: '1085002,10000000' },
+    steps: { type: 'string', default: '60' },
+    warmup: { type: 'string', default: '10' },
+    repeats: { type: 'string', default: '3' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const numbers = (name) => options[name].split(',').map((text) => wholeNumber(name, text));
+const [steps] = numbers('steps');
+const [warmup] = numbers('warmup');
+const [repeats] = numbers('repeats');
+const sizes = numbers('elements');
+const counts = numbers('workers');
+const cases = sizes.flatMap((elements) => counts.map((workers) => ({ elements, workers })));
+const PAGE = 'docs/benchmarks.md';
+const GLOO_PROCESSES = 2;
+const peers = process.env.PEERS ?? join(homedir(), '.cache/tfjs-parallel-peers');
+
+const machine = describeMachine();
+if (machine.loadBefore > 0.5)
+  console.error(`warning: load average ${machine.loadBefore.toFixed(2)}: other programs are running, the figures will not count`);
+const versions = { Node: process.versions.node, 'tfjs-parallel': JSON.parse(readFileSync('package.json', 'utf8')).version };
+const skipped = [];
+const samples = [];
+for (let round = 0; round < repeats; round++) {
+  for (const { workers, elements } of interleave(cases, round)) {
+    const setting = { workers, elements, steps, warmup };
+    const raw = await measureRawSocket(setting);
+    const ours = await measureExchange(setting);
+    const gloo = await measureGloo(elements);
+    samples.push({ workers, elements, ours, raw, gloo });
+    const [step, limit] = [ours.step, raw].map((times) => percentile(times, 50).toFixed(1));
+    const beside = gloo === null ? '' : `, gloo ${gloo.p50}`;
+    console.error(
+      `${round}\t${elements} weights, ${workers} workers: ${step} ms, raw ${limit}${beside}, longest turn ${ours.longestTurn.toFixed(1)}`,
+    );
+  }
+}
+
+const report = {
+  date: new Date().toISOString().slice(0, 10),
+  commit: git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--', 'src', 'scripts') ? ', with changes' : ''),
+  command: ['npm run bench:exchange', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
+  ...{ repeats, steps, warmup, machine, versions, rows: summarizeExchange(samples), skipped },
+};
+const markdown = exchangeMarkdown(report);
+console.log(JSON.stringify(report, null, 1));
+console.log(`\n${markdown}`);
+if (options.write) {
+  const before = existsSync(PAGE) ? readFileSync(PAGE, 'utf8') : '# Benchmarks\n';
+  writeFileSync(PAGE, replacePart(before, MARKS, markdown));
+}
+
+/** Two processes of torchrun; null, with the reason told once, where there is no gloo. */
+async function measureGloo(elements) {
+  if (skipped.length > 0) return null;
+  const entry = { program: 'gloo', args: [`${elements}`], env: {} };
+  const { line, error } = await runEntry(entry, { peers, threads: GLOO_PROCESSES });
+  if (line === undefined) {
+    skipped.push(`gloo: ${error.replaceAll(peers, '$PEERS').replaceAll(homedir(), '~')}`);
+    console.error(`left out: ${skipped[0]}`);
+    return null;
+  }
+  versions.PyTorch = line.version;
+  return { p50: line.ms_p50, p95: line.ms_p95 };
+}
+
+function wholeNumber(name, text) {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  console.error(`error: --${name} must be whole numbers above 0`);
+  process.exit(2);
+}
+
+function git(...args) {
+  return execFileSync('git', args, { encoding: 'utf8' }).trim();
+}

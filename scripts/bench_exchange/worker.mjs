@@ -1,0 +1,22 @@
+/** One worker process of the exchange benchmark: the product's own client and session, a replica whose gradient is ready. */
+import { layoutSha256 } from '../../dist/wire/identity.js';
+import { secretOf } from '../../dist/wire/secrets.js';
+import { connectToCoordinator } from '../../dist/worker/client.js';
+import { WorkerSession } from '../../dist/worker/session.js';
+import { preparedJob, SOFTWARE } from './fixture.mjs';
+
+process.once('disconnect', () => process.exit(0));
+process.once('message', async ({ port, token, name, elements }) => {
+  const coordinator = { host: '127.0.0.1', port };
+  const socket = await connectToCoordinator({ coordinator, secret: secretOf(token), tls: { kind: 'none' } });
+  const session = new WorkerSession(socket, {
+    software: SOFTWARE,
+    name,
+    deviceNames: ['cpu(0)'],
+    prepare: (job) => Promise.resolve(preparedJob({ job, elements, layoutSha256 })),
+    acceptsEpoch: () => true,
+    onAdmitted: () => {},
+  });
+  const end = await session.ended;
+  process.exit(end.kind === 'finished' ? 0 : 1);
+});

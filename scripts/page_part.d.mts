@@ -1,0 +1,1 @@
+export function replacePart(text: string, marks: { begin: string; end: string }, body: string): string;
