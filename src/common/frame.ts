@@ -57,8 +57,11 @@ export function encodeFrameHead(frame: Frame, checksum: Checksum): Uint8Array {
   return bytes;
 }
 
-/** Reads one frame; `header` and `piece` are views of `bytes`. @throws ClusterError WIRE_INVALID for anything but a well-formed frame. */
-export function decodeFrame(bytes: Uint8Array, checksum: Checksum): Frame {
+/**
+ * Reads one frame; `header` and `piece` are views of what it is given. A piece may come apart from what is before it, as it was sent: joining the
+ * two would cost a copy. @throws ClusterError WIRE_INVALID for anything but a well-formed frame.
+ */
+export function decodeFrame(bytes: Uint8Array, checksum: Checksum, apart?: Uint8Array): Frame {
   if (bytes.length < FRAME_HEAD_BYTES) throw wireError(`a frame of ${bytes.length} bytes is shorter than its head`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(0, true) !== MAGIC) throw wireError('not a frame: wrong first bytes');
@@ -71,13 +74,16 @@ export function decodeFrame(bytes: Uint8Array, checksum: Checksum): Frame {
   if (headerBytes > LIMITS.maxHeaderBytes) throw wireError(`a header of ${headerBytes} bytes, at most ${LIMITS.maxHeaderBytes}`);
   if (pieceBytes > LIMITS.maxPieceBytes) throw wireError(`a piece of ${pieceBytes} bytes, at most ${LIMITS.maxPieceBytes}`);
   const start = FRAME_HEAD_BYTES + padded(headerBytes);
-  if (bytes.length !== start + pieceBytes) throw wireError(`a frame of ${bytes.length} bytes declares ${start + pieceBytes}`);
+  const got = bytes.length + (apart?.length ?? 0);
+  if (got !== start + pieceBytes) throw wireError(`a frame of ${got} bytes declares ${start + pieceBytes}`);
+  if (apart !== undefined && bytes.length !== start)
+    throw wireError(`a frame parted at ${bytes.length}, its piece begins at ${start}`);
   const totalBytes = view.getFloat64(28, true);
   const offset = view.getFloat64(36, true);
   const whole = Number.isSafeInteger(totalBytes) && Number.isSafeInteger(offset) && totalBytes >= 0 && offset >= 0;
   if (!whole || offset + pieceBytes > totalBytes) throw wireError(`a piece at ${offset} of ${pieceBytes} bytes in ${totalBytes}`);
   if ((kind === KINDS.message) !== headerBytes > 0) throw wireError('a message has a header and a piece has none');
-  const piece = bytes.subarray(start);
+  const piece = apart ?? bytes.subarray(start);
   if (view.getUint32(60, true) !== sumOf(bytes.subarray(0, start), piece, checksum))
     throw wireError('checksum of a frame differs');
   return {

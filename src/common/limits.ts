@@ -61,8 +61,8 @@ export const LIMITS = {
   /** Nesting and number of values in it: `hello` with the names of 64 replicas has the most. */
   maxHeaderDepth: 6,
   maxHeaderItems: 4096,
-  /** Tensor bytes in one frame: large enough to cost no throughput, small enough for heartbeats to pass between. */
-  maxPieceBytes: 8 * 2 ** 20,
+  /** Tensor bytes in one frame: large enough to cost no throughput, small enough for one side to check a piece while the next is under way. */
+  maxPieceBytes: 2 ** 20,
   /** Bytes waiting in one socket; gradient and parameter buffers are counted apart. */
   maxSocketQueueBytes: 16 * 2 ** 20,
   /** Distinct shard sizes of a run: two of a whole batch, two of the last. */

@@ -57,9 +57,9 @@ export class MessageReader {
     private readonly place: PlaceBytes,
   ) {}
 
-  /** @returns the message that this frame completes, if any. @throws ClusterError WIRE_INVALID */
-  push(data: Uint8Array): IncomingMessage | null {
-    const { kind, sequence, step, shard, header, piece, totalBytes, offset } = decodeFrame(data, this.checksum);
+  /** `apart` is the frame's piece, where `data` ends before it. @returns the message that this frame completes, if any. @throws ClusterError WIRE_INVALID */
+  push(data: Uint8Array, apart?: Uint8Array): IncomingMessage | null {
+    const { kind, sequence, step, shard, header, piece, totalBytes, offset } = decodeFrame(data, this.checksum, apart);
     if (sequence !== this.#sequence) throw wireError(`frame ${sequence}, wanted ${this.#sequence}`);
     this.#sequence += 1;
     if (kind === 'message') {

@@ -5,8 +5,7 @@
  * Heartbeats are sent and heard on this thread while TensorFlow computes in others. Time is taken from a monotonic clock.
  */
 import { crc32 } from 'node:zlib';
-import type { WebSocket} from 'ws';
-import { type RawData } from 'ws';
+import type { RawData, WebSocket } from 'ws';
 import { LIMITS } from '../common/limits.js';
 import type { Message } from '../common/messages.js';
 import { MessageReader, MessageWriter, type PlaceBytes } from '../common/message_stream.js';
@@ -31,11 +30,12 @@ export const SOCKET_OPTIONS = {
   perMessageDeflate: false,
   // Head, header, its padding and one piece.
   maxPayload: 64 + LIMITS.maxHeaderBytes + 8 + LIMITS.maxPieceBytes,
-  maxFragments: 4,
+  maxFragments: 2,
   maxBufferedChunks: 16 * 1024,
   skipUTF8Validation: true,
 } as const;
 
+const NOTHING = new Uint8Array(0);
 const CLOSE_NORMAL = 1000;
 const CLOSE_PROTOCOL = 1002;
 const CLOSE_POLICY = 1008;
@@ -57,6 +57,8 @@ export class Link {
     this.#socket = socket;
     this.#handlers = handlers;
     this.#times = times;
+    // As they were sent, head and piece apart: ws would copy them together first.
+    socket.binaryType = 'fragments';
     this.#reader = new MessageReader(crc32, handlers.place);
     socket.on('message', (data, isBinary) => this.#hear(data, isBinary));
     // ws answers pings by itself; whoever sends them by the thousand is not a worker.
@@ -112,7 +114,8 @@ export class Link {
     this.#lastHeardMs = performance.now();
     try {
       if (!isBinary) throw new Error('text, where frames are binary');
-      const complete = this.#reader.push(data as Buffer);
+      const [head = NOTHING, piece] = data as Buffer[];
+      const complete = this.#reader.push(head, piece);
       if (complete !== null && complete.message.type !== 'heartbeat') this.#handlers.onMessage(complete.message, complete.bytes);
     } catch (error) {
       this.close(error instanceof Error ? error.message : String(error), CLOSE_PROTOCOL);

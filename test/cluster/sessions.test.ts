@@ -37,7 +37,7 @@ describe('a session', () => {
     expect([evaluated.lossSum, evaluated.gradient]).toEqual([0.5, undefined]);
   });
 
-  it('carries 10 million weights in pieces of 8 MiB', async () => {
+  it('carries 10 million weights in pieces of 1 MiB', async () => {
     const cluster = await loopbackCluster({ weights: 10_000_000 });
     await (
       await cluster.join({ prepared: { golden: ['1'.repeat(64)] } })

@@ -53,6 +53,21 @@ describe('frames', () => {
     });
   });
 
+  it('may come in two parts, parted where its piece begins and nowhere else', () => {
+    const [wire] = wireOf(RESULT, bytesOf(13));
+    const whole = decodeFrame(wire, crc32);
+    const start = wire.length - 13;
+    for (let at = 0; at <= wire.length; at++) {
+      const parts = [wire.subarray(0, at), wire.subarray(at)];
+      const read = (): unknown => decodeFrame(parts[0], crc32, parts[1]);
+      if (at === start) expect(read()).toEqual(whole);
+      else expect(read, `parted at ${at}`).toThrow(ClusterError);
+    }
+    const flipped = Uint8Array.from(wire.subarray(start));
+    flipped[12] ^= 1;
+    expect(() => decodeFrame(wire.subarray(0, start), crc32, flipped)).toThrow('checksum of a frame differs');
+  });
+
   it('refuses every single-bit flip and every truncation of a frame', () => {
     const [wire] = wireOf(RESULT, bytesOf(13));
     for (let bit = 0; bit < wire.length * 8; bit++) {

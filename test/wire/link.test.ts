@@ -1,6 +1,8 @@
+import { crc32 } from 'node:zlib';
 import { expect, it, onTestFinished } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Message } from '../../src/common/messages.js';
+import { MessageWriter } from '../../src/common/message_stream.js';
 import { Link, SOCKET_OPTIONS, type LinkTimes } from '../../src/wire/link.js';
 
 const TIMES: LinkTimes = { heartbeatMs: 50, heartbeatTimeoutMs: 60_000, sendTimeoutMs: 300 };
@@ -43,4 +45,22 @@ it('sends messages in order, large and small, and resolves when they are out', a
   await link.send({ type: 'leaving' });
   await expect.poll(() => got.map(({ type }) => type)).toEqual(['parameters', 'leaving']);
   other.close('done');
+});
+
+it.each([
+  ['where its piece begins: it is heard', [64 + 16], 'heard'],
+  ['within its head', [63], 'shorter than its head'],
+  ['within its piece', [64 + 16 + 1], 'parted at 81'],
+  ['into three', [64, 64 + 16], 'Too many message fragments'],
+])('takes a frame that comes parted %s', async (_, cuts, wanted) => {
+  let hear: (reason: string) => void = () => {};
+  const heard = new Promise<string>((resolve) => (hear = resolve));
+  const { peer, ended } = await linkAndPeer(() => hear('heard'));
+  const [{ head, piece }] = new MessageWriter(crc32).frames({ type: 'leaving' }, new Uint8Array(8));
+  // `leaving` packs into 14 bytes, padded to 16.
+  expect(head.length).toBe(64 + 16);
+  const frame = Buffer.concat([head, piece]);
+  const edges = [0, ...cuts, frame.length];
+  edges.slice(1).forEach((end, i) => peer.send(frame.subarray(edges[i], end), { binary: true, fin: end === frame.length }));
+  expect(await Promise.race([heard, ended])).toContain(wanted);
 });
