@@ -35,7 +35,15 @@ export function testModel(name: string): ReplicaSpec['model'] {
 }
 
 /** `examples` small images with labels that count up, the same for training and validation. */
-export async function drawnImages({ examples, shape, classes }: { examples: number; shape: number[]; classes: number }): Promise<Dataset> {
+export async function drawnImages({
+  examples,
+  shape,
+  classes,
+}: {
+  examples: number;
+  shape: number[];
+  classes: number;
+}): Promise<Dataset> {
   const size = shape.reduce((a, b) => a * b, 1);
   const split = {
     x: Uint8Array.from({ length: examples * size }, (_, i) => (i * 73 + (i >> 3) * 41) % 256),
