@@ -10,9 +10,8 @@ import { formatEndpoint, type Endpoint } from './common/endpoint.js';
 import { ClusterError, invariant, UsageError } from './common/errors.js';
 import { LIMITS } from './common/limits.js';
 import type { Job } from './common/messages.js';
-import type { EndEvent, RunObserver } from './common/run_events.js';
+import type { EndEvent } from './common/run_events.js';
 import { shardSizes } from './common/shard.js';
-import type { StopRequest } from './common/stop_request.js';
 import type { TrainConfig } from './common/train_config.js';
 import { Cluster, type FirstModel } from './coordinator/cluster.js';
 import { weightsFor } from './coordinator/checkpoint.js';
@@ -23,20 +22,12 @@ import { loadDataset } from './data/load.js';
 import { resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
 import { packageVersion } from './package_info.js';
+import type { RunRequest } from './run_request.js';
 import type { LinkTimes } from './wire/link.js';
 import { secretOf } from './wire/secrets.js';
 import { findToken, type TokenSource } from './wire/token.js';
 
-export interface CoordinationRequest {
-  readonly config: TrainConfig;
-  readonly provenance: Readonly<Record<string, string>>;
-  readonly configName: string;
-  readonly resume: string | null;
-  readonly initFrom: string | null;
-  readonly numericsCheck: 'strict' | 'relaxed';
-  readonly observer: RunObserver;
-  readonly stop: StopRequest;
-  readonly say: (line: string) => void;
+export interface CoordinationRequest extends RunRequest {
   readonly listen: Endpoint;
   readonly token: TokenSource;
   /** Files of PEM, as the command line names them. */

@@ -7,9 +7,7 @@ import type { Dataset } from './common/dataset.js';
 import { chooseDevices } from './common/device_choice.js';
 import { LIMITS } from './common/limits.js';
 import type { ModelDescription } from './common/replica.js';
-import type { EndEvent, RunObserver } from './common/run_events.js';
-import type { StopRequest } from './common/stop_request.js';
-import type { TrainConfig } from './common/train_config.js';
+import type { EndEvent } from './common/run_events.js';
 import { Fleet } from './coordinator/fleet.js';
 import type { RunFolder } from './coordinator/run_folder.js';
 import { eventOf, observeInto, openRun, startRun, type OpenedRun } from './coordinator/start_run.js';
@@ -19,23 +17,10 @@ import { placeOnNamedDevices, placeReplicas, type Placement } from './devices.js
 import { resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
 import { packageVersion } from './package_info.js';
+import type { RunRequest } from './run_request.js';
 import { openReplicas, type OpenedReplicas } from './replicas.js';
 
-export interface TrainingRequest {
-  readonly config: TrainConfig;
-  /** Dotted snake_case path → where the value came from. */
-  readonly provenance: Readonly<Record<string, string>>;
-  /** Runs without a name are called `<configName>-001`, … */
-  readonly configName: string;
-  /** Folder of the run to continue. */
-  readonly resume: string | null;
-  /** Run folder's checkpoint or model.json to take the first weights from. */
-  readonly initFrom: string | null;
-  readonly numericsCheck: 'strict' | 'relaxed';
-  readonly observer: RunObserver;
-  readonly stop: StopRequest;
-  /** Lines about what takes long before the first step: fetching TensorFlow or data. */
-  readonly say: (line: string) => void;
+export interface TrainingRequest extends RunRequest {
   /** The library's callers bring their own; the CLI names them in the configuration. */
   readonly model?: ModelSource;
   readonly dataset?: Dataset;

@@ -3,7 +3,7 @@
  * Does not: know gradients (the callers wrap in tf.customGrad).
  */
 import type * as tf from '@tensorflow/tfjs';
-import { TF_ATTR_BOOL, TF_ATTR_FLOAT, TF_ATTR_INT, TF_ATTR_SHAPE, TF_ATTR_STRING, TF_ATTR_TYPE } from './data_types.js';
+import { TF_ATTR_BOOL, TF_ATTR_FLOAT, TF_ATTR_INT, TF_ATTR_STRING, TF_ATTR_TYPE } from './data_types.js';
 import { kernelBackend, type KernelBackend } from './kernel_backend.js';
 import type { OpAttribute, TensorMetadata } from './op_executor.js';
 
@@ -12,7 +12,6 @@ export const intAttr = (name: string, value: number | number[]): OpAttribute => 
 export const floatAttr = (name: string, value: number): OpAttribute => ({ name, type: TF_ATTR_FLOAT, value });
 export const boolAttr = (name: string, value: boolean): OpAttribute => ({ name, type: TF_ATTR_BOOL, value });
 export const stringAttr = (name: string, value: string): OpAttribute => ({ name, type: TF_ATTR_STRING, value });
-export const shapeAttr = (name: string, value: number[]): OpAttribute => ({ name, type: TF_ATTR_SHAPE, value });
 
 /** A tfjs tensor, or what an earlier op of the same sequence gave. */
 export type RawInput = tf.TensorInfo | TensorMetadata;
