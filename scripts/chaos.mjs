@@ -3,10 +3,10 @@
  * undisturbed run of `train` on this machine: the same weights_sha256. Exit 1 where one differs, hangs or fails.
  * Does not: build (npm run build), or choose what training does.
  *
- *     node scripts/chaos.mjs --runs 20 [--seed 1] [--kinds kill,all,...] [--reference] [--stop-s 20] [--verbose] [-- more flags of train]
+ *     node scripts/chaos.mjs --runs 20 [--seed 1] [--kinds kill,all,...] [--reference] [--stop-s 20] [--frames 2000] [--verbose] [-- more flags of train]
  *
  * kinds: none (three workers) · late (a join mid-run) · kill (-9 of a worker, three times) · all (of all of them) · churn (joins and leaves) · stop (SIGSTOP) · reset, cut, stall, loss, slow
- * (the network, by a proxy) · attack (idle connections, wrong logins, garbage) · coordinator (kill -9, then --resume). --reference trains the reference CNN instead of a tiny model.
+ * (the network, by a proxy) · attack (idle connections, wrong logins, --frames fuzzed frames) · coordinator (kill -9, then --resume). --reference trains the reference CNN instead of a tiny model.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,6 +25,7 @@ const { values: options, positionals: more } = parseArgs({
     seed: { type: 'string', default: '1' },
     kinds: { type: 'string', default: 'kill,kill,kill,all,churn,churn,stop,reset,cut,stall,loss,slow,attack,coordinator' },
     'stop-s': { type: 'string', default: '20' },
+    frames: { type: 'string', default: '2000' },
     reference: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
@@ -121,8 +122,9 @@ async function disturbedRun(run, kind) {
     async attack() {
       join1();
       await coordinator.joined;
-      const { text, end } = await attack({ port, token, random, root });
-      say(text);
+      const goesOn = () => !coordinator.over;
+      const { text, end } = await attack({ port, token, random, root, frames: Number(options.frames), goesOn });
+      say(`${text} ${coordinator.over ? 'until it ended' : 'while it ran'}`);
       join1();
       await coordinator.ended;
       end();

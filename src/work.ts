@@ -24,7 +24,8 @@ import { secretOf } from './wire/secrets.js';
 import { findToken, type TokenSource } from './wire/token.js';
 import { connectToCoordinator, type ClientTls } from './worker/client.js';
 import { computeGolden, type PreparedJob } from './worker/prepared_job.js';
-import { WorkerSession, type SessionEnd } from './worker/session.js';
+import { WorkerSession } from './worker/session.js';
+import type { SessionEnd } from './worker/worker_core.js';
 
 export interface WorkRequest {
   readonly coordinator: Endpoint;
@@ -59,7 +60,7 @@ export async function work(request: WorkRequest): Promise<void> {
   const found = await findToken({ source: request.token, create: false, environment: process.env, stdin: process.stdin });
   const tls = await readTls(request.encryption);
   const jobs = new JobKeeper(request, placement);
-  const epochs = new Map<string, number>();
+  let epochs: ReadonlyMap<string, number> = new Map();
   const connection = { coordinator: request.coordinator, secret: secretOf(found.token), tls };
   try {
     await reconnecting(request, async (onAdmitted) => {
@@ -68,12 +69,8 @@ export async function work(request: WorkRequest): Promise<void> {
         software: packageVersion(),
         name: request.name ?? hostname(),
         deviceNames: placement.replicas.map(({ name }) => name),
+        epochs,
         prepare: (job, topology) => jobs.prepare(job, topology),
-        acceptsEpoch: (runId, epoch) => {
-          if (epoch < (epochs.get(runId) ?? 0)) return false;
-          epochs.set(runId, epoch);
-          return true;
-        },
         onAdmitted: (worker) => {
           say(`joined as ${worker}`);
           onAdmitted();
@@ -88,6 +85,7 @@ export async function work(request: WorkRequest): Promise<void> {
       try {
         return await session.ended;
       } finally {
+        epochs = session.epochs;
         stop.asked.removeEventListener('abort', leave);
         stop.hurry.removeEventListener('abort', hurry);
       }

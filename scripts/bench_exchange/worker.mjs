@@ -14,7 +14,6 @@ process.once('message', async ({ port, token, name, elements }) => {
     name,
     deviceNames: ['cpu(0)'],
     prepare: (job) => Promise.resolve(preparedJob({ job, elements, layoutSha256 })),
-    acceptsEpoch: () => true,
     onAdmitted: () => {},
   });
   const end = await session.ended;

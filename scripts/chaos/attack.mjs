@@ -1,38 +1,73 @@
 /**
- * Owns: a bad neighbourhood for a coordinator: idle connections, slow headers, wrong logins, and peers with the token that send garbage.
- * Does not: judge: the run beside it must end as if nothing had been.
+ * Owns: a bad neighbourhood for a coordinator: idle connections, slow headers, wrong logins, bytes that are no HTTP, and peers with the token that
+ * send fuzzed frames. Does not: judge: the run beside it must end as if nothing had been.
  */
 import { connect } from 'node:net';
+import { crc32 } from 'node:zlib';
+import { fuzzFrame } from './fuzz_frame.mjs';
 
-/** Returns what was done, and `end` to let go of the idle connections. */
-export async function attack({ port, token, random, root }) {
+const IDLE = 1000;
+const LANES = 4;
+const FRAMES_PER_SESSION = 10;
+
+/** Goes on until `frames` fuzzed frames are sent, or `goesOn` says no. Returns what was done, and `end` to let go of the idle connections. */
+export async function attack({ port, token, random, root, frames, goesOn }) {
   const { connectToCoordinator } = await import(`${root}/dist/worker/client.js`);
   const { secretOf } = await import(`${root}/dist/wire/secrets.js`);
   const { MessageWriter } = await import(`${root}/dist/common/message_stream.js`);
-  const { crc32 } = await import('node:zlib');
+  const { packageVersion } = await import(`${root}/dist/package_info.js`);
   const below = (n) => Math.floor(random() * n);
-  const idle = Array.from({ length: 1000 }, (_, i) => {
+  const idle = Array.from({ length: IDLE }, (_, i) => {
     const socket = connect(port, '127.0.0.1', () => i % 2 && socket.write('GET /challenge HTTP/1.1\r\nHo'));
     return socket.on('error', () => {});
   });
   const login = (secret) => connectToCoordinator({ coordinator: { host: '127.0.0.1', port }, secret, tls: { kind: 'none' } });
-  let refused = 0;
-  let garbage = 0;
-  for (let i = 0; i < 100; i++) {
-    await login(secretOf('A'.repeat(43))).catch(() => (refused += 1));
-    const socket = await login(secretOf(token)).catch(() => null);
-    if (socket === null) continue;
-    socket.on('error', () => {});
-    const [{ head }] = new MessageWriter(crc32).frames({ type: 'hello', software: '0', worker: 'w', replicas: ['cpu(0)'] });
-    // A right frame with some bytes changed, behind garbage of any length or alone.
-    for (let m = below(4); m >= 0; m--) head[below(head.length)] = below(256);
-    for (let frames = below(50); frames >= 0; frames--)
-      socket.send(random() < 0.5 ? head : Buffer.alloc(below(100_000), below(256)));
-    await new Promise((done) => socket.on('close', done));
-    garbage += 1;
+  const done = { frames: 0, sessions: 0, refused: 0, strangers: 0 };
+
+  const right = secretOf(token);
+  const wrong = secretOf('A'.repeat(43));
+  const software = packageVersion();
+  const bytesOf = ({ head, piece }) => Buffer.concat([head, piece]);
+
+  /** A session that says some right things first, then wrong ones until it is thrown out. */
+  async function session() {
+    const socket = await login(right).catch(() => null);
+    if (socket === null) return;
+    const closed = new Promise((resolve) => socket.on('error', () => {}).on('close', resolve));
+    const writer = new MessageWriter(crc32);
+    const hello = [...writer.frames({ type: 'hello', software, worker: 'w', replicas: ['cpu(0)'] })].map(bytesOf);
+    const beats = Array.from({ length: 3 }, () => [...writer.frames({ type: 'heartbeat' })].map(bytesOf)).flat();
+    const valid = [...hello, ...beats].slice(0, below(5));
+    for (const frame of valid) socket.send(frame);
+    for (let i = 0; i < FRAMES_PER_SESSION; i++) {
+      socket.send(fuzzFrame([...hello, ...beats][(valid.length + i) % 4], random));
+      done.frames += 1;
+    }
+    await closed;
+    done.sessions += 1;
   }
+
+  async function stranger() {
+    const socket = connect(port, '127.0.0.1', () => socket.end(Buffer.alloc(1 + below(10_000), below(256))));
+    await new Promise((resolve) =>
+      socket
+        .on('error', () => {})
+        .on('data', () => {})
+        .on('close', resolve),
+    );
+    done.strangers += 1;
+  }
+
+  const lane = async () => {
+    while (done.frames < frames && goesOn()) {
+      if (random() < 0.05) await login(wrong).catch(() => (done.refused += 1));
+      else if (random() < 0.1) await stranger();
+      else await session();
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
   return {
-    text: `1000 idle or slow connections, ${refused} wrong logins, ${garbage} sessions of garbage`,
+    text: `${IDLE} idle or slow connections, ${done.refused} wrong logins, ${done.strangers} strangers, ${done.frames} fuzzed frames in ${done.sessions} sessions`,
     end: () => idle.forEach((socket) => socket.destroy()),
   };
 }

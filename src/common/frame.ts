@@ -3,14 +3,15 @@
  * Does not: know messages (messages.ts), put pieces together (message_stream.ts), or touch sockets.
  *
  *   0 magic "TFJP" · 4 protocol u16 · 6 kind u16 · 8 sequence u32 · 12 step u32 · 16 shard u32 · 20 header bytes u32 ·
- *   24 piece bytes u32 · 28 total bytes f64 · 36 offset f64 · 44 zeros · 60 CRC-32 of everything else · 64 header, zeros to a multiple of 8, piece
+ *   24 piece bytes u32 · 28 total bytes f64 · 36 offset f64 · 44 CRC-32 of the piece u32 · 48 zeros · 60 CRC-32 of all but the piece u32 ·
+ *   64 header, zeros to a multiple of 8, piece
  *
- * The piece begins 8-byte aligned within the frame.
+ * The piece begins 8-byte aligned within the frame. It has a sum of its own, so that one that goes to many workers is summed once.
  */
 import { ClusterError } from './errors.js';
 import { LIMITS } from './limits.js';
 
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 export const FRAME_HEAD_BYTES = 64;
 const MAGIC = 0x54464a50;
 const KINDS = { message: 1, piece: 2 } as const;
@@ -27,6 +28,7 @@ export interface Frame {
   /** msgpack; empty for a piece. */
   readonly header: Uint8Array;
   readonly piece: Uint8Array;
+  readonly pieceChecksum: number;
   /** Tensor bytes of the whole message, and where this piece lies in them. */
   readonly totalBytes: number;
   readonly offset: number;
@@ -39,7 +41,7 @@ const padded = (bytes: number): number => Math.ceil(bytes / 8) * 8;
 
 /** Everything of a frame but its piece, which is sent as it lies in memory. */
 export function encodeFrameHead(frame: Frame, checksum: Checksum): Uint8Array {
-  const { header, piece } = frame;
+  const { header, piece, pieceChecksum } = frame;
   const bytes = new Uint8Array(FRAME_HEAD_BYTES + padded(header.length));
   const view = new DataView(bytes.buffer);
   view.setUint32(0, MAGIC, true);
@@ -52,8 +54,9 @@ export function encodeFrameHead(frame: Frame, checksum: Checksum): Uint8Array {
   view.setUint32(24, piece.length, true);
   view.setFloat64(28, frame.totalBytes, true);
   view.setFloat64(36, frame.offset, true);
+  view.setUint32(44, pieceChecksum, true);
   bytes.set(header, FRAME_HEAD_BYTES);
-  view.setUint32(60, sumOf(bytes, piece, checksum), true);
+  view.setUint32(60, headChecksum(bytes, checksum), true);
   return bytes;
 }
 
@@ -84,7 +87,8 @@ export function decodeFrame(bytes: Uint8Array, checksum: Checksum, apart?: Uint8
   if (!whole || offset + pieceBytes > totalBytes) throw wireError(`a piece at ${offset} of ${pieceBytes} bytes in ${totalBytes}`);
   if ((kind === KINDS.message) !== headerBytes > 0) throw wireError('a message has a header and a piece has none');
   const piece = apart ?? bytes.subarray(start);
-  if (view.getUint32(60, true) !== sumOf(bytes.subarray(0, start), piece, checksum))
+  const pieceChecksum = checksum(piece);
+  if (view.getUint32(60, true) !== headChecksum(bytes.subarray(0, start), checksum) || view.getUint32(44, true) !== pieceChecksum)
     throw wireError('checksum of a frame differs');
   return {
     kind: kind === KINDS.message ? 'message' : 'piece',
@@ -93,17 +97,17 @@ export function decodeFrame(bytes: Uint8Array, checksum: Checksum, apart?: Uint8
     shard: view.getUint32(16, true),
     header: bytes.subarray(FRAME_HEAD_BYTES, FRAME_HEAD_BYTES + headerBytes),
     piece,
+    pieceChecksum,
     totalBytes,
     offset,
   };
 }
 
-/** Over head (without the sum itself), header, padding and piece. */
-function sumOf(headAndHeader: Uint8Array, piece: Uint8Array, checksum: Checksum): number {
-  let sum = checksum(headAndHeader.subarray(0, 60));
+/** Over head (without the sum itself), header and padding. */
+function headChecksum(headAndHeader: Uint8Array, checksum: Checksum): number {
+  const sum = checksum(headAndHeader.subarray(0, 60));
   // zlib answers 0, not the sum so far, for memory of no length at no address.
-  if (headAndHeader.length > FRAME_HEAD_BYTES) sum = checksum(headAndHeader.subarray(FRAME_HEAD_BYTES), sum);
-  return piece.length > 0 ? checksum(piece, sum) : sum;
+  return headAndHeader.length > FRAME_HEAD_BYTES ? checksum(headAndHeader.subarray(FRAME_HEAD_BYTES), sum) : sum;
 }
 
 export function wireError(message: string): ClusterError {

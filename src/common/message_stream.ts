@@ -14,24 +14,48 @@ export interface OutgoingFrame {
   readonly piece: Uint8Array;
 }
 
+/** Tensor bytes to be sent, a piece at a time: piece `index` begins at `index` × LIMITS.maxPieceBytes. */
+export interface PieceSource {
+  readonly byteLength: number;
+  at(index: number): { readonly piece: Uint8Array; readonly checksum: number };
+}
+
+/** The pieces of bytes that lie in memory. */
+export function piecesOf(bytes: Uint8Array, checksum: Checksum): PieceSource {
+  return {
+    byteLength: bytes.length,
+    at: (index) => {
+      const start = index * LIMITS.maxPieceBytes;
+      const piece = bytes.subarray(start, start + LIMITS.maxPieceBytes);
+      return { piece, checksum: checksum(piece) };
+    },
+  };
+}
+
+/** Adds the next piece to the checksum of a whole message's tensor bytes: CRC-32 of its pieces' CRC-32s, little-endian. */
+export function addPiece(sum: number, pieceChecksum: number, checksum: Checksum): number {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, pieceChecksum, true);
+  return checksum(bytes, sum);
+}
+
 /** Cuts messages into frames and numbers them. Frames must be sent in the order in which they are drawn. */
 export class MessageWriter {
   #sequence = 0;
   constructor(private readonly checksum: Checksum) {}
 
-  *frames(message: Message, bytes: Uint8Array = NOTHING): Generator<OutgoingFrame> {
+  *frames(message: Message, source: PieceSource = piecesOf(NOTHING, this.checksum)): Generator<OutgoingFrame> {
     const { step, shard } = placeOf(message);
-    const totalBytes = bytes.length;
+    const totalBytes = source.byteLength;
     let offset = 0;
-    do {
-      const piece = bytes.subarray(offset, offset + LIMITS.maxPieceBytes);
-      const first = offset === 0;
-      const header = first ? encodeHeader(message) : NOTHING;
-      const kind = first ? 'message' : 'piece';
-      const frame = { kind, sequence: this.#sequence++, step, shard, header, piece, totalBytes, offset } as const;
+    for (let index = 0; index === 0 || offset < totalBytes; index++) {
+      const { piece, checksum: pieceChecksum } = source.at(index);
+      const header = index === 0 ? encodeHeader(message) : NOTHING;
+      const kind = index === 0 ? 'message' : 'piece';
+      const frame = { kind, sequence: this.#sequence++, step, shard, header, piece, pieceChecksum, totalBytes, offset } as const;
       yield { head: encodeFrameHead(frame, this.checksum), piece };
       offset += piece.length;
-    } while (offset < totalBytes);
+    }
   }
 }
 
@@ -39,6 +63,8 @@ export interface IncomingMessage {
   readonly message: Message;
   /** What `place` gave, filled. */
   readonly bytes: Uint8Array;
+  /** Of `bytes`, as `addPiece` makes it. */
+  readonly checksum: number;
 }
 
 /**
@@ -50,7 +76,7 @@ export type PlaceBytes = (message: Message, totalBytes: number) => Uint8Array;
 /** Puts messages together from frames; heartbeats may come between the pieces of another message. */
 export class MessageReader {
   #sequence = 0;
-  #open: { message: Message; bytes: Uint8Array; filled: number } | null = null;
+  #open: { message: Message; bytes: Uint8Array; filled: number; sum: number } | null = null;
 
   constructor(
     private readonly checksum: Checksum,
@@ -59,19 +85,23 @@ export class MessageReader {
 
   /** `apart` is the frame's piece, where `data` ends before it. @returns the message that this frame completes, if any. @throws ClusterError WIRE_INVALID */
   push(data: Uint8Array, apart?: Uint8Array): IncomingMessage | null {
-    const { kind, sequence, step, shard, header, piece, totalBytes, offset } = decodeFrame(data, this.checksum, apart);
+    const { kind, sequence, step, shard, header, piece, pieceChecksum, totalBytes, offset } = decodeFrame(
+      data,
+      this.checksum,
+      apart,
+    );
     if (sequence !== this.#sequence) throw wireError(`frame ${sequence}, wanted ${this.#sequence}`);
     this.#sequence += 1;
     if (kind === 'message') {
       const message = decodeHeader(header);
       const place = placeOf(message);
       if (place.step !== step || place.shard !== shard) throw wireError('a frame of another step or shard than its message');
-      if (message.type === 'heartbeat' && totalBytes === 0) return { message, bytes: NOTHING };
+      if (message.type === 'heartbeat' && totalBytes === 0) return { message, bytes: NOTHING, checksum: 0 };
       if (this.#open !== null) throw wireError(`message ${message.type} before the end of ${this.#open.message.type}`);
       if (offset !== 0) throw wireError('a message that does not begin at its first byte');
       const bytes = this.place(message, totalBytes);
       if (bytes.length !== totalBytes) throw wireError(`${message.type} with ${totalBytes} bytes, wanted ${bytes.length}`);
-      this.#open = { message, bytes, filled: 0 };
+      this.#open = { message, bytes, filled: 0, sum: 0 };
     }
     const open = this.#open;
     if (open === null) throw wireError('a piece without a message');
@@ -79,9 +109,10 @@ export class MessageReader {
     if (piece.length === 0 && totalBytes > 0) throw wireError('an empty piece');
     open.bytes.set(piece, offset);
     open.filled += piece.length;
+    open.sum = addPiece(open.sum, pieceChecksum, this.checksum);
     if (open.filled < open.bytes.length) return null;
     this.#open = null;
-    return { message: open.message, bytes: open.bytes };
+    return { message: open.message, bytes: open.bytes, checksum: open.sum };
   }
 }
 

@@ -90,7 +90,7 @@ export const MESSAGES = {
   admitted: z.strictObject({ type: z.literal('admitted'), worker: text }),
   refused: z.strictObject({ type: z.literal('refused'), code: text, message: text, next: text }),
   /** Bytes: all weights in layout order. */
-  parameters: z.strictObject({ type: z.literal('parameters'), version: count, checksum: count }),
+  parameters: z.strictObject({ type: z.literal('parameters'), version: count }),
   /** Bytes: the examples' rows, int32. */
   assign: z.strictObject({ type: z.literal('assign'), ...attempt, firstExample: count, regularizationWeight: z.number() }),
   /** Bytes: gradient, then statistics; none for an evaluation. */
@@ -98,6 +98,8 @@ export const MESSAGES = {
     type: z.literal('result'),
     ...attempt,
     coordinatorEpoch: count,
+    /** Of the parameters it was computed from, as they arrived (message_stream.ts, addPiece). */
+    parametersChecksum: count,
     examples: count,
     lossSum: double,
     correct: double,

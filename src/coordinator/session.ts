@@ -8,11 +8,11 @@ import { ClusterError, invariant } from '../common/errors.js';
 import { wireError } from '../common/frame.js';
 import { LIMITS } from '../common/limits.js';
 import type { Job, Message, MessageOf } from '../common/messages.js';
-import { noBytes } from '../common/message_stream.js';
-import type { ModelDescription, ShardAssignment, ShardResult } from '../common/replica.js';
+import { noBytes, type IncomingMessage } from '../common/message_stream.js';
+import type { ModelDescription, ParameterSnapshot, ShardAssignment, ShardResult } from '../common/replica.js';
 import { Link, type LinkTimes } from '../wire/link.js';
 import { judgeSoftware, type Refusal } from './admission.js';
-import type { ParameterBytes } from './parameter_bytes.js';
+import type { ParameterBytes, ParameterLease } from './parameter_bytes.js';
 import { RemoteReplica } from './remote_replica.js';
 
 /** What a session needs of the run it belongs to. */
@@ -41,6 +41,8 @@ type Phase = 'hello' | 'preparing' | 'judging' | 'ready' | 'closed';
 
 interface Pending {
   readonly assignment: ShardAssignment;
+  /** Of the parameters it is computed from. */
+  readonly lease: ParameterLease;
   resolve(result: ShardResult): void;
   reject(error: Error): void;
 }
@@ -54,7 +56,8 @@ export class Session {
   readonly #freeBuffers: Uint8Array[] = [];
   #phase: Phase = 'hello';
   #patience: NodeJS.Timeout;
-  #sentVersion: number | null = null;
+  /** What this worker has, or will have when its socket has taken it. */
+  #sent: { readonly version: number; readonly lease: ParameterLease } | null = null;
   #describing: { resolve(model: ModelDescription): void; reject(error: Error): void } | null = null;
 
   constructor(socket: WebSocket, host: SessionHost, from: string, times?: LinkTimes) {
@@ -62,7 +65,7 @@ export class Session {
     this.name = from;
     const handlers = {
       place: (message: Message, totalBytes: number) => this.#place(message, totalBytes),
-      onMessage: (message: Message, bytes: Uint8Array) => this.#hear(message, bytes),
+      onMessage: ({ message, bytes }: IncomingMessage) => this.#hear(message, bytes),
       onClosed: (reason: string) => this.#closed(reason),
     };
     this.#link = new Link(socket, handlers, times);
@@ -84,15 +87,21 @@ export class Session {
     if (this.#phase !== 'ready') return Promise.reject(lostWorker(this.name, 'connection closed'));
     invariant(!this.#pending.has(replica), 'a replica computes one shard at a time');
     const { kind, step, shard, attempt, rows, firstExample, regularizationWeight, parameters } = assignment;
+    const lease = this.#provide(parameters);
     const { version } = parameters;
-    if (this.#sentVersion !== version) {
-      this.#sentVersion = version;
-      const { bytes, checksum, release } = this.#host.parameters.lease(parameters);
-      void this.#link.send({ type: 'parameters', version, checksum }, bytes).finally(release);
-    }
     const message = { type: 'assign', kind, step, shard, attempt, version, replica, firstExample, regularizationWeight } as const;
     void this.#link.send(message, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength));
-    return new Promise((resolve, reject) => this.#pending.set(replica, { assignment, resolve, reject }));
+    return new Promise((resolve, reject) => this.#pending.set(replica, { assignment, lease, resolve, reject }));
+  }
+
+  /** Sends the parameters where this worker does not have them yet. */
+  #provide(parameters: ParameterSnapshot): ParameterLease {
+    const { version } = parameters;
+    if (this.#sent?.version === version) return this.#sent.lease;
+    const lease = this.#host.parameters.lease(parameters);
+    this.#sent = { version, lease };
+    void this.#link.send({ type: 'parameters', version }, lease.source).finally(() => lease.release());
+    return lease;
   }
 
   /** Says goodbye after what is under way, and closes. */
@@ -193,6 +202,8 @@ export class Session {
       result.examples === asked.rows.length;
     if (pending === undefined || !same)
       throw wireError(`a result for step ${result.step}, shard ${result.shard} that was not asked for`);
+    if (pending.lease.checksum() !== result.parametersChecksum)
+      throw wireError(`a result from other parameters than version ${result.version}`);
     return pending;
   }
 

@@ -4,17 +4,25 @@
  *
  * Heartbeats are sent and heard on this thread while TensorFlow computes in others. Time is taken from a monotonic clock.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import type { RawData, WebSocket } from 'ws';
 import { LIMITS } from '../common/limits.js';
 import type { Message } from '../common/messages.js';
-import { MessageReader, MessageWriter, type PlaceBytes } from '../common/message_stream.js';
+import {
+  MessageReader,
+  MessageWriter,
+  piecesOf,
+  type IncomingMessage,
+  type PieceSource,
+  type PlaceBytes,
+} from '../common/message_stream.js';
 
 export interface LinkHandlers {
   /** Gives memory for a message's tensor bytes, or throws to end the link. */
   readonly place: PlaceBytes;
   /** May throw to end the link. */
-  readonly onMessage: (message: Message, bytes: Uint8Array) => void;
+  readonly onMessage: (incoming: IncomingMessage) => void;
   /** Called once. Nothing comes after it. */
   readonly onClosed: (reason: string) => void;
 }
@@ -73,8 +81,9 @@ export class Link {
   }
 
   /** Sends after everything sent before; resolves when the system has taken it, or the link is closed. Never rejects. */
-  send(message: Message, bytes?: Uint8Array): Promise<void> {
-    this.#queue = this.#queue.then(() => this.#write(message, bytes));
+  send(message: Message, bytes?: Uint8Array | PieceSource): Promise<void> {
+    const source = bytes instanceof Uint8Array ? piecesOf(bytes, crc32) : bytes;
+    this.#queue = this.#queue.then(() => this.#write(message, source));
     return this.#queue;
   }
 
@@ -92,8 +101,12 @@ export class Link {
     this.#end(reason, code !== CLOSE_NORMAL);
   }
 
-  async #write(message: Message, bytes?: Uint8Array): Promise<void> {
-    for (const { head, piece } of this.#writer.frames(message, bytes)) {
+  async #write(message: Message, source?: PieceSource): Promise<void> {
+    let first = true;
+    for (const { head, piece } of this.#writer.frames(message, source)) {
+      // While the other side keeps up, nothing here would wait for the event loop, and everybody else would.
+      if (!first) await nextTurn();
+      first = false;
       if (this.#closed) return;
       this.#sendingSinceMs = performance.now();
       await new Promise<void>((resolve) => {
@@ -116,7 +129,7 @@ export class Link {
       if (!isBinary) throw new Error('text, where frames are binary');
       const [head = NOTHING, piece] = data as Buffer[];
       const complete = this.#reader.push(head, piece);
-      if (complete !== null && complete.message.type !== 'heartbeat') this.#handlers.onMessage(complete.message, complete.bytes);
+      if (complete !== null && complete.message.type !== 'heartbeat') this.#handlers.onMessage(complete);
     } catch (error) {
       this.close(error instanceof Error ? error.message : String(error), CLOSE_PROTOCOL);
     }

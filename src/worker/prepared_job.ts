@@ -2,7 +2,6 @@
  * Owns: what a worker keeps for a session: the replicas of one job, and the parameters it was sent.
  * Does not: speak to the coordinator (session.ts does) or make replicas (src/work.ts does).
  */
-import { crc32 } from 'node:zlib';
 import type { Job } from '../common/messages.js';
 import { wireError } from '../common/frame.js';
 import type { ModelDescription, NumericsClass, ParameterSnapshot, Replica, ShardResult } from '../common/replica.js';
@@ -69,7 +68,12 @@ interface Slot {
 export class ReceivedParameters {
   static #nextLocal = GOLDEN_VERSION + 1;
   #incoming: Slot | null = null;
-  #newest: { readonly slot: Slot; readonly version: number; readonly snapshot: ParameterSnapshot } | null = null;
+  #newest: {
+    readonly slot: Slot;
+    readonly version: number;
+    readonly checksum: number;
+    readonly snapshot: ParameterSnapshot;
+  } | null = null;
   readonly #free: SharedArrayBuffer[] = [];
 
   constructor(private readonly elements: number) {}
@@ -82,28 +86,23 @@ export class ReceivedParameters {
     return new Uint8Array(memory);
   }
 
-  /** The version placed last has arrived. */
+  /** The version placed last has arrived; `checksum` is told with every result that is computed from it. */
   publish(version: number, checksum: number): void {
     const slot = this.#incoming;
     if (slot === null) throw wireError('parameters that were not announced');
-    if (crc32(new Uint8Array(slot.memory)) !== checksum)
-      throw wireError(`parameters of version ${version} have another checksum`);
     this.#incoming = null;
     if (this.#newest !== null) this.#drop(this.#newest.slot);
-    this.#newest = {
-      slot,
-      version,
-      snapshot: { version: ReceivedParameters.#nextLocal++, values: new Float32Array(slot.memory) },
-    };
+    const values = new Float32Array(slot.memory);
+    this.#newest = { slot, version, checksum, snapshot: { version: ReceivedParameters.#nextLocal++, values } };
   }
 
   /** For one computation; call `release` after it. */
-  use(version: number): { snapshot: ParameterSnapshot; release: () => void } {
+  use(version: number): { snapshot: ParameterSnapshot; checksum: number; release: () => void } {
     const newest = this.#newest;
     if (newest === null || newest.version !== version)
       throw wireError(`a shard of version ${version}, here is ${newest?.version ?? 'none'}`);
     newest.slot.users += 1;
-    return { snapshot: newest.snapshot, release: () => this.#drop(newest.slot) };
+    return { snapshot: newest.snapshot, checksum: newest.checksum, release: () => this.#drop(newest.slot) };
   }
 
   #drop(slot: Slot): void {

@@ -1,63 +1,91 @@
 /**
- * Owns: one session with a coordinator, on the worker's side: join, shards, goodbye.
- * Does not: connect or retry (client.ts, src/work.ts), prepare jobs (src/work.ts hands that in) or compute (replicas do).
+ * Owns: one session with a coordinator, on the worker's side: its link, its memory, its replicas at work; carries out what the core decides.
+ * Does not: decide what is due (worker_core.ts does), connect or retry (client.ts, src/work.ts), prepare jobs (src/work.ts hands that in).
  */
 import type { WebSocket } from 'ws';
-import { ClusterError, ExpectedError, invariant } from '../common/errors.js';
+import { invariant } from '../common/errors.js';
 import { wireError } from '../common/frame.js';
 import { LIMITS } from '../common/limits.js';
-import type { Job, Message, MessageOf } from '../common/messages.js';
-import { noBytes } from '../common/message_stream.js';
+import type { Job, Message } from '../common/messages.js';
+import { noBytes, type IncomingMessage } from '../common/message_stream.js';
 import type { ShardResult } from '../common/replica.js';
 import { Link, type LinkTimes } from '../wire/link.js';
 import { ReceivedParameters, type PreparedJob } from './prepared_job.js';
+import {
+  createWorkerState,
+  reduceWorker,
+  type Assign,
+  type SessionEnd,
+  type WorkerCommand,
+  type WorkerEvent,
+  type WorkerState,
+} from './worker_core.js';
 
 export interface WorkerSessionHost {
   readonly software: string;
   readonly name: string;
   readonly deviceNames: readonly string[];
+  /** What the sessions before this one have seen (`WorkerSession.epochs`): an older start of a run's coordinator is a ghost. */
+  readonly epochs?: ReadonlyMap<string, number>;
   /** Makes a job ready, or gives the one that is. Throws where this worker must not or cannot. */
   prepare(job: Job, topology: string | null): Promise<PreparedJob>;
-  /** False where a later start of the same run's coordinator was seen: this one is a ghost. */
-  acceptsEpoch(runId: string, coordinatorEpoch: number): boolean;
   onAdmitted(worker: string): void;
   readonly times?: LinkTimes;
 }
 
-/** How a session ended, if not by an error that forbids another try. */
-export type SessionEnd =
-  { kind: 'finished'; reason: MessageOf<'finish'>['reason'] } | { kind: 'broken'; reason: string; admitted: boolean };
+const NOTHING: IncomingMessage = { message: { type: 'heartbeat' }, bytes: new Uint8Array(0), checksum: 0 };
+
+interface Settle {
+  resolve(end: SessionEnd): void;
+  reject(error: unknown): void;
+}
+
+interface Computed {
+  readonly result: ShardResult;
+  readonly parametersChecksum: number;
+}
 
 export class WorkerSession {
   /** Rejects with a ClusterError where trying again would end the same. */
   readonly ended: Promise<SessionEnd>;
   readonly #host: WorkerSessionHost;
   readonly #link: Link;
-  #settle: { resolve(end: SessionEnd): void; reject(error: unknown): void } | null = null;
-  #phase: 'hello' | 'preparing' | 'prepared' | 'admitted' = 'hello';
-  #epoch = 0;
+  #state: WorkerState;
+  #settle: Settle | null = null;
   #job: PreparedJob | null = null;
   #parameters: ReceivedParameters | null = null;
-  #lostReplicas = 0;
+  /** What the event being carried out brought. */
+  #arriving = NOTHING;
+  #computed: Computed | null = null;
+  #lastError: unknown = null;
   /** Result bytes that no socket is sending. */
   readonly #freeBuffers: Uint8Array[] = [];
 
   constructor(socket: WebSocket, host: WorkerSessionHost) {
     this.#host = host;
+    this.#state = createWorkerState(host.software, host.epochs);
     this.ended = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
     const handlers = {
       place: (message: Message, totalBytes: number) => this.#place(message, totalBytes),
-      onMessage: (message: Message, bytes: Uint8Array) => this.#hear(message, bytes),
-      onClosed: (reason: string) => this.#end({ kind: 'broken', reason, admitted: this.#phase === 'admitted' }),
+      onMessage: (incoming: IncomingMessage) => {
+        this.#arriving = incoming;
+        this.#dispatch({ type: 'heard', message: incoming.message });
+        this.#arriving = NOTHING;
+      },
+      onClosed: (reason: string) => this.#dispatch({ type: 'closed', reason }),
     };
     this.#link = new Link(socket, handlers, host.times);
     const { software, name: worker, deviceNames } = host;
     void this.#link.send({ type: 'hello', software, worker, replicas: [...deviceNames] });
   }
 
+  get epochs(): ReadonlyMap<string, number> {
+    return this.#state.epochs;
+  }
+
   /** Asks to leave: what is under way is finished first, then the coordinator says goodbye. */
   leave(): void {
-    void this.#link.send({ type: 'leaving' });
+    this.#dispatch({ type: 'leave_asked' });
   }
 
   close(reason: string): void {
@@ -76,65 +104,66 @@ export class WorkerSession {
     return noBytes(message, totalBytes);
   }
 
-  #hear(message: Message, bytes: Uint8Array): void {
-    switch (message.type) {
-      case 'welcome':
-        if (this.#phase !== 'hello') break;
-        return this.#welcome(message, bytes);
-      case 'describe':
-        if (this.#phase !== 'prepared' || this.#job === null) break;
-        return this.#describe(this.#job);
-      case 'admitted':
-        if (this.#phase !== 'prepared') break;
-        this.#phase = 'admitted';
-        return this.#host.onAdmitted(message.worker);
-      case 'refused': {
-        const { code, message: text, next } = message;
-        return this.#fail(new ClusterError({ code, message: text, next }));
-      }
-      case 'parameters':
-        if (this.#phase !== 'admitted') break;
-        return this.#parameters?.publish(message.version, message.checksum);
-      case 'assign':
-        if (this.#phase !== 'admitted' || this.#job === null) break;
-        return this.#assign(this.#job, message, bytes);
-      case 'finish':
-        this.#end({ kind: 'finished', reason: message.reason });
-        return this.#link.close(message.reason);
-    }
-    throw wireError(`${message.type} is not due now`);
+  #dispatch(event: WorkerEvent): void {
+    const { state, commands } = reduceWorker(this.#state, event);
+    this.#state = state;
+    for (const command of commands) this.#carryOut(command);
   }
 
-  #welcome({ software, runId, coordinatorEpoch, job }: MessageOf<'welcome'>, bytes: Uint8Array): void {
-    this.#phase = 'preparing';
-    this.#epoch = coordinatorEpoch;
-    if (software !== this.#host.software) {
-      return this.#fail(
-        new ClusterError({
-          code: 'VERSION_DIFFERS',
-          message: `the coordinator runs tfjs-parallel ${software}, this worker ${this.#host.software}`,
-          next: 'Install the same version on both.',
-        }),
-      );
+  #carryOut(command: WorkerCommand): void {
+    switch (command.type) {
+      case 'prepare':
+        return this.#prepare(command.job);
+      case 'send_prepared':
+        return this.#sendPrepared();
+      case 'send_description':
+        return this.#sendDescription();
+      case 'admitted':
+        return this.#host.onAdmitted(command.worker);
+      case 'publish':
+        return this.#parameters?.publish(command.version, this.#arriving.checksum);
+      case 'compute':
+        return this.#compute(command.assign);
+      case 'send_result':
+        return this.#sendResult(command.assign, command.coordinatorEpoch);
+      case 'send_lost':
+        return void this.#link.send({ type: 'lost', replica: command.replica, reason: command.reason.slice(0, 1000) });
+      case 'send_leaving':
+        return void this.#link.send({ type: 'leaving' });
+      case 'give_up':
+        return this.#settled()?.reject(command.error);
+      case 'out_of_replicas': {
+        const settle = this.#settled();
+        return void this.#link.finish('no replica is left').then(() => settle?.reject(this.#lastError));
+      }
+      case 'close':
+        return this.#link.close(command.reason);
+      case 'end':
+        return this.#settled()?.resolve(command.end);
     }
-    if (!this.#host.acceptsEpoch(runId, coordinatorEpoch)) return this.#link.close('an older start of this run');
-    const topology = job.model.kind === 'topology' ? Buffer.from(bytes).toString('utf8') : null;
+  }
+
+  #prepare(job: Job): void {
+    const topology = job.model.kind === 'topology' ? Buffer.from(this.#arriving.bytes).toString('utf8') : null;
     this.#host.prepare(job, topology).then(
       (prepared) => {
         if (this.#link.closed) return;
         this.#job = prepared;
         this.#parameters = new ReceivedParameters(prepared.model.layout.totalSize);
-        this.#phase = 'prepared';
-        const { datasetSha256, layoutSha256, numerics, versions, golden } = prepared;
-        const facts = { datasetSha256, layoutSha256, numerics, versions: { ...versions }, golden: [...golden] };
-        void this.#link.send({ type: 'prepared', ...facts });
+        this.#dispatch({ type: 'prepared', replicas: prepared.replicas.length });
       },
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => this.#dispatch({ type: 'unprepared', error }),
     );
   }
 
-  #describe({ model }: PreparedJob): void {
-    const { layout, initial, name, topology } = model;
+  #sendPrepared(): void {
+    const { datasetSha256, layoutSha256, numerics, versions, golden } = this.#preparedJob();
+    const facts = { datasetSha256, layoutSha256, numerics, versions: { ...versions }, golden: [...golden] };
+    void this.#link.send({ type: 'prepared', ...facts });
+  }
+
+  #sendDescription(): void {
+    const { layout, initial, name, topology } = this.#preparedJob().model;
     const momenta = new Map(layout.statistics.map(({ slot, momentum }) => [slot, momentum]));
     const shapes = layout.slots.map(({ name: weight, shape }, index) => ({
       name: weight,
@@ -147,32 +176,42 @@ export class WorkerSession {
     void this.#link.send({ type: 'description', ...counts }, Buffer.concat([json, weights]));
   }
 
-  #assign(job: PreparedJob, message: MessageOf<'assign'>, bytes: Uint8Array): void {
-    const { kind, step, shard, attempt, version, replica: index, firstExample, regularizationWeight } = message;
-    const replica = job.replicas[index];
+  #compute({ kind, step, shard, attempt, version, replica: index, firstExample, regularizationWeight }: Assign): void {
+    const { replicas, examples } = this.#preparedJob();
+    const { bytes } = this.#arriving;
     const rows = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-    const count = kind === 'train' ? job.examples.train : job.examples.validation;
-    if (replica === undefined || this.#parameters === null) throw wireError(`replica ${index} of ${job.replicas.length}`);
+    const count = kind === 'train' ? examples.train : examples.validation;
     for (const row of rows) if (row < 0 || row >= count) throw wireError(`row ${row} of ${count}`);
-    const { snapshot, release } = this.#parameters.use(version);
+    invariant(this.#parameters !== null, 'a prepared job has memory for parameters');
+    const { snapshot, checksum: parametersChecksum, release } = this.#parameters.use(version);
     const assignment = { kind, step, shard, attempt, rows, firstExample, regularizationWeight, parameters: snapshot };
-    replica.compute(assignment).then(
+    replicas[index].compute(assignment).then(
       (result) => {
         release();
-        this.#answer(message, result);
+        this.#computed = { result, parametersChecksum };
+        this.#dispatch({ type: 'computed', replica: index });
+        // Nobody wanted it: the session is over.
+        if (this.#computed !== null) result.gradient?.release();
+        this.#computed = null;
       },
       (error: unknown) => {
         release();
-        const reason = error instanceof Error ? error.message : String(error);
-        void this.#link.send({ type: 'lost', replica: index, reason: reason.slice(0, 1000) });
-        this.#replicaLost(error);
+        this.#lastError = error;
+        this.#dispatch({
+          type: 'replica_failed',
+          replica: index,
+          reason: error instanceof Error ? error.message : String(error),
+        });
       },
     );
   }
 
-  #answer({ kind, step, shard, attempt, version, replica }: MessageOf<'assign'>, result: ShardResult): void {
+  #sendResult({ kind, step, shard, attempt, version, replica }: Assign, coordinatorEpoch: number): void {
+    invariant(this.#computed !== null, 'a result has just been computed');
+    const { result, parametersChecksum } = this.#computed;
+    this.#computed = null;
     const { examples, lossSum, correct, nonFinite = null, computeMs, gradient, statistics } = result;
-    const asked = { kind, step, shard, attempt, version, replica, coordinatorEpoch: this.#epoch };
+    const asked = { kind, step, shard, attempt, version, replica, coordinatorEpoch, parametersChecksum };
     const message = { type: 'result', ...asked, examples, lossSum, correct, nonFinite, computeMs } as const;
     if (gradient === undefined) return void this.#link.send(message);
     const parts = [gradient.values, statistics ?? new Float32Array(0)];
@@ -188,26 +227,15 @@ export class WorkerSession {
     void this.#link.send(message, bytes).then(() => this.#freeBuffers.push(bytes));
   }
 
-  #replicaLost(error: unknown): void {
-    this.#lostReplicas += 1;
-    if (this.#job === null || this.#lostReplicas < this.#job.replicas.length) return;
-    // Nothing is left to offer: end with the last one's own words, after the coordinator has heard them.
-    const settle = this.#settle;
-    this.#settle = null;
-    void this.#link.finish('no replica is left').then(() => settle?.reject(error));
+  #preparedJob(): PreparedJob {
+    invariant(this.#job !== null, 'what speaks of a job comes after it was prepared');
+    return this.#job;
   }
 
-  #fail(error: unknown): void {
-    const words = error instanceof ExpectedError ? `${error.code}: ${error.message}` : String(error);
+  /** How to end, once. */
+  #settled(): Settle | null {
     const settle = this.#settle;
     this.#settle = null;
-    settle?.reject(error);
-    this.#link.close(words);
-  }
-
-  #end(end: SessionEnd): void {
-    const settle = this.#settle;
-    this.#settle = null;
-    settle?.resolve(end);
+    return settle;
   }
 }

@@ -158,7 +158,7 @@ describe('a worker is refused before any parameter is sent', () => {
 
   it('a worker refuses a coordinator older than one it has seen of the same run', async () => {
     const cluster = await loopbackCluster();
-    const { session } = await cluster.join({ host: { acceptsEpoch: () => false } });
+    const { session } = await cluster.join({ host: { epochs: new Map([['run-001', 2]]) } });
     expect(await session.ended).toMatchObject({ kind: 'broken', reason: 'an older start of this run' });
   });
 });

@@ -2,11 +2,12 @@ import { crc32 } from 'node:zlib';
 import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { ClusterError } from '../../src/common/errors.js';
-import { decodeFrame, encodeFrameHead, FRAME_HEAD_BYTES } from '../../src/common/frame.js';
+import { decodeFrame, encodeFrameHead } from '../../src/common/frame.js';
 import { scanHeader } from '../../src/common/header_scan.js';
 import { LIMITS } from '../../src/common/limits.js';
 import { decodeHeader, encodeHeader, type Message, type MessageOf } from '../../src/common/messages.js';
-import { MessageReader, MessageWriter, noBytes } from '../../src/common/message_stream.js';
+import { addPiece, MessageReader, MessageWriter, noBytes, piecesOf } from '../../src/common/message_stream.js';
+import { fuzzFrame } from '../../scripts/chaos/fuzz_frame.mjs';
 import { Chance } from '../support/simulated_world.js';
 
 const RESULT: MessageOf<'result'> = {
@@ -18,6 +19,7 @@ const RESULT: MessageOf<'result'> = {
   version: 6,
   replica: 0,
   coordinatorEpoch: 2,
+  parametersChecksum: 3,
   examples: 67,
   lossSum: 0.1,
   correct: 60,
@@ -27,7 +29,9 @@ const RESULT: MessageOf<'result'> = {
 const bytesOf = (count: number): Uint8Array => Uint8Array.from({ length: count }, (_, i) => (i * 31) & 255);
 
 function wireOf(message: Message, bytes?: Uint8Array): Uint8Array[] {
-  return [...new MessageWriter(crc32).frames(message, bytes)].map(({ head, piece }) => Buffer.concat([head, piece]));
+  return [...new MessageWriter(crc32).frames(message, bytes && piecesOf(bytes, crc32))].map(({ head, piece }) =>
+    Buffer.concat([head, piece]),
+  );
 }
 const reader = (): MessageReader => new MessageReader(crc32, (_, total) => new Uint8Array(total));
 
@@ -40,6 +44,7 @@ describe('frames', () => {
       shard: 6,
       header: bytesOf(5),
       piece: bytesOf(3),
+      pieceChecksum: crc32(bytesOf(3)),
       totalBytes: 3,
       offset: 0,
     } as const;
@@ -124,11 +129,13 @@ describe('message streams', () => {
     const got = frames.map((frame) => to.push(frame)).at(-1);
     expect(got?.message).toEqual(RESULT);
     expect(Buffer.compare(got?.bytes ?? Buffer.alloc(0), bytes)).toBe(0);
+    const sums = Array.from({ length: frames.length }, (_, i) => piecesOf(bytes, crc32).at(i).checksum);
+    expect(got?.checksum).toBe(sums.reduce((sum, piece) => addPiece(sum, piece, crc32), 0));
   });
 
   it('lets a heartbeat pass between the pieces of a message, and nothing else', () => {
     const writer = new MessageWriter(crc32);
-    const pieces = writer.frames(RESULT, bytesOf(LIMITS.maxPieceBytes + 1));
+    const pieces = writer.frames(RESULT, piecesOf(bytesOf(LIMITS.maxPieceBytes + 1), crc32));
     const next = (from: Generator<{ head: Uint8Array; piece: Uint8Array }>): Uint8Array => {
       const { head, piece } = from.next().value as { head: Uint8Array; piece: Uint8Array };
       return Buffer.concat([head, piece]);
@@ -158,18 +165,7 @@ describe('message streams', () => {
     );
     let refused = 0;
     for (let i = 0; i < 100_000; i++) {
-      const frame = Buffer.from(chance.of(seeds));
-      const mutations = 1 + chance.below(4);
-      for (let m = 0; m < mutations; m++) frame[chance.below(frame.length)] = chance.below(256);
-      // Half with a right checksum, so that what lies behind it is reached.
-      if (chance.happens(0.5)) {
-        const start = FRAME_HEAD_BYTES + Math.ceil(Math.min(frame.readUInt32LE(20), 512) / 8) * 8;
-        frame.writeUInt32LE(
-          crc32(frame.subarray(start), crc32(frame.subarray(FRAME_HEAD_BYTES, start), crc32(frame.subarray(0, 60)))),
-          60,
-        );
-      }
-      const cut = chance.happens(0.1) ? frame.subarray(0, chance.below(frame.length)) : frame;
+      const cut = fuzzFrame(chance.of(seeds), () => chance.next());
       try {
         new MessageReader(crc32, (_, total) => new Uint8Array(Math.min(total, 64))).push(cut);
       } catch (error) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { weightsChecksum, weightsSha256 } from '../../src/coordinator/weights_hash.js';
+import { weightsSha256 } from '../../src/coordinator/weights_hash.js';
 
 const parameters = Float32Array.of(1, -2, 0.5);
 const velocity = Float32Array.of(3, 4);
@@ -10,18 +10,11 @@ test('the hash is of the weights and then the optimizer slots as little-endian f
   expect(weightsSha256(parameters, [])).toBe('2ce4bdb6b34a50ac7092eb9fee94337a27498e9eb9bae44192f15b88831b2422');
 });
 
-test('the checksum is the CRC-32 of the same bytes', () => {
-  // python3 -c "import struct, zlib; print(zlib.crc32(struct.pack('<5f', 1, -2, .5, 3, 4)))"
-  expect(weightsChecksum(parameters, [velocity])).toBe(2824197407);
-  expect(weightsChecksum(new Float32Array(0), [])).toBe(0);
-});
-
 test('only what the array shows is hashed, and shared memory hashes like any other', () => {
   const shared = new Float32Array(new SharedArrayBuffer(20)).fill(9);
   const middle = shared.subarray(1, 4);
   middle.set(parameters);
   expect(weightsSha256(middle, [velocity])).toBe(weightsSha256(parameters, [velocity]));
-  expect(weightsChecksum(middle, [velocity])).toBe(weightsChecksum(parameters, [velocity]));
 });
 
 test('minus zero is not zero', () => {

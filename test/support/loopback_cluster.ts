@@ -138,6 +138,8 @@ export async function loopbackCluster({
     await server.close();
   });
   const model = modelOf(weights);
+  const sessions = new Set<WorkerSession>();
+  onTestFinished(() => sessions.forEach((session) => session.close('test over')));
   return {
     port: server.port,
     fleet,
@@ -176,11 +178,12 @@ export async function loopbackCluster({
         name,
         deviceNames,
         prepare: () => Promise.resolve(job),
-        acceptsEpoch: () => true,
         onAdmitted,
         ...host,
       });
-      onTestFinished(() => session.close('test over'));
+      sessions.add(session);
+      const forget = (): boolean => sessions.delete(session);
+      session.ended.then(forget, forget);
       return { session, admitted };
     },
   };

@@ -1,10 +1,11 @@
 /**
- * Owns: a dozen mistakes one could make in the membership core or its rim, each as a wrapper, to prove that the simulated cluster
+ * Owns: a dozen mistakes one could make in the cores or their rims, each as a wrapper, to prove that the simulated cluster
  * would find them.
  */
 import type { MembershipEvent, Transition } from '../../src/coordinator/membership.js';
 import type { MembershipCommand } from '../../src/coordinator/membership_draft.js';
 import type { MembershipState } from '../../src/coordinator/membership_state.js';
+import type { Transition as WorkerTransition, WorkerState } from '../../src/worker/worker_core.js';
 import type { Bug, Core } from './simulated_cluster.js';
 
 /** Changes events on their way into the core. */
@@ -38,7 +39,23 @@ type Answered = Extract<MembershipEvent, { type: 'answered' }>;
 const answers = (change: (state: MembershipState, event: Answered) => Answered): Bug =>
   hearing((state, event) => (event.type === 'answered' ? change(state, event) : event));
 
+/** Changes what a worker hears or says. */
+const worker = (change: (transition: WorkerTransition, before: WorkerState) => WorkerTransition): Bug => ({
+  worker: (core) => (state, event) => change(core(state, event), state),
+});
+
 export const PLANTED_BUGS: Record<string, Bug> = {
+  'computes from its first parameters for ever': worker((after, { version }) => ({
+    ...after,
+    commands: version === null ? after.commands : after.commands.filter(({ type }) => type !== 'publish'),
+  })),
+  'answers in the name of an older coordinator': worker(({ state, commands }) => ({
+    state,
+    commands: commands.map((command) => (command.type === 'send_result' ? { ...command, coordinatorEpoch: 1 } : command)),
+  })),
+  'forgets which coordinators it has seen': {
+    worker: (core) => (state, event) => core({ ...state, epochs: new Map() }, event),
+  },
   'takes whatever a busy replica sends for the shard it has': answers((state, event) => {
     const running = state.members.get(event.member)?.running;
     return running ? { ...event, answer: { ...event.answer, ...running } } : event;

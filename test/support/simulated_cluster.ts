@@ -1,5 +1,5 @@
 /**
- * Owns: a whole cluster driven by one seed: the real membership core, workers and network simulated, random faults, then healing;
+ * Owns: a whole cluster driven by one seed: the real cores of both sides, compute, disk and network simulated, random faults, then healing;
  * and the invariants that hold after every event.
  * Does not: contain the bugs it must find (planted_bugs.ts does).
  */
@@ -12,17 +12,23 @@ import {
   type Attempt,
   type MembershipState,
 } from '../../src/coordinator/membership_state.js';
+import { reduceWorker } from '../../src/worker/worker_core.js';
+import { SimulatedWorker, type WorkerCore } from './simulated_worker.js';
 import { Chance, committed, gradientOf, hash, treeSum, undisturbed, VirtualClock } from './simulated_world.js';
 
 export type Core = typeof reduceMembership;
 export interface Bug {
   readonly core?: (core: Core, chance: Chance) => Core;
+  readonly worker?: (core: WorkerCore) => WorkerCore;
   /** Replaces the rim's order of addition. */
   readonly order?: 'arrival';
 }
 
 interface Process {
   readonly name: string;
+  readonly worker: SimulatedWorker;
+  /** The coordinator's memory of what this session was sent. */
+  sentVersion: number | null;
   /** Relative speed; 0 while stopped. */
   msPerShard: number;
   member: number | null;
@@ -68,6 +74,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
   const chance = new Chance(seed);
   const clock = new VirtualClock();
   const core = bug.core?.(reduceMembership, chance) ?? reduceMembership;
+  const workerCore = bug.worker?.(reduceWorker) ?? reduceWorker;
   const [steps, shards] = [3 + chance.below(10), 1 + chance.below(8)];
   const expected = undisturbed({ steps, shards, seed });
   const processes = new Set<Process>();
@@ -127,7 +134,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
         'a bad number is recomputed elsewhere if there is an elsewhere',
       );
       given.set(command.member, command.attempt);
-      if (process) compute(process, command.member, command.attempt, epoch);
+      if (process) assign(process, command.member, command.attempt);
     } else if (command.type === 'accept') {
       must(arriving !== undefined && event.type === 'answered', 'only an answer is accepted');
       if (!arriving || event.type !== 'answered') return;
@@ -218,20 +225,41 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
   }
 
   // Workers and network.
-  function compute(process: Process, member: number, attempt: Attempt, of: number): void {
-    const latency = chance.below(4);
-    const begun = parameters;
+  /** Parameters where this session does not have them yet, then the shard: on one connection, in this order. */
+  function assign(process: Process, member: number, attempt: Attempt): void {
+    const { worker } = process;
+    const { session } = worker;
+    const [sent, of] = [parameters, epoch];
+    const news = process.sentVersion !== attempt.version;
+    process.sentVersion = attempt.version;
+    clock.after(chance.below(4), () => {
+      if (!process.alive || worker.session !== session) return;
+      if (news) worker.hearParameters(attempt.version, sent);
+      const { assign: work, parameters: from } = worker.hearAssign(attempt);
+      compute(process, member, { session, attempt: work, from, of });
+    });
+  }
+
+  function compute(
+    process: Process,
+    member: number,
+    { session, attempt, from, of }: { session: number; attempt: Attempt; from: number; of: number },
+  ): void {
     const done = (): void => {
       if (!process.alive || process.stuck) return;
       if (process.stopped) return clock.after(500, done);
       const finite = healed || attempt.attempt > 0 || !chance.happens(0.02);
-      const gradient = (gradientOf(begun, attempt.step, attempt.shard) ^ (process.faulty ? 1 : 0)) >>> 0;
+      const gradient = (gradientOf(from, attempt.step, attempt.shard) ^ (process.faulty ? 1 : 0)) >>> 0;
       const checksum = process.member !== null && hasTwin(state, process.member) ? gradient : null;
-      const answer: Answer = { ...attempt, coordinatorEpoch: of, checksum, nonFinite: finite ? null : 'loss' };
+      // A session that is over cannot send; here it does, and the coordinator must not mind.
+      const sent = process.worker.session === session ? process.worker.finish() : { assign: attempt, coordinatorEpoch: of };
+      const { kind, step: ofStep, version, shard, attempt: number } = sent.assign;
+      const asked = { kind, step: ofStep, version, shard, attempt: number, coordinatorEpoch: sent.coordinatorEpoch };
+      const answer: Answer = { ...asked, checksum, nonFinite: finite ? null : 'loss' };
       if (finite) process.lastAnswer = { answer, gradient };
       clock.after(chance.below(4), () => deliver(process, member, answer, gradient, finite));
     };
-    clock.after(latency + process.msPerShard * (0.8 + 0.4 * chance.next()), done);
+    clock.after(process.msPerShard * (0.8 + 0.4 * chance.next()), done);
   }
 
   /** An answer reaches the coordinator by the session it was computed for, or by a later one of the same process. */
@@ -251,6 +279,8 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
   function connect(process: Process): void {
     if (!process.alive || process.member !== null || finished) return;
     process.member = state.nextMemberId;
+    process.sentVersion = null;
+    process.worker.join(epoch);
     send({ type: 'joined', name: process.name, worker: process.name });
   }
 
@@ -265,6 +295,8 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
     const name = `w${names++}`;
     const process: Process = {
       name,
+      worker: new SimulatedWorker(workerCore),
+      sentVersion: null,
       msPerShard: chance.of([20, 50, 50, 400]),
       member: null,
       stopped: false,
@@ -325,6 +357,15 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
         { gradient: last.gradient, honest: last.answer, process, finite: true },
       );
     },
+    ghost() {
+      const process = chance.of([...processes]);
+      if (process?.member == null) return;
+      const commands = process.worker.greetedBy(epoch - 1);
+      must(
+        commands.every(({ type }) => type !== 'prepare'),
+        'nobody computes for an older start of the coordinator',
+      );
+    },
     restart() {
       restarts += 1;
       speculative += state.incidents.speculative;
@@ -343,7 +384,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
   clock.after(0, startRound(epoch));
   for (let i = 1 + chance.below(4); i > 0; i--) clock.after(chance.below(50), start);
   const horizon = 500 + chance.below(5000);
-  const kinds = ['kill', 'kill', 'join', 'join', 'stop', 'stick', 'drain', 'repeat', 'repeat', 'repeat', 'restart'];
+  const kinds = ['kill', 'kill', 'join', 'join', 'stop', 'stick', 'drain', 'repeat', 'repeat', 'repeat', 'restart', 'ghost'];
   for (let i = chance.below(25); i > 0; i--) clock.after(chance.below(horizon), faults[chance.of(kinds)]);
   clock.after(horizon, () => {
     healed = true;

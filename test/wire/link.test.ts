@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { expect, it, onTestFinished } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Message } from '../../src/common/messages.js';
-import { MessageWriter } from '../../src/common/message_stream.js';
+import { MessageWriter, piecesOf } from '../../src/common/message_stream.js';
 import { Link, SOCKET_OPTIONS, type LinkTimes } from '../../src/wire/link.js';
 
 const TIMES: LinkTimes = { heartbeatMs: 50, heartbeatTimeoutMs: 60_000, sendTimeoutMs: 300 };
@@ -19,7 +19,11 @@ async function linkAndPeer(onMessage: (message: Message) => void = () => {}) {
   const socket = await accepted;
   let tell: (reason: string) => void = () => {};
   const ended = new Promise<string>((resolve) => (tell = resolve));
-  const link = new Link(socket, { place: (_, total) => new Uint8Array(total), onMessage, onClosed: tell }, TIMES);
+  const link = new Link(
+    socket,
+    { place: (_, total) => new Uint8Array(total), onMessage: ({ message }) => onMessage(message), onClosed: tell },
+    TIMES,
+  );
   return { link, peer, socket, ended };
 }
 
@@ -27,7 +31,7 @@ it('gives up on a peer that never reads, with at most one piece waiting', async 
   const { link, peer, socket, ended } = await linkAndPeer();
   peer.pause();
   const bytes = new Uint8Array(64 * 2 ** 20);
-  void link.send({ type: 'parameters', version: 0, checksum: 0 }, bytes);
+  void link.send({ type: 'parameters', version: 0 }, bytes);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(socket.bufferedAmount).toBeLessThan(16 * 2 ** 20);
   expect(await ended).toBe('reads nothing since 0 s');
@@ -38,10 +42,10 @@ it('sends messages in order, large and small, and resolves when they are out', a
   const got: Message[] = [];
   const other = new Link(
     peer,
-    { place: (_, total) => new Uint8Array(total), onMessage: (message) => got.push(message), onClosed: () => {} },
+    { place: (_, total) => new Uint8Array(total), onMessage: ({ message }) => got.push(message), onClosed: () => {} },
     TIMES,
   );
-  void link.send({ type: 'parameters', version: 1, checksum: 0 }, new Uint8Array(20 * 2 ** 20));
+  void link.send({ type: 'parameters', version: 1 }, new Uint8Array(20 * 2 ** 20));
   await link.send({ type: 'leaving' });
   await expect.poll(() => got.map(({ type }) => type)).toEqual(['parameters', 'leaving']);
   other.close('done');
@@ -56,7 +60,7 @@ it.each([
   let hear: (reason: string) => void = () => {};
   const heard = new Promise<string>((resolve) => (hear = resolve));
   const { peer, ended } = await linkAndPeer(() => hear('heard'));
-  const [{ head, piece }] = new MessageWriter(crc32).frames({ type: 'leaving' }, new Uint8Array(8));
+  const [{ head, piece }] = new MessageWriter(crc32).frames({ type: 'leaving' }, piecesOf(new Uint8Array(8), crc32));
   // `leaving` packs into 14 bytes, padded to 16.
   expect(head.length).toBe(64 + 16);
   const frame = Buffer.concat([head, piece]);

@@ -1,0 +1,1 @@
+export function fuzzFrame(frame: Uint8Array, random: () => number): Buffer;

@@ -1,0 +1,59 @@
+/**
+ * Owns: a run on a fleet of IntegerReplicas (loopback_cluster.ts) without TensorFlow: every step's parameters depend on all before, and the end can
+ * be computed without a cluster.
+ */
+import type { Fleet } from '../../src/coordinator/fleet.js';
+
+const { fround } = Math;
+
+/** A step's shards: shard s has rows 2s and 2s + 1. */
+const rowsOf = (shard: number): Int32Array => Int32Array.of(2 * shard, 2 * shard + 1);
+
+/** p ← p / 4 + (sum of the shards' gradients, in order) / 1024, each operation rounded to float32. */
+function next(parameters: Float32Array, gradients: readonly Float32Array[]): Float32Array {
+  return parameters.map((value, i) => {
+    const total = gradients.reduce((sum, gradient) => fround(sum + gradient[i]), 0);
+    return fround(fround(value / 4) + fround(total / 1024));
+  });
+}
+
+export class CountingClusterRun {
+  steps = 0;
+  parameters: Float32Array;
+
+  constructor(
+    private readonly fleet: Fleet,
+    private readonly initial: Float32Array,
+    private readonly shards: number,
+  ) {
+    this.parameters = initial;
+  }
+
+  async step(): Promise<void> {
+    const parameters = { version: this.steps, values: this.parameters };
+    const units = Array.from({ length: this.shards }, (_, shard) => ({
+      ...({ kind: 'train', step: this.steps + 1, shard, attempt: 0, rows: rowsOf(shard) } as const),
+      ...{ firstExample: 2 * shard, regularizationWeight: 0, parameters },
+    }));
+    const results = await this.fleet.computeRound(units);
+    this.parameters = Float32Array.from(this.parameters);
+    const gradients = results.map(({ gradient }) => gradient?.values ?? new Float32Array(0));
+    this.parameters.set(next(this.parameters.subarray(0, gradients[0].length), gradients));
+    for (const { gradient } of results) gradient?.release();
+    this.steps += 1;
+  }
+
+  /** What as many steps are without a cluster. The last weight is a moving statistic, which this run leaves alone. */
+  undisturbed(): Float32Array {
+    const parameters = Float32Array.from(this.initial);
+    const trained = parameters.subarray(0, parameters.length - 1);
+    for (let step = 0; step < this.steps; step++) {
+      const gradients = Array.from({ length: this.shards }, (_, shard) => {
+        const sum = rowsOf(shard).reduce((a, b) => a + b, 0);
+        return trained.map((value) => value + sum);
+      });
+      trained.set(next(trained, gradients));
+    }
+    return parameters;
+  }
+}

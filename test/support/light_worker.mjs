@@ -1,0 +1,41 @@
+/**
+ * A worker process without TensorFlow, for tests that need many: the product's own client and session (from dist/), and the arithmetic of
+ * IntegerReplica (loopback_cluster.ts). SIGINT: it leaves after its shard, as `tfjs-parallel worker` does.
+ */
+import { layoutSha256 } from '../../dist/wire/identity.js';
+import { createBucketLayout } from '../../dist/common/bucket_layout.js';
+import { secretOf } from '../../dist/wire/secrets.js';
+import { connectToCoordinator } from '../../dist/worker/client.js';
+import { WorkerSession } from '../../dist/worker/session.js';
+
+process.once('disconnect', () => process.exit(0));
+process.once('message', async ({ port, token, name, weights, prepared, software, shardMs }) => {
+  const shapes = [
+    { name: 'w', shape: [weights] },
+    { name: 'moving', shape: [1], statisticMomentum: 0.9 },
+  ];
+  const layout = createBucketLayout({ weights: shapes, trained: 1 });
+  const initial = Float32Array.from({ length: weights + 1 }, (_, i) => i);
+  const compute = async ({ kind, step, shard, attempt, rows, parameters }) => {
+    await new Promise((resolve) => setTimeout(resolve, shardMs * Math.random()));
+    const sum = rows.reduce((a, b) => a + b, 0);
+    const values = parameters.values.slice(0, weights).map((value) => value + sum);
+    const asked = { kind, step, shard, attempt, version: parameters.version, examples: rows.length };
+    const gradient = { kind: 'host', values, release: () => {} };
+    return { ...asked, lossSum: sum / 10, correct: 1, computeMs: 1, gradient, statistics: Float32Array.of(sum) };
+  };
+  const job = { ...prepared, replicas: [{ name, compute }], layoutSha256: layoutSha256(layout), close: () => Promise.resolve() };
+  const model = { name: 'test', topology: '{}', layout, initial };
+  const coordinator = { host: '127.0.0.1', port };
+  const socket = await connectToCoordinator({ coordinator, secret: secretOf(token), tls: { kind: 'none' } });
+  const session = new WorkerSession(socket, {
+    software,
+    name,
+    deviceNames: ['cpu(0)'],
+    prepare: () => Promise.resolve({ ...job, model }),
+    onAdmitted: () => process.send('joined'),
+  });
+  process.on('SIGINT', () => session.leave());
+  const end = await session.ended;
+  process.exit(end.kind === 'finished' ? 0 : 1);
+});
