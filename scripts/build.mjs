@@ -1,15 +1,16 @@
 /**
- * Builds dist/: TypeScript to JavaScript, and the JavaScript of tfjs-node-gpu bundled, so that neither we nor those who
- * install us need its install script. Usage: node scripts/build.mjs [--vendor-only]
+ * Builds dist/: TypeScript to JavaScript, WebAssembly text to binary, and the JavaScript of tfjs-node-gpu bundled, so that
+ * neither we nor those who install us need its install script. Usage: node scripts/build.mjs [--vendor-only]
  *
  * Everything is built in a folder beside dist/ and swapped in at the end: nothing stale stays, and a failed build leaves the old one.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import loadWabt from 'wabt';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -37,6 +38,7 @@ if (process.argv.includes('--vendor-only')) {
       cwd: root,
       stdio: 'inherit',
     });
+    await compileSliceKernels(fresh);
     const main = join(fresh, 'cli', 'main.js');
     if (existsSync(main)) chmodSync(main, 0o755);
     if (existsSync(dist)) renameSync(dist, old);
@@ -49,6 +51,17 @@ if (process.argv.includes('--vendor-only')) {
     rmSync(fresh, { recursive: true, force: true });
     rmSync(old, { recursive: true, force: true });
   }
+}
+
+/** What the coordinator's update computes with (src/coordinator/slice_kernels.ts). */
+async function compileSliceKernels(folder) {
+  const wabt = await loadWabt();
+  const text = join('src', 'coordinator', 'slice_kernels.wat');
+  const module = wabt.parseWat(text, readFileSync(join(root, text)), { simd: true });
+  module.resolveNames();
+  module.validate();
+  writeFileSync(join(folder, 'coordinator', 'slice_kernels.wasm'), module.toBinary({}).buffer);
+  module.destroy();
 }
 
 /** tfjs-node's kernels, backend and file:// handlers in one CommonJS file; tfjs itself stays the user's own. */

@@ -1,23 +1,20 @@
 /**
  * Owns: adding the shards' arrays in the fixed tree, slice by slice, with float32 rounding after each addition.
  * Does not: decide the tree (src/common/tree_sum.ts), apply anything (step_update.ts), or release gradients (run.ts does).
- *
- * A sum of two float32 values in float64, rounded to float32, is the float32 sum: float64 has more than twice the digits (Figueroa:
- * "When is double rounding innocuous?", 1995). The same holds for −, ×, ÷ and √, which is what makes JavaScript's arithmetic that of TensorFlow.
  */
 import type { BucketLayout } from '../common/bucket_layout.js';
 import { invariant } from '../common/errors.js';
 import type { ShardResult } from '../common/replica.js';
 import { sumTree, type SumTree } from '../common/tree_sum.js';
+import { register, SLICE_ELEMENTS, sliceKernels, type Register } from './slice_kernels.js';
 
-/** Elements worked on at a time: 64 KiB per array stay in the second-level cache, and take far less than a turn of the event loop. */
-export const SLICE_ELEMENTS = 16_384;
+/** The register that a sum is left in; those above it are overwritten. */
+export const SUM: Register = register(0);
 
 /** The sum over shards of arrays of one length, computed where it is asked for. The shards' arrays are only read. */
 export class ShardSum {
+  private readonly kernels = sliceKernels();
   private readonly tree: SumTree;
-  /** Partial sums of one slice, by depth in the tree: the left branch is finished before the right one begins. */
-  private readonly scratch: Float32Array[] = [];
 
   /** `shards[i]` is shard i's array, undefined where the shard is empty. */
   constructor(private readonly shards: readonly (Float32Array | undefined)[]) {
@@ -26,22 +23,39 @@ export class ShardSum {
     this.tree = tree;
   }
 
-  /** Writes sum / divisor of elements `start` to `start + into.length − 1`, each operation rounded to float32. */
-  divided(start: number, divisor: number, into: Float32Array): void {
-    invariant(into.length <= SLICE_ELEMENTS, 'shards are added by slices');
-    const end = start + into.length;
-    if ('shard' in this.tree) divide(this.values(this.tree, start, end, 0), divisor, into);
-    else addAndDivide(this.values(this.tree.left, start, end, 0), this.values(this.tree.right, start, end, 1), divisor, into);
+  /**
+   * Leaves sum / divisor of the elements from `start` on in `SUM`, each operation rounded to float32. So is the divisor: a number of
+   * examples is exact up to 2^24.
+   */
+  divide({ start, length, divisor }: { start: number; length: number; divisor: number }): void {
+    invariant(length <= SLICE_ELEMENTS, 'shards are added by slices');
+    const { kernels, tree } = this;
+    if ('shard' in tree) {
+      this.add(tree, 0, start, length);
+      kernels.divide(SUM, divisor, length);
+    } else {
+      this.add(tree.left, 0, start, length);
+      this.add(tree.right, 1, start, length);
+      kernels.addAndDivide(SUM, SUM, register(1), divisor, length);
+    }
   }
 
-  private values(tree: SumTree, start: number, end: number, depth: number): Float32Array {
-    if ('shard' in tree) return (this.shards[tree.shard] as Float32Array).subarray(start, end);
-    const left = this.values(tree.left, start, end, depth);
-    const right = this.values(tree.right, start, end, depth + 1);
-    this.scratch[depth] ??= new Float32Array(SLICE_ELEMENTS);
-    const sum = this.scratch[depth].subarray(0, end - start);
-    add(left, right, sum);
-    return sum;
+  /** The same in an array. */
+  divided(start: number, divisor: number, into: Float32Array): void {
+    this.divide({ start, length: into.length, divisor });
+    this.kernels.store(SUM, into);
+  }
+
+  /** Leaves the sum in register `depth`: the left branch is finished before the right one begins, in the registers above. */
+  private add(tree: SumTree, depth: number, start: number, length: number): void {
+    const into = register(depth);
+    if ('shard' in tree) {
+      this.kernels.load(into, (this.shards[tree.shard] as Float32Array).subarray(start, start + length));
+    } else {
+      this.add(tree.left, depth, start, length);
+      this.add(tree.right, depth + 1, start, length);
+      this.kernels.add(into, into, register(depth + 1), length);
+    }
   }
 }
 
@@ -87,16 +101,4 @@ function byShard(
     arrays[result.shard] = values;
   }
   return arrays;
-}
-
-function add(left: Float32Array, right: Float32Array, into: Float32Array): void {
-  for (let i = 0; i < into.length; i++) into[i] = left[i] + right[i];
-}
-
-function divide(values: Float32Array, divisor: number, into: Float32Array): void {
-  for (let i = 0; i < into.length; i++) into[i] = values[i] / divisor;
-}
-
-function addAndDivide(left: Float32Array, right: Float32Array, divisor: number, into: Float32Array): void {
-  for (let i = 0; i < into.length; i++) into[i] = Math.fround(left[i] + right[i]) / divisor;
 }

@@ -6,9 +6,10 @@
  * where mean is the unweighted mean over the shards that are not empty, added in the fixed tree. Each operation is rounded to float32.
  */
 import type { BucketLayout } from '../common/bucket_layout.js';
-import { ShardSum, SLICE_ELEMENTS } from './reducer.js';
+import { ShardSum, SUM } from './reducer.js';
+import { register, SLICE_ELEMENTS, sliceKernels } from './slice_kernels.js';
 
-const { fround } = Math;
+const RUNNING = register(1);
 
 export interface StatisticsInput {
   readonly layout: BucketLayout;
@@ -19,40 +20,37 @@ export interface StatisticsInput {
   readonly next: Float32Array;
 }
 
-/** Writes all untrained elements of `next`; yields between slices. Returns 0 if the statistics written are finite, else NaN. */
-export function* applyStatistics({ layout, statistics, current, next }: StatisticsInput): Generator<void, number> {
+/** Writes all untrained elements of `next`; yields between slices. Returns whether the statistics written are finite. */
+export function* applyStatistics({ layout, statistics, current, next }: StatisticsInput): Generator<void, boolean> {
   for (let start = layout.trainedSize; start < layout.totalSize; start += SLICE_ELEMENTS) {
     next.set(current.subarray(start, Math.min(start + SLICE_ELEMENTS, layout.totalSize)), start);
     yield;
   }
-  if (layout.statisticsSize === 0) return 0;
+  if (layout.statisticsSize === 0) return true;
   const sum = new ShardSum(statistics);
   const presentShards = statistics.filter((values) => values !== undefined).length;
-  const scratch = new Float32Array(SLICE_ELEMENTS);
-  let probe = 0;
+  let finite = true;
   let at = 0;
   for (const { slot, momentum } of layout.statistics) {
     const { offset, size } = layout.slots[slot];
     for (let start = 0; start < size; start += SLICE_ELEMENTS) {
-      const mean = scratch.subarray(0, Math.min(SLICE_ELEMENTS, size - start));
-      sum.divided(at + start, presentShards, mean);
+      const length = Math.min(SLICE_ELEMENTS, size - start);
+      sum.divide({ start: at + start, length, divisor: presentShards });
       const from = offset + start;
-      probe += moveTowards(mean, momentum, current.subarray(from, from + mean.length), next.subarray(from, from + mean.length));
+      const moved = moveTowardsSum(momentum, current.subarray(from, from + length), next.subarray(from, from + length));
+      finite = moved && finite;
       yield;
     }
     at += size;
   }
-  return probe;
+  return finite;
 }
 
-function moveTowards(mean: Float32Array, momentum: number, running: Float32Array, next: Float32Array): number {
-  const keep = fround(momentum);
-  const take = fround(1 - momentum);
-  let probe = 0;
-  for (let i = 0; i < mean.length; i++) {
-    const moved = fround(fround(keep * running[i]) + fround(take * mean[i]));
-    next[i] = moved;
-    probe += moved - moved;
-  }
-  return probe;
+function moveTowardsSum(momentum: number, running: Float32Array, next: Float32Array): boolean {
+  const kernels = sliceKernels();
+  kernels.load(RUNNING, running);
+  kernels.scale(SUM, 1 - momentum, running.length);
+  const finite = kernels.multiplyAdd(RUNNING, momentum, RUNNING, SUM, running.length);
+  kernels.store(RUNNING, next);
+  return finite === 1;
 }

@@ -7,8 +7,9 @@
  */
 import type { BucketLayout, WeightSlot } from '../common/bucket_layout.js';
 import { invariant } from '../common/errors.js';
-import type { Optimizer } from './optimizer.js';
-import { ShardSum, SLICE_ELEMENTS } from './reducer.js';
+import { OPERANDS, type Optimizer } from './optimizer.js';
+import { ShardSum, SUM } from './reducer.js';
+import { SLICE_ELEMENTS, sliceKernels } from './slice_kernels.js';
 import { applyStatistics } from './statistics.js';
 import type { Buffers } from './training_state.js';
 
@@ -41,31 +42,33 @@ export function* applyStep(input: StepInput): Generator<void, { nonFinite?: NonF
   const { layout, clipNorm, current, next } = input;
   const sum = new ShardSum(input.gradients);
   const clip = clipNorm === null ? 1 : yield* clipFactor(input, sum, clipNorm);
-  let probe = clip - clip;
-  const scratch = new Float32Array(Math.min(SLICE_ELEMENTS, layout.trainedSize));
+  let finite = Number.isFinite(clip);
   for (let start = 0; start < layout.trainedSize; start += SLICE_ELEMENTS) {
-    const end = Math.min(start + SLICE_ELEMENTS, layout.trainedSize);
-    const gradient = scratch.subarray(0, end - start);
-    sum.divided(start, input.globalBatch, gradient);
-    if (clip !== 1) scale(gradient, clip);
-    probe += input.optimizer.update({
-      gradient,
-      weights: current.parameters.subarray(start, end),
-      nextWeights: next.parameters.subarray(start, end),
-      slots: current.slots.map((slot) => slot.subarray(start, end)),
-      nextSlots: next.slots.map((slot) => slot.subarray(start, end)),
-      learningRate: input.learningRate,
-      step: input.step,
-    });
+    const length = Math.min(SLICE_ELEMENTS, layout.trainedSize - start);
+    sum.divide({ start, length, divisor: input.globalBatch });
+    if (clip !== 1) sliceKernels().scale(SUM, clip, length);
+    finite = updateSlice(input, start, length) && finite;
     yield;
   }
-  probe += yield* applyStatistics({
+  const statisticsFinite = yield* applyStatistics({
     layout,
     statistics: input.statistics,
     current: current.parameters,
     next: next.parameters,
   });
-  return Number.isNaN(probe) ? { nonFinite: yield* findNonFinite(input, sum) } : {};
+  return finite && statisticsFinite ? {} : { nonFinite: yield* findNonFinite(input, sum) };
+}
+
+/** With the slice's gradient in `SUM`. Returns whether what it wrote is finite. */
+function updateSlice({ optimizer, current, next, learningRate, step }: StepInput, start: number, length: number): boolean {
+  const kernels = sliceKernels();
+  const end = start + length;
+  kernels.load(OPERANDS.weights, current.parameters.subarray(start, end));
+  current.slots.forEach((slot, i) => kernels.load(OPERANDS.slots[i], slot.subarray(start, end)));
+  const finite = optimizer.update({ length, learningRate, step });
+  kernels.store(OPERANDS.weights, next.parameters.subarray(start, end));
+  next.slots.forEach((slot, i) => kernels.store(OPERANDS.slots[i], slot.subarray(start, end)));
+  return finite;
 }
 
 /**
@@ -73,12 +76,12 @@ export function* applyStep(input: StepInput): Generator<void, { nonFinite?: NonF
  * float32. NaN where the gradient is not finite. The sum is computed a second time when applied: memory for a whole gradient costs more.
  */
 function* clipFactor({ layout, globalBatch }: StepInput, sum: ShardSum, clipNorm: number): Generator<void, number> {
-  const scratch = new Float32Array(Math.min(SLICE_ELEMENTS, layout.trainedSize));
   let squares = 0;
   for (let start = 0; start < layout.trainedSize; start += SLICE_ELEMENTS) {
-    const gradient = scratch.subarray(0, Math.min(SLICE_ELEMENTS, layout.trainedSize - start));
-    sum.divided(start, globalBatch, gradient);
-    for (let i = 0; i < gradient.length; i++) squares += gradient[i] * gradient[i];
+    const length = Math.min(SLICE_ELEMENTS, layout.trainedSize - start);
+    sum.divide({ start, length, divisor: globalBatch });
+    const gradient = sliceKernels().contents(SUM, length);
+    for (let i = 0; i < length; i++) squares += gradient[i] * gradient[i];
     yield;
   }
   const norm = Math.sqrt(squares);
@@ -86,17 +89,11 @@ function* clipFactor({ layout, globalBatch }: StepInput, sum: ShardSum, clipNorm
   return norm > clipNorm ? Math.fround(clipNorm / norm) : 1;
 }
 
-function scale(values: Float32Array, factor: number): void {
-  for (let i = 0; i < values.length; i++) values[i] *= factor;
-}
-
 function* findNonFinite({ layout, globalBatch, next }: StepInput, sum: ShardSum): Generator<void, NonFinite> {
   const trained = layout.slots.slice(0, layout.trainedSlots);
-  const scratch = new Float32Array(SLICE_ELEMENTS);
   const inGradient = yield* firstBad(trained, (start, end) => {
-    const gradient = scratch.subarray(0, end - start);
-    sum.divided(start, globalBatch, gradient);
-    return gradient;
+    sum.divide({ start, length: end - start, divisor: globalBatch });
+    return sliceKernels().contents(SUM, end - start);
   });
   if (inGradient !== undefined) return { stage: 'gradient', name: inGradient };
   const inParameters = yield* firstBad(layout.slots, (start, end) => next.parameters.subarray(start, end));

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
-import { gradientsByShard, ShardSum, SLICE_ELEMENTS, sumGradients } from '../../src/coordinator/reducer.js';
+import { gradientsByShard, ShardSum, sumGradients } from '../../src/coordinator/reducer.js';
+import { SLICE_ELEMENTS } from '../../src/coordinator/slice_kernels.js';
 import { shardResult } from '../support/shard_results.js';
 
 const layoutOf = (size: number) => createBucketLayout({ weights: [{ name: 'dense/kernel', shape: [size] }], trained: 1 });

@@ -3,7 +3,7 @@ import { createBucketLayout } from '../../src/common/bucket_layout.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import type { OptimizerConfig } from '../../src/common/train_config.js';
 import { createOptimizer } from '../../src/coordinator/create_optimizer.js';
-import { SLICE_ELEMENTS } from '../../src/coordinator/reducer.js';
+import { SLICE_ELEMENTS } from '../../src/coordinator/slice_kernels.js';
 import { applyStep, type NonFinite, type StepInput } from '../../src/coordinator/step_update.js';
 
 /** Two trained weights, a frozen one between the statistics, as a model may order them. */

@@ -1,0 +1,99 @@
+/**
+ * Owns: the update in plain JavaScript, one element after the other: what the WebAssembly of slice_kernels.wat must equal to the bit.
+ * Does not: share code with it. What a step is, stands in src/coordinator/{step_update,reducer,sgd,adam,statistics}.ts.
+ *
+ * A sum of two float32 values in float64, rounded to float32, is the float32 sum: float64 has more than twice the digits (Figueroa:
+ * "When is double rounding innocuous?", 1995). The same holds for −, ×, ÷ and √, so `fround` after each operation is float32 arithmetic.
+ */
+import { sumTree, type SumTree } from '../../src/common/tree_sum.js';
+import type { OptimizerConfig } from '../../src/common/train_config.js';
+import type { NonFinite, StepInput } from '../../src/coordinator/step_update.js';
+
+const { fround, sqrt } = Math;
+
+type ScalarInput = Omit<StepInput, 'optimizer' | 'clipNorm'> & { readonly config: OptimizerConfig };
+
+/** Writes all of `next` and finds the first bad number, as `applyStep` does. */
+export function scalarStep(input: ScalarInput): NonFinite | undefined {
+  const { layout, config, current, next } = input;
+  const gradient = meanOf(input.gradients, layout.trainedSize, input.globalBatch);
+  const mean = gradient.slice();
+  const clip = config.clipNorm === null ? 1 : clipFactor(gradient, config.clipNorm);
+  if (clip !== 1) for (let i = 0; i < gradient.length; i++) gradient[i] *= clip;
+  const descend = config.name === 'sgd' ? sgd : adam;
+  for (let i = 0; i < gradient.length; i++) descend(input, gradient[i], i);
+  next.parameters.set(current.parameters.subarray(layout.trainedSize), layout.trainedSize);
+  moveStatistics(input);
+  return firstBad(input, mean);
+}
+
+/** The mean over `divisor` of all shards that are there. */
+export function meanOf(shards: readonly (Float32Array | undefined)[], size: number, divisor: number): Float32Array {
+  const tree = sumTree(shards.map((values) => values !== undefined)) as SumTree;
+  const sum = (node: SumTree, i: number): number =>
+    'shard' in node ? (shards[node.shard] as Float32Array)[i] : fround(sum(node.left, i) + sum(node.right, i));
+  return Float32Array.from({ length: size }, (_, i) => sum(tree, i) / divisor);
+}
+
+function clipFactor(gradient: Float32Array, clipNorm: number): number {
+  let squares = 0;
+  for (const value of gradient) squares += value * value;
+  const norm = sqrt(squares);
+  if (!Number.isFinite(norm)) return NaN;
+  return norm > clipNorm ? fround(clipNorm / norm) : 1;
+}
+
+function decayed(config: OptimizerConfig, g: number, w: number): number {
+  return config.weightDecay === 0 ? g : fround(g + fround(fround(config.weightDecay) * w));
+}
+
+function sgd({ config, current, next, learningRate }: ScalarInput, gradient: number, i: number): void {
+  const rate = fround(learningRate);
+  const momentum = fround(config.momentum);
+  const w = current.parameters[i];
+  const g = decayed(config, gradient, w);
+  if (momentum === 0) {
+    next.parameters[i] = w - fround(rate * g);
+    return;
+  }
+  const v = fround(fround(momentum * current.slots[0][i]) + g);
+  next.slots[0][i] = v;
+  next.parameters[i] = w - fround(rate * (config.nesterov ? fround(g + fround(momentum * v)) : v));
+}
+
+function adam({ config, current, next, learningRate, step }: ScalarInput, gradient: number, i: number): void {
+  const { name, beta1, beta2, epsilon, weightDecay } = config;
+  const w = current.parameters[i];
+  const g = name === 'adam' ? decayed(config, gradient, w) : gradient;
+  const keep = name === 'adam' ? 1 : fround(1 - learningRate * weightDecay);
+  const rate = fround(learningRate / (1 - beta1 ** (step + 1)));
+  const secondCorrection = fround(sqrt(1 - beta2 ** (step + 1)));
+  const m = fround(fround(fround(beta1) * current.slots[0][i]) + fround(fround(1 - beta1) * g));
+  const v = fround(fround(fround(beta2) * current.slots[1][i]) + fround(fround(1 - beta2) * fround(g * g)));
+  const divisor = fround(fround(fround(sqrt(v)) / secondCorrection) + fround(epsilon));
+  next.slots[0][i] = m;
+  next.slots[1][i] = v;
+  next.parameters[i] = fround(keep * w) - fround(fround(rate * m) / divisor);
+}
+
+function moveStatistics({ layout, statistics, current, next }: ScalarInput): void {
+  const present = statistics.filter((values) => values !== undefined).length;
+  const mean = meanOf(statistics, layout.statisticsSize, present);
+  let at = 0;
+  for (const { slot, momentum } of layout.statistics) {
+    const { offset, size } = layout.slots[slot];
+    for (let i = offset; i < offset + size; i++)
+      next.parameters[i] = fround(fround(momentum) * current.parameters[i]) + fround(fround(1 - momentum) * mean[at++]);
+  }
+}
+
+function firstBad({ layout, next }: ScalarInput, gradient: Float32Array): NonFinite | undefined {
+  const bad = (values: Float32Array) =>
+    layout.slots.find(({ offset, size }) => !values.subarray(offset, offset + size).every(Number.isFinite))?.name;
+  const found = [
+    { stage: 'gradient', name: bad(gradient) } as const,
+    { stage: 'parameters', name: bad(next.parameters) } as const,
+    ...next.slots.map((slot) => ({ stage: 'optimizer', name: bad(slot) }) as const),
+  ].find(({ name }) => name !== undefined);
+  return found as NonFinite | undefined;
+}
