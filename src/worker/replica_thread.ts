@@ -14,6 +14,7 @@ import { gatherRows } from '../data/gather.js';
 import { download, installEngine, upload, type Engine } from '../engine/index.js';
 import { buildModel } from '../models/load.js';
 import { topologyJson } from '../models/topology.js';
+import { allFinite } from './all_finite.js';
 import { layoutOf, requireInputShape } from './model_layout.js';
 import { createEvaluateStep, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ShardTask, ThreadAnswer } from './replica_spec.js';
@@ -193,24 +194,17 @@ function firstNonFinite(
   layout: BucketLayout,
 ): string | undefined {
   if (!Number.isFinite(lossSum)) return 'loss';
-  if (!allFinite(gradient, layout.trainedSize)) {
+  if (!allFinite(gradient)) {
     return layout.slots
       .slice(0, layout.trainedSlots)
-      .find(({ offset, size }) => !allFinite(gradient.subarray(offset, offset + size), size))?.name;
+      .find(({ offset, size }) => !allFinite(gradient.subarray(offset, offset + size)))?.name;
   }
-  if (allFinite(statistics, statistics.length)) return undefined;
+  if (allFinite(statistics)) return undefined;
   let at = 0;
   for (const { slot } of layout.statistics) {
     const { name, size } = layout.slots[slot];
-    if (!allFinite(statistics.subarray(at, at + size), size)) return name;
+    if (!allFinite(statistics.subarray(at, at + size))) return name;
     at += size;
   }
   return undefined;
-}
-
-/** x · 0 is 0 for finite x and NaN otherwise, so one sum tells without a branch per element. */
-function allFinite(values: Float32Array, length: number): boolean {
-  let sum = 0;
-  for (let i = 0; i < length; i++) sum += values[i] * 0;
-  return sum === 0;
 }
