@@ -49,6 +49,9 @@ export const LIMITS = {
   stragglerFactor: 3,
   /** A shard that took this many replicas with it is the cause, not the victim. */
   maxLossesPerShard: 16,
+  /** A process shows itself that it runs this often, ms; after so long without it was stopped, or blocked as if it were. */
+  processBeatMs: 1_000,
+  processStoppedMs: 5_000,
   /** Node's timers overflow at 2^31 ms; an hour is far below and costs nothing to renew. */
   maxTimerMs: 3_600_000,
 

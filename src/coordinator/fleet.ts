@@ -10,6 +10,7 @@ import { LIMITS } from '../common/limits.js';
 import type { Replica, ShardAssignment, ShardResult } from '../common/replica.js';
 import type { MembershipCommand } from './membership_draft.js';
 import { reduceMembership, type MembershipEvent } from './membership.js';
+import { ProcessClock } from './process_clock.js';
 import {
   createMembership,
   hasTwin,
@@ -24,7 +25,7 @@ export type FleetNote = Extract<MembershipCommand, { type: 'note' }>;
 export interface FleetOptions extends Partial<MembershipSettings> {
   /** Hears joins, leaves, losses, reassignments: one plain sentence each. */
   onNote?: (note: FleetNote) => void;
-  /** Milliseconds on a monotonic clock. */
+  /** Milliseconds on a clock of its own, for tests; by default those in which this process could run. */
   nowMs?: () => number;
 }
 
@@ -44,6 +45,7 @@ interface OpenRound {
 export class Fleet {
   readonly #onNote: (note: FleetNote) => void;
   readonly #nowMs: () => number;
+  readonly #clock: ProcessClock | null;
   readonly #seats = new Map<number, Seat>();
   readonly #pending: MembershipEvent[] = [];
   #state: MembershipState;
@@ -56,9 +58,11 @@ export class Fleet {
   #failure: unknown = null;
   #lastError: unknown = null;
 
-  constructor({ onNote = () => {}, nowMs = () => performance.now(), ...settings }: FleetOptions = {}) {
+  constructor({ onNote = () => {}, nowMs, ...settings }: FleetOptions = {}) {
     this.#onNote = onNote;
-    this.#nowMs = nowMs;
+    const clock = nowMs === undefined ? new ProcessClock() : null;
+    this.#clock = clock;
+    this.#nowMs = nowMs ?? (() => clock?.nowMs() ?? 0);
     this.#state = createMembership({
       coordinatorEpoch: 1,
       minWorkers: 1,
@@ -135,6 +139,7 @@ export class Fleet {
   async close(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    this.#clock?.close();
     this.#closed = true;
     this.#failure ??= new Error('internal: the fleet is closed');
     this.#abandon(this.#failure);

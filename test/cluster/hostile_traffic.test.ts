@@ -11,7 +11,7 @@ const isBuilt = existsSync('dist/worker/client.js');
 if (!isBuilt) console.warn('hostile_traffic.test.ts skipped: dist/ is not built (npm run build)');
 
 const FRAMES = 100_000;
-const WARM_UP_FRAMES = 5000;
+const WARM_UP_FRAMES = 20_000;
 const WEIGHTS = 10_000;
 
 /** S1, S3. The coordinator and its two workers are in this process, the attacker in another. */
@@ -37,7 +37,7 @@ it.skipIf(!isBuilt)(`a run goes on beside ${FRAMES} fuzzed frames and ends as wi
     }
     return { told, highest };
   };
-  // What the first few thousand leave in memory, a hundred thousand must not multiply.
+  // What the first frames make the heap grow to, the others must not multiply.
   const { highest: before } = await stepBeside(WARM_UP_FRAMES);
   const loop = monitorEventLoopDelay({ resolution: 5 });
   loop.enable();
