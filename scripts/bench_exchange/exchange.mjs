@@ -8,6 +8,7 @@ import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
+import { markAtOnce } from '../../dist/cli/collector.js';
 import { shardBatch } from '../../dist/coordinator/batches.js';
 import { Cluster } from '../../dist/coordinator/cluster.js';
 import { Fleet } from '../../dist/coordinator/fleet.js';
@@ -19,6 +20,7 @@ import { GLOBAL_BATCH, jobOf, modelOf, OPTIMIZER, SOFTWARE, weightAfter } from '
 
 /** @returns per timed step, ms: `step`, and in it `round` (out and back) and `update`; `longestTurn`; shards `repeated` for speed. */
 export async function measureExchange({ workers, elements, steps, warmup }) {
+  markAtOnce();
   const token = randomBytes(32).toString('base64url');
   const say = (line) => console.error(`  ${line}`);
   const fleet = new Fleet({ canJoin: true, minWorkers: workers });

@@ -1,10 +1,12 @@
 /** One worker process of the exchange benchmark: the product's own client and session, a replica whose gradient is ready. */
+import { markAtOnce } from '../../dist/cli/collector.js';
 import { layoutSha256 } from '../../dist/wire/identity.js';
 import { secretOf } from '../../dist/wire/secrets.js';
 import { connectToCoordinator } from '../../dist/worker/client.js';
 import { WorkerSession } from '../../dist/worker/session.js';
 import { preparedJob, SOFTWARE } from './fixture.mjs';
 
+markAtOnce();
 process.once('disconnect', () => process.exit(0));
 process.once('message', async ({ port, token, name, elements }) => {
   const coordinator = { host: '127.0.0.1', port };

@@ -6,6 +6,7 @@ import { CommanderError } from 'commander';
 import { EXIT, type ExitCode } from '../common/errors.js';
 import type { StopEvent, StopReason } from '../common/stop_request.js';
 import { benchCommand } from './bench.js';
+import { markAtOnce } from './collector.js';
 import type { CommandContext } from './context.js';
 import { coordinatorCommand } from './coordinator.js';
 import { evaluateCommand } from './evaluate.js';
@@ -46,8 +47,14 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
       const { trainLocally } = await import('../train.js');
       return async (request) => (await trainLocally(request)).end;
     }),
-    coordinatorCommand(context, async () => (await import('../coordinate.js')).coordinate),
-    workerCommand(context, async () => (await import('../work.js')).work),
+    coordinatorCommand(context, async () => {
+      markAtOnce();
+      return (await import('../coordinate.js')).coordinate;
+    }),
+    workerCommand(context, async () => {
+      markAtOnce();
+      return (await import('../work.js')).work;
+    }),
     evaluateCommand(context, async () => (await import('../evaluate_model.js')).evaluateModel),
     verifyCommand(context, () => import('../verify.js')),
     benchCommand(context, async () => (await import('../bench.js')).bench),
