@@ -4,14 +4,8 @@
  */
 import type { Job, Message } from '../../src/common/messages.js';
 import type { Attempt } from '../../src/coordinator/membership_state.js';
-import type {
-  reduceWorker} from '../../src/worker/worker_core.js';
-import {
-  createWorkerState,
-  type Assign,
-  type WorkerCommand,
-  type WorkerState,
-} from '../../src/worker/worker_core.js';
+import type { reduceWorker } from '../../src/worker/worker_core.js';
+import { createWorkerState, type Assign, type WorkerCommand, type WorkerState } from '../../src/worker/worker_core.js';
 
 export type WorkerCore = typeof reduceWorker;
 const SOFTWARE = '1';
