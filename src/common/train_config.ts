@@ -76,7 +76,7 @@ export interface TrainConfig {
   onCheckpointFailure: 'continue' | 'stop';
 
   reporter: 'text' | 'json';
-  /** Write a step record every N steps; null for none. */
+  /** Print a step every N steps; null leaves that to the reporter. metrics.jsonl has every step anyway. */
   logEvery: number | null;
 }
 
