@@ -116,7 +116,7 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
       await server.close();
     }
   } finally {
-    await run.folder.close();
+    await run.folder.closeOrDiscard();
   }
 }
 

@@ -59,7 +59,7 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
       await replicas.close();
     }
   } finally {
-    await run.folder.close();
+    await run.folder.closeOrDiscard();
   }
 }
 

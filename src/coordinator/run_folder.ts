@@ -21,6 +21,7 @@ import { readNewestState } from './state_file.js';
 import type { NewestState } from './state_file.js';
 import type { MetricsCursor } from './state_schema.js';
 import { storageError } from './storage_error.js';
+import { clearUnbegun, isUnbegun, isUnconfigured, SUBFOLDERS } from './unbegun_folder.js';
 
 export interface RunFolder {
   /** `runs/mnist-001`. */
@@ -46,6 +47,8 @@ export interface RunFolder {
   readyToPublish(): Promise<void>;
   /** Closes files and lets go of the lock. Idempotent. */
   close(): Promise<void>;
+  /** Closes; a folder that this process made goes where no run has begun (`start`) and nothing else is in it: its name is free again. */
+  closeOrDiscard(): Promise<void>;
 }
 
 export interface NewRun {
@@ -69,9 +72,9 @@ export async function createRunFolder({ parent, configName, name, fileSystem = n
       for (const folder of SUBFOLDERS) await createWhereAbsent(join(path, folder), fileSystem);
       await fileSystem.syncFolder(path);
       await fileSystem.syncFolder(parent);
-      return await openFolder({ path, lock, fileSystem, cursor: { bytes: 0, lines: 0 } });
+      return await openFolder({ path, lock, fileSystem, cursor: { bytes: 0, lines: 0 }, isNew: true });
     } catch (error) {
-      await lock.release();
+      await discard(path, lock, fileSystem);
       throw error;
     }
   });
@@ -102,7 +105,8 @@ export async function resumeRunFolder({
       ).flat();
       const newest = await readNewestState({ folder: join(path, 'state'), fileSystem });
       if (newest.state === null && newest.rejected.length > 0) throw noneVerifies(path, newest);
-      const run = await openFolder({ path, lock, fileSystem, cursor: newest.state?.metrics ?? { bytes: 0, lines: 0 } });
+      const cursor = newest.state?.metrics ?? { bytes: 0, lines: 0 };
+      const run = await openFolder({ path, lock, fileSystem, cursor, isNew: false });
       run.log({ message: 'resumed', state: newest.path, rejected: newest.rejected, cleared });
       return { run, ...newest };
     } catch (error) {
@@ -115,22 +119,23 @@ export async function resumeRunFolder({
 /** Follows from configuration, data and arithmetic alone, but for times and rates. */
 const COMPUTED: ReadonlySet<RunEvent['type']> = new Set(['start', 'step', 'epoch', 'end'] as const);
 
-const SUBFOLDERS = ['state', 'checkpoints', 'logs'];
-
 async function openFolder({
   path,
   lock,
   fileSystem,
   cursor,
+  isNew,
 }: {
   path: string;
   lock: RunLock;
   fileSystem: FileSystem;
   cursor: MetricsCursor;
+  isNew: boolean;
 }): Promise<RunFolder> {
   const { metrics, cutBytes, missingBytes } = await openMetricsFile({ path: join(path, 'metrics.jsonl'), cursor, fileSystem });
   const log = await openLog(join(path, 'logs', 'run.log'), fileSystem);
   const isResumed = cursor.lines > 0;
+  let begun = false;
   let closed = false;
   const write = (entry: Readonly<Record<string, unknown>>) =>
     log.append(`${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`);
@@ -141,6 +146,13 @@ async function openFolder({
     explained(`write ${join(path, name)}`, () =>
       writeFileAtomically({ folder: path, name: () => name, parts: [Buffer.from(text)], point: 'file', fileSystem }),
     );
+  const closeWith = async (letGo: () => Promise<void>): Promise<void> => {
+    if (closed) return;
+    closed = true;
+    // Each of them whatever becomes of the others: a disk that fails must not keep the lock from the next start.
+    const outcomes = [await settled(metrics.close()), await settled(log.close()), await settled(letGo())];
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw storageError(outcome.reason, `close ${path}`);
+  };
   return {
     path,
     stateFolder: join(path, 'state'),
@@ -154,6 +166,7 @@ async function openFolder({
       await writeFile('env.json', `${JSON.stringify(environment, null, 2)}\n`);
     },
     record(event) {
+      begun ||= event.type === 'start';
       if (event.type !== 'step' && event.type !== 'epoch') write({ ...event });
       if (COMPUTED.has(event.type) && (event.type !== 'start' || !isResumed)) metrics.append(runRecordLine(event));
     },
@@ -163,14 +176,22 @@ async function openFolder({
       await metrics.sync();
       await explained(`look after ${path}`, () => lock.requireHeld());
     },
-    async close() {
-      if (closed) return;
-      closed = true;
-      // Each of them whatever becomes of the others: a disk that fails must not keep the lock from the next start.
-      const outcomes = [await settled(metrics.close()), await settled(log.close()), await settled(lock.release())];
-      for (const outcome of outcomes) if (outcome.status === 'rejected') throw storageError(outcome.reason, `close ${path}`);
-    },
+    close: () => closeWith(() => lock.release()),
+    closeOrDiscard: () => closeWith(() => (isNew && !begun ? discard(path, lock, fileSystem) : lock.release())),
   };
+}
+
+/** Without a word where the disk refuses: why the run did not begin is what the user has to read. */
+async function discard(path: string, lock: RunLock, fileSystem: FileSystem): Promise<void> {
+  try {
+    await lock.requireHeld();
+    if (!(await isUnbegun(path, fileSystem))) return await lock.release();
+    await clearUnbegun(path, fileSystem);
+    await lock.releaseAndRemoveFolder();
+  } catch (error) {
+    await lock.release();
+    if (errorCode(error) === '') throw error;
+  }
 }
 
 /** The log is an append-only file like the metrics, but what an earlier start wrote stays. */
@@ -205,7 +226,7 @@ async function createNamed(parent: string, name: string, fileSystem: FileSystem)
     return path;
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
-    if (await isUnbegun(path, fileSystem)) return path;
+    if (await isLeftOver(path, fileSystem)) return path;
     throw new CheckpointError({
       code: 'RUN_EXISTS',
       message: `${path} exists, and a run never overwrites another`,
@@ -214,18 +235,11 @@ async function createNamed(parent: string, name: string, fileSystem: FileSystem)
   }
 }
 
-/** The folder of a start that died before its configuration was on the disk: nothing in it is worth keeping, and --resume could not use it. */
-async function isUnbegun(path: string, fileSystem: FileSystem): Promise<boolean> {
-  const names = await fileSystem.list(path).catch((error: unknown) => {
-    if (errorCode(error) === 'ENOTDIR') return ['a file'];
+async function isLeftOver(path: string, fileSystem: FileSystem): Promise<boolean> {
+  return isUnconfigured(path, fileSystem).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOTDIR') return false;
     throw error;
   });
-  const isOurs = (name: string) => /^((lock|released)-\d+|\.tmp-.*|metrics\.jsonl)$/.test(name) || SUBFOLDERS.includes(name);
-  if (!names.every(isOurs)) return false;
-  const inside = await Promise.all(
-    ['state', 'checkpoints'].filter((name) => names.includes(name)).map((name) => fileSystem.list(join(path, name))),
-  );
-  return inside.flat().length === 0;
 }
 
 async function createNumbered(parent: string, configName: string, fileSystem: FileSystem): Promise<string> {

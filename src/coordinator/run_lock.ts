@@ -7,7 +7,7 @@
  * silence: a holder touches its file every few seconds. Reboots and containers count as other hosts.
  */
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { CheckpointError } from '../common/errors.js';
@@ -25,6 +25,8 @@ export interface RunLock {
   requireHeld(): Promise<void>;
   /** Idempotent. */
   release(): Promise<void>;
+  /** Releases and removes the folder, which must hold the lock alone; where it does not, or a rival came, the folder stays. Keeps no count. */
+  releaseAndRemoveFolder(): Promise<void>;
 }
 
 export interface LockOptions {
@@ -73,6 +75,18 @@ function heldLock(options: LockOptions, { number, token }: { number: number; tok
   // A beat that fails shows at the next requireHeld, with the reason; a deleted folder must not end the process from a timer.
   const beat = setInterval(() => void fileSystem.touch(path).catch(() => undefined), LIMITS.lockBeatMs);
   beat.unref();
+  const release = async (letGo: () => Promise<void>): Promise<void> => {
+    if (released) return;
+    released = true;
+    clearInterval(beat);
+    heldTokens.delete(token);
+    try {
+      await letGo();
+    } catch (error) {
+      // A folder deleted or gone read-only: our process id in the file says all that is needed.
+      if (errorCode(error) === '') throw error;
+    }
+  };
   return {
     coordinatorEpoch: number,
     async requireHeld() {
@@ -85,19 +99,18 @@ function heldLock(options: LockOptions, { number, token }: { number: number; tok
         next: 'let the other one go on; this one was silent too long or its lock was deleted',
       });
     },
-    async release() {
-      if (released) return;
-      released = true;
-      clearInterval(beat);
-      heldTokens.delete(token);
-      try {
+    release: () =>
+      release(async () => {
         await fileSystem.rename(path, join(folder, fileName('released', number)));
         await fileSystem.syncFolder(folder);
-      } catch (error) {
-        // A folder deleted or gone read-only: our process id in the file says all that is needed.
-        if (errorCode(error) === '') throw error;
-      }
-    },
+      }),
+    releaseAndRemoveFolder: () =>
+      release(async () => {
+        await fileSystem.removeFile(path);
+        // Only an empty folder goes: one that a rival has claimed since has its lock in it.
+        await fileSystem.removeFolder(folder);
+        await fileSystem.syncFolder(dirname(folder));
+      }),
   };
 }
 

@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -145,6 +146,7 @@ describe('configuration', () => {
     );
     const opened = (name: string) => {
       const { code, out, err } = runCli(['train', ...`${flags} ./${name}.mjs`.split(' ')], { cwd });
+      expect(readdirSync(join(cwd, 'runs')), 'no run began').toEqual([]);
       return `exit ${code}${out}\n${err.trim()}`;
     };
     expect(opened('broken')).toMatch(
@@ -166,6 +168,14 @@ describe('the run folder', () => {
       error RUN_FOLDER_GONE: cannot create a run folder in taken: a part of the path is not a folder (ENOTDIR)
       next: use --run-dir with the path of a folder"
     `);
+  });
+
+  it('of a cluster that no worker joined: nothing is left of it', () => {
+    const flags = `${FLAGS.replace(' --gpus none', '')} --shards 2 --listen 127.0.0.1:0 --token-file token --join-timeout 1`;
+    const { code, out, err } = runCli(['coordinator', ...flags.split(' ')], { cwd });
+    expect([code, out]).toEqual([5, '']);
+    expect(err).toContain('error JOIN_TIMEOUT: no worker joined within 1 s\n');
+    expect(readdirSync(join(cwd, 'runs'))).toEqual([]);
   });
 
   it('one that cannot be written', ({ skip }) => {
