@@ -10,7 +10,7 @@ export interface RunRequest {
   readonly config: TrainConfig;
   /** Dotted snake_case path → where the value came from. */
   readonly provenance: Readonly<Record<string, string>>;
-  /** Runs without a name are called `<configName>-001`, … */
+  /** Runs without a name are called `<configName>-001`, …: the configuration's name, or that of the model or data given without one. */
   readonly configName: string;
   /** Folder of the run to continue. */
   readonly resume: string | null;

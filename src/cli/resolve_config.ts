@@ -17,7 +17,7 @@ export interface ResolvedConfig {
   config: TrainConfig;
   /** Dotted snake_case path → `flag --batch`, `environment TFJS_PARALLEL_BATCH`, `config/mnist.yaml:12`, `default`. */
   provenance: Provenance;
-  /** The file's name without its ending: runs are named after it. */
+  /** Runs are named after it: the file's name without its ending; without `--config`, the model's or else the data's where it is not the reference run's. */
   configName: string;
   /** What was given and does nothing, one sentence each. */
   warnings: string[];
@@ -66,7 +66,14 @@ export function resolveConfig({ file, resume, environment, flags, sets }: Config
     toCamelCase,
   ) as unknown as TrainConfig;
   const warnings = [...fromEnvironment.warnings, ...checkConfig(config, provenance)];
-  return { config, provenance, configName: runName(basename(filePath, extname(filePath))), warnings };
+  const namesake = file === null && resume === null ? (changedOf(['model', 'data'], { saved, settings }) ?? filePath) : filePath;
+  return { config, provenance, configName: runName(basename(namesake, extname(namesake))), warnings };
+}
+
+/** The first of these settings, texts all, that is not as the file has it. */
+function changedOf(paths: readonly string[], { saved, settings }: { saved: Settings; settings: Settings }): string | null {
+  const changed = paths.find((path) => settings.get(path)?.value !== saved.get(path)?.value);
+  return changed === undefined ? null : String(settings.get(changed)?.value);
 }
 
 /** A name that can be a folder's on any machine. */

@@ -101,7 +101,12 @@ export const SETTING_FLAGS = {
     group: GROUP.devices,
   },
   runDir: { flags: '--run-dir <folder>', path: 'run_dir', help: 'where run folders go', group: GROUP.saving },
-  name: { flags: '--name <name>', path: 'name', help: "the run's name (default: <config>-001, -002, ...)", group: GROUP.saving },
+  name: {
+    flags: '--name <name>',
+    path: 'name',
+    help: "the run's name (default: <config, model or data>-001, ...)",
+    group: GROUP.saving,
+  },
   saveAbove: {
     flags: '--save-above <fraction>',
     path: 'save_above',

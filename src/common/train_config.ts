@@ -63,7 +63,7 @@ export interface TrainConfig {
 
   /** Parent of run folders. */
   runDir: string;
-  /** Name of the run; null for `<config name>-001`, -002, ... */
+  /** Name of the run; null for `mnist-001`, -002, ..., after the configuration, or the model or data given without one. */
   name: string | null;
   /** Save the model when validation accuracy is at least this and the best so far; null: never by this rule. */
   saveAbove: number | null;

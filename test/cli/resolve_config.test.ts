@@ -50,6 +50,20 @@ test('the configurations of the package all resolve, without a warning', () => {
   }
 });
 
+test("a run is named after its configuration; without one, after the model or else the data that are not the reference run's", () => {
+  const flag = (path: string, value: string) => ({ path, flag: `--${path}`, value });
+  const nameWith = (...flags: { path: string; flag: string; value: string }[]) => resolveConfig({ ...NOTHING, flags }).configName;
+  expect(nameWith(flag('model', './nets/resnet.mjs'))).toBe('resnet');
+  expect(nameWith(flag('model', './resnet.mjs'), flag('data', './cifar.mjs'))).toBe('resnet');
+  expect(nameWith(flag('model', 'model.json'))).toBe('model');
+  expect(nameWith(flag('model', './my net (2).v1.mjs'))).toBe('my-net-2-.v1');
+  expect(nameWith(flag('data', 'synthetic'))).toBe('synthetic');
+  expect(nameWith(flag('data', './cifar.mjs'))).toBe('cifar');
+  expect(nameWith(flag('model', 'gluon_cnn'), flag('data', 'mnist'), flag('epochs', '3'))).toBe('mnist');
+  expect(resolveConfig({ ...NOTHING, environment: { TFJS_PARALLEL_MODEL: './resnet.mjs' } }).configName).toBe('resnet');
+  expect(resolveText('data: synthetic\n', { flags: [flag('model', './resnet.mjs')] }).configName).toBe('mine');
+});
+
 test('a flag wins over the environment, the environment over the file, the file over the default', () => {
   const { config, provenance, file } = resolveText('batch: 10\nepochs: 10\nseed: 10\n', {
     environment: { TFJS_PARALLEL_BATCH: '20', TFJS_PARALLEL_EPOCHS: '20', TFJS_PARALLEL_SEED: '' },
