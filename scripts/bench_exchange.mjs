@@ -11,16 +11,15 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { interleave } from './bench_peers/choose.mjs';
 import { describeMachine, runEntry } from './bench_peers/programs.mjs';
-import { measureExchange } from './bench_exchange/exchange.mjs';
 import { measureRawSocket } from './bench_exchange/raw_socket.mjs';
 import { exchangeMarkdown, MARKS, percentile, summarizeExchange } from './bench_exchange/report.mjs';
 import { replacePart } from './page_part.mjs';
+import { readOptions } from './usage.mjs';
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), '..'));
-const { values: options } = parseArgs({
+const { values: options } = readOptions(import.meta.filename, {
   options: {
     workers: { type: 'string', default: '1,2,4' },
     elements: { type: 'string', default: '1085002,10000000' },
@@ -30,6 +29,8 @@ const { values: options } = parseArgs({
     write: { type: 'boolean', default: false },
   },
 });
+// It needs dist/, --help does not.
+const { measureExchange } = await import('./bench_exchange/exchange.mjs');
 const numbers = (name) => options[name].split(',').map((text) => wholeNumber(name, text));
 const [steps] = numbers('steps');
 const [warmup] = numbers('warmup');

@@ -12,13 +12,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { median } from './bench_peers/choose.mjs';
 import { describeMachine, jsonLine } from './bench_peers/programs.mjs';
 import { replacePart } from './page_part.mjs';
+import { readOptions } from './usage.mjs';
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), '..'));
-const { values: options } = parseArgs({
+const { values: options } = readOptions(import.meta.filename, {
   options: {
     repeats: { type: 'string', default: '3' },
     'data-dir': { type: 'string' },

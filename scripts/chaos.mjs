@@ -13,12 +13,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { attack } from './chaos/attack.mjs';
 import { startFaultProxy } from './chaos/fault_proxy.mjs';
 import { randomFrom } from './crash/plan.mjs';
+import { readOptions } from './usage.mjs';
 
-const { values: options, positionals: more } = parseArgs({
+const { values: options, positionals: more } = readOptions(import.meta.filename, {
   allowPositionals: true,
   options: {
     runs: { type: 'string', default: '20' },

@@ -11,14 +11,14 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { comparableLines, drawPlan, firstDifference, randomFrom } from './crash/plan.mjs';
+import { readOptions } from './usage.mjs';
 
 const EXPECTED_CODES = { SIGTERM: 75, SIGUSR1: 75, SIGINT: 130 };
 const STOP_LIMIT_MS = 10_000;
 const SECOND_INTERRUPT_LIMIT_MS = 1_000;
 
-const { values: options, positionals: more } = parseArgs({
+const { values: options, positionals: more } = readOptions(import.meta.filename, {
   allowPositionals: true,
   options: {
     runs: { type: 'string', default: '20' },

@@ -17,14 +17,14 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { chooseEntries, interleave, median, summarize } from './choose.mjs';
 import { entriesOf, sideEntries, TASKS } from './plan.mjs';
 import { commandOf, describeMachine, runEntry } from './programs.mjs';
 import { insertReport, reportMarkdown } from './table.mjs';
+import { readOptions } from '../usage.mjs';
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), '../..'));
-const { values: options } = parseArgs({
+const { values: options } = readOptions(import.meta.filename, {
   options: {
     repeats: { type: 'string', default: '5' },
     keep: { type: 'string', default: '2' },
