@@ -8,7 +8,7 @@
 /** glibc keeps freed memory instead of giving it back page by page; what jemalloc and tcmalloc do, and tuning guides advise. */
 const KEEP_MEMORY = { MALLOC_MMAP_MAX_: '0', MALLOC_TRIM_THRESHOLD_: '100000000000', MALLOC_TOP_PAD_: '268435456' };
 
-const TIMED_STEPS = { gluon_cnn: [40, 8], resnet: [40, 8], mlp: [200, 60] };
+const TIMED_STEPS = { gluon_cnn: [32, 8], resnet: [24, 8], mlp: [150, 60] };
 const OUR_MODELS = {
   gluon_cnn: { model: 'gluon_cnn', shape: '28,28,1' },
   resnet: { model: 'scripts/bench/models/resnet.mjs', shape: '32,32,3' },
