@@ -7,7 +7,7 @@ import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 
 const TIMEOUT_MS = 10 * 60_000;
-const STDERR_TAIL_CHARACTERS = 400;
+const STDERR_TAIL_CHARACTERS = 4000;
 const PEER_SCRIPTS = 'scripts/peers';
 
 /** Command line of an entry. `peers` is the folder of scripts/peers/setup.sh. */
@@ -56,9 +56,15 @@ export function runEntry(entry, where) {
       clearTimeout(timer);
       const line = jsonLine(stdout);
       if (code === 0 && line) resolve({ line });
-      else resolve({ error: `${signal ?? `exit ${code}`}: ${stderr.trim().split('\n').at(-1) || 'no JSON line'}` });
+      else resolve({ error: `${signal ?? `exit ${code}`}: ${reasonIn(stderr)}` });
     });
   });
+}
+
+/** What a failing program said last that reads like a reason; launchers end with a frame around theirs. */
+function reasonIn(stderr) {
+  const lines = stderr.split('\n').filter((line) => /\w/.test(line));
+  return lines.findLast((line) => /error|killed|signal/i.test(line))?.trim() ?? lines.at(-1)?.trim() ?? 'no JSON line';
 }
 
 /** The last line that is a JSON object: frameworks print around it. */
