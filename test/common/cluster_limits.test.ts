@@ -7,6 +7,9 @@ it('keeps the limits of the cluster in their relations', () => {
   expect(LIMITS.heartbeatTimeoutMs).toBeGreaterThan(3 * LIMITS.heartbeatMs);
   expect(LIMITS.shardDeadlineFloorMs).toBeGreaterThan(LIMITS.heartbeatTimeoutMs);
   expect(LIMITS.firstShardDeadlineMs).toBeGreaterThan(LIMITS.shardDeadlineFloorMs);
+  // A stop is known before anybody's patience ends by it, and a busy moment is no stop.
+  expect(LIMITS.processStoppedMs).toBeLessThan(LIMITS.shardDeadlineFloorMs);
+  expect(LIMITS.processStoppedMs).toBeGreaterThan(3 * LIMITS.processBeatMs);
   // A login fits into a challenge's life.
   expect(LIMITS.nonceLifeMs).toBeGreaterThan(LIMITS.loginTimeoutMs);
   // A whole frame passes ws, and one piece with its heartbeats stays below the cap of a socket's queue.
