@@ -13,7 +13,8 @@ import {
   type MembershipState,
 } from '../../src/coordinator/membership_state.js';
 import { reduceWorker } from '../../src/worker/worker_core.js';
-import { SimulatedWorker, type WorkerCore } from './simulated_worker.js';
+import { createFaults, type Arriving } from './simulated_faults.js';
+import { SimulatedWorker, type Process, type WorkerCore } from './simulated_worker.js';
 import { Chance, committed, gradientOf, hash, treeSum, undisturbed, VirtualClock } from './simulated_world.js';
 
 export type Core = typeof reduceMembership;
@@ -22,23 +23,6 @@ export interface Bug {
   readonly worker?: (core: WorkerCore) => WorkerCore;
   /** Replaces the rim's order of addition. */
   readonly order?: 'arrival';
-}
-
-interface Process {
-  readonly name: string;
-  readonly worker: SimulatedWorker;
-  /** The coordinator's memory of what this session was sent. */
-  sentVersion: number | null;
-  /** Relative speed; 0 while stopped. */
-  msPerShard: number;
-  member: number | null;
-  stopped: boolean;
-  /** Answers heartbeats, never finishes: only the deadline finds it. */
-  stuck: boolean;
-  /** Every gradient it computes is off by one bit. */
-  faulty: boolean;
-  lastAnswer: { answer: Answer; gradient: number } | null;
-  alive: boolean;
 }
 
 interface Kept {
@@ -60,7 +44,6 @@ const SETTINGS = {
   stragglerFactor: 3,
   maxLossesPerShard: 1000,
 };
-const SILENCE_MS = 10_000;
 
 export interface Outcome {
   readonly steps: number;
@@ -99,10 +82,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
   };
   const processOf = (member: number): Process | undefined => [...processes].find((process) => process.member === member);
 
-  function send(
-    event: MembershipEvent,
-    arriving?: { gradient: number; honest: Attempt; process: Process; finite: boolean },
-  ): void {
+  function send(event: MembershipEvent, arriving?: Arriving): void {
     if (finished) return;
     const before = state;
     const transition = core(state, event, clock.now);
@@ -120,7 +100,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
   function carryOut(
     command: MembershipCommand,
     before: MembershipState,
-    arriving: { gradient: number; honest: Attempt; process: Process; finite: boolean } | undefined,
+    arriving: Arriving | undefined,
     event: MembershipEvent,
   ): void {
     if (command.type === 'assign') {
@@ -309,63 +289,13 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
     connect(process);
   }
 
-  const faults: Record<string, () => void> = {
-    kill() {
-      const process = chance.of([...processes]);
-      if (process === undefined) return;
-      kills += 1;
-      process.alive = false;
-      processes.delete(process);
-      if (process.member !== null) send({ type: 'lost', member: process.member, reason: 'socket closed' });
-    },
-    join: start,
-    stop() {
-      const process = chance.of([...processes]);
-      if (process === undefined) return;
-      process.stopped = true;
-      const { member } = process;
-      clock.after(SILENCE_MS, () => {
-        if (process.stopped && process.member === member && member !== null) {
-          process.member = null;
-          send({ type: 'lost', member, reason: 'silent for 10 s' });
-        }
-      });
-      clock.after(chance.below(20_000), () => {
-        process.stopped = false;
-        connect(process);
-      });
-    },
-    stick() {
-      const process = chance.of([...processes]);
-      if (process?.member != null) process.stuck = true;
-    },
-    drain() {
-      const process = chance.of([...processes]);
-      if (process?.member == null) return;
-      draining.add(process.member);
-      send({ type: 'drain_asked', member: process.member });
-    },
-    repeat() {
-      const process = chance.of([...processes]);
-      const last = process?.lastAnswer;
-      if (!process || !last || process.faulty || process.member === null) return;
-      const changed = chance.happens(0.5)
-        ? last.answer
-        : { ...last.answer, step: last.answer.step + chance.below(2), attempt: chance.below(3) };
-      send(
-        { type: 'answered', member: process.member, answer: changed },
-        { gradient: last.gradient, honest: last.answer, process, finite: true },
-      );
-    },
-    ghost() {
-      const process = chance.of([...processes]);
-      if (process?.member == null) return;
-      const commands = process.worker.greetedBy(epoch - 1);
-      must(
-        commands.every(({ type }) => type !== 'prepare'),
-        'nobody computes for an older start of the coordinator',
-      );
-    },
+  const faults = {
+    ...createFaults({
+      ...{ chance, clock, processes, start, connect, send, must },
+      epoch: () => epoch,
+      killed: () => (kills += 1),
+      drainAsked: (member) => draining.add(member),
+    }),
     restart() {
       restarts += 1;
       speculative += state.incidents.speculative;
@@ -384,7 +314,20 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
   clock.after(0, startRound(epoch));
   for (let i = 1 + chance.below(4); i > 0; i--) clock.after(chance.below(50), start);
   const horizon = 500 + chance.below(5000);
-  const kinds = ['kill', 'kill', 'join', 'join', 'stop', 'stick', 'drain', 'repeat', 'repeat', 'repeat', 'restart', 'ghost'];
+  const kinds: (keyof typeof faults)[] = [
+    'kill',
+    'kill',
+    'join',
+    'join',
+    'stop',
+    'stick',
+    'drain',
+    'repeat',
+    'repeat',
+    'repeat',
+    'restart',
+    'ghost',
+  ];
   for (let i = chance.below(25); i > 0; i--) clock.after(chance.below(horizon), faults[chance.of(kinds)]);
   clock.after(horizon, () => {
     healed = true;

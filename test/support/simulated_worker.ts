@@ -3,6 +3,7 @@
  * Does not: decide when it computes, dies or is stopped (simulated_cluster.ts does).
  */
 import type { Job, Message } from '../../src/common/messages.js';
+import type { Answer } from '../../src/coordinator/membership.js';
 import type { Attempt } from '../../src/coordinator/membership_state.js';
 import type { reduceWorker } from '../../src/worker/worker_core.js';
 import { createWorkerState, type Assign, type WorkerCommand, type WorkerState } from '../../src/worker/worker_core.js';
@@ -76,4 +77,22 @@ export class SimulatedWorker {
     this.#state = state;
     return commands;
   }
+}
+
+/** The process around a worker, as the simulation sees it. */
+export interface Process {
+  readonly name: string;
+  readonly worker: SimulatedWorker;
+  /** The coordinator's memory of what this session was sent. */
+  sentVersion: number | null;
+  /** Relative speed; 0 while stopped. */
+  msPerShard: number;
+  member: number | null;
+  stopped: boolean;
+  /** Answers heartbeats, never finishes: only the deadline finds it. */
+  stuck: boolean;
+  /** Every gradient it computes is off by one bit. */
+  faulty: boolean;
+  lastAnswer: { answer: Answer; gradient: number } | null;
+  alive: boolean;
 }
