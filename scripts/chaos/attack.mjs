@@ -58,10 +58,12 @@ export async function attack({ port, token, random, root, frames, goesOn }) {
     done.strangers += 1;
   }
 
+  let turn = 0;
   const lane = async () => {
     while (done.frames < frames && goesOn()) {
-      if (random() < 0.05) await login(wrong).catch(() => (done.refused += 1));
-      else if (random() < 0.1) await stranger();
+      turn += 1;
+      if (turn % 20 === 0) await login(wrong).catch(() => (done.refused += 1));
+      else if (turn % 10 === 5) await stranger();
       else await session();
     }
   };
