@@ -6,8 +6,7 @@
  *
  * --write replaces the exchange's part of docs/benchmarks.md. PEERS names the folder of the peers' environments. Close everything else.
  */
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +14,7 @@ import { interleave } from './bench_peers/choose.mjs';
 import { describeMachine, runEntry } from './bench_peers/programs.mjs';
 import { measureRawSocket } from './bench_exchange/raw_socket.mjs';
 import { exchangeMarkdown, MARKS, percentile, summarizeExchange } from './bench_exchange/report.mjs';
-import { replacePart } from './page_part.mjs';
+import { measuredCommit, warnUnlessQuiet, writePart } from './measured.mjs';
 import { readOptions } from './usage.mjs';
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), '..'));
@@ -38,13 +37,11 @@ const [repeats] = numbers('repeats');
 const sizes = numbers('elements');
 const counts = numbers('workers');
 const cases = sizes.flatMap((elements) => counts.map((workers) => ({ elements, workers })));
-const PAGE = 'docs/benchmarks.md';
 const GLOO_PROCESSES = 2;
 const peers = process.env.PEERS ?? join(homedir(), '.cache/tfjs-parallel-peers');
 
 const machine = describeMachine();
-if (machine.loadBefore > 0.5)
-  console.error(`warning: load average ${machine.loadBefore.toFixed(2)}: other programs are running, the figures will not count`);
+warnUnlessQuiet(machine);
 const versions = { Node: process.versions.node, 'tfjs-parallel': JSON.parse(readFileSync('package.json', 'utf8')).version };
 const skipped = [];
 const samples = [];
@@ -65,17 +62,14 @@ for (let round = 0; round < repeats; round++) {
 
 const report = {
   date: new Date().toISOString().slice(0, 10),
-  commit: git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--', 'src', 'scripts') ? ', with changes' : ''),
+  commit: measuredCommit(),
   command: ['npm run bench:exchange', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
   ...{ repeats, steps, warmup, machine, versions, rows: summarizeExchange(samples), skipped },
 };
 const markdown = exchangeMarkdown(report);
 console.log(JSON.stringify(report, null, 1));
 console.log(`\n${markdown}`);
-if (options.write) {
-  const before = existsSync(PAGE) ? readFileSync(PAGE, 'utf8') : '# Benchmarks\n';
-  writeFileSync(PAGE, replacePart(before, MARKS, markdown));
-}
+if (options.write) writePart(MARKS, markdown);
 
 /** Two processes of torchrun; null, with the reason told once, where there is no gloo. */
 async function measureGloo(elements) {
@@ -96,8 +90,4 @@ function wholeNumber(name, text) {
   if (Number.isSafeInteger(value) && value > 0) return value;
   console.error(`error: --${name} must be whole numbers above 0`);
   process.exit(2);
-}
-
-function git(...args) {
-  return execFileSync('git', args, { encoding: 'utf8' }).trim();
 }

@@ -7,14 +7,14 @@
  * Without --data-dir the epoch is one of synthetic digits. --write replaces the footprint's part of docs/benchmarks.md.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { median } from './bench_peers/choose.mjs';
 import { describeMachine, jsonLine } from './bench_peers/programs.mjs';
-import { replacePart } from './page_part.mjs';
+import { measuredCommit, warnUnlessQuiet, writePart } from './measured.mjs';
 import { readOptions } from './usage.mjs';
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), '..'));
@@ -26,7 +26,6 @@ const { values: options } = readOptions(import.meta.filename, {
     write: { type: 'boolean', default: false },
   },
 });
-const PAGE = 'docs/benchmarks.md';
 const MARKS = { begin: '<!-- footprint:begin -->', end: '<!-- footprint:end -->' };
 const TARGET = { helpMs: 150, firstStepS: 5, epochOfStep: 0.95, replicaMb: 150 };
 const CLI = 'dist/cli/main.js';
@@ -37,6 +36,7 @@ const BATCH = 200;
 const PRECISION = ['--precision', options.precision];
 
 const machine = describeMachine();
+warnUnlessQuiet(machine);
 const repeats = Number(options.repeats);
 const samples = [];
 for (let round = 0; round < repeats; round++) {
@@ -49,7 +49,7 @@ const of = (key) => {
 };
 const report = {
   date: new Date().toISOString().slice(0, 10),
-  commit: git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--', 'src', 'scripts') ? ', with changes' : ''),
+  commit: measuredCommit(),
   command: ['npm run bench:footprint', ...(process.argv.length > 2 ? ['--', ...shown(process.argv.slice(2))] : [])].join(' '),
   machine,
   versions: { Node: process.versions.node, 'tfjs-parallel': JSON.parse(readFileSync('package.json', 'utf8')).version },
@@ -59,10 +59,7 @@ const report = {
 console.log(JSON.stringify(report, null, 1));
 const markdown = toMarkdown(report);
 console.log(`\n${markdown}`);
-if (options.write) {
-  const before = existsSync(PAGE) ? readFileSync(PAGE, 'utf8') : '# Benchmarks\n';
-  writeFileSync(PAGE, replacePart(before, MARKS, markdown));
-}
+if (options.write) writePart(MARKS, markdown);
 
 function helpMs() {
   const times = Array.from({ length: 11 }, () => {
@@ -158,8 +155,4 @@ function toMarkdown({ date, commit, command, machine, versions, repeats, figures
 function shown(args) {
   const at = args.indexOf('--data-dir');
   return at < 0 ? args : args.map((arg, index) => (index === at + 1 ? 'MNIST' : arg));
-}
-
-function git(...args) {
-  return execFileSync('git', args, { encoding: 'utf8' }).trim();
 }

@@ -12,7 +12,6 @@
  *   --dry-run         print the command lines and stop
  * PEERS names the folder of the peers' environments. Close everything else: two or three quarters of an hour on two cores.
  */
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -21,6 +20,7 @@ import { chooseEntries, interleave, median, summarize } from './choose.mjs';
 import { entriesOf, sideEntries, TASKS } from './plan.mjs';
 import { commandOf, describeMachine, runEntry } from './programs.mjs';
 import { insertReport, reportMarkdown } from './table.mjs';
+import { measuredCommit, warnUnlessQuiet } from '../measured.mjs';
 import { readOptions } from '../usage.mjs';
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), '../..'));
@@ -63,8 +63,7 @@ if (options['dry-run']) {
 }
 if (!options['peers-only'] && !existsSync('dist/cli/main.js')) fail('dist/ is not built: npm run build');
 
-if (machine.loadBefore > 0.5)
-  console.error(`warning: load average ${machine.loadBefore.toFixed(2)}: other programs are running, the figures will not count`);
+warnUnlessQuiet(machine);
 const versions = { Node: process.versions.node };
 const sideLines = [];
 const trials = [];
@@ -82,7 +81,7 @@ for (let round = 0; round < repeats; round++) {
 
 const report = {
   date: new Date().toISOString().slice(0, 10),
-  commit: git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--', 'src', 'scripts') ? ', with changes' : ''),
+  commit: measuredCommit(),
   command: ['node scripts/bench_peers/main.mjs', ...process.argv.slice(2)].join(' '),
   repeats,
   machine,
@@ -148,10 +147,6 @@ function withoutPaths(text) {
 
 function say(entry, round, text) {
   console.error(`${round}\t${entry.task}\t${entry.system}\t${entry.label}\t${text}`);
-}
-
-function git(...args) {
-  return execFileSync('git', args, { encoding: 'utf8' }).trim();
 }
 
 function fail(message) {

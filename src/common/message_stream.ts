@@ -25,11 +25,16 @@ export function piecesOf(bytes: Uint8Array, checksum: Checksum): PieceSource {
   return {
     byteLength: bytes.length,
     at: (index) => {
-      const start = index * LIMITS.maxPieceBytes;
-      const piece = bytes.subarray(start, start + LIMITS.maxPieceBytes);
+      const piece = pieceOf(bytes, index);
       return { piece, checksum: checksum(piece) };
     },
   };
+}
+
+/** A view of piece `index`. */
+export function pieceOf(bytes: Uint8Array, index: number): Uint8Array {
+  const start = index * LIMITS.maxPieceBytes;
+  return bytes.subarray(start, start + LIMITS.maxPieceBytes);
 }
 
 /** Adds the next piece to the checksum of a whole message's tensor bytes: CRC-32 of its pieces' CRC-32s, little-endian. */

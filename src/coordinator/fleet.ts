@@ -44,8 +44,7 @@ interface OpenRound {
 
 export class Fleet {
   readonly #onNote: (note: FleetNote) => void;
-  readonly #nowMs: () => number;
-  readonly #clock: ProcessClock | null;
+  readonly #clock: Pick<ProcessClock, 'nowMs' | 'close'>;
   readonly #seats = new Map<number, Seat>();
   readonly #pending: MembershipEvent[] = [];
   #state: MembershipState;
@@ -60,9 +59,7 @@ export class Fleet {
 
   constructor({ onNote = () => {}, nowMs, ...settings }: FleetOptions = {}) {
     this.#onNote = onNote;
-    const clock = nowMs === undefined ? new ProcessClock() : null;
-    this.#clock = clock;
-    this.#nowMs = nowMs ?? (() => clock?.nowMs() ?? 0);
+    this.#clock = nowMs === undefined ? new ProcessClock() : { nowMs, close: () => {} };
     this.#state = createMembership({
       coordinatorEpoch: 1,
       minWorkers: 1,
@@ -139,7 +136,7 @@ export class Fleet {
   async close(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    this.#clock?.close();
+    this.#clock.close();
     this.#closed = true;
     this.#failure ??= new Error('internal: the fleet is closed');
     this.#abandon(this.#failure);
@@ -169,7 +166,7 @@ export class Fleet {
   }
 
   #reduce(event: MembershipEvent): void {
-    const { state, commands } = reduceMembership(this.#state, event, this.#nowMs());
+    const { state, commands } = reduceMembership(this.#state, event, this.#clock.nowMs());
     this.#state = state;
     for (const command of commands) this.#carryOut(command);
   }
@@ -274,7 +271,7 @@ export class Fleet {
     this.#timer = null;
     const wake = this.#failure === null ? nextWakeMs(this.#state) : null;
     if (wake === null) return;
-    const delayMs = Math.min(Math.max(1, Math.ceil(wake - this.#nowMs())), LIMITS.maxTimerMs);
+    const delayMs = Math.min(Math.max(1, Math.ceil(wake - this.#clock.nowMs())), LIMITS.maxTimerMs);
     this.#timer = setTimeout(() => this.#dispatch({ type: 'tick' }), delayMs);
     // A twin that lost its race must not keep a finished run's process alive.
     if (this.#round === null) this.#timer.unref();

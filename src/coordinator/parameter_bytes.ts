@@ -7,7 +7,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { LIMITS } from '../common/limits.js';
-import { addPiece, type PieceSource } from '../common/message_stream.js';
+import { addPiece, pieceOf, type PieceSource } from '../common/message_stream.js';
 import type { ParameterSnapshot } from '../common/replica.js';
 
 export interface ParameterLease {
@@ -61,7 +61,7 @@ class Copy implements PieceSource {
 
   at(index: number): { piece: Uint8Array; checksum: number } {
     while (this.#checksums.length <= index) this.#copyNext();
-    return { piece: this.#piece(this.memory, index), checksum: this.#checksums[index] };
+    return { piece: pieceOf(this.memory, index), checksum: this.#checksums[index] };
   }
 
   checksum(): number {
@@ -75,15 +75,10 @@ class Copy implements PieceSource {
 
   #copyNext(): void {
     const index = this.#checksums.length;
-    const piece = this.#piece(this.memory, index);
-    piece.set(this.#piece(this.from, index));
+    const piece = pieceOf(this.memory, index);
+    piece.set(pieceOf(this.from, index));
     const checksum = crc32(piece);
     this.#checksums.push(checksum);
     this.#sum = addPiece(this.#sum, checksum, crc32);
-  }
-
-  #piece(bytes: Uint8Array, index: number): Uint8Array {
-    const start = index * LIMITS.maxPieceBytes;
-    return bytes.subarray(start, start + LIMITS.maxPieceBytes);
   }
 }
