@@ -22,17 +22,17 @@ export async function attack({ port, token, random, root, frames, goesOn }) {
     return socket.on('error', () => {});
   });
   const login = (secret) => connectToCoordinator({ coordinator: { host: '127.0.0.1', port }, secret, tls: { kind: 'none' } });
-  const done = { frames: 0, sessions: 0, refused: 0, strangers: 0 };
+  const done = { frames: 0, sessions: 0, refused: 0, admittedWrongly: 0, turnedAway: 0, strangers: 0 };
 
   const right = secretOf(token);
-  const wrong = secretOf('A'.repeat(43));
+  const wrong = secretOf(`${token}x`);
   const software = packageVersion();
   const bytesOf = ({ head, piece }) => Buffer.concat([head, piece]);
 
   /** A session that says some right things first, then wrong ones until it is thrown out. */
   async function session() {
     const socket = await login(right).catch(() => null);
-    if (socket === null) return;
+    if (socket === null) return void (done.turnedAway += 1);
     const closed = new Promise((resolve) => socket.on('error', () => {}).on('close', resolve));
     const writer = new MessageWriter(crc32);
     const hello = [...writer.frames({ type: 'hello', software, worker: 'w', replicas: ['cpu(0)'] })].map(bytesOf);
@@ -45,6 +45,15 @@ export async function attack({ port, token, random, root, frames, goesOn }) {
     }
     await closed;
     done.sessions += 1;
+  }
+
+  async function wrongLogin() {
+    const socket = await login(wrong).catch(
+      (error) => void (done[error.code === 'TOKEN_REFUSED' ? 'refused' : 'turnedAway'] += 1),
+    );
+    if (socket === undefined) return;
+    done.admittedWrongly += 1;
+    socket.terminate();
   }
 
   async function stranger() {
@@ -62,14 +71,17 @@ export async function attack({ port, token, random, root, frames, goesOn }) {
   const lane = async () => {
     while (done.frames < frames && goesOn()) {
       turn += 1;
-      if (turn % 20 === 0) await login(wrong).catch(() => (done.refused += 1));
+      if (turn % 20 === 0) await wrongLogin();
       else if (turn % 10 === 5) await stranger();
       else await session();
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
+  if (done.admittedWrongly > 0) throw new Error(`${done.admittedWrongly} logins with a wrong token were let in`);
   return {
-    text: `${IDLE} idle or slow connections, ${done.refused} wrong logins, ${done.strangers} strangers, ${done.frames} fuzzed frames in ${done.sessions} sessions`,
+    text:
+      `${IDLE} idle or slow connections, ${done.refused} wrong logins refused, ${done.turnedAway} logins turned away unheard, ` +
+      `${done.strangers} strangers, ${done.frames} fuzzed frames in ${done.sessions} sessions`,
     end: () => idle.forEach((socket) => socket.destroy()),
   };
 }

@@ -55,6 +55,7 @@ it.skipIf(!isBuilt)(`a run goes on beside ${FRAMES} fuzzed frames and ends as wi
   console.log(`${told}; ${figures}`);
 
   expect(Number(/(\d+) fuzzed frames/.exec(told)?.[1])).toBeGreaterThanOrEqual(FRAMES);
+  expect(Number(/(\d+) wrong logins refused/.exec(told)?.[1])).toBeGreaterThan(100);
   expect(Buffer.compare(Buffer.from(run.parameters.buffer), Buffer.from(run.undisturbed().buffer))).toBe(0);
   expect(cluster.fleet.replicas).toEqual(['a:cpu(0)', 'b:cpu(0)']);
   expect(mib).toBeLessThan(64);
