@@ -30,4 +30,4 @@ if dist.get_rank() == 0:
         "peer": "gloo", "version": torch.__version__, "world": dist.get_world_size(), "elements": elements,
         "steps": len(times), "ms_p50": round(measure.percentile(times, 0.5), 3), "ms_p95": round(measure.percentile(times, 0.95), 3),
     }))  # fmt: skip
-dist.destroy_process_group()
+measure.leave_together(dist)

@@ -66,4 +66,4 @@ times = measure.step_times_ms(step, options.warmup, options.steps)
 if rank == 0:
     measure.report("pytorch", torch.__version__, options, times, world=world, trained=trained)
 if world > 1:
-    torch.distributed.destroy_process_group()
+    measure.leave_together(torch.distributed)
