@@ -53,14 +53,14 @@ if (process.argv.includes('--vendor-only')) {
   }
 }
 
-/** What the coordinator's update computes with (src/coordinator/slice_kernels.ts). */
+/** What the coordinator's update computes with (src/coordinator/update/slice_kernels.ts). */
 async function compileSliceKernels(folder) {
   const wabt = await loadWabt();
-  const text = join('src', 'coordinator', 'slice_kernels.wat');
+  const text = join('src', 'coordinator', 'update', 'slice_kernels.wat');
   const module = wabt.parseWat(text, readFileSync(join(root, text)), { simd: true });
   module.resolveNames();
   module.validate();
-  writeFileSync(join(folder, 'coordinator', 'slice_kernels.wasm'), module.toBinary({}).buffer);
+  writeFileSync(join(folder, 'coordinator', 'update', 'slice_kernels.wasm'), module.toBinary({}).buffer);
   module.destroy();
 }
 

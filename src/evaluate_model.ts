@@ -5,9 +5,9 @@
 import { chooseDevices } from './common/device_choice.js';
 import { requireBatchCoversShards } from './common/config_checks.js';
 import type { TrainConfig } from './common/train_config.js';
-import { readModel, weightsFor } from './coordinator/checkpoint.js';
+import { readModel, weightsFor } from './coordinator/state/checkpoint.js';
 import { evaluate, type Evaluation } from './coordinator/evaluate.js';
-import { Fleet } from './coordinator/fleet.js';
+import { Fleet } from './coordinator/fleet/fleet.js';
 import { loadDataset } from './data/load.js';
 import { placeReplicas } from './devices.js';
 import { openReplicas } from './replicas.js';

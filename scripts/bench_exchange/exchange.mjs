@@ -10,11 +10,11 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { markAtOnce } from '../../dist/cli/collector.js';
 import { shardBatch } from '../../dist/coordinator/batches.js';
-import { Cluster } from '../../dist/coordinator/cluster.js';
-import { Fleet } from '../../dist/coordinator/fleet.js';
-import { startServer } from '../../dist/coordinator/server.js';
-import { TrainingState } from '../../dist/coordinator/training_state.js';
-import { createUpdate } from '../../dist/coordinator/update.js';
+import { Cluster } from '../../dist/coordinator/cluster/cluster.js';
+import { Fleet } from '../../dist/coordinator/fleet/fleet.js';
+import { startServer } from '../../dist/coordinator/cluster/server.js';
+import { TrainingState } from '../../dist/coordinator/state/training_state.js';
+import { createUpdate } from '../../dist/coordinator/update/update.js';
 import { secretOf } from '../../dist/wire/secrets.js';
 import { GLOBAL_BATCH, jobOf, modelOf, OPTIMIZER, SOFTWARE, weightAfter } from './fixture.mjs';
 

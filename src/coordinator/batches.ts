@@ -1,6 +1,6 @@
 /**
  * Owns: which examples each shard of each step gets: the step's slice of the epoch's permutation, cut into shards.
- * Does not: copy examples (the replica does) or choose who computes a shard (membership.ts does).
+ * Does not: copy examples (the replica does) or choose who computes a shard (fleet/membership.ts does).
  */
 import type { ParameterSnapshot, ShardAssignment } from '../common/replica.js';
 import { splitBatch } from '../common/shard.js';

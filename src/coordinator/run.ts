@@ -1,6 +1,6 @@
 /**
  * READ ME FIRST. Owns: the run loop: what a step is, when it counts, what happens after an epoch.
- * Does not: compute gradients (replicas do), choose who does (fleet.ts), add them and apply SGD (update.ts),
+ * Does not: compute gradients (replicas do), choose who does (fleet/fleet.ts), add them and apply SGD (update/update.ts),
  * load data, models or TensorFlow (src/train.ts puts the parts together), or print (observers do).
  *
  * One step: draw the examples → cut them into shards → replicas compute gradient sums → add in tree order, divide once by the
@@ -17,8 +17,8 @@ import { evaluate, type RoundComputer } from './evaluate.js';
 import type { RunStore } from './run_store.js';
 import { learningRateAt } from './schedule.js';
 import { StepMeter } from './step_meter.js';
-import type { TrainingState } from './training_state.js';
-import type { Update } from './update.js';
+import type { TrainingState } from './state/training_state.js';
+import type { Update } from './update/update.js';
 import { weightsSha256 } from './weights_hash.js';
 
 export interface RunParts {

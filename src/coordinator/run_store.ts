@@ -1,6 +1,6 @@
 /**
  * Owns: what of a run goes to the disk and when: states by --checkpoint-every, models by the reference rule.
- * Does not: know the formats (state_file.ts, checkpoint.ts) or how files become whole (atomic_file.ts).
+ * Does not: know the formats (state/state_file.ts, state/checkpoint.ts) or how files become whole (files/atomic_file.ts).
  */
 import { CheckpointError, ExpectedError } from '../common/errors.js';
 import { parseCheckpointEvery } from '../common/checkpoint_every.js';
@@ -8,12 +8,12 @@ import type { NumericsClass, ModelDescription } from '../common/replica.js';
 import type { RunObserver } from '../common/run_events.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { createCheckpointClock } from './checkpoint_due.js';
-import { saveModel } from './checkpoint.js';
-import type { RunFolder } from './run_folder.js';
-import { topologySha256 } from './state_match.js';
-import type { DataIdentity, Progress, RunState } from './state_schema.js';
-import { createStateWriter } from './state_writer.js';
-import type { TrainingState } from './training_state.js';
+import { saveModel } from './state/checkpoint.js';
+import type { RunFolder } from './run_folder/run_folder.js';
+import { topologySha256 } from './state/state_match.js';
+import type { DataIdentity, Progress, RunState } from './state/state_schema.js';
+import { createStateWriter } from './state/state_writer.js';
+import type { TrainingState } from './state/training_state.js';
 
 export interface RunStore {
   /**

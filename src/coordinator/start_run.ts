@@ -11,17 +11,17 @@ import type { EndEvent, RunEvent, RunObserver, StartEvent } from '../common/run_
 import { shardSizes } from '../common/shard.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
-import { readModel, weightsFor, type SavedWeights } from './checkpoint.js';
-import { nodeFileSystem } from './file_system.js';
-import type { Fleet, FleetNote } from './fleet.js';
-import { createRunFolder, resumeRunFolder, type RunFolder } from './run_folder.js';
+import { readModel, weightsFor, type SavedWeights } from './state/checkpoint.js';
+import { nodeFileSystem } from './files/file_system.js';
+import type { Fleet, FleetNote } from './fleet/fleet.js';
+import { createRunFolder, resumeRunFolder, type RunFolder } from './run_folder/run_folder.js';
 import { runTraining } from './run.js';
 import { createRunStore } from './run_store.js';
-import { readNewestState } from './state_file.js';
-import { requireSameRun, requireSameSettings } from './state_match.js';
-import type { DataIdentity, RunState } from './state_schema.js';
-import { TrainingState } from './training_state.js';
-import { createUpdate } from './update.js';
+import { readNewestState } from './state/state_file.js';
+import { requireSameRun, requireSameSettings } from './state/state_match.js';
+import type { DataIdentity, RunState } from './state/state_schema.js';
+import { TrainingState } from './state/training_state.js';
+import { createUpdate } from './update/update.js';
 
 export interface OpenedRun {
   readonly folder: RunFolder;

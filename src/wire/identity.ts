@@ -1,6 +1,6 @@
 /**
  * Owns: the hashes by which a worker proves that it holds the coordinator's model and computes in its arithmetic.
- * Does not: compare them (coordinator/admission.ts does).
+ * Does not: compare them (coordinator/cluster/admission.ts does).
  */
 import { createHash } from 'node:crypto';
 import type { BucketLayout } from '../common/bucket_layout.js';

@@ -6,12 +6,12 @@ import type { ShardAssignment, ShardResult } from '../../src/common/replica.js';
 import type { StopReason, StopRequest } from '../../src/common/stop_request.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import type { TrainConfig } from '../../src/common/train_config.js';
-import { createRunFolder, resumeRunFolder } from '../../src/coordinator/run_folder.js';
+import { createRunFolder, resumeRunFolder } from '../../src/coordinator/run_folder/run_folder.js';
 import { runTraining } from '../../src/coordinator/run.js';
 import { createRunStore } from '../../src/coordinator/run_store.js';
-import { readNewestState } from '../../src/coordinator/state_file.js';
-import { TrainingState } from '../../src/coordinator/training_state.js';
-import type { Update } from '../../src/coordinator/update.js';
+import { readNewestState } from '../../src/coordinator/state/state_file.js';
+import { TrainingState } from '../../src/coordinator/state/training_state.js';
+import type { Update } from '../../src/coordinator/update/update.js';
 import { tinyModel, tinyNumerics } from '../support/run_state.js';
 import { MemoryDisk, SimulatedCrash } from '../support/memory_disk.js';
 

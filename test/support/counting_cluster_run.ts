@@ -2,7 +2,7 @@
  * Owns: a run on a fleet of IntegerReplicas (loopback_cluster.ts) without TensorFlow: every step's parameters depend on all before, and the end can
  * be computed without a cluster.
  */
-import type { Fleet } from '../../src/coordinator/fleet.js';
+import type { Fleet } from '../../src/coordinator/fleet/fleet.js';
 
 const { fround } = Math;
 

@@ -5,9 +5,9 @@
 import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunEvent } from '../../src/common/run_events.js';
-import { saveModel } from '../../src/coordinator/checkpoint.js';
-import { createRunFolder, resumeRunFolder } from '../../src/coordinator/run_folder.js';
-import { createStateWriter } from '../../src/coordinator/state_writer.js';
+import { saveModel } from '../../src/coordinator/state/checkpoint.js';
+import { createRunFolder, resumeRunFolder } from '../../src/coordinator/run_folder/run_folder.js';
+import { createStateWriter } from '../../src/coordinator/state/state_writer.js';
 import { tinyModel, tinyState } from './run_state.js';
 
 const [path, lastStep] = [process.argv[2], Number(process.argv[3])];

@@ -2,8 +2,8 @@
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
 import type { ModelDescription, NumericsClass } from '../../src/common/replica.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
-import { topologySha256 } from '../../src/coordinator/state_match.js';
-import type { RunState } from '../../src/coordinator/state_schema.js';
+import { topologySha256 } from '../../src/coordinator/state/state_match.js';
+import type { RunState } from '../../src/coordinator/state/state_schema.js';
 
 const layout = createBucketLayout({
   weights: [

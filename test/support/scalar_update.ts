@@ -7,7 +7,7 @@
  */
 import { sumTree, type SumTree } from '../../src/common/tree_sum.js';
 import type { OptimizerConfig } from '../../src/common/train_config.js';
-import type { NonFinite, StepInput } from '../../src/coordinator/step_update.js';
+import type { NonFinite, StepInput } from '../../src/coordinator/update/step_update.js';
 
 const { fround, sqrt } = Math;
 

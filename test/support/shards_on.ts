@@ -3,7 +3,7 @@
  */
 import type { ParameterSnapshot, ShardResult } from '../../src/common/replica.js';
 import { shardBatch } from '../../src/coordinator/batches.js';
-import { sumGradients } from '../../src/coordinator/reducer.js';
+import { sumGradients } from '../../src/coordinator/update/reducer.js';
 import type { LocalReplica } from '../../src/worker/local_replica.js';
 import { sharedCopy } from './replica_under_test.js';
 

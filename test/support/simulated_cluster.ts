@@ -3,15 +3,15 @@
  * and the invariants that hold after every event.
  * Does not: contain the bugs it must find (planted_bugs.ts does).
  */
-import { reduceMembership, type Answer, type MembershipEvent } from '../../src/coordinator/membership.js';
-import type { MembershipCommand } from '../../src/coordinator/membership_draft.js';
+import { reduceMembership, type Answer, type MembershipEvent } from '../../src/coordinator/fleet/membership.js';
+import type { MembershipCommand } from '../../src/coordinator/fleet/membership_draft.js';
 import {
   createMembership,
   hasTwin,
   nextWakeMs,
   type Attempt,
   type MembershipState,
-} from '../../src/coordinator/membership_state.js';
+} from '../../src/coordinator/fleet/membership_state.js';
 import { reduceWorker } from '../../src/worker/worker_core.js';
 import { createFaults, type Arriving } from './simulated_faults.js';
 import { SimulatedWorker, type Process, type WorkerCore } from './simulated_worker.js';

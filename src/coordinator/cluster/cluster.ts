@@ -1,0 +1,156 @@
+/**
+ * Owns: the workers of a run: their sessions, who is admitted, and which of their replicas are in the fleet.
+ * Does not: listen (server.ts), hold a connection (session.ts) or run the loop (start_run.ts).
+ */
+import type { WebSocket } from 'ws';
+import type { Job, MessageOf } from '../../common/messages.js';
+import type { ModelDescription, NumericsClass } from '../../common/replica.js';
+import { layoutSha256 } from '../../wire/identity.js';
+import type { LinkTimes } from '../../wire/link.js';
+import { judgeWorker, type Reference, type Refusal } from './admission.js';
+import type { Fleet } from '../fleet/fleet.js';
+import { ParameterBytes } from './parameter_bytes.js';
+import type { RemoteReplica } from './remote_replica.js';
+import { Session, type SessionHost } from './session.js';
+
+export interface ClusterOptions {
+  readonly software: string;
+  readonly runId: string;
+  readonly coordinatorEpoch: number;
+  readonly job: Job;
+  readonly topology: string | null;
+  readonly fleet: Fleet;
+  readonly numericsCheck: 'strict' | 'relaxed';
+  /** Of a resumed run: what its workers must compute like. */
+  readonly savedNumerics: NumericsClass | null;
+  /** One plain line. */
+  readonly say: (line: string) => void;
+  readonly times?: LinkTimes;
+}
+
+/** What the first worker that fits tells the run. */
+export interface FirstModel {
+  readonly model: ModelDescription;
+  readonly numerics: NumericsClass;
+  readonly versions: { readonly tensorflow: string; readonly tfjs: string };
+}
+
+export class Cluster implements SessionHost {
+  readonly software: string;
+  readonly runId: string;
+  readonly coordinatorEpoch: number;
+  readonly job: Job;
+  readonly topology: string | null;
+  readonly parameters = new ParameterBytes();
+  /** Settles when a first worker has shown and described the model. */
+  readonly first: Promise<FirstModel>;
+  readonly #options: ClusterOptions;
+  readonly #sessions = new Set<Session>();
+  #reference: Reference | null;
+  #model: ModelDescription | null = null;
+  #facts: FirstModel | null = null;
+  #resolveFirst: (first: FirstModel) => void = () => {};
+  /** Admissions are judged one after the other: the first sets what the next are compared with. */
+  #judging: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    this.software = options.software;
+    this.runId = options.runId;
+    this.coordinatorEpoch = options.coordinatorEpoch;
+    this.job = options.job;
+    this.topology = options.topology;
+    const { savedNumerics } = options;
+    this.#reference = savedNumerics && { from: 'the saved run', numerics: savedNumerics, layoutSha256: null, golden: null };
+    this.first = new Promise((resolve) => (this.#resolveFirst = resolve));
+  }
+
+  /** A worker that has proven the token. */
+  accept(socket: WebSocket, from: string): void {
+    if (this.#closed) return socket.terminate();
+    this.#sessions.add(new Session(socket, this, from, this.#options.times));
+  }
+
+  /** Ends the fleet, tells all workers how the run ended and lets them go. */
+  async close(reason: MessageOf<'finish'>['reason']): Promise<void> {
+    this.#closed = true;
+    const sessions = [...this.#sessions];
+    for (const { replicas } of sessions) for (const replica of replicas) replica.left = true;
+    // First, so that a shard still under way is not told as a loss of a run that is over.
+    await this.#options.fleet.close();
+    const patience = new Promise<void>((resolve) => setTimeout(resolve, GOODBYE_MS).unref());
+    await Promise.race([Promise.all(sessions.map((session) => session.finish(reason))), patience]);
+    for (const session of sessions) session.close(reason);
+  }
+
+  resultSizes(): { gradient: number; statistics: number } | null {
+    return this.#model && { gradient: this.#model.layout.trainedSize, statistics: this.#model.layout.statisticsSize };
+  }
+
+  nameFor(wanted: string): string {
+    const taken = new Set([...this.#sessions].map(({ name }) => name));
+    let name = wanted;
+    for (let i = 2; taken.has(name); i++) name = `${wanted}#${i}`;
+    return name;
+  }
+
+  admit(session: Session, prepared: MessageOf<'prepared'>): Promise<Refusal | null> {
+    const verdict = this.#judging.then(() => this.#judge(session, prepared));
+    this.#judging = verdict.catch(() => undefined);
+    return verdict;
+  }
+
+  async #judge(session: Session, prepared: MessageOf<'prepared'>): Promise<Refusal | null> {
+    const { job } = this;
+    const offer = { prepared, datasetSha256: job.datasetSha256, dataName: job.dataName, shardSizes: job.shardSizes };
+    const refusal = judgeWorker({ ...offer, reference: this.#reference, numericsCheck: this.#options.numericsCheck });
+    if (refusal !== null) return refusal;
+    if (this.#model === null) {
+      const model = await session.describe();
+      if (layoutSha256(model.layout) !== prepared.layoutSha256) {
+        return { code: 'MODEL_DIFFERS', message: 'the worker described another model than it prepared', next: 'Start it again.' };
+      }
+      this.#model = model;
+      const { numerics, versions, golden } = prepared;
+      this.#facts = { model, numerics, versions };
+      this.#reference = { from: session.name, numerics, layoutSha256: prepared.layoutSha256, golden };
+    }
+    for (const replica of session.replicas) replica.numericsClass = prepared.numerics;
+    return null;
+  }
+
+  onReady(session: Session): void {
+    for (const replica of session.replicas) this.#options.fleet.add(replica, session.name);
+    if (this.#facts !== null) this.#resolveFirst(this.#facts);
+  }
+
+  onRefused(session: Session, { message, next }: Refusal): void {
+    this.#options.say(`worker ${session.name} refused: ${message} ${next}`);
+  }
+
+  onReplicaLost(replica: RemoteReplica, reason: string): void {
+    replica.left = true;
+    this.#options.fleet.lose(replica, reason);
+  }
+
+  /** Its replicas finish what they have, then the worker may go. */
+  onLeaving(session: Session): void {
+    for (const replica of session.replicas) replica.left = true;
+    const drained = session.replicas.map((replica) => this.#options.fleet.remove(replica));
+    void Promise.all(drained).then(() => session.finish('left'));
+  }
+
+  onClosed(session: Session, reason: string): void {
+    const known = this.#sessions.delete(session);
+    if (this.#closed || !known) return;
+    for (const replica of session.replicas) {
+      const leaving = replica.left;
+      replica.left = true;
+      this.#options.fleet.lose(replica, leaving ? 'left before its shard was done' : reason);
+    }
+  }
+}
+
+/** Time for a last message to leave, ms. */
+const GOODBYE_MS = 2_000;

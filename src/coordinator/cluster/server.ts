@@ -1,0 +1,208 @@
+/**
+ * Owns: the coordinator's door: the listening socket, the one HTTP resource, the login. Who has no token gets no WebSocket.
+ * Does not: speak the protocol behind the door (session.ts does).
+ *
+ * Everything but `GET /challenge` and a proven upgrade is answered with 403, 404 or 426 and has no effect. Browsers are refused by
+ * their Origin, and by a Host that no page can send.
+ */
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer, type WebSocket } from 'ws';
+import { formatEndpoint, type Endpoint } from '../../common/endpoint.js';
+import { ClusterError } from '../../common/errors.js';
+import { LIMITS } from '../../common/limits.js';
+import { isNonce, LOGIN } from '../../common/login.js';
+import { SOCKET_OPTIONS } from '../../wire/link.js';
+import { exporterOf, newNonce, proofOf, PSK_IDENTITY, PSK_TLS, sameProof, type Secret } from '../../wire/secrets.js';
+import { Challenges } from './challenge.js';
+
+/** PEM text, read by the caller. */
+export type ServerTls = { kind: 'none' } | { kind: 'psk' } | { kind: 'certificate'; certificate: string; key: string };
+
+export interface ServerRequest {
+  readonly listen: Endpoint;
+  readonly secret: Secret;
+  readonly tls: ServerTls;
+  /** A worker that proved the token; `from` is its address. */
+  readonly onWorker: (socket: WebSocket, from: string) => void;
+  /** A refused login, at most one line a second. */
+  readonly onRefused: (from: string, why: string) => void;
+}
+
+export interface RunningServer {
+  /** The port in use, also where 0 was asked for. */
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+const HTTP_OPTIONS: ServerOptions = {
+  maxHeaderSize: LIMITS.maxHttpHeadBytes,
+  headersTimeout: LIMITS.loginTimeoutMs,
+  requestTimeout: LIMITS.loginTimeoutMs,
+  connectionsCheckingInterval: 1000,
+  keepAlive: false,
+};
+
+/** @throws ClusterError PORT_IN_USE, LISTEN_FAILED */
+export async function startServer(request: ServerRequest): Promise<RunningServer> {
+  const { listen, secret, tls } = request;
+  const challenges = new Challenges();
+  const sockets = new WebSocketServer({ noServer: true, ...SOCKET_OPTIONS });
+  const proofs = new WeakMap<IncomingMessage, string>();
+  sockets.on('headers', (headers, incoming) => headers.push(`${LOGIN.proofHeader}: ${proofs.get(incoming) ?? ''}`));
+  const server = createServer(tls, secret);
+  const strangers = new Set<Socket>();
+  const refused = sparingly(request.onRefused);
+  let sessions = 0;
+
+  server.on(tls.kind === 'none' ? 'connection' : 'secureConnection', (socket: Socket) => admitStranger(socket, strangers));
+  if (tls.kind !== 'none') server.on('connection', (socket: Socket) => admitStranger(socket, strangers));
+  server.on('request', (incoming, response) => answer(incoming, response, challenges));
+  server.on('checkContinue', (incoming, response) => answer(incoming, response, challenges));
+  server.on('clientError', (_, socket: Duplex) => socket.destroy());
+  server.on('tlsClientError', (_, socket: Duplex) => {
+    const { remoteAddress, remotePort } = socket as Socket;
+    // Without an address it was gone before it said anything: not worth a line.
+    if (remoteAddress !== undefined) refused(`${remoteAddress}:${remotePort}`, 'TLS handshake failed (another token, or no TLS)');
+    socket.destroy();
+  });
+
+  server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    const verdict = judge(incoming, secret, challenges);
+    const from = `${socket.remoteAddress}:${socket.remotePort}`;
+    if (typeof verdict === 'string') {
+      refused(from, verdict);
+      return deny(socket, verdict === 'token refused' ? '401 Unauthorized' : '403 Forbidden');
+    }
+    if (sessions >= LIMITS.maxSessions) return deny(socket, '503 Service Unavailable');
+    challenges.use(verdict.coordinatorNonce);
+    proofs.set(incoming, proofOf(secret, 'coordinator', verdict));
+    sockets.handleUpgrade(incoming, socket, head, (webSocket) => {
+      const lower = (socket as Socket & { _parent?: Socket })._parent;
+      for (const known of [socket, lower]) if (known) welcome(known, strangers);
+      socket.setNoDelay(true);
+      sessions += 1;
+      webSocket.on('close', () => (sessions -= 1));
+      request.onWorker(webSocket, from);
+    });
+  });
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(listenError(error, listen)));
+    server.listen({ host: listen.host, port: listen.port }, () => resolve());
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : listen.port,
+    close: () =>
+      new Promise((resolve) => {
+        for (const socket of strangers) socket.destroy();
+        for (const webSocket of sockets.clients) webSocket.terminate();
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function createServer(tls: ServerTls, secret: Secret): Server {
+  if (tls.kind === 'none') return createHttpServer(HTTP_OPTIONS);
+  const handshakeTimeout = LIMITS.loginTimeoutMs;
+  if (tls.kind === 'certificate') {
+    return createHttpsServer({ ...HTTP_OPTIONS, cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.3', handshakeTimeout });
+  }
+  const pskCallback = (_: unknown, identity: string): Buffer | null => (identity === PSK_IDENTITY ? secret.tls : null);
+  return createHttpsServer({ ...HTTP_OPTIONS, ...PSK_TLS, pskCallback, handshakeTimeout });
+}
+
+/** Nobody stays without logging in; and when too many try, the one that has tried longest makes room. */
+function admitStranger(socket: Socket, strangers: Set<Socket>): void {
+  socket.on('error', () => socket.destroy());
+  const timer = setTimeout(() => strangers.has(socket) && socket.destroy(), LIMITS.loginTimeoutMs);
+  socket.once('close', () => {
+    clearTimeout(timer);
+    strangers.delete(socket);
+  });
+  strangers.add(socket);
+  if (strangers.size > LIMITS.maxStrangers) for (const oldest of strangers) return void oldest.destroy();
+}
+
+function welcome(socket: Socket, strangers: Set<Socket>): void {
+  strangers.delete(socket);
+}
+
+function answer(incoming: IncomingMessage, response: ServerResponse, challenges: Challenges): void {
+  const { method, url, headers } = incoming;
+  response.setHeader('connection', 'close');
+  response.setHeader('cache-control', 'no-store');
+  response.setHeader('x-content-type-options', 'nosniff');
+  if (headers.origin !== undefined || headers.host !== LOGIN.host) return end(response, 403);
+  if (method !== 'GET' || url !== LOGIN.challengePath) return end(response, url === LOGIN.sessionPath ? 426 : 404);
+  response.setHeader('content-type', 'application/json');
+  end(response, 200, JSON.stringify({ nonce: challenges.issue() }));
+}
+
+function end(response: ServerResponse, status: number, body = ''): void {
+  response.writeHead(status).end(body);
+}
+
+interface Proven {
+  readonly coordinatorNonce: string;
+  readonly workerNonce: string;
+  readonly exporter: string;
+}
+
+/** The facts of a right login, or why it is none. The proof is compared even where the challenge is stale, so that time tells nothing. */
+function judge(incoming: IncomingMessage, secret: Secret, challenges: Challenges): Proven | string {
+  const { headers, method, url, socket } = incoming;
+  if (headers.origin !== undefined) return 'it is a browser';
+  if (headers.host !== LOGIN.host || method !== 'GET' || url !== LOGIN.sessionPath) return 'it is no worker';
+  const sent = headers[LOGIN.nonceHeader];
+  const workerNonce = headers[LOGIN.workerNonceHeader];
+  const known = isNonce(sent) && isNonce(workerNonce);
+  const facts = {
+    coordinatorNonce: known ? sent : newNonce(),
+    workerNonce: known ? workerNonce : newNonce(),
+    exporter: exporterOf(socket),
+  };
+  const proven = sameProof(proofOf(secret, 'worker', facts), headers[LOGIN.proofHeader]);
+  return proven && challenges.isOpen(facts.coordinatorNonce) ? facts : 'token refused';
+}
+
+function deny(socket: Socket, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+}
+
+/** A stranger who tries a thousand times a second must not fill the log. */
+function sparingly(tell: (from: string, why: string) => void): (from: string, why: string) => void {
+  let lastMs = -Infinity;
+  let kept = 0;
+  return (from, why) => {
+    const now = performance.now();
+    if (now - lastMs < 1000) return void (kept += 1);
+    tell(from, kept === 0 ? why : `${why} (and ${kept} more logins since the last line)`);
+    lastMs = now;
+    kept = 0;
+  };
+}
+
+function listenError(error: NodeJS.ErrnoException, listen: Endpoint): ClusterError {
+  const at = formatEndpoint(listen);
+  const inUse = error.code === 'EADDRINUSE';
+  return new ClusterError({
+    code: inUse ? 'PORT_IN_USE' : 'LISTEN_FAILED',
+    message: inUse ? `cannot listen on ${at}: the port is in use by another process` : `cannot listen on ${at}: ${error.message}`,
+    next: inUse
+      ? `End the other process (\`ss -ltnp sport = :${listen.port}\` names it), or choose another port with --listen.`
+      : 'Give --listen an address of this machine.',
+    cause: error,
+  });
+}

@@ -1,0 +1,281 @@
+/**
+ * Owns: one logged-in worker, from its hello to its end: the join, its assignments under way, its results' memory.
+ * Does not: decide who may join (admission.ts), who computes what (fleet/membership.ts), or own the socket's frames (wire/link.ts).
+ */
+import type { WebSocket } from 'ws';
+import { createBucketLayout, type WeightShape } from '../../common/bucket_layout.js';
+import { ClusterError, invariant } from '../../common/errors.js';
+import { wireError } from '../../common/frame.js';
+import { LIMITS } from '../../common/limits.js';
+import type { Job, Message, MessageOf } from '../../common/messages.js';
+import { noBytes, type IncomingMessage } from '../../common/message_stream.js';
+import type { ModelDescription, ParameterSnapshot, ShardAssignment, ShardResult } from '../../common/replica.js';
+import { Link, type LinkTimes } from '../../wire/link.js';
+import { judgeSoftware, type Refusal } from './admission.js';
+import type { ParameterBytes, ParameterLease } from './parameter_bytes.js';
+import { RemoteReplica } from './remote_replica.js';
+
+/** What a session needs of the run it belongs to. */
+export interface SessionHost {
+  readonly software: string;
+  readonly runId: string;
+  readonly coordinatorEpoch: number;
+  readonly job: Job;
+  /** JSON of the topology where the job's model is one. */
+  readonly topology: string | null;
+  readonly parameters: ParameterBytes;
+  /** Elements of a gradient and of its statistics; null until a first worker has described the model. */
+  resultSizes(): { gradient: number; statistics: number } | null;
+  /** A name that no live worker has. */
+  nameFor(wanted: string): string;
+  /** Decides on a prepared worker; may ask it to describe the model first. Null to admit. */
+  admit(session: Session, prepared: MessageOf<'prepared'>): Promise<Refusal | null>;
+  onReady(session: Session): void;
+  onRefused(session: Session, refusal: Refusal): void;
+  onReplicaLost(replica: RemoteReplica, reason: string): void;
+  onLeaving(session: Session): void;
+  onClosed(session: Session, reason: string): void;
+}
+
+type Phase = 'hello' | 'preparing' | 'judging' | 'ready' | 'closed';
+
+interface Pending {
+  readonly assignment: ShardAssignment;
+  /** Of the parameters it is computed from. */
+  readonly lease: ParameterLease;
+  resolve(result: ShardResult): void;
+  reject(error: Error): void;
+}
+
+export class Session {
+  name: string;
+  replicas: readonly RemoteReplica[] = [];
+  readonly #host: SessionHost;
+  readonly #link: Link;
+  readonly #pending = new Map<number, Pending>();
+  readonly #freeBuffers: Uint8Array[] = [];
+  #phase: Phase = 'hello';
+  #patience: NodeJS.Timeout;
+  /** What this worker has, or will have when its socket has taken it. */
+  #sent: { readonly version: number; readonly lease: ParameterLease } | null = null;
+  #describing: { resolve(model: ModelDescription): void; reject(error: Error): void } | null = null;
+
+  constructor(socket: WebSocket, host: SessionHost, from: string, times?: LinkTimes) {
+    this.#host = host;
+    this.name = from;
+    const handlers = {
+      place: (message: Message, totalBytes: number) => this.#place(message, totalBytes),
+      onMessage: ({ message, bytes }: IncomingMessage) => this.#hear(message, bytes),
+      onClosed: (reason: string) => this.#closed(reason),
+    };
+    this.#link = new Link(socket, handlers, times);
+    this.#patience = this.#within(LIMITS.helloTimeoutMs, 'no hello');
+  }
+
+  get ready(): boolean {
+    return this.#phase === 'ready';
+  }
+
+  /** Asks the worker for the model it built. */
+  describe(): Promise<ModelDescription> {
+    void this.#link.send({ type: 'describe' });
+    return new Promise((resolve, reject) => (this.#describing = { resolve, reject }));
+  }
+
+  /** One shard on one of its replicas; parameters go first where this worker does not have them. */
+  compute(replica: number, assignment: ShardAssignment): Promise<ShardResult> {
+    if (this.#phase !== 'ready') return Promise.reject(lostWorker(this.name, 'connection closed'));
+    invariant(!this.#pending.has(replica), 'a replica computes one shard at a time');
+    const { kind, step, shard, attempt, rows, firstExample, regularizationWeight, parameters } = assignment;
+    const lease = this.#provide(parameters);
+    const { version } = parameters;
+    const message = { type: 'assign', kind, step, shard, attempt, version, replica, firstExample, regularizationWeight } as const;
+    void this.#link.send(message, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength));
+    return new Promise((resolve, reject) => this.#pending.set(replica, { assignment, lease, resolve, reject }));
+  }
+
+  /** Sends the parameters where this worker does not have them yet. */
+  #provide(parameters: ParameterSnapshot): ParameterLease {
+    const { version } = parameters;
+    if (this.#sent?.version === version) return this.#sent.lease;
+    const lease = this.#host.parameters.lease(parameters);
+    this.#sent = { version, lease };
+    void this.#link.send({ type: 'parameters', version }, lease.source).finally(() => lease.release());
+    return lease;
+  }
+
+  /** Says goodbye after what is under way, and closes. */
+  async finish(reason: MessageOf<'finish'>['reason']): Promise<void> {
+    void this.#link.send({ type: 'finish', reason });
+    await this.#link.finish(reason);
+  }
+
+  close(reason: string): void {
+    this.#link.close(reason);
+  }
+
+  #within(ms: number, why: string): NodeJS.Timeout {
+    clearTimeout(this.#patience);
+    return setTimeout(() => this.#link.close(`${why} within ${ms / 1000} s`), ms);
+  }
+
+  /** Nothing is allocated that this session was not asked for, and not a byte more than the model needs. */
+  #place(message: Message, totalBytes: number): Uint8Array {
+    if (message.type === 'description') {
+      const { jsonBytes, weights } = message;
+      const allowed = this.#describing !== null && jsonBytes <= 2 * LIMITS.maxTopologyBytes && weights <= LIMITS.maxWireWeights;
+      if (!allowed || totalBytes !== jsonBytes + 4 * weights)
+        throw wireError('a description that was not asked for, or too large');
+      return new Uint8Array(totalBytes);
+    }
+    if (message.type !== 'result') return noBytes(message, totalBytes);
+    const { kind } = this.#answered(message).assignment;
+    const sizes = this.#host.resultSizes();
+    invariant(sizes !== null, 'who was given a shard has a model');
+    const wanted = kind === 'train' ? 4 * (sizes.gradient + sizes.statistics) : 0;
+    if (totalBytes !== wanted) throw wireError(`a result of ${totalBytes} bytes, wanted ${wanted}`);
+    return wanted === 0 ? new Uint8Array(0) : (this.#freeBuffers.pop() ?? new Uint8Array(wanted));
+  }
+
+  #hear(message: Message, bytes: Uint8Array): void {
+    if (message.type === 'hello' && this.#phase === 'hello') return this.#hello(message);
+    if (message.type === 'prepared' && this.#phase === 'preparing') return this.#prepared(message);
+    if (message.type === 'description' && this.#describing !== null) {
+      this.#describing.resolve(readDescription(message, bytes));
+      this.#describing = null;
+      return;
+    }
+    if (this.#phase === 'ready') {
+      if (message.type === 'result') return this.#result(message, bytes);
+      if (message.type === 'leaving') return this.#host.onLeaving(this);
+      if (message.type === 'lost') return this.#replicaLost(message);
+    }
+    // A worker may be asked to leave before it is admitted.
+    if (message.type === 'leaving') return void this.finish('left');
+    throw wireError(`${message.type} is not due now`);
+  }
+
+  #hello({ software, worker, replicas }: MessageOf<'hello'>): void {
+    this.name = this.#host.nameFor(worker);
+    this.replicas = replicas.map((device, index) => new RemoteReplica(this, index, `${this.name}:${device}`));
+    const refusal = judgeSoftware(software, this.#host.software);
+    if (refusal !== null) return this.#refuse(refusal);
+    this.#phase = 'preparing';
+    this.#patience = this.#within(LIMITS.prepareTimeoutMs, 'not prepared');
+    const { runId, coordinatorEpoch, job, topology } = this.#host;
+    const bytes = topology === null ? undefined : Buffer.from(topology);
+    void this.#link.send({ type: 'welcome', software: this.#host.software, runId, coordinatorEpoch, job }, bytes);
+  }
+
+  #prepared(prepared: MessageOf<'prepared'>): void {
+    this.#phase = 'judging';
+    clearTimeout(this.#patience);
+    this.#host.admit(this, prepared).then(
+      (refusal) => {
+        if (this.#phase !== 'judging') return;
+        if (refusal !== null) return this.#refuse(refusal);
+        this.#phase = 'ready';
+        void this.#link.send({ type: 'admitted', worker: this.name });
+        this.#host.onReady(this);
+      },
+      (error: unknown) => this.#link.close(error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.#host.onRefused(this, refusal);
+    void this.#link.send({ type: 'refused', ...refusal });
+    void this.#link.finish(refusal.code);
+  }
+
+  /** The assignment that a result answers. */
+  #answered(result: MessageOf<'result'>): Pending {
+    const pending = this.#pending.get(result.replica);
+    const asked = pending?.assignment;
+    const same =
+      asked?.kind === result.kind &&
+      asked.step === result.step &&
+      asked.shard === result.shard &&
+      asked.attempt === result.attempt &&
+      asked.parameters.version === result.version &&
+      result.coordinatorEpoch === this.#host.coordinatorEpoch &&
+      result.examples === asked.rows.length;
+    if (pending === undefined || !same)
+      throw wireError(`a result for step ${result.step}, shard ${result.shard} that was not asked for`);
+    if (pending.lease.checksum() !== result.parametersChecksum)
+      throw wireError(`a result from other parameters than version ${result.version}`);
+    return pending;
+  }
+
+  #result(message: MessageOf<'result'>, bytes: Uint8Array): void {
+    const { resolve } = this.#answered(message);
+    this.#pending.delete(message.replica);
+    const { kind, step, shard, attempt, version, examples, lossSum, correct, nonFinite, computeMs } = message;
+    const result = {
+      kind,
+      step,
+      shard,
+      attempt,
+      version,
+      examples,
+      lossSum,
+      correct,
+      computeMs,
+      ...(nonFinite !== null && { nonFinite }),
+    };
+    if (kind === 'evaluate') return resolve(result);
+    const gradientSize = this.#host.resultSizes()?.gradient ?? 0;
+    const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+    let held = true;
+    const release = (): void => {
+      invariant(held, 'a gradient buffer is released once');
+      held = false;
+      this.#freeBuffers.push(bytes);
+    };
+    const gradient = { kind: 'host', values: values.subarray(0, gradientSize), release } as const;
+    // The buffer is used again after `release`; the statistics must outlive it.
+    resolve({ ...result, gradient, statistics: values.slice(gradientSize) });
+  }
+
+  #replicaLost({ replica, reason }: MessageOf<'lost'>): void {
+    const lost = this.replicas[replica];
+    if (lost === undefined) throw wireError(`replica ${replica} of ${this.replicas.length}`);
+    this.#pending.get(replica)?.reject(lostWorker(lost.name, reason));
+    this.#pending.delete(replica);
+    this.#host.onReplicaLost(lost, reason);
+  }
+
+  #closed(reason: string): void {
+    this.#phase = 'closed';
+    clearTimeout(this.#patience);
+    this.#describing?.reject(lostWorker(this.name, reason));
+    this.#describing = null;
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(lostWorker(this.name, reason));
+    this.#host.onClosed(this, reason);
+  }
+}
+
+function lostWorker(name: string, reason: string): ClusterError {
+  return new ClusterError({
+    code: 'WORKER_LOST',
+    message: reason,
+    next: `Look at the output of worker ${name}; it may be started again at any time.`,
+  });
+}
+
+function readDescription({ jsonBytes, weights }: MessageOf<'description'>, bytes: Uint8Array): ModelDescription {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, jsonBytes).toString('utf8');
+  const { name, topology, shapes, trained } = JSON.parse(text) as {
+    name: string;
+    topology: string;
+    shapes: WeightShape[];
+    trained: number;
+  };
+  const layout = createBucketLayout({ weights: shapes, trained });
+  if (layout.totalSize !== weights) throw wireError(`a description of ${layout.totalSize} weights with ${weights}`);
+  const initial = new Float32Array(weights);
+  new Uint8Array(initial.buffer).set(bytes.subarray(jsonBytes));
+  return { name, topology, layout, initial };
+}

@@ -1,0 +1,101 @@
+/**
+ * Owns: whether a saved state may go on here: the same model, data, arithmetic and settings, with the first difference named.
+ * Does not: read states (state_file.ts), or say which flag changed a setting (src/cli/resolve_config.ts).
+ */
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import type { BucketLayout } from '../../common/bucket_layout.js';
+import { CheckpointError } from '../../common/errors.js';
+import type { ModelDescription, NumericsClass } from '../../common/replica.js';
+import { toSnakeCase } from '../../common/snake_case.js';
+import type { TrainConfig } from '../../common/train_config.js';
+import type { DataIdentity, RunState } from './state_schema.js';
+
+export interface Present {
+  model: ModelDescription;
+  data: DataIdentity;
+  numerics: NumericsClass;
+  /** `relaxed` (--numerics relaxed) goes on with other arithmetic: the result is then no longer the undisturbed run's to the bit. */
+  numericsCheck: 'strict' | 'relaxed';
+  /** For messages: `runs/mnist-001`. */
+  run: string;
+}
+
+/** @throws CheckpointError RESUME_MODEL_DIFFERS, RESUME_DATA_DIFFERS or RESUME_NUMERICS_DIFFERS */
+export function requireSameRun(state: RunState, { model, data, numerics, numericsCheck, run }: Present): void {
+  const tensor = layoutDifference(state.model.layout, model.layout);
+  const anew = `continue with what the run was started with, or start a new run from its weights with --init-from ${run}`;
+  if (tensor !== null)
+    throw new CheckpointError({
+      code: 'RESUME_MODEL_DIFFERS',
+      message: `${run} was saved with another model: ${tensor}`,
+      next: anew,
+    });
+  const topology = topologySha256(model);
+  if (topology !== state.model.topologySha256) {
+    const message = `${run} was saved with another model: all weights agree, but the layers do not (topology ${state.model.topologySha256.slice(0, 12)}… saved, ${topology.slice(0, 12)}… now)`;
+    throw new CheckpointError({ code: 'RESUME_MODEL_DIFFERS', message, next: anew });
+  }
+  for (const item of ['sha256', 'train', 'validation'] as const) {
+    if (state.data[item] === data[item]) continue;
+    const message = `${run} was trained on other data: ${item} was ${state.data[item]} (${state.data.name}), is ${data[item]} (${data.name})`;
+    throw new CheckpointError({ code: 'RESUME_DATA_DIFFERS', message, next: anew });
+  }
+  if (numericsCheck === 'relaxed') return;
+  const item = numericsDifference(state.numerics, numerics);
+  if (item !== null) {
+    throw new CheckpointError({
+      code: 'RESUME_NUMERICS_DIFFERS',
+      message: `${run} was computed with other arithmetic, so its result could not be the same to the bit: ${item}`,
+      next: 'use the same kind of machine and --threads-per-worker, or accept rounding differences with --numerics relaxed',
+    });
+  }
+}
+
+/** What the final weights depend on besides model, data and arithmetic. Epochs may change: that is how a run is made longer. */
+const FIXED_SETTINGS = ['seed', 'batch', 'loss', 'optimizer', 'trainLimit', 'validationLimit', 'precision'] as const;
+
+/** @throws CheckpointError RESUME_CONFIG_DIFFERS naming the setting */
+export function requireSameSettings(
+  state: RunState,
+  { config, shards, run }: { config: TrainConfig; shards: number; run: string },
+): void {
+  const saved: Record<string, unknown> = { shards: state.shards };
+  const present: Record<string, unknown> = { shards };
+  for (const setting of FIXED_SETTINGS) [saved[setting], present[setting]] = [state.config[setting], config[setting]];
+  const setting = Object.keys(saved).find((key) => !isDeepStrictEqual(saved[key], present[key]));
+  if (setting === undefined) return;
+  const message = `${run} was saved with ${toSnakeCase(setting)} ${JSON.stringify(saved[setting])}, and is to go on with ${JSON.stringify(present[setting])}`;
+  const next = `take back the change, to ${run}/config.yaml too, or start a new run from its weights with --init-from ${run}`;
+  throw new CheckpointError({ code: 'RESUME_CONFIG_DIFFERS', message, next });
+}
+
+export function topologySha256({ topology }: Pick<ModelDescription, 'topology'>): string {
+  return createHash('sha256').update(topology).digest('hex');
+}
+
+/** The first tensor that differs, as `weight 3 is conv2d/kernel [3, 3, 1, 64] in the file, and … here`; null where all agree. */
+export function layoutDifference(saved: BucketLayout, present: BucketLayout): string | null {
+  const show = (layout: BucketLayout, at: number) => {
+    if (at >= layout.slots.length) return 'absent';
+    const { name, shape } = layout.slots[at];
+    return `${name} [${shape.join(', ')}]${at < layout.trainedSlots ? '' : ' (not trained)'}`;
+  };
+  for (let at = 0; at < Math.max(saved.slots.length, present.slots.length); at++) {
+    if (show(saved, at) !== show(present, at)) return `weight ${at + 1} is ${show(saved, at)} there, ${show(present, at)} here`;
+  }
+  const momenta = (layout: BucketLayout) =>
+    layout.statistics.map(({ slot, momentum }) => `${layout.slots[slot].name} ${momentum}`);
+  const [before, now] = [momenta(saved), momenta(present)];
+  const differing = [...before.keys(), ...now.keys()].find((at) => before[at] !== now[at]);
+  return differing === undefined
+    ? null
+    : `the moving statistics' momentum is ${before[differing] ?? 'absent'} there, ${now[differing] ?? 'absent'} here`;
+}
+
+/** The first item that differs, as `intraOpThreads was 1, is 2`; null where equal bits may be expected. */
+export function numericsDifference(saved: NumericsClass, present: NumericsClass): string | null {
+  const items = Object.keys(saved) as (keyof NumericsClass)[];
+  const item = items.find((key) => saved[key] !== present[key]);
+  return item === undefined ? null : `${item} was ${saved[item]}, is ${present[item]}`;
+}

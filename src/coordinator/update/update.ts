@@ -1,0 +1,69 @@
+/**
+ * Owns: the step's update as the run loop calls it: shard results in, next weights out, without holding the event loop.
+ * Does not: compute (step_update.ts, the next hop), commit, or release gradients (run.ts does both).
+ */
+import { performance } from 'node:perf_hooks';
+import type { BucketLayout } from '../../common/bucket_layout.js';
+import { LIMITS } from '../../common/limits.js';
+import type { ShardResult } from '../../common/replica.js';
+import type { OptimizerConfig } from '../../common/train_config.js';
+import { createOptimizer } from './create_optimizer.js';
+import { gradientsByShard, statisticsByShard } from './reducer.js';
+import { applyStep, type NonFinite } from './step_update.js';
+import type { Buffers } from '../state/training_state.js';
+import { inTurns } from './turns.js';
+
+export interface UpdateInput {
+  /** Of the shards that were not empty, in any order. */
+  readonly results: readonly ShardResult[];
+  /** Logical shards of the run. */
+  readonly shards: number;
+  /** Examples in the global batch. */
+  readonly globalBatch: number;
+  readonly learningRate: number;
+  /** Commits before this step: 0 for the first. */
+  readonly step: number;
+  readonly current: Buffers;
+  readonly next: Buffers;
+}
+
+export interface Update {
+  /** Writes all of `next`. `nonFinite` says where the first NaN or Inf is; then `next` must be dropped. */
+  (input: UpdateInput): Promise<{ nonFinite?: string }>;
+  /** Names of the optimizer's slots, zero before the first step. */
+  readonly slotNames: readonly string[];
+}
+
+/** Half a turn is left for what else happens in it. */
+const TURN_MS = LIMITS.maxTurnMs / 2;
+
+export function createUpdate({
+  layout,
+  optimizer: config,
+  nowMs = () => performance.now(),
+}: {
+  layout: BucketLayout;
+  optimizer: OptimizerConfig;
+  /** Monotonic milliseconds. */
+  nowMs?: () => number;
+}): Update {
+  const optimizer = createOptimizer(config);
+  const update = async ({ results, shards, ...step }: UpdateInput): Promise<{ nonFinite?: string }> => {
+    const work = applyStep({
+      ...step,
+      layout,
+      optimizer,
+      clipNorm: config.clipNorm,
+      gradients: gradientsByShard({ results, shards, layout }),
+      statistics: statisticsByShard({ results, shards, layout }),
+    });
+    const { nonFinite } = await inTurns(work, { turnMs: TURN_MS, nowMs });
+    return nonFinite === undefined ? {} : { nonFinite: describe(nonFinite) };
+  };
+  return Object.assign(update, { slotNames: optimizer.slotNames });
+}
+
+function describe({ stage, name }: NonFinite): string {
+  const where = { gradient: 'the gradient of', parameters: 'the updated', optimizer: "the optimizer's memory of" };
+  return `${where[stage]} ${name}`;
+}

@@ -1,0 +1,229 @@
+import { createRequire } from 'node:module';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { createBucketLayout } from '../../../src/common/bucket_layout.js';
+import { clearRemains } from '../../../src/coordinator/files/atomic_file.js';
+import { readModel, saveModel, weightsFor } from '../../../src/coordinator/state/checkpoint.js';
+import type { ModelToSave } from '../../../src/coordinator/state/checkpoint.js';
+import { MemoryDisk, SimulatedCrash } from '../../support/memory_disk.js';
+import { tinyModel } from '../../support/run_state.js';
+
+const scratch = mkdtempSync(join(tmpdir(), 'checkpoint-'));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+const tiny = (first: number): ModelToSave => ({
+  topology: tinyModel.topology,
+  layout: tinyModel.layout,
+  values: Float32Array.from({ length: 12 }, (_, at) => first + at),
+  notes: { epoch: 3 },
+  generatedBy: 'a test',
+});
+
+describe('a saved model', () => {
+  it('is loaded by tf.loadLayersModel and computes what the model computed', async () => {
+    const model = tf.sequential();
+    model.add(tf.layers.conv2d({ inputShape: [6, 6, 1], filters: 2, kernelSize: 3, activation: 'tanh' }));
+    model.add(tf.layers.batchNormalization());
+    model.add(tf.layers.flatten());
+    model.add(tf.layers.dense({ units: 3 }));
+    const values = Float32Array.from({ length: model.countParams() }, (_, at) => ((at * 7) % 11) / 11 + 0.1);
+    const weights = model.weights.map(({ originalName, name, shape }) => ({
+      name: originalName ?? name,
+      shape: shape as number[],
+    }));
+    const layout = createBucketLayout({ weights, trained: 6 });
+    model.setWeights(
+      layout.slots.map(({ shape, offset, size }) => tf.tensor(values.subarray(offset, offset + size), [...shape])),
+    );
+    const topology = JSON.stringify(model.toJSON(null, false));
+    const path = await saveModel(
+      { topology, layout, values, notes: { epoch: 120, val_acc: 0.995 }, generatedBy: 'a test' },
+      { folder: scratch, epoch: 120 },
+    );
+    expect(path).toBe(join(scratch, 'epoch-0120'));
+    expect(readdirSync(path).sort()).toEqual(['model.json', 'weights.bin']);
+
+    // tfjs-node's own reader of file:// URLs, without its native part.
+    const files = createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu/dist/io/file_system.js') as {
+      fileSystem: (path: string) => tf.io.IOHandler;
+    };
+    const loaded = await tf.loadLayersModel(files.fileSystem(join(path, 'model.json')));
+    const input = tf.tensor(
+      Float32Array.from({ length: 72 }, (_, at) => (at % 5) / 5),
+      [2, 6, 6, 1],
+    );
+    const [wanted, got] = [model, loaded].map((each) => (each.predict(input) as tf.Tensor).dataSync());
+    expect([...got]).toEqual([...wanted]);
+    expect(loaded.getUserDefinedMetadata()).toMatchObject({ epoch: 120, val_acc: 0.995 });
+    const read = await readModel(path);
+    expect(read.topology).toBe(topology);
+    expect(weightsFor(layout, read)).toEqual(values);
+  });
+
+  it('is left alone when it is there already, and replaced when it is another', async () => {
+    const disk = new MemoryDisk();
+    await disk.createFolder('/checkpoints');
+    const target = { folder: '/checkpoints', epoch: 3, fileSystem: disk };
+    await saveModel(tiny(0), target);
+    let renames = 0;
+    disk.failWith = (call) => {
+      if (call === 'rename') renames++;
+      return null;
+    };
+    await saveModel(tiny(0), target);
+    expect(renames).toBe(0);
+    await saveModel(tiny(5), target);
+    expect(renames).toBe(2);
+    expect(disk.names('/checkpoints')).toEqual(['epoch-0003']);
+    expect((await readModel('/checkpoints/epoch-0003', disk)).values[0]).toBe(5);
+  });
+
+  it('is whole or absent, old or new, whichever two file-system calls a crash falls between', async () => {
+    const firsts = new Set<number | null>();
+    for (const before of ['nothing', 'another'] as const) {
+      for (let nth = 1, finished = false; !finished; nth++) {
+        const disk = new MemoryDisk();
+        await disk.createFolder('/checkpoints');
+        const target = { folder: '/checkpoints', epoch: 3, fileSystem: disk };
+        if (before === 'another') await saveModel(tiny(0), target);
+        await disk.syncFolder('/');
+        disk.crashAtCall = disk.calls + nth;
+        finished = await saveModel(tiny(5), target).then(
+          () => true,
+          (error: unknown) => {
+            if (!(error instanceof SimulatedCrash)) throw error;
+            return false;
+          },
+        );
+        disk.crashAtCall = Infinity;
+        disk.afterCrash({ keepNames: disk.unsyncedNames, keepBytes: 'none' });
+        await clearRemains('/checkpoints', disk);
+        const names = disk.names('/checkpoints');
+        if (before === 'another') expect(names).toEqual(['epoch-0003']);
+        else expect(names.filter((name) => name !== 'epoch-0003')).toEqual([]);
+        firsts.add(names.length === 0 ? null : (await readModel('/checkpoints/epoch-0003', disk)).values[0]);
+      }
+    }
+    expect([...firsts].sort()).toEqual([0, 5, null]);
+  });
+  it('is whole or absent when any call fails, and those before stay', async () => {
+    for (let nth = 1; nth <= 14; nth++) {
+      const disk = new MemoryDisk();
+      await disk.createFolder('/checkpoints');
+      await saveModel(tiny(0), { folder: '/checkpoints', epoch: 2, fileSystem: disk });
+      const failing = disk.calls + nth;
+      disk.failWith = (_call, _path, call) => (call === failing ? 'ENOSPC' : null);
+      const saved = await saveModel(tiny(5), { folder: '/checkpoints', epoch: 3, fileSystem: disk }).catch(
+        (error: unknown) => error,
+      );
+      expect(saved).toMatchObject({
+        code: 'DISK_FULL',
+        message: expect.stringContaining('the models saved before are intact') as string,
+      });
+      const names = disk.names('/checkpoints');
+      expect(names[0]).toBe('epoch-0002');
+      // Only the last call, the sync of the parent folder, can fail after the name is there.
+      expect(names.slice(1)).toEqual(nth === 14 ? ['epoch-0003'] : []);
+      if (nth === 14) expect((await readModel('/checkpoints/epoch-0003', disk)).values[0]).toBe(5);
+    }
+  });
+});
+
+describe('reading a model', () => {
+  let path: string;
+  beforeEach(async () => {
+    path = await saveModel(tiny(0), { folder: scratch, epoch: 3 });
+  });
+  const refusal = () =>
+    readModel(path).then(
+      () => 'accepted',
+      (error: { code: string; message: string }) => `${error.code} ${error.message.replace(path, 'RUN')}`,
+    );
+  const change = (
+    edit: (
+      json: { weightsManifest: { paths: string[]; weights: Record<string, unknown>[] }[] } & Record<string, unknown>,
+    ) => void,
+  ) => {
+    const file = join(path, 'model.json');
+    const json = JSON.parse(readFileSync(file, 'utf8')) as Parameters<typeof edit>[0];
+    edit(json);
+    writeFileSync(file, JSON.stringify(json));
+    return refusal();
+  };
+
+  it('accepts a model.json by its own path and weights in several files', async () => {
+    writeFileSync(join(path, 'group1-shard2of2.bin'), readFileSync(join(path, 'weights.bin')).subarray(20));
+    writeFileSync(join(path, 'weights.bin'), readFileSync(join(path, 'weights.bin')).subarray(0, 20));
+    expect(await change((json) => (json.weightsManifest[0].paths = ['weights.bin', 'group1-shard2of2.bin']))).toBe('accepted');
+    expect([...(await readModel(join(path, 'model.json'))).values]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  });
+
+  it('takes the latest epoch of a run folder', async () => {
+    const disk = new MemoryDisk();
+    await disk.createFolder('/run');
+    await disk.createFolder('/run/checkpoints');
+    for (const epoch of [9, 10_000, 20]) await saveModel(tiny(epoch), { folder: '/run/checkpoints', epoch, fileSystem: disk });
+    expect((await readModel('/run', disk)).path).toBe('/run/checkpoints/epoch-10000/model.json');
+    expect((await readModel('/run/checkpoints/epoch-0009', disk)).values[0]).toBe(9);
+  });
+
+  it('refuses weight files elsewhere', async () => {
+    for (const elsewhere of ['../weights.bin', '/etc/passwd', 'https://host/weights.bin', 'a/b', '.hidden', '']) {
+      expect(await change((json) => (json.weightsManifest[0].paths = [elsewhere])), elsewhere).toContain(
+        'MODEL_FILE_INVALID RUN/model.json: weightsManifest.0.paths.0: a weight file must lie beside model.json',
+      );
+    }
+  });
+
+  it('refuses sizes that do not agree before it takes memory for them', async () => {
+    expect(await change((json) => (json.weightsManifest[0].weights[0].shape = [2 ** 30, 2 ** 20]))).toContain(
+      'bytes, the files beside it hold 48',
+    );
+    writeFileSync(join(path, 'weights.bin'), new Uint8Array(47));
+    expect(await refusal()).toContain('bytes, the files beside it hold 47');
+  });
+
+  it('refuses other types, quantized weights, damaged weights and things that are no model', async () => {
+    expect(await change((json) => (json.weightsManifest[0].weights[0].dtype = 'int32'))).toContain(
+      'weightsManifest.0.weights.0.dtype',
+    );
+    expect(
+      await change((json) =>
+        Object.assign(json.weightsManifest[0].weights[0], { dtype: 'float32', quantization: { dtype: 'uint8' } }),
+      ),
+    ).toContain('quantization');
+    rmSync(join(path, 'model.json'));
+    await expect(refusal()).resolves.toContain('MODEL_FILE_INVALID');
+    writeFileSync(join(path, 'model.json'), '<html>');
+    expect(await refusal()).toBe('MODEL_FILE_INVALID RUN/model.json: not JSON');
+    writeFileSync(join(path, 'model.json'), '{"format":"graph-model"}');
+    expect(await refusal()).toContain('RUN/model.json: format');
+  });
+
+  it('notices one flipped bit in the weights', async () => {
+    const bytes = readFileSync(join(path, 'weights.bin'));
+    bytes[13] ^= 4;
+    writeFileSync(join(path, 'weights.bin'), bytes);
+    expect(await refusal()).toMatch(/its weights hash to [0-9a-f]{12}…, it says [0-9a-f]{12}…: the files are damaged/);
+  });
+
+  it('matches weights by name, else by position, else names the first that does not fit', async () => {
+    const saved = await readModel(path);
+    const shapes = (names: string[], last = [2]) =>
+      names.map((name, at) => ({ name, shape: at === 0 ? [3, 2] : at === 3 ? last : [2] }));
+    const swapped = createBucketLayout({
+      weights: [tinyModel.layout.slots[1], tinyModel.layout.slots[0], ...tinyModel.layout.slots.slice(2)],
+      trained: 2,
+    });
+    expect([...weightsFor(swapped, saved)]).toEqual([6, 7, 0, 1, 2, 3, 4, 5, 8, 9, 10, 11]);
+    const renamed = createBucketLayout({ weights: shapes(['a', 'b', 'c', 'd']), trained: 2 });
+    expect([...weightsFor(renamed, saved)]).toEqual([...saved.values]);
+    const other = createBucketLayout({ weights: shapes(['a', 'b', 'c', 'd'], [7]), trained: 2 });
+    expect(() => weightsFor(other, saved)).toThrow('weight 4 is batch_norm/moving_variance [2] there, d [7] here');
+    const shorter = createBucketLayout({ weights: shapes(['a', 'b', 'c']), trained: 2 });
+    expect(() => weightsFor(shorter, saved)).toThrow('weight 4 is batch_norm/moving_variance [2] there, absent here');
+  });
+});

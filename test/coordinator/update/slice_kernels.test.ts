@@ -1,0 +1,235 @@
+/** Owns: that the update's WebAssembly equals plain JavaScript (test/support/scalar_update.ts) to the bit. */
+import { expect, test } from 'vitest';
+import { createBucketLayout } from '../../../src/common/bucket_layout.js';
+import { LIMITS } from '../../../src/common/limits.js';
+import { deriveKey, PURPOSE, wordStream } from '../../../src/common/random.js';
+import { DEFAULT_TRAIN_CONFIG, type OptimizerConfig } from '../../../src/common/train_config.js';
+import { createOptimizer } from '../../../src/coordinator/update/create_optimizer.js';
+import { ShardSum } from '../../../src/coordinator/update/reducer.js';
+import { register, SLICE_ELEMENTS, sliceKernels } from '../../../src/coordinator/update/slice_kernels.js';
+import { applyStep, type NonFinite, type StepInput } from '../../../src/coordinator/update/step_update.js';
+import { meanOf, scalarStep } from '../../support/scalar_update.js';
+
+const { fround } = Math;
+const words = wordStream({ key: deriveKey({ seed: 7, purpose: PURPOSE.synthetic, layer: 0 }), stream: 0 });
+const unit = () => words() / 2 ** 31 - 1;
+
+/** What training meets, and what it hardly does: zeros of both signs, numbers whose squares or products are subnormal or 0. */
+function tame(size: number): Float32Array {
+  const draw = [
+    unit,
+    unit,
+    () => unit() * 1e-3,
+    () => unit() * 1e3,
+    () => unit() * 1e-20,
+    () => unit() * 1e-39,
+    () => 0,
+    () => -0,
+  ];
+  return Float32Array.from({ length: size }, () => draw[words() % draw.length]());
+}
+
+/** Any of the 2^32 bit patterns: most exponents, infinities and NaN too. */
+function wild(size: number): Float32Array {
+  return new Float32Array(Uint32Array.from({ length: size }, words).buffer);
+}
+
+/** The bits; a NaN has no meaning in its own. */
+function bits(values: Float32Array): Uint32Array {
+  return new Uint32Array(values.map((value) => (Number.isNaN(value) ? NaN : value)).buffer);
+}
+
+/** `toEqual` on long arrays is slow, and says too much. */
+function expectSameBits(found: Float32Array, expected: Float32Array, what: string): void {
+  const [a, b] = [bits(found), bits(expected)];
+  expect(a.length, what).toBe(b.length);
+  const at = a.findIndex((word, i) => word !== b[i]);
+  expect(at, `${what}: ${found[at]} and not ${expected[at]} at ${at}`).toBe(-1);
+}
+
+const LENGTHS = [0, 1, 2, 3, 4, 5, 7, 8, 997, SLICE_ELEMENTS - 1, SLICE_ELEMENTS];
+
+test.each([tame, wild])('each kernel computes what its comment says, and nothing beside its operand: %o', (draw) => {
+  const kernels = sliceKernels();
+  const [a, b, c, after] = [0, 1, 2, 3].map(register);
+  const untouched = draw(SLICE_ELEMENTS);
+  for (const length of LENGTHS) {
+    const [x, y] = [draw(length), draw(length)];
+    const computed = (into: number, compute: () => void): Float32Array => {
+      kernels.load(a, x);
+      kernels.load(b, y);
+      kernels.load(after, untouched);
+      compute();
+      const found = new Float32Array(length);
+      kernels.store(into, found);
+      expectSameBits(kernels.contents(after, SLICE_ELEMENTS), untouched, 'the register behind');
+      return found;
+    };
+    const expectKernel = (name: string, found: Float32Array, expected: (i: number) => number) =>
+      expectSameBits(
+        found,
+        Float32Array.from({ length }, (_, i) => expected(i)),
+        `${name} of ${length}`,
+      );
+
+    expectKernel(
+      'load',
+      computed(a, () => undefined),
+      (i) => x[i],
+    );
+    expectKernel(
+      'add',
+      computed(c, () => kernels.add(c, a, b, length)),
+      (i) => x[i] + y[i],
+    );
+    expectKernel(
+      'add',
+      computed(a, () => kernels.add(a, a, b, length)),
+      (i) => x[i] + y[i],
+    );
+    const divided = computed(c, () => kernels.addAndDivide(c, a, b, 200, length));
+    expectKernel('addAndDivide', divided, (i) => fround(x[i] + y[i]) / 200);
+    expectKernel(
+      'divide',
+      computed(a, () => kernels.divide(a, 3, length)),
+      (i) => x[i] / 3,
+    );
+    expectKernel(
+      'scale',
+      computed(a, () => kernels.scale(a, 0.1, length)),
+      (i) => fround(0.1) * x[i],
+    );
+    for (const into of [a, b, c]) {
+      const found = computed(into, () => kernels.multiplyAdd(into, -0.1, a, b, length));
+      expectKernel('multiplyAdd', found, (i) => fround(fround(-0.1) * x[i]) + y[i]);
+    }
+  }
+});
+
+test('a number that is not finite is seen in any place, and none is seen where an earlier slice left one', () => {
+  const kernels = sliceKernels();
+  const [weights, gradient, first, second] = [0, 1, 2, 3].map(register);
+  const constants = [0.9, 0.1, 0.999, 0.001, 1, 1e-7, 1, 0.1] as const;
+  for (const length of [1, 2, 3, 4, 5, 6, 7, 8, 13]) {
+    const run = (planted: Float32Array) => {
+      for (const at of [weights, gradient, first, second]) kernels.load(at, new Float32Array(16).fill(NaN));
+      kernels.load(weights, new Float32Array(length));
+      kernels.load(gradient, planted);
+      for (const at of [first, second]) kernels.load(at, new Float32Array(length));
+      const added = kernels.multiplyAdd(first, 1, gradient, first, length);
+      kernels.load(first, new Float32Array(length));
+      return [added, kernels.adam(weights, gradient, first, second, ...constants, length)];
+    };
+    expect(run(new Float32Array(length))).toEqual([1, 1]);
+    // Its square is too large, and the step it makes is 0.
+    for (let at = 0; at < length; at++) expect(run(new Float32Array(length).fill(1e30, at, at + 1))).toEqual([1, 0]);
+    for (const bad of [NaN, Infinity, -Infinity])
+      for (let at = 0; at < length; at++) expect(run(new Float32Array(length).fill(bad, at, at + 1))).toEqual([0, 0]);
+  }
+});
+
+test('nothing is 1: all of no elements is finite', () => {
+  expect(sliceKernels().multiplyAdd(register(0), 1, register(1), register(2), 0)).toBe(1);
+});
+
+test('a slice that is too long, and a tree too deep, are said', () => {
+  expect(() => sliceKernels().load(register(0), new Float32Array(SLICE_ELEMENTS + 1))).toThrow(
+    'internal: a slice fits in a register',
+  );
+  expect(() => register(16)).toThrow('internal: the sum tree fits in the registers');
+});
+
+/** x: a shard, -: an empty one. */
+const SHARDS = ['x', 'xx', 'xxx', 'x-x', '-xx-x', 'xxxxx'];
+
+test.each(SHARDS)('the shards %s have the mean of plain JavaScript', (pattern) => {
+  for (const draw of [tame, wild]) {
+    for (const size of [...LENGTHS, 2 * SLICE_ELEMENTS + 3]) {
+      const shards = [...pattern].map((shard) => (shard === 'x' ? draw(size) : undefined));
+      const sum = new ShardSum(shards);
+      const expected = meanOf(shards, size, 200);
+      for (let start = 0; start < size; start += SLICE_ELEMENTS) {
+        const into = new Float32Array(Math.min(SLICE_ELEMENTS, size - start));
+        sum.divided(start, 200, into);
+        expectSameBits(into, expected.subarray(start, start + into.length), `${size} elements from ${start}`);
+      }
+    }
+  }
+});
+
+test('the most shards there may be have registers for their tree', () => {
+  const shards = Array.from({ length: LIMITS.maxShards }, () => tame(5));
+  const into = new Float32Array(5);
+  new ShardSum(shards).divided(0, 1000, into);
+  expectSameBits(into, meanOf(shards, 5, 1000), 'the sum');
+});
+
+const OPTIMIZERS: [string, Partial<OptimizerConfig>][] = [
+  ['sgd', {}],
+  ['sgd, decay', { weightDecay: 5e-4 }],
+  ['momentum', { momentum: 0.9 }],
+  ['momentum, decay', { momentum: 0.9, weightDecay: 0.3 }],
+  ['nesterov', { momentum: 0.9, nesterov: true }],
+  ['nesterov, decay', { momentum: 0.9, nesterov: true, weightDecay: 0.3 }],
+  ['nesterov without momentum', { nesterov: true }],
+  ['adam', { name: 'adam' }],
+  ['adam, decay', { name: 'adam', weightDecay: 0.01, epsilon: 1e-3 }],
+  ['adamw', { name: 'adamw', weightDecay: 0.01 }],
+];
+
+function run(input: StepInput): NonFinite | undefined {
+  const work = applyStep(input);
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value.nonFinite;
+  }
+}
+
+test.each(OPTIMIZERS)('%s: steps are those of plain JavaScript, good ones and bad ones', (_, change) => {
+  let bad = 0;
+  for (const clipNorm of [null, 0.5, 1e30]) {
+    const config = { ...DEFAULT_TRAIN_CONFIG.optimizer, ...change, clipNorm };
+    for (const size of [0, 1, 3, 4, 5, 997, SLICE_ELEMENTS - 1, SLICE_ELEMENTS + 1, 2 * SLICE_ELEMENTS + 3]) {
+      for (const [draw, pattern] of [
+        [tame, 'x'],
+        [tame, '-xx-x'],
+        [wild, 'xx'],
+      ] as const) {
+        const layout = createBucketLayout({
+          weights: [
+            { name: 'a', shape: [size] },
+            { name: 'b', shape: [2] },
+            { name: 'mean', shape: [size], statisticMomentum: 0.9 },
+            { name: 'frozen', shape: [3] },
+            { name: 'variance', shape: [1], statisticMomentum: 0.99 },
+          ],
+          trained: 2,
+        });
+        const optimizer = createOptimizer(config);
+        const shards = (length: number) => [...pattern].map((shard) => (shard === 'x' ? draw(length) : undefined));
+        const buffers = (fill: (length: number) => Float32Array) => ({
+          parameters: fill(layout.totalSize),
+          // The second moment is a mean of squares.
+          slots: optimizer.slotNames.map((name) => (name === 'second_moment' ? fill(size + 2).map(Math.abs) : fill(size + 2))),
+        });
+        const input = {
+          layout,
+          gradients: shards(size + 2),
+          statistics: shards(size + 1),
+          globalBatch: 200,
+          learningRate: 0.1,
+          step: 3,
+          current: buffers(draw),
+        };
+        const [found, expected] = [buffers(wild), buffers(wild)];
+        const where = run({ ...input, optimizer, clipNorm, next: found });
+        expect(where).toEqual(scalarStep({ ...input, config, next: expected }));
+        if (draw === tame) expect(where).toBeUndefined();
+        if (where !== undefined) bad++;
+        expectSameBits(found.parameters, expected.parameters, `weights of ${size}`);
+        found.slots.forEach((slot, i) => expectSameBits(slot, expected.slots[i], `slot ${i} of ${size}`));
+      }
+    }
+  }
+  expect(bad).toBeGreaterThan(9);
+});
