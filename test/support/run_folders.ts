@@ -1,0 +1,44 @@
+/**
+ * Owns: what the tests of run folders share: a scratch folder per file, closing what a test leaves open, a few lines and states to write.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach } from 'vitest';
+import type { RunEvent } from '../../src/common/run_events.js';
+import type { RunFolder } from '../../src/coordinator/run_folder/run_folder.js';
+import { createStateWriter } from '../../src/coordinator/state/state_writer.js';
+import { tinyState } from './run_state.js';
+
+/** Called once in a test file: its scratch folder, removed after it, and `keep`, which has a run closed after its test. */
+export function scratchRuns(): { scratch: string; keep: (run: RunFolder) => RunFolder } {
+  const scratch = mkdtempSync(join(tmpdir(), 'run-folder-'));
+  afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+  const open: RunFolder[] = [];
+  afterEach(async () => {
+    for (const run of open.splice(0)) await run.close();
+  });
+  const keep = (run: RunFolder) => {
+    open.push(run);
+    return run;
+  };
+  return { scratch, keep };
+}
+
+export const startEvent = { type: 'start', runFolder: 'runs/mnist-001' } as unknown as RunEvent;
+
+/** Writes the state of a step and waits until it is on the disk; throws what kept it from there. */
+export async function saveState(run: RunFolder, step: number): Promise<void> {
+  const writer = createStateWriter({
+    folder: run.stateFolder,
+    fileSystem: run.fileSystem,
+    keep: 3,
+    beforePublish: () => run.readyToPublish(),
+    onWritten: () => undefined,
+    onFailed: () => undefined,
+    now: () => 0,
+  });
+  writer.offer({ ...tinyState({ step, coordinatorEpoch: run.coordinatorEpoch }), metrics: run.metricsCursor() });
+  await writer.flush();
+  if (writer.failure !== null) throw writer.failure;
+}
