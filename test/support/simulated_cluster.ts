@@ -1,7 +1,6 @@
 /**
- * Owns: a whole cluster driven by one seed: the real cores of both sides, compute, disk and network simulated, random faults, then healing;
- * and the invariants that hold after every event.
- * Does not: contain the bugs it must find (planted_bugs.ts does).
+ * Owns: a whole cluster driven by one seed: the real cores of both sides, compute, disk and network simulated, random faults, then healing.
+ * Does not: contain the bugs it must find (planted_bugs.ts does), or all it must find them by (simulated_invariants.ts).
  */
 import { reduceMembership, type Answer, type MembershipEvent } from '../../src/coordinator/fleet/membership.js';
 import type { MembershipCommand } from '../../src/coordinator/fleet/membership_draft.js';
@@ -14,6 +13,7 @@ import {
 } from '../../src/coordinator/fleet/membership_state.js';
 import { reduceWorker } from '../../src/worker/worker_core.js';
 import { createFaults, type Arriving } from './simulated_faults.js';
+import { checkCommit, checkState, type Kept } from './simulated_invariants.js';
 import { SimulatedWorker, type Process, type WorkerCore } from './simulated_worker.js';
 import { Chance, committed, gradientOf, hash, treeSum, undisturbed, VirtualClock } from './simulated_world.js';
 
@@ -23,14 +23,6 @@ export interface Bug {
   readonly worker?: (core: WorkerCore) => WorkerCore;
   /** Replaces the rim's order of addition. */
   readonly order?: 'arrival';
-}
-
-interface Kept {
-  readonly gradient: number;
-  readonly finite: boolean;
-  readonly epoch: number;
-  readonly memberAlive: boolean;
-  readonly attempt: Attempt;
 }
 
 const SETTINGS = {
@@ -93,7 +85,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
       carryOut(command, before, arriving, event);
     }
     must(event.type !== 'answered' || verdicts === 1, `every answer is kept or dropped exactly once, not ${verdicts} times`);
-    check();
+    checkState({ state, given, hasSession: (member) => processOf(member) !== undefined, must });
     plan();
   }
 
@@ -143,17 +135,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
   }
 
   function commit(): void {
-    must(kept.size === shards, `a step is committed from all ${shards} shards, not ${kept.size}`);
-    for (const [shard, { gradient, finite, epoch: of, memberAlive, attempt }] of kept) {
-      must(of === epoch, 'nothing of an old coordinator epoch is committed');
-      must(memberAlive, 'nothing of a dead session is committed');
-      must(finite, 'NaN is never committed');
-      must(
-        attempt.step === step && attempt.shard === shard && attempt.version === step - 1,
-        'a shard is of its step and version',
-      );
-      must(gradient === gradientOf(parameters, step, shard), 'a gradient is of the current parameters');
-    }
+    checkCommit({ kept, shards, step, epoch, parameters, must });
     const order = bug.order === 'arrival' ? arrivals : [...kept.keys()].sort((a, b) => a - b);
     parameters = committed(parameters, treeSum(order.map((shard) => kept.get(shard)?.gradient ?? 0)));
     step += 1;
@@ -174,29 +156,6 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
       round: { kind: 'train', step, version: step - 1, shards: Array.from({ length: shards }, (_, i) => i) },
     });
   };
-
-  /** No free replica while a shard waits; nobody has two shards; generations only grow. */
-  function check(): void {
-    const { round, members } = state;
-    const usable = [...members.values()].filter(({ draining }) => !draining);
-    const free = usable.filter(({ running }) => running === null);
-    for (const unit of round?.units ?? []) {
-      const runners = [...members.values()].filter(
-        ({ running }) => running?.round === round?.number && running?.shard === unit.shard,
-      );
-      must(runners.length <= 2, 'a shard has at most two runners');
-      const takers = free.filter(({ id }) => unit.nonFinite?.memberId !== id || usable.length === 1);
-      must(unit.done || runners.length > 0 || takers.length === 0, `shard ${unit.shard} waits although a replica is free`);
-    }
-    for (const { id, running } of members.values()) {
-      must(processOf(id) !== undefined, 'a member has a session');
-      const has = given.get(id);
-      must(
-        running === null || (has?.step === running.step && has.shard === running.shard && has.attempt === running.attempt),
-        'a shard counted as running was given out',
-      );
-    }
-  }
 
   function plan(): void {
     const at = nextWakeMs(state);

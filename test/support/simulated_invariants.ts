@@ -1,0 +1,79 @@
+/**
+ * Owns: what must hold of the simulated cluster after every event and at every commit.
+ * Does not: check a single command (simulated_cluster.ts does, where it carries it out).
+ */
+import type { Attempt, MembershipState } from '../../src/coordinator/fleet/membership_state.js';
+import { gradientOf } from './simulated_world.js';
+
+/** Throws, naming the seed, where the condition is not met. */
+export type Must = (condition: boolean, statement: string) => void;
+
+/** A shard's answer as the coordinator's rim keeps it until the commit. */
+export interface Kept {
+  readonly gradient: number;
+  readonly finite: boolean;
+  readonly epoch: number;
+  readonly memberAlive: boolean;
+  readonly attempt: Attempt;
+}
+
+/** No free replica while a shard waits; no third runner of a shard; who counts as running was given its shard and has a session. */
+export function checkState({
+  state,
+  given,
+  hasSession,
+  must,
+}: {
+  state: MembershipState;
+  /** What each member was last given. */
+  given: ReadonlyMap<number, Attempt>;
+  hasSession: (member: number) => boolean;
+  must: Must;
+}): void {
+  const { round, members } = state;
+  const usable = [...members.values()].filter(({ draining }) => !draining);
+  const free = usable.filter(({ running }) => running === null);
+  for (const unit of round?.units ?? []) {
+    const runners = [...members.values()].filter(
+      ({ running }) => running?.round === round?.number && running?.shard === unit.shard,
+    );
+    must(runners.length <= 2, 'a shard has at most two runners');
+    const takers = free.filter(({ id }) => unit.nonFinite?.memberId !== id || usable.length === 1);
+    must(unit.done || runners.length > 0 || takers.length === 0, `shard ${unit.shard} waits although a replica is free`);
+  }
+  for (const { id, running } of members.values()) {
+    must(hasSession(id), 'a member has a session');
+    const has = given.get(id);
+    must(
+      running === null || (has?.step === running.step && has.shard === running.shard && has.attempt === running.attempt),
+      'a shard counted as running was given out',
+    );
+  }
+}
+
+/** A commit is of all shards of this step, computed here and now, from the current parameters. */
+export function checkCommit({
+  kept,
+  shards,
+  step,
+  epoch,
+  parameters,
+  must,
+}: {
+  /** By shard. */
+  kept: ReadonlyMap<number, Kept>;
+  shards: number;
+  step: number;
+  epoch: number;
+  parameters: number;
+  must: Must;
+}): void {
+  must(kept.size === shards, `a step is committed from all ${shards} shards, not ${kept.size}`);
+  for (const [shard, { gradient, finite, epoch: of, memberAlive, attempt }] of kept) {
+    must(of === epoch, 'nothing of an old coordinator epoch is committed');
+    must(memberAlive, 'nothing of a dead session is committed');
+    must(finite, 'NaN is never committed');
+    must(attempt.step === step && attempt.shard === shard && attempt.version === step - 1, 'a shard is of its step and version');
+    must(gradient === gradientOf(parameters, step, shard), 'a gradient is of the current parameters');
+  }
+}
