@@ -1,6 +1,6 @@
 /**
  * Owns: one measurement of the product's exchange: server, sessions, fleet and update in this process, N worker processes on loopback.
- * Does not: choose what is measured (main.mjs), or sum it up (report.mjs).
+ * Does not: choose what is measured (../bench_exchange.mjs), or sum it up (report.mjs).
  *
  * A step is parameters out → gradients back → reduce → SGD → publish, as run.ts does it, with nothing computed in between.
  */

@@ -1,5 +1,5 @@
 /**
- * Owns: the arithmetic of the exchange benchmark and its page. Pure. Does not: measure, or write files (main.mjs).
+ * Owns: the arithmetic of the exchange benchmark and its page. Pure. Does not: measure, or write files (../bench_exchange.mjs).
  *
  * A sample is what one repeat of one case measured: { workers, elements, ours: { step, round, update, longestTurn, repeated }, raw, gloo },
  * times in ms per step; `gloo` is { p50, p95 } or null.
