@@ -1,6 +1,6 @@
 /**
  * Owns: a TCP proxy on loopback that misbehaves on demand: delay, a cap on bytes per second, reset after so many bytes, stall, one-way loss.
- * Does not: decide when (scripts/chaos/plan.mjs and tests do).
+ * Does not: decide when (../chaos.mjs does).
  */
 import { connect, createServer } from 'node:net';
 

@@ -1,5 +1,5 @@
 /**
- * Owns: every cap and default time of the product, with unit and reason. Add yours here; assert relations in test/common/limits.test.ts.
+ * Owns: every cap and default time of the product, with unit and reason. Add yours here; assert relations in test/common/cluster_limits.test.ts.
  */
 export const LIMITS = {
   /** A shard count beyond this is a typo: the tree and the buffers grow with it. */
