@@ -93,18 +93,17 @@ describe('a compiled training step of a LayersModel', () => {
   });
 
   it("agrees with tfjs's own composed ops on its cpu backend", async () => {
-    const classes = [3, 1, 4];
-    const pixels = Float32Array.from({ length: 3 * 784 }, (_, i) => ((i * 7919) % 256) / 255);
-    const gradientsOn = async (
-      backend: string,
-      weights?: number[][],
-      compile = false,
-    ): Promise<{ got: number[][]; weights: number[][] }> => {
+    const classes = [3, 1, 4, 1, 5, 9, 2, 6];
+    const pixels = Float32Array.from({ length: classes.length * 784 }, (_, i) => ((i * 7919) % 256) / 255);
+    const gradientsOn = async (backend: string, compile = false): Promise<number[][]> => {
       await tf.setBackend(backend);
       const model = createGluonCnn(tf, { width: 1 / 32, dropout: false });
-      if (weights !== undefined)
-        model.setWeights(model.getWeights().map((weight, index) => tf.tensor(weights[index], weight.shape)));
-      const start = model.getWeights().map(values);
+      // The same at each run: how much rounding is magnified depends on the weights.
+      model.setWeights(
+        model
+          .getWeights()
+          .map((weight, index) => (weight.rank > 1 ? tf.randomUniform(weight.shape, -0.3, 0.3, 'float32', index) : weight)),
+      );
       const variables = trainedVariables(model);
       const step = (x: tf.Tensor): tf.Tensor[] => {
         const { value, grads } = tf.variableGrads(() => {
@@ -114,19 +113,21 @@ describe('a compiled training step of a LayersModel', () => {
         }, variables);
         return [value, ...variables.map((variable) => grads[variable.name])];
       };
-      const x = tf.tensor(pixels, [3, 28, 28, 1]);
+      const x = tf.tensor(pixels, [classes.length, 28, 28, 1]);
       const got = (compile ? engine.compile(step)(x) : step(x)).map(values);
       // Moving statistics were updated in the step.
       const after = model.getWeights().map(values);
-      return { got: [...got, ...after], weights: start };
+      return [...got, ...after];
     };
-    const { got: composed, weights } = await gradientsOn('cpu');
+    const composed = await gradientsOn('cpu');
+    // Before batch norm a bias has a gradient of nearly nothing, the difference of large sums: it cannot be exact to its own size.
+    const cancelled = norm(composed.flat()) / 100;
     for (const compile of [false, true]) {
-      const { got } = await gradientsOn('tensorflow', weights, compile);
+      const got = await gradientsOn('tensorflow', compile);
       expect(got.length).toBe(composed.length);
       got.forEach((tensor, index) => {
         const difference = norm(tensor.map((value, at) => value - composed[index][at]));
-        expect(difference / Math.max(norm(composed[index]), 1e-3)).toBeLessThan(2e-4);
+        expect(difference / (norm(composed[index]) + cancelled)).toBeLessThan(1e-4);
       });
     }
   });
