@@ -6,6 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { TF_FLOAT, TF_INT32 } from './data_types.js';
 import { BACKEND_NAME } from './kernel_backend.js';
 import { floatAttr, stringAttr, typeAttr, withRawOps } from './raw_ops.js';
+import { tfjsEngine } from './tfjs_watch.js';
 
 const FLOAT = typeAttr('T', TF_FLOAT);
 
@@ -27,36 +28,101 @@ const INPUT_GRADIENTS = [
   { kernelName: 'LeakyRelu', op: 'LeakyReluGrad', inputName: 'x' },
 ] as const;
 
+const { SELU_SCALE, SELU_SCALEALPHA } = tf.backend_util;
+
+/**
+ * The same derivatives of tfjs's own ops, for gradients of gradients: the ops above are not seen by tfjs's tape. Of the input, because tfjs
+ * does not connect an output that it saved: its own second derivatives of tanh, sigmoid and exp are wrong, on every backend.
+ */
+const DERIVATIVES: Readonly<Record<string, (x: tf.Tensor, attributes: tf.NamedAttrMap) => tf.Tensor>> = {
+  Tanh: (x) => tf.sub(1, tf.square(tf.tanh(x))),
+  Sigmoid: (x) => tf.mul(tf.sigmoid(x), tf.sigmoid(tf.neg(x))),
+  Sqrt: (x) => tf.mul(0.5, tf.rsqrt(x)),
+  Rsqrt: (x) => tf.div(tf.mul(-0.5, tf.rsqrt(x)), x),
+  Relu: (x) => tf.step(x),
+  Relu6: (x) => tf.mul(tf.step(x), tf.step(tf.sub(6, x))),
+  Elu: (x) => tf.add(1, tf.elu(negativePart(x))),
+  Selu: (x) => tf.add(tf.selu(negativePart(x)), tf.add(SELU_SCALEALPHA, tf.mul(tf.step(x), SELU_SCALE - SELU_SCALEALPHA))),
+  Softplus: (x) => tf.sigmoid(x),
+  LeakyRelu: (x, { alpha }) => tf.add(alpha as number, tf.mul(tf.step(x), 1 - (alpha as number))),
+  Exp: (x) => tf.exp(x),
+};
+
+function negativePart(x: tf.Tensor): tf.Tensor {
+  return tf.neg(tf.relu(tf.neg(x)));
+}
+
 /** Registers the gradients and the bias kernel with tfjs, for every model in this thread. */
 export function installActivationOps(): void {
   for (const { kernelName, op, gradientFirst } of OUTPUT_GRADIENTS) {
-    replaceGradient(kernelName, {
-      outputsToSave: [true],
-      gradFunc: (dy, [y]) => ({ x: () => gradientOp(op, gradientFirst ? [dy as tf.Tensor, y] : [y, dy as tf.Tensor]) }),
-    });
+    replaceGradient(
+      kernelName,
+      {
+        outputsToSave: [true],
+        gradFunc: (dy, [y]) => ({ x: () => gradientOp(op, gradientFirst ? [dy as tf.Tensor, y] : [y, dy as tf.Tensor]) }),
+      },
+      composedGradient(kernelName),
+    );
   }
   for (const { kernelName, op, inputName } of INPUT_GRADIENTS) {
-    replaceGradient(kernelName, {
-      inputsToSave: [inputName],
-      gradFunc: (dy, [x], attributes) => ({
-        x: () =>
-          gradientOp(
-            op,
-            [dy as tf.Tensor, x],
-            kernelName === 'LeakyRelu' ? [floatAttr('alpha', attributes.alpha as number)] : [],
-          ),
-      }),
-    });
+    replaceGradient(
+      kernelName,
+      {
+        inputsToSave: [inputName],
+        gradFunc: (dy, [x], attributes) => ({
+          x: () =>
+            gradientOp(
+              op,
+              [dy as tf.Tensor, x],
+              kernelName === 'LeakyRelu' ? [floatAttr('alpha', attributes.alpha as number)] : [],
+            ),
+        }),
+      },
+      composedGradient(kernelName),
+    );
   }
   installBiasAdd();
+  replaceGradient('Exp', undefined, composedGradient('Exp'));
+  replaceGradient('Softmax', undefined, {
+    inputsToSave: ['logits'],
+    gradFunc: (dy, [x], { dim }) => ({
+      logits: () => {
+        const y = tf.softmax(x, dim as number);
+        const weighed = tf.mul(dy as tf.Tensor, y);
+        return tf.sub(weighed, tf.mul(tf.sum(weighed, dim as number, true), y));
+      },
+    }),
+  });
+  replaceGradient('LogSoftmax', undefined, {
+    inputsToSave: ['logits'],
+    gradFunc: (dy, [x], { axis }) => ({
+      logits: () => tf.sub(dy as tf.Tensor, tf.mul(tf.sum(dy as tf.Tensor, axis as number, true), tf.softmax(x, axis as number))),
+    }),
+  });
+}
+
+function composedGradient(kernelName: string): Gradient {
+  return {
+    inputsToSave: ['x'],
+    gradFunc: (dy, [x], attributes) => ({ x: () => tf.mul(dy as tf.Tensor, DERIVATIVES[kernelName](x, attributes)) }),
+  };
+}
+
+/** True inside tf.grad of tf.grad: the gradients of what runs now will be differentiated themselves. */
+export function isDifferentiatedTwice(): boolean {
+  return tfjsEngine().state.gradientDepth > 1;
 }
 
 type Gradient = Omit<tf.GradConfig, 'kernelName'>;
 
-/** Under tfjs's other backends its own gradient stays in force. */
-function replaceGradient(kernelName: string, gradient: Gradient): void {
+/** tfjs's own gradient stays in force under its other backends, and where none is given. `composed`: for gradients of gradients. */
+function replaceGradient(kernelName: string, gradient?: Gradient, composed?: Gradient): void {
   const plain = tf.getGradient(kernelName);
-  const pick = (): Gradient => (tf.getBackend() === BACKEND_NAME ? gradient : plain);
+  const pick = (): Gradient => {
+    if (tf.getBackend() !== BACKEND_NAME) return plain;
+    return (isDifferentiatedTwice() ? composed : gradient) ?? plain;
+  };
+  // tfjs asks for all three when the op runs, so that what is saved and what uses it later belong together.
   tf.registerGradient({
     kernelName,
     get inputsToSave() {
@@ -65,7 +131,9 @@ function replaceGradient(kernelName: string, gradient: Gradient): void {
     get outputsToSave() {
       return pick().outputsToSave;
     },
-    gradFunc: (dy, saved, attributes) => pick().gradFunc(dy, saved, attributes),
+    get gradFunc() {
+      return pick().gradFunc;
+    },
   });
 }
 

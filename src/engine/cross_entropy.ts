@@ -3,6 +3,7 @@
  * Does not: sum or average over examples.
  */
 import * as tf from '@tensorflow/tfjs';
+import { isDifferentiatedTwice } from './activation_ops.js';
 import { TF_ATTR_BOOL, TF_FLOAT, TF_INT32 } from './data_types.js';
 import { typeAttr, withRawOps } from './raw_ops.js';
 
@@ -11,11 +12,20 @@ type SaveTensors = (tensors: tf.Tensor[]) => void;
 
 /**
  * −log softmax(logits)[label] per example. `labels`: class indices `[n]` (int32 or uint8) or distributions `[n, c]` (float32); `logits`: `[n, c]`.
- * Differentiable in the logits. Source: tensorflow/core/ops/nn_ops.cc, (Sparse)SoftmaxCrossEntropyWithLogits.
+ * Differentiable in the logits, any number of times; labels count as constants.
+ * Source: tensorflow/core/ops/nn_ops.cc, (Sparse)SoftmaxCrossEntropyWithLogits.
  */
 export function softmaxCrossEntropy(labels: tf.Tensor, logits: tf.Tensor2D): tf.Tensor1D {
   const op = tf.customGrad((x: unknown, save: unknown) => {
     const [loss, backprop] = labels.rank === 1 ? sparse(labels, x as tf.Tensor) : dense(labels, x as tf.Tensor);
+    if (isDifferentiatedTwice()) {
+      // The op's own gradient would count as a constant.
+      const wanted = labels.rank === 1 ? tf.oneHot(tf.cast(labels, 'int32'), logits.shape[1]) : labels;
+      (save as SaveTensors)([x as tf.Tensor, wanted]);
+      const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor =>
+        tf.mul(tf.reshape(dy, [-1, 1]), tf.sub(tf.softmax(saved[0]), saved[1]));
+      return { value: loss, gradFunc };
+    }
     (save as SaveTensors)([backprop]);
     return {
       value: loss,
@@ -50,7 +60,7 @@ function dense(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor[] {
 
 /**
  * −z·log σ(x) − (1−z)·log(1−σ(x)) per element, as max(x, 0) − x·z + log1p(exp(−|x|)); gradient σ(x) − z.
- * `labels` and `logits` of one shape. Source of the formula: TensorFlow's nn_impl.py, sigmoid_cross_entropy_with_logits.
+ * `labels` and `logits` of one shape; labels count as constants. Source of the formula: TensorFlow's nn_impl.py, sigmoid_cross_entropy_with_logits.
  */
 export function sigmoidCrossEntropy(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor {
   const wanted = tf.cast(labels, 'float32');

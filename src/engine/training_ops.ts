@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { UsageError } from '../common/errors.js';
 import type { PhiloxKey } from '../common/random.js';
-import { installActivationOps } from './activation_ops.js';
+import { installActivationOps, isDifferentiatedTwice } from './activation_ops.js';
 import { batchNormComposed, batchNormLastAxis } from './batch_norm.js';
 import { keyedDropout } from './dropout.js';
 import { BACKEND_NAME } from './kernel_backend.js';
@@ -92,7 +92,9 @@ function installBatchNorm(): void {
       const beta = (this.beta?.read() ?? tf.zeros([channels])) as tf.Tensor1D;
       const parts = { gamma, beta, epsilon: this.epsilon };
       const { normalized, mean, biasedVariance } =
-        axis === x.rank - 1 && x.rank > 1 ? batchNormLastAxis(x, parts) : batchNormComposed(x, axis, parts);
+        axis === x.rank - 1 && x.rank > 1 && !isDifferentiatedTwice()
+          ? batchNormLastAxis(x, parts)
+          : batchNormComposed(x, axis, parts);
       if (statisticsSink !== undefined) statisticsSink(this as unknown as tf.layers.Layer, mean, biasedVariance);
       else {
         moveTowards(this.movingMean, mean, this.momentum);
