@@ -5,11 +5,18 @@
  * In: weights (the model's variables), the shard's rows, the dropout position. Out: sums over the shard's examples.
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { invariant } from '../common/errors.js';
+import { ExpectedError, invariant, UsageError } from '../common/errors.js';
 import type { BucketLayout } from '../common/bucket_layout.js';
 import { deriveKey, PURPOSE, type PhiloxKey } from '../common/random.js';
 import type { Engine } from '../engine/index.js';
-import { scaledFloat, softmaxCrossEntropy, sigmoidCrossEntropy, withBatchStatistics, withDropout } from '../engine/index.js';
+import {
+  scaledFloat,
+  softmaxCrossEntropy,
+  sigmoidCrossEntropy,
+  TensorFlowError,
+  withBatchStatistics,
+  withDropout,
+} from '../engine/index.js';
 import { createLoss, type LossFunction } from './losses.js';
 import { flattenLayers } from './model_layout.js';
 import type { ReplicaSpec } from './replica_spec.js';
@@ -77,7 +84,7 @@ export function createTrainStep(parts: StepParts): TrainStep {
               reported[at.mean].push(tf.keep(mean));
               reported[at.variance].push(tf.keep(variance));
             },
-            () => model.apply(scaledFloat(x, spec.dataset.scale), { training: true }) as tfjs.Tensor,
+            () => applyModel(model, scaledFloat(x, spec.dataset.scale), true),
           ),
       );
       const value = loss(y, output);
@@ -103,10 +110,31 @@ export function createEvaluateStep(parts: StepParts): EvaluateStep {
   const loss = lossOf(parts);
   const step: EvaluateStep = (x, y, regularization) =>
     tf.tidy(() => {
-      const value = loss(y, model.apply(scaledFloat(x, spec.dataset.scale), { training: false }) as tfjs.Tensor);
+      const value = loss(y, applyModel(model, scaledFloat(x, spec.dataset.scale), false));
       return { loss: addRegularization(tf, model, value.sum, regularization), correct: value.correct };
     });
   return spec.compile ? engine.compile(step, { name: 'evaluate_step' }) : step;
+}
+
+/** What the model itself throws, a layer of the user's or tfjs's refusal of its shapes, is neither a bug of ours nor a device that died. */
+function applyModel(model: tfjs.LayersModel, x: tfjs.Tensor, training: boolean): tfjs.Tensor {
+  try {
+    return model.apply(x, { training }) as tfjs.Tensor;
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof ExpectedError || error instanceof TensorFlowError) throw error;
+    throw new UsageError({
+      code: 'MODEL_FAILS',
+      message: `the model fails in ${training ? 'training' : 'evaluation'}: ${error.message}${placeOf(error)}`,
+      next: `Mend the model; model.apply(x, { training: ${training} }) on one batch shows the same outside of tfjs-parallel.`,
+      cause: error,
+    });
+  }
+}
+
+/** Where it was thrown, unless that is in tfjs. */
+function placeOf({ stack = '' }: Error): string {
+  const place = /^ +at (?:.*\()?(?:file:\/\/)?(.*?:\d+:\d+)\)?$/m.exec(stack)?.[1];
+  return place === undefined || place.includes('/node_modules/') ? '' : ` (${place})`;
 }
 
 function lossOf({ engine, model, spec }: StepParts): LossFunction {

@@ -1,0 +1,34 @@
+/** Owns: what the built program says of a model that throws: the model's own words and place, not that replicas were lost. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { runCli } from '../support/built_cli.js';
+
+const MODEL = resolve('test/support/models/broken.mjs');
+
+let cwd: string;
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'tfjs-parallel-test-'));
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(cwd, { recursive: true, force: true });
+});
+
+it.each([
+  ['training', ''],
+  ['training', '--no-compile'],
+  ['evaluation', ''],
+])('a layer that throws in %s %s', (when, flag) => {
+  vi.stubEnv('BROKEN_IN', when);
+  const size = '--data synthetic --train-limit 4 --validation-limit 2 --batch 4 --epochs 1';
+  const { code, err } = runCli(`train --model ${MODEL} ${size} --gpus none --workers 2 ${flag}`.trim().split(' '), { cwd });
+  expect(code).toBe(2);
+  expect(err.trim().split('\n').slice(-2).join('\n').replace(MODEL, 'broken.mjs')).toBe(
+    [
+      `error MODEL_FAILS: the model fails in ${when}: this layer is broken (broken.mjs:5:56)`,
+      `next: Mend the model; model.apply(x, { training: ${when === 'training'} }) on one batch shows the same outside of tfjs-parallel.`,
+    ].join('\n'),
+  );
+});
