@@ -1,29 +1,25 @@
 /** Owns: what the built program says of a model that throws: the model's own words and place, not that replicas were lost. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { resolve } from 'node:path';
+import { afterEach, expect, it, vi } from 'vitest';
 import { runCli } from '../support/built_cli.js';
+import { temporaryFolder } from '../support/temporary_folder.js';
 
 const MODEL = resolve('test/support/models/broken.mjs');
 
-let cwd: string;
-beforeEach(() => {
-  cwd = mkdtempSync(join(tmpdir(), 'tfjs-parallel-test-'));
-});
 afterEach(() => {
   vi.unstubAllEnvs();
-  rmSync(cwd, { recursive: true, force: true });
 });
 
 it.each([
   ['training', ''],
   ['training', '--no-compile'],
   ['evaluation', ''],
-])('a layer that throws in %s %s', (when, flag) => {
+])('a layer that throws in %s %s', async (when, flag) => {
   vi.stubEnv('BROKEN_IN', when);
   const size = '--data synthetic --train-limit 4 --validation-limit 2 --batch 4 --epochs 1';
-  const { code, err } = runCli(`train --model ${MODEL} ${size} --gpus none --workers 2 ${flag}`.trim().split(' '), { cwd });
+  const { code, err } = runCli(`train --model ${MODEL} ${size} --gpus none --workers 2 ${flag}`.trim().split(' '), {
+    cwd: await temporaryFolder(),
+  });
   expect(code).toBe(2);
   expect(err.trim().split('\n').slice(-2).join('\n').replace(MODEL, 'broken.mjs')).toBe(
     [
