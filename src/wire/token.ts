@@ -3,7 +3,7 @@
  * Does not: accept one as an argument: everybody on a machine sees those. The token itself is in no message of any error.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ClusterError } from '../common/errors.js';
@@ -27,7 +27,7 @@ export interface FoundToken {
   readonly created: boolean;
 }
 
-/** @throws ClusterError TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPOSED */
+/** @throws ClusterError TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPOSED, TOKEN_FILE */
 export async function findToken({ source, create, environment, stdin }: TokenRequest): Promise<FoundToken> {
   if (source.kind === 'environment') {
     return {
@@ -40,7 +40,9 @@ export async function findToken({ source, create, environment, stdin }: TokenReq
     return { token: checked(await firstLine(stdin), 'standard input'), from: 'standard input', created: false };
   const path = source.kind === 'file' ? source.path : defaultTokenFile(environment);
   try {
-    const { mode } = await stat(path);
+    const found = await stat(path);
+    if (found.isDirectory()) throw fileError('read', path, 'it is a folder');
+    const { mode } = found;
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
       throw new ClusterError({
         code: 'TOKEN_EXPOSED',
@@ -50,7 +52,8 @@ export async function findToken({ source, create, environment, stdin }: TokenReq
     }
     return { token: checked(await readFile(path, 'utf8'), path), from: path, created: false };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (error instanceof ClusterError) throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw fileError('read', path, error);
   }
   if (!create) {
     throw new ClusterError({
@@ -60,15 +63,33 @@ export async function findToken({ source, create, environment, stdin }: TokenReq
     });
   }
   const token = randomBytes(32).toString('base64url');
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  // Exclusive, with its mode from the first moment on: no other process ever sees it readable.
-  const file = await open(path, 'wx', 0o600);
   try {
-    await file.writeFile(`${token}\n`);
-  } finally {
-    await file.close();
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    // Exclusive, with its mode from the first moment on: no other process ever sees it readable.
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(`${token}\n`);
+    } catch (error) {
+      // A disk without space for it: an empty file would be taken for a token at the next start.
+      await rm(path, { force: true });
+      throw error;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw fileError('make', path, error);
   }
   return { token, from: path, created: true };
+}
+
+function fileError(what: 'read' | 'make', path: string, cause: unknown): ClusterError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ClusterError({
+    code: 'TOKEN_FILE',
+    message: `cannot ${what} the token file ${path}: ${why}`,
+    next: 'Give a file with --token-file, or set TFJS_PARALLEL_TOKEN.',
+    cause,
+  });
 }
 
 export function defaultTokenFile(environment: Record<string, string | undefined>): string {
@@ -82,7 +103,7 @@ function checked(text: string, from: string): string {
   throw new ClusterError({
     code: 'TOKEN_INVALID',
     message: `${from} holds no token: wanted 43 characters of base64url (256 random bits), found ${token.length} characters`,
-    next: 'Use the file that the coordinator makes at its first start.',
+    next: 'Use the file that the coordinator makes at its first start; it makes a new one where there is none.',
   });
 }
 

@@ -1,4 +1,4 @@
-import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
@@ -52,4 +52,23 @@ it('tells a worker without a token where it looked', async () => {
     code: 'TOKEN_MISSING',
     message: 'no token: /nowhere/tfjs-parallel/token does not exist',
   });
+});
+
+it('says what is wrong with a path that cannot be a token file', async () => {
+  const folder = await temporaryFolder({ file: 'x' });
+  await mkdir(join(folder, 'private'), { mode: 0o700 });
+  await symlink('nowhere/token', join(folder, 'dangling'));
+  const refused = (name: string): Promise<unknown> =>
+    ask({ source: { kind: 'file', path: join(folder, name) }, create: true }).catch((error: unknown) => error);
+  const next = 'Give a file with --token-file, or set TFJS_PARALLEL_TOKEN.';
+  for (const [name, message] of [
+    ['private', `cannot read the token file ${join(folder, 'private')}: it is a folder`],
+    ['.', `cannot read the token file ${folder}: it is a folder`],
+    ['file/token', `cannot read the token file ${join(folder, 'file/token')}: ENOTDIR`],
+    ['dangling', `cannot make the token file ${join(folder, 'dangling')}: EEXIST`],
+  ]) {
+    const error = await refused(name);
+    expect(error).toMatchObject({ code: 'TOKEN_FILE', exitCode: 5, next });
+    expect((error as Error).message.replace(/(ENOTDIR|EEXIST):.*/, '$1')).toBe(message);
+  }
 });
