@@ -4,9 +4,10 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
 import { requireBatchCoversShards } from './common/config_checks.js';
 import type { Dataset } from './common/dataset.js';
-import { formatEndpoint, type Endpoint } from './common/endpoint.js';
+import { formatEndpoint, isLoopback, type Endpoint } from './common/endpoint.js';
 import { ClusterError, invariant, UsageError } from './common/errors.js';
 import { LIMITS } from './common/limits.js';
 import type { Job } from './common/messages.js';
@@ -122,16 +123,14 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
 
 async function secretFor({ token, say, encryption, listen }: CoordinationRequest): Promise<ReturnType<typeof secretOf>> {
   const found = await findToken({ source: token, create: true, environment: process.env, stdin: process.stdin });
-  if (found.created) say(`made a token in ${found.from} (mode 600): workers need a copy of this file`);
-  if (encryption.kind === 'none' && !LOOPBACK.has(listen.host)) {
+  say(found.created ? `made a token in ${found.from} (mode 600): workers need a copy of this file` : `token from ${found.from}`);
+  if (encryption.kind === 'none' && !isLoopback(listen.host)) {
     say(
       'WARNING: --insecure-plaintext: data and weights cross the network unencrypted; anybody on the way can read and change them',
     );
   }
   return secretOf(found.token);
 }
-
-const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 async function readTls(encryption: CoordinationRequest['encryption']): Promise<ServerTls> {
   if (encryption.kind === 'certificate') {
@@ -144,7 +143,18 @@ async function readTls(encryption: CoordinationRequest['encryption']): Promise<S
           cause,
         });
       });
-    return { kind: 'certificate', certificate: await read(encryption.certificate), key: await read(encryption.key) };
+    const [certificate, key] = [await read(encryption.certificate), await read(encryption.key)];
+    try {
+      createSecureContext({ cert: certificate, key });
+    } catch (cause) {
+      throw new UsageError({
+        code: 'TLS_FILE',
+        message: `${encryption.certificate} and ${encryption.key} are no certificate and its key: ${(cause as Error).message}`,
+        next: 'Give --tls-cert the certificate chain and --tls-key the private key that belongs to it, both PEM without a password.',
+        cause,
+      });
+    }
+    return { kind: 'certificate', certificate, key };
   }
   invariant(encryption.kind !== 'trusted_certificate', 'the listening side has a certificate of its own');
   return encryption;

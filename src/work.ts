@@ -266,10 +266,12 @@ async function readTls(encryption: WorkRequest['encryption']): Promise<ClientTls
   if (encryption.kind === 'none' || encryption.kind === 'psk') return encryption;
   invariant(encryption.kind === 'trusted_certificate', 'the connecting side trusts a certificate');
   const { authority } = encryption;
-  try {
-    return { kind: 'trusted_certificate', authority: await readFile(authority, 'utf8') };
-  } catch (cause) {
-    const message = `cannot read ${authority}: ${(cause as Error).message}`;
-    throw new UsageError({ code: 'TLS_FILE', message, next: 'Give --tls-ca a PEM file.', cause });
-  }
+  const fileError = (message: string, cause?: unknown): UsageError =>
+    new UsageError({ code: 'TLS_FILE', message, next: 'Give --tls-ca a PEM file.', cause });
+  const text = await readFile(authority, 'utf8').catch((cause: Error) => {
+    throw fileError(`cannot read ${authority}: ${cause.message}`, cause);
+  });
+  // Node takes any text, and trusts nobody then.
+  if (!text.includes('-----BEGIN')) throw fileError(`${authority} holds no certificate`);
+  return { kind: 'trusted_certificate', authority: text };
 }

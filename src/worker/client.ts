@@ -23,12 +23,12 @@ export interface ConnectRequest {
 
 /**
  * A WebSocket to a coordinator that has proven the token to us, as we have to it.
- * @throws ClusterError TOKEN_REFUSED, COORDINATOR_UNPROVEN (do not try again), COORDINATOR_UNREACHABLE (do).
+ * @throws ClusterError TOKEN_REFUSED, COORDINATOR_UNPROVEN, CERTIFICATE_UNTRUSTED (do not try again), COORDINATOR_UNREACHABLE (do).
  */
 export async function connectToCoordinator(request: ConnectRequest): Promise<WebSocket> {
   const { coordinator, secret, tls } = request;
   const at = formatEndpoint(coordinator);
-  const coordinatorNonce = await askChallenge(await openSocket(request), at);
+  const coordinatorNonce = await askChallenge(await openSocket(request), request);
   // The proof is bound to its connection: the socket must exist before the upgrade is asked for.
   const socket = await openSocket(request);
   const facts = { coordinatorNonce, workerNonce: newNonce(), exporter: exporterOf(socket) };
@@ -90,14 +90,16 @@ function openSocket({ coordinator, secret, tls }: ConnectRequest): Promise<Socke
     const fail = (why: string, code = ''): void => {
       socket.destroy();
       // With keys from the token, another token shows as a handshake that nobody can decipher.
-      reject(tls.kind === 'psk' && WRONG_KEY.test(code) ? tokenRefused(at) : unreachable(at, why));
+      if (tls.kind === 'psk' && WRONG_KEY.test(code)) return reject(tokenRefused(at));
+      reject(tls.kind === 'trusted_certificate' && UNTRUSTED.test(code) ? untrusted(at, why) : unreachable(at, why));
     };
     socket.setTimeout(LIMITS.loginTimeoutMs, () => fail(`no answer within ${LIMITS.loginTimeoutMs / 1000} s`));
     socket.once('error', (error: NodeJS.ErrnoException) => {
+      const inHandshake = tls.kind !== 'none' && error.code === 'ECONNRESET';
       const why = error.code?.startsWith('ERR_SSL')
-        ? `TLS handshake failed (${error.code})`
+        ? `TLS handshake failed (${error.code}); ${OTHER_KEYS[tls.kind]}`
         : error.message || String(error.code);
-      fail(why, error.code);
+      fail(inHandshake ? hungUp(tls, coordinator) : why, error.code);
     });
     socket.once('close', () => fail('connection closed'));
     socket.once(tls.kind === 'none' ? 'connect' : 'secureConnect', () => {
@@ -109,9 +111,18 @@ function openSocket({ coordinator, secret, tls }: ConnectRequest): Promise<Socke
   });
 }
 
+/** Keys from the token do not meet a certificate. */
+const OTHER_KEYS = {
+  none: '',
+  psk: 'if it has a certificate, pass that with --tls-ca',
+  trusted_certificate: 'if it has no certificate, leave out --tls-ca',
+} as const;
 const WRONG_KEY = /^ERR_SSL.*(BAD_RECORD_MAC|DECRYPT|PSK)/;
+/** Node's codes for a certificate that does not hold, from OpenSSL's X509_verify_cert. */
+const UNTRUSTED = /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)|INVALID_CA)/;
 
-function askChallenge(socket: Socket, at: string): Promise<string> {
+function askChallenge(socket: Socket, { coordinator, tls }: ConnectRequest): Promise<string> {
+  const at = formatEndpoint(coordinator);
   return new Promise((resolve, reject) => {
     const options = { method: 'GET', path: LOGIN.challengePath, headers: { host: LOGIN.host }, createConnection: () => socket };
     const asking = httpRequest({ ...options, timeout: LIMITS.loginTimeoutMs }, (response) => {
@@ -128,9 +139,21 @@ function askChallenge(socket: Socket, at: string): Promise<string> {
       });
     });
     asking.on('timeout', () => asking.destroy(new Error(`no answer within ${LIMITS.loginTimeoutMs / 1000} s`)));
-    asking.on('error', (error) => reject(unreachable(at, error.message)));
+    asking.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+      reject(unreachable(at, code === 'ECONNRESET' ? hungUp(tls, coordinator) : message));
+    });
     asking.end();
   });
+}
+
+/** What a coordinator does that uses TLS where we do not, or the other way round. */
+function hungUp({ kind }: ClientTls, { host }: Endpoint): string {
+  if (kind !== 'none') return 'it hung up in the TLS handshake; does it use none (--insecure-plaintext)?';
+  if (!isLoopback(host)) return 'it hung up without an answer; does it use TLS (no --insecure-plaintext)?';
+  return (
+    'it hung up without an answer; does it use TLS? One that listens to the network does: ' +
+    `reach it by its own address then, not as ${host}; one with a certificate needs --tls-ca`
+  );
 }
 
 function parseNonce(body: string): string | null {
@@ -147,6 +170,14 @@ function tokenRefused(at: string): ClusterError {
     code: 'TOKEN_REFUSED',
     message: `the coordinator at ${at} refused our token`,
     next: "Copy the coordinator's token file to this machine (mode 600) and pass it with --token-file.",
+  });
+}
+
+function untrusted(at: string, why: string): ClusterError {
+  return new ClusterError({
+    code: 'CERTIFICATE_UNTRUSTED',
+    message: `the certificate of the coordinator at ${at} is not trusted: ${why}`,
+    next: "Pass the coordinator's certificate, or that of who signed it, with --tls-ca, and a --host that is named in it.",
   });
 }
 

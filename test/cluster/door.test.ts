@@ -128,8 +128,25 @@ it.skipIf(!hasOpenssl)('works over TLS with a certificate, and refuses one that 
   const cluster = await loopbackCluster({ tls: { kind: 'certificate', ...ours } });
   const { admitted } = await cluster.join({ tls: { kind: 'trusted_certificate', authority: ours.certificate } });
   expect(await admitted).toBe('w');
+  // Trying again would end the same: a worker must not wait a minute to say so.
   const wrong = cluster.join({ tls: { kind: 'trusted_certificate', authority: other.certificate } });
-  await expect(wrong).rejects.toMatchObject({ code: 'COORDINATOR_UNREACHABLE' });
+  await expect(wrong).rejects.toMatchObject({ code: 'CERTIFICATE_UNTRUSTED' });
+  const keyed = cluster.join({ tls: { kind: 'psk' } });
+  await expect(keyed).rejects.toThrow(/TLS handshake failed \(ERR_SSL_.*\); if it has a certificate, pass that with --tls-ca/);
+  expect(cluster.lines.at(-1)).toBe('login refused: TLS handshake failed (no --tls-ca, or no TLS)');
+});
+
+it('tells one side that the other uses TLS, or none', async () => {
+  const encrypted = await loopbackCluster({ tls: { kind: 'psk' } });
+  await expect(encrypted.join()).rejects.toMatchObject({
+    code: 'COORDINATOR_UNREACHABLE',
+    message: expect.stringContaining('does it use TLS? One that listens to the network does') as string,
+  });
+  const plain = await loopbackCluster();
+  await expect(plain.join({ tls: { kind: 'psk' } })).rejects.toMatchObject({
+    code: 'COORDINATOR_UNREACHABLE',
+    message: expect.stringContaining('does it use none (--insecure-plaintext)?') as string,
+  });
 });
 
 describe('browsers and strangers (S5)', () => {

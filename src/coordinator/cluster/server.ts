@@ -71,7 +71,11 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
   server.on('tlsClientError', (_, socket: Duplex) => {
     const { remoteAddress, remotePort } = socket as Socket;
     // Without an address it was gone before it said anything: not worth a line.
-    if (remoteAddress !== undefined) refused(`${remoteAddress}:${remotePort}`, 'TLS handshake failed (another token, or no TLS)');
+    if (remoteAddress !== undefined)
+      refused(
+        `${remoteAddress}:${remotePort}`,
+        `TLS handshake failed (${tls.kind === 'psk' ? 'another token' : 'no --tls-ca'}, or no TLS)`,
+      );
     socket.destroy();
   });
 
