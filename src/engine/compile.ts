@@ -5,14 +5,14 @@
  * A compiled function does what the function itself would do, or says why not: recording checks that it does the same twice, and calls
  * 2, 4, 8, ... check it again, so that a JavaScript value that changed between calls is found and not silently kept.
  */
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import { UsageError } from '../common/errors.js';
 import type { EngineParts } from './engine_parts.js';
 import { GraphFunction } from './graph_function.js';
-import { kernelBackend, type KernelBackend } from './kernel_backend.js';
+import { BACKEND_NAME, kernelBackend, type KernelBackend } from './kernel_backend.js';
 import { typeName } from './printer.js';
-import { difference, record, type ArgumentSpec, type Recorded } from './record.js';
-import { RecordError } from './record_error.js';
+import { agree, difference, record, type ArgumentSpec, type Recorded } from './record.js';
+import { RecordError, userLine } from './record_error.js';
 import { flatten, structureText, unflatten } from './structure.js';
 import { tfjsEngine } from './tfjs_watch.js';
 
@@ -24,7 +24,10 @@ export interface CompileOptions {
 }
 
 export interface CompiledFunction<A extends unknown[], R> {
-  /** Inside tf.grad, or while another function is recorded, the function itself runs, so that gradients and recordings see its ops. */
+  /**
+   * Inside tf.grad, or while another function is recorded, the function itself runs, so that gradients and recordings see its ops; so it does
+   * under another of tfjs's backends.
+   */
   (...args: A): R;
   /** The recorded graph for such arguments, as text. Records it if it was not yet. */
   print(...args: A): string;
@@ -55,30 +58,45 @@ export function compile<A extends unknown[], R>(
 ): CompiledFunction<A, R> {
   const entries = new Map<string, Entry>();
 
+  const forget = (key: string, { graphFunction }: Entry): void => {
+    graphFunction.dispose();
+    entries.delete(key);
+  };
+
   const entryFor = (spec: ArgumentSpec, key: string, inputs: readonly tf.Tensor[]): Entry => {
     const found = entries.get(key);
     if (found !== undefined) {
       if (isCurrent(found.recorded)) return found;
-      found.graphFunction.dispose();
-      entries.delete(key);
+      forget(key, found);
     }
     if (entries.size >= MAX_SIGNATURES) throw tooMany(name, key);
     const recorded = recordUntilStable(engine, name, fn, spec, inputs, verify);
     const outputs = [...recorded.results, ...recorded.updates.map(({ value }) => value)];
-    const graphFunction = new GraphFunction(engine, recorded.recording, name, outputs);
-    recorded.recording.dispose();
-    const entry = { recorded, graphFunction, calls: 0 };
-    entries.set(key, entry);
-    return entry;
+    try {
+      const entry = { recorded, graphFunction: new GraphFunction(engine, recorded.recording, name, outputs), calls: 0 };
+      entries.set(key, entry);
+      return entry;
+    } finally {
+      recorded.recording.dispose();
+    }
   };
 
   const compiled = (...args: A): R => {
     refuseDisposedEngine(engine, name);
-    if (engine.binding.recorder !== undefined || tfjsEngine().state.gradientDepth > 0) return fn(...args);
+    if (engine.binding.recorder !== undefined || tfjsEngine().state.gradientDepth > 0 || tf.getBackend() !== BACKEND_NAME)
+      return fn(...args);
     const { spec, key, tensors } = describeArguments(args);
     const entry = entryFor(spec, key, tensors);
     entry.calls += 1;
-    if (verify && entry.calls > 1 && Number.isInteger(Math.log2(entry.calls))) recheck(engine, name, fn, spec, entry);
+    if (verify && entry.calls > 1 && Number.isInteger(Math.log2(entry.calls))) {
+      try {
+        recheck(engine, name, fn, spec, entry);
+      } catch (error) {
+        // Calls after one that failed must not go on with what the function no longer does.
+        forget(key, entry);
+        throw error;
+      }
+    }
     return call(engine, entry, tensors) as R;
   };
   return Object.assign(compiled, {
@@ -117,6 +135,7 @@ function call({ binding }: EngineParts, { recorded, graphFunction }: Entry, args
     variable.assign(value as tf.Tensor<typeof variable.rankType>);
     value.dispose();
   });
+  for (const optimizer of recorded.stepped) optimizer.incrementIterations();
   return unflatten(recorded.structure, tensors);
 }
 
@@ -145,38 +164,34 @@ function recordUntilStable(
   inputs: readonly tf.Tensor[],
   verify: boolean,
 ): Recorded {
-  const first = record(engine, name, fn, spec);
-  let before = first;
-  if (before.created.length > 0) initialize(engine, name, before, inputs);
-  else if (!verify) return before;
-  for (let count = 2; ; count++) {
-    const after = record(engine, name, fn, spec);
-    if (after.created.length > 0) {
-      const [{ variable }] = after.created;
-      for (const made of [...first.created, ...after.created]) made.variable.dispose();
+  let latest = record(engine, name, fn, spec);
+  const { created } = latest;
+  try {
+    if (created.length > 0) initialize(engine, name, latest, inputs);
+    else if (!verify) return latest;
+    for (let count = 2; ; count++) {
+      const before = latest;
+      latest = record(engine, name, fn, spec);
       before.recording.dispose();
-      after.recording.dispose();
-      throw new RecordError(
-        'RECORD_VARIABLE',
-        'variable',
-        undefined,
-        `The function makes a new variable (${variable.name}) in every call`,
-        'Make variables once, outside of the function or on its first call only.',
-      );
+      if (latest.created.length > 0) throw makesVariables([...created, ...latest.created], latest.created[0]);
+      if (agree(before, latest) || (!verify && count === 2)) return latest;
+      if (count === MAX_RECORDINGS) throw difference(before, latest, 'every time it is recorded');
     }
-    if (after.text === before.text || (!verify && count === 2)) {
-      if (before.recording !== after.recording) before.recording.dispose();
-      return after;
-    }
-    if (count === MAX_RECORDINGS) {
-      const error = difference(before, after, 'every time it is recorded');
-      before.recording.dispose();
-      after.recording.dispose();
-      throw error;
-    }
-    before.recording.dispose();
-    before = after;
+  } catch (error) {
+    latest.recording.dispose();
+    throw error;
   }
+}
+
+function makesVariables(all: Recorded['created'], { variable, site }: Recorded['created'][number]): RecordError {
+  for (const made of all) made.variable.dispose();
+  return new RecordError(
+    'RECORD_VARIABLE',
+    'variable',
+    userLine(site),
+    `The function makes a new variable (${variable.name}) in every call`,
+    'Make variables once, outside of the function or on its first call only.',
+  );
 }
 
 /** Gives the variables that a first recording made (an optimiser's slots) their first values, computed from the arguments. */
@@ -205,8 +220,7 @@ function initialize(engine: EngineParts, name: string, recorded: Recorded, input
 function recheck(engine: EngineParts, name: string, fn: (...args: never[]) => unknown, spec: ArgumentSpec, entry: Entry): void {
   const again = record(engine, name, fn, spec);
   try {
-    if (again.text !== entry.recorded.text)
-      throw difference(entry.recorded, again, `as when it was recorded (call ${entry.calls})`);
+    if (!agree(entry.recorded, again)) throw difference(entry.recorded, again, `as when it was recorded (call ${entry.calls})`);
   } finally {
     again.recording.dispose();
   }

@@ -102,6 +102,8 @@ export function packOutputs(outputs: readonly GraphOutput[]): BigUint64Array {
 /** One declared input of an op: a single tensor, or a list whose length an attribute gives. */
 export interface InputArgument {
   name: string;
+  /** Name of the attribute with its type, which TensorFlow infers from what is given; empty for a fixed type or a list of types. */
+  typeAttr: string;
   /** Name of the attribute with the list's length; empty for a single tensor. */
   numberAttr: string;
   /** Name of the attribute with the list's types; empty for lists of one type. */
@@ -114,6 +116,7 @@ const OpDef = protobuf.Root.fromJSON({
     ArgDef: {
       fields: {
         name: { type: 'string', id: 1 },
+        typeAttr: { type: 'string', id: 4 },
         numberAttr: { type: 'string', id: 5 },
         typeListAttr: { type: 'string', id: 6 },
       },

@@ -84,7 +84,8 @@ function printValues(dtype: number, bytes: Uint8Array): string {
   const values = typedValues(dtype, bytes);
   if (values === undefined || values.length > PRINTED_ELEMENTS)
     return `${bytes.length} bytes ${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}`;
-  return values.length === 1 ? String(values[0]) : `[${values.join(', ')}]`;
+  const texts = values.map((item) => (Object.is(item, -0) ? '-0' : String(item)));
+  return texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
 }
 
 function typedValues(dtype: number, bytes: Uint8Array): (number | bigint | boolean)[] | undefined {

@@ -4,11 +4,11 @@
 import * as tf from '@tensorflow/tfjs';
 import type { EngineParts } from './engine_parts.js';
 import { kernelBackend } from './kernel_backend.js';
-import { printNode, printRecording } from './printer.js';
+import { printNode, printRecording, typedName } from './printer.js';
 import { RecordError, userLine } from './record_error.js';
 import { Recording, type RecordedValue } from './recording.js';
 import { flatten, structureText, unflatten, type Structure } from './structure.js';
-import { TfjsWatch, type CaptureSource } from './tfjs_watch.js';
+import { TfjsWatch, type CaptureSource, type StepCounter } from './tfjs_watch.js';
 
 export interface Recorded {
   recording: Recording;
@@ -21,8 +21,10 @@ export interface Recorded {
   /** Data from outside that the function read in JavaScript. */
   readOutside: ReadonlySet<object>;
   /** Variables made in the function, with their first value; undefined if that was a constant, which they hold already. */
-  created: { variable: tf.Variable; value: RecordedValue | undefined }[];
-  /** Equal texts: equal functions. */
+  created: { variable: tf.Variable; value: RecordedValue | undefined; site: Error }[];
+  /** Optimisers that count each call as a step, or several. */
+  stepped: readonly StepCounter[];
+  /** Equal texts: equal functions, but for what they captured. */
   text: string;
 }
 
@@ -41,7 +43,7 @@ export function record(
   const watch = new TfjsWatch();
   const recording = new Recording(context, binding.handles, watch.readable);
   const garbage: tf.Tensor[] = [];
-  let outcome: Omit<Recorded, 'recording' | 'sources' | 'readOutside' | 'text'> | undefined;
+  let outcome: Omit<Recorded, 'recording' | 'sources' | 'readOutside' | 'stepped' | 'text'> | undefined;
   binding.recorder = recording;
   try {
     watch.start(recording);
@@ -54,12 +56,14 @@ export function record(
       if (disposed >= 0) throw ownership(`The function disposes its argument ${disposed}, a tensor of its caller`);
       const lost = watch.disposedVariable();
       if (lost !== undefined) throw ownership(`The function disposes variable ${lost}, which it did not make`);
+      if (recording.disposedOutside !== undefined)
+        throw ownership('The function disposes a tensor that it did not make', recording.disposedOutside);
       const { structure, tensors } = flatten(returned, refuseResult, { variables: 'tensors' });
       const ids = backend.getInputTensorIds(tensors);
       garbage.push(...tensors.filter((tensor) => !watch.isOutside(tensor) && !(tensor instanceof tf.Variable)));
-      const created = watch.created.map(({ variable, tensorId }) => {
+      const created = watch.created.map(({ variable, tensorId, site }) => {
         const value = recording.valueOf(tensorId, 'variable');
-        return { variable, value: value.name.startsWith('k') ? undefined : value };
+        return { variable, value: value.name.startsWith('k') ? undefined : value, site };
       });
       outcome = {
         structure,
@@ -96,14 +100,30 @@ export function record(
     result: structureText(outcome.structure, (index) => outcome!.results[index].name),
     updates: outcome.updates.map(({ variable, value }) => ({ variable: `variable ${variable.name}`, value })),
   });
-  return { ...outcome, recording, sources, readOutside: watch.readOutside, text };
+  return { ...outcome, recording, sources, readOutside: watch.readOutside, stepped: watch.stepped, text };
+}
+
+/** True if both do the same, on the same variables and tensors of the closure. */
+export function agree(before: Recorded, after: Recorded): boolean {
+  return before.text === after.text && after.sources.every((source, index) => isSame(source, before.sources[index]));
+}
+
+function isSame(source: CaptureSource, other: CaptureSource): boolean {
+  return source.kind === 'variable'
+    ? other.kind === 'variable' && source.variable === other.variable
+    : other.kind === 'tensor' && source.dataId === other.dataId;
 }
 
 /** The first thing in which two recordings differ, as an error at the user's line. */
 export function difference(before: Recorded, after: Recorded, when: string): RecordError {
-  const { nodes } = after.recording;
+  const { nodes, captures } = after.recording;
+  const replaced =
+    before.text === after.text
+      ? captures[after.sources.findIndex((source, index) => !isSame(source, before.sources[index]))].value
+      : undefined;
   const at = nodes.findIndex((_, index) => {
     const other = before.recording.nodes[index];
+    if (replaced !== undefined) return nodes[index].inputs.includes(replaced);
     return other === undefined || nodeText(before, index) !== nodeText(after, index);
   });
   const node = nodes[at];
@@ -117,7 +137,7 @@ export function difference(before: Recorded, after: Recorded, when: string): Rec
       changed
         .slice(0, 3)
         .map((line) => line.trim())
-        .join(' | ') || 'fewer ops'
+        .join(' | ') || (replaced === undefined ? 'fewer ops' : `another tensor as ${typedName(replaced)}`)
     }`,
     'What changes between calls must be an argument or a tf.variable, not a JavaScript variable, a clock or a counter.',
   );
@@ -165,6 +185,7 @@ function refuseResult(what: string): never {
   );
 }
 
-function ownership(what: string): RecordError {
-  return new RecordError('RECORD_VARIABLE', 'dispose', undefined, what, 'Dispose it outside of the compiled function.');
+function ownership(what: string, site?: Error): RecordError {
+  const line = site === undefined ? undefined : userLine(site);
+  return new RecordError('RECORD_VARIABLE', 'dispose', line, what, 'Dispose it outside of the compiled function.');
 }

@@ -10,7 +10,9 @@ import type { Handles } from './handles.js';
 import type { OpAttribute, TensorMetadata } from './op_executor.js';
 import { FIRST_SYMBOLIC_ID, isSymbolic, type OpRecorder } from './op_recorder.js';
 import { calledFunction, captureSite, RecordError, symbolicOutside, userLine } from './record_error.js';
+import { TF_STRING } from './data_types.js';
 import { TensorFlowError, type Status } from './status.js';
+import { readTensor } from './tensors.js';
 
 /** A tensor of the recorded function. */
 export interface RecordedValue {
@@ -35,7 +37,7 @@ export interface RecordedNode {
 
 export interface RecordedConstant {
   readonly value: RecordedValue;
-  /** The values as TensorFlow holds them. */
+  /** The values as TensorFlow holds them; of strings, lengths and bytes. */
   readonly bytes: Uint8Array;
 }
 
@@ -61,6 +63,8 @@ export class Recording implements OpRecorder {
   readonly graph: Pointer;
   /** Real tensors whose deletion waits until the recording is over. */
   readonly deferredDeletions: number[] = [];
+  /** Where the first of them was disposed. */
+  disposedOutside?: Error;
   /** While set, tensors that are made belong to the world outside. */
   uploadingOutside = false;
 
@@ -122,6 +126,7 @@ export class Recording implements OpRecorder {
       this.values.delete(tensorId);
       return isSymbolic(tensorId);
     }
+    this.disposedOutside ??= captureSite();
     this.deferredDeletions.push(tensorId);
     return true;
   }
@@ -184,8 +189,8 @@ export class Recording implements OpRecorder {
       const dtype = api.TF_TensorType(tensor);
       const rank = api.TFE_TensorHandleNumDims(handle, this.status.pointer);
       const shape = Array.from({ length: rank }, (_, axis) => api.TFE_TensorHandleDim(handle, axis, this.status.pointer));
-      const bytes = new Uint8Array(api.TF_TensorByteSize(tensor));
-      if (bytes.length > 0) api.memcpy(bytes, api.TF_TensorData(tensor), bytes.length);
+      const bytes = dtype === TF_STRING ? this.stringBytes(handle) : new Uint8Array(api.TF_TensorByteSize(tensor));
+      if (dtype !== TF_STRING && bytes.length > 0) api.memcpy(bytes, api.TF_TensorData(tensor), bytes.length);
       const key =
         bytes.length <= SHARED_CONSTANT_BYTES ? `${dtype}[${shape.join()}]${Buffer.from(bytes).toString('latin1')}` : undefined;
       let value = key === undefined ? undefined : this.sharedConstants.get(key);
@@ -206,6 +211,12 @@ export class Recording implements OpRecorder {
     }
   }
 
+  /** Each string's length and bytes; TensorFlow's own memory of a string holds addresses. */
+  private stringBytes(handle: Pointer): Uint8Array {
+    const strings = readTensor(this.context, handle) as Uint8Array[];
+    return Buffer.concat(strings.flatMap((string) => [Buffer.from(`${string.length}:`), string]));
+  }
+
   private addOperation(
     opName: string,
     name: string,
@@ -217,9 +228,12 @@ export class Recording implements OpRecorder {
     try {
       const signature = this.signatureOf(opName);
       const description = this.functions.TF_NewOperation(this.graph, api.cString(opName), api.cString(name));
+      // As eagerly, the type of what is given counts, not what a kernel says of it: tfjs-node's Mean says the type before a cast.
+      const inferred = new Set<string>();
       let next = 0;
       for (const argument of signature) {
         const length = listLength(argument, attributes, inputs.length - (signature.length - 1));
+        if (length !== 0) inferred.add(argument.typeAttr);
         if (length === undefined) this.functions.TF_AddInput(description, inputs[next++].output);
         else {
           const list = inputs.slice(next, next + length).map(({ output }) => output);
@@ -227,7 +241,8 @@ export class Recording implements OpRecorder {
           next += length;
         }
       }
-      for (const attribute of attributes) setGraphAttribute(api, description, opName, attribute);
+      for (const attribute of attributes)
+        if (!inferred.has(attribute.name)) setGraphAttribute(api, description, opName, attribute);
       return this.finish(description, opName);
     } catch (error) {
       if (!(error instanceof TensorFlowError)) throw error;

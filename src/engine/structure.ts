@@ -25,6 +25,14 @@ export function flatten(
 ): Flattened {
   const tensors: tf.Tensor[] = [];
   const indices = new Map<tf.Tensor, number>();
+  const path: object[] = [];
+  const within = <Result>(item: object, body: () => Result): Result => {
+    if (path.includes(item)) return refuse('a structure that holds itself');
+    path.push(item);
+    const result = body();
+    path.pop();
+    return result;
+  };
   const visit = (item: unknown): Structure => {
     if (item instanceof tf.Tensor && !(variables === 'values' && item instanceof tf.Variable)) {
       let index = indices.get(item);
@@ -34,7 +42,7 @@ export function flatten(
       }
       return { kind: 'tensor', index };
     }
-    if (Array.isArray(item)) return { kind: 'list', items: item.map(visit) };
+    if (Array.isArray(item)) return within(item, () => ({ kind: 'list', items: item.map(visit) }));
     if (
       item === null ||
       ['undefined', 'boolean', 'number', 'string', 'bigint'].includes(typeof item) ||
@@ -43,7 +51,7 @@ export function flatten(
       return { kind: 'value', value: item };
     }
     if (typeof item === 'object' && isPlain(item)) {
-      return { kind: 'record', entries: Object.entries(item).map(([key, value]) => [key, visit(value)]) };
+      return within(item, () => ({ kind: 'record', entries: Object.entries(item).map(([key, value]) => [key, visit(value)]) }));
     }
     return refuse(describe(item));
   };
@@ -73,8 +81,13 @@ export function structureText(structure: Structure, leaf: (index: number) => str
     case 'list':
       return `[${structure.items.map((item) => structureText(item, leaf)).join(', ')}]`;
     case 'record':
-      return `{ ${structure.entries.map(([key, value]) => `${key}: ${structureText(value, leaf)}`).join(', ')} }`;
+      return `{ ${structure.entries.map(([key, value]) => `${keyText(key)}: ${structureText(value, leaf)}`).join(', ')} }`;
   }
+}
+
+/** Quoted if it could be read as more than a key. */
+function keyText(key: string): string {
+  return /^\w+$/.test(key) ? key : JSON.stringify(key);
 }
 
 function plainText(value: unknown): string {

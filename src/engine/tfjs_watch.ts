@@ -32,12 +32,19 @@ interface HeldVariable {
   tensorId: number;
 }
 
+/** tfjs counts an optimiser's steps in JavaScript, and saves the count with its slots. */
+export interface StepCounter {
+  incrementIterations(): void;
+}
+
 /** Where a capture's tensor comes from at each call. */
 export type CaptureSource = { kind: 'variable'; variable: tf.Variable } | { kind: 'tensor'; dataId: object };
 
 export class TfjsWatch {
   /** Variables that the function made. */
-  readonly created: HeldVariable[] = [];
+  readonly created: (HeldVariable & { site: Error })[] = [];
+  /** Optimisers that made a step, once per step. */
+  readonly stepped: StepCounter[] = [];
   /** Data from outside that was read as it is: if it is gone, the recording is out of date. */
   readonly readOutside = new Set<object>();
 
@@ -96,8 +103,13 @@ export class TfjsWatch {
     this.replace(engine, 'makeVariable', (...args: Parameters<TfjsEngine['makeVariable']>) => {
       const variable = makeVariable.apply(engine, args);
       backend.incRef(variable.dataId);
-      this.created.push({ variable, dataId: variable.dataId, tensorId: backend.getInputTensorIds([variable])[0] });
+      const [tensorId] = backend.getInputTensorIds([variable]);
+      this.created.push({ variable, dataId: variable.dataId, tensorId, site: captureSite() });
       return variable;
+    });
+    const { stepped } = this;
+    this.replace(tf.Optimizer.prototype as unknown as StepCounter, 'incrementIterations', function (this: StepCounter) {
+      stepped.push(this);
     });
     this.replace(Math, 'random', () => {
       const site = captureSite();
