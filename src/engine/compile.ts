@@ -3,7 +3,7 @@
  * Python. Does not: record (record.ts) or build TensorFlow functions (graph_function.ts).
  *
  * A compiled function does what the function itself would do, or says why not: recording checks that it does the same twice, and calls
- * 2, 4, 8, ... check it again, so that a JavaScript value that changed between calls is found and not silently kept.
+ * 2, 4, 8, ... check it again, so that a JavaScript value that changed between calls is found.
  */
 import * as tf from '@tensorflow/tfjs';
 import { UsageError } from '../common/errors.js';
@@ -11,7 +11,7 @@ import type { EngineParts } from './engine_parts.js';
 import { GraphFunction } from './graph_function.js';
 import { BACKEND_NAME, kernelBackend, type KernelBackend } from './kernel_backend.js';
 import { typeName } from './printer.js';
-import { agree, difference, record, type ArgumentSpec, type Recorded } from './record.js';
+import { agree, difference, record, settingsOf, type ArgumentSpec, type Recorded } from './record.js';
 import { RecordError, userLine } from './record_error.js';
 import { flatten, structureText, unflatten } from './structure.js';
 import { tfjsEngine } from './tfjs_watch.js';
@@ -135,7 +135,7 @@ function call({ binding }: EngineParts, { recorded, graphFunction }: Entry, args
     variable.assign(value as tf.Tensor<typeof variable.rankType>);
     value.dispose();
   });
-  for (const optimizer of recorded.stepped) optimizer.incrementIterations();
+  for (const { optimizer } of recorded.stepped) optimizer.incrementIterations();
   return unflatten(recorded.structure, tensors);
 }
 
@@ -146,13 +146,14 @@ function inputIds(backend: KernelBackend, { sources }: Recorded, args: readonly 
   return [...backend.getInputTensorIds(args), ...captured];
 }
 
-/** False if something it captured was disposed since: the function would now use something else, or fail. */
-function isCurrent({ sources, readOutside, updates }: Recorded): boolean {
+/** False if something it captured was disposed since, or an optimiser set otherwise: the function would now use something else, or fail. */
+function isCurrent({ sources, readOutside, updates, stepped }: Recorded): boolean {
   const { tensorMap } = kernelBackend();
   return (
     sources.every((source) => (source.kind === 'variable' ? !source.variable.isDisposed : tensorMap.has(source.dataId))) &&
     updates.every(({ variable }) => !variable.isDisposed) &&
-    [...readOutside].every((dataId) => tensorMap.has(dataId))
+    [...readOutside].every((dataId) => tensorMap.has(dataId)) &&
+    stepped.every(({ optimizer, settings }) => settingsOf(optimizer) === settings)
   );
 }
 

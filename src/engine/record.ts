@@ -23,7 +23,7 @@ export interface Recorded {
   /** Variables made in the function, with their first value; undefined if that was a constant, which they hold already. */
   created: { variable: tf.Variable; value: RecordedValue | undefined; site: Error }[];
   /** Optimisers that count each call as a step, or several. */
-  stepped: readonly StepCounter[];
+  stepped: readonly { optimizer: StepCounter; settings: string }[];
   /** Equal texts: equal functions, but for what they captured. */
   text: string;
 }
@@ -100,7 +100,15 @@ export function record(
     result: structureText(outcome.structure, (index) => outcome!.results[index].name),
     updates: outcome.updates.map(({ variable, value }) => ({ variable: `variable ${variable.name}`, value })),
   });
-  return { ...outcome, recording, sources, readOutside: watch.readOutside, stepped: watch.stepped, text };
+  const stepped = watch.stepped.map((optimizer) => ({ optimizer, settings: settingsOf(optimizer) }));
+  return { ...outcome, recording, sources, readOutside: watch.readOutside, stepped, text };
+}
+
+/** An optimiser's numbers, as its learning rate, which tfjs lets its user set between steps; its count of steps is none of them. */
+export function settingsOf(optimizer: StepCounter): string {
+  return Object.entries(optimizer)
+    .filter(([name, value]) => name !== 'iterations_' && ['number', 'boolean'].includes(typeof value))
+    .join();
 }
 
 /** True if both do the same, on the same variables and tensors of the closure. */

@@ -425,6 +425,22 @@ describe('traps of recorded functions', () => {
       w.dispose();
     });
 
+    it('an optimiser that holds its learning rate as a number, set at any call', () => {
+      const run = (compiled: boolean): number[] => {
+        const w = tf.variable(tf.tensor1d([1, -2]));
+        const optimizer = tf.train.adam(0.5);
+        const minimize = (): tf.Scalar => optimizer.minimize(() => tf.sum(tf.square(w)) as tf.Scalar, true, [w])!;
+        const step = compiled ? engine.compile(minimize) : minimize;
+        return [0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125].flatMap((rate) => {
+          (optimizer as unknown as { learningRate: number }).learningRate = rate;
+          step();
+          return values(w);
+        });
+      };
+      const eager = run(false);
+      run(true).forEach((value, index) => expect(value).toBeCloseTo(eager[index], 5));
+    });
+
     it('an optimiser counts the calls, not the recordings', () => {
       const w = tf.variable(tf.tensor1d([1]));
       const optimizer = tf.train.adam(0.5);
