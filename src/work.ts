@@ -52,10 +52,14 @@ export interface WorkRequest {
   readonly times?: LinkTimes;
 }
 
-/** Resolves when the run has ended well or the worker was asked to leave. @throws ClusterError and what preparing throws */
-export async function work(request: WorkRequest): Promise<void> {
+/** How a worker's life ended where nothing failed. */
+export type WorkEnd = 'done' | 'stopped' | 'left';
+
+/** Resolves when the run has ended well or was stopped, or the worker was asked to leave. @throws ClusterError and what preparing throws */
+export async function work(request: WorkRequest): Promise<WorkEnd> {
   const { say, stop } = request;
   const placement = placeReplicas(request.devices, request.threadsPerWorker);
+  requireFewReplicas(placement);
   if (placement.notice !== '') say(placement.notice);
   const found = await findToken({ source: request.token, create: false, environment: process.env, stdin: process.stdin });
   const tls = await readTls(request.encryption);
@@ -63,7 +67,7 @@ export async function work(request: WorkRequest): Promise<void> {
   let epochs: ReadonlyMap<string, number> = new Map();
   const connection = { coordinator: request.coordinator, secret: secretOf(found.token), tls };
   try {
-    await reconnecting(request, async (onAdmitted) => {
+    return await reconnecting(request, async (onAdmitted) => {
       const socket = await connectToCoordinator(connection);
       const session = new WorkerSession(socket, {
         software: packageVersion(),
@@ -95,11 +99,20 @@ export async function work(request: WorkRequest): Promise<void> {
   }
 }
 
+function requireFewReplicas({ replicas }: Placement): void {
+  if (replicas.length <= LIMITS.maxReplicasPerWorker) return;
+  throw new UsageError({
+    code: 'TOO_MANY_REPLICAS',
+    message: `${replicas.length} replicas in one worker, at most ${LIMITS.maxReplicasPerWorker} are possible`,
+    next: 'Start several workers on this machine, each with fewer.',
+  });
+}
+
 /** Runs sessions until one ends for good: told to, asked to, refused, or nobody answers for too long. */
 async function reconnecting(
   { coordinator, stop, say }: WorkRequest,
   session: (onAdmitted: () => void) => Promise<SessionEnd>,
-): Promise<void> {
+): Promise<WorkEnd> {
   let pauseMs: number = LIMITS.reconnectFirstMs;
   let patienceMs: number = LIMITS.connectPatienceMs;
   let lostSinceMs = performance.now();
@@ -113,11 +126,14 @@ async function reconnecting(
         told = false;
       });
       if (end.kind === 'finished') {
-        if (end.reason !== 'failed') return say(FAREWELL[end.reason]);
+        if (end.reason !== 'failed') {
+          say(FAREWELL[end.reason]);
+          return end.reason;
+        }
         failure = new ClusterError({ code: 'RUN_FAILED', message: 'the run failed', next: "Look at the coordinator's output." });
         throw failure;
       }
-      if (stop.asked.aborted) return;
+      if (stop.asked.aborted) return 'left';
       if (end.admitted) lostSinceMs = performance.now();
       failure = unreachableAgain(coordinator, end.reason);
       say(`lost the coordinator: ${end.reason}; trying to come back`);
@@ -132,9 +148,14 @@ async function reconnecting(
     await pause(pauseMs * (0.5 + 0.5 * Math.random()), stop);
     pauseMs = Math.min(2 * pauseMs, LIMITS.reconnectMaxMs);
   }
+  return 'left';
 }
 
-const FAREWELL = { done: 'the run is done', stopped: 'the run was stopped', left: 'left the run' } as const;
+const FAREWELL = {
+  done: 'the run is done',
+  stopped: 'the run was stopped; when it is resumed, start this worker again',
+  left: 'left the run',
+} as const;
 
 function unreachableAgain(coordinator: Endpoint, reason: string): ClusterError {
   return new ClusterError({

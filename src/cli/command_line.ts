@@ -29,10 +29,10 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
     stdout: process.stdout,
     stderr: process.stderr,
     warn: (text) => void process.stderr.write(warningLine(text)),
-    watchStop: async (say) => {
+    watchStop: async (say, first) => {
       const { watchSignals } = await import('./signals.js');
       watch = watchSignals((reason, signal) =>
-        say(pipeClosed && reason === 'stopped' ? PIPE_CLOSED_LINE : stopLine(reason, signal)),
+        say(`${pipeClosed && reason === 'stopped' ? PIPE_CLOSED : stopWord(reason, signal)}: ${first}${again(reason)}`),
       );
       early.handOver();
       return watch;
@@ -88,9 +88,8 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
   }
 }
 
-const PIPE_CLOSED_LINE = 'nobody reads standard output any more: finishing the step and saving';
+const PIPE_CLOSED = 'nobody reads standard output any more';
 
-function stopLine(reason: StopReason, signal: StopEvent): string {
-  if (reason === 'interrupted') return 'interrupted: finishing the step and saving (Ctrl-C again to end at once)';
-  return `${signal}: finishing the step and saving`;
-}
+const stopWord = (reason: StopReason, signal: StopEvent): string => (reason === 'interrupted' ? reason : signal);
+
+const again = (reason: StopReason): string => (reason === 'interrupted' ? ' (Ctrl-C again to end at once)' : '');

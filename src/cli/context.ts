@@ -11,8 +11,8 @@ export interface CommandContext {
   stderr: NodeJS.WriteStream;
   /** One line on standard error. */
   warn(text: string): void;
-  /** From here on Ctrl-C, SIGTERM and a closed pipe ask for an orderly end; `say` tells the user so. */
-  watchStop(say: (line: string) => void): Promise<SignalWatch>;
+  /** From here on Ctrl-C, SIGTERM and a closed pipe ask for an orderly end; `say` tells the user so, and what is done first: `finishing ...`. */
+  watchStop(say: (line: string) => void, first: string): Promise<SignalWatch>;
   /** The command's exit code. */
   finish(code: ExitCode): void;
 }

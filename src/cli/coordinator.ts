@@ -29,7 +29,7 @@ export interface CoordinatorRequest extends RunStart, SessionParts {
   listen: Endpoint;
   token: TokenSource;
   encryption: Encryption;
-  /** Workers to wait for before the first step, and never below which to train. */
+  /** Worker processes to wait for before the first step; after it one is enough. */
   minWorkers: number;
   /** How long to wait for them; null for ever. */
   joinTimeoutMs: number | null;
@@ -40,7 +40,7 @@ export type RunCoordinator = (request: CoordinatorRequest) => Promise<EndEvent>;
 const EXAMPLES = `Examples:
   tfjs-parallel coordinator --shards 4                                 on this machine alone; workers: worker --host 127.0.0.1
   tfjs-parallel coordinator --shards 8 --listen 0.0.0.0:29500 --token-file token
-  tfjs-parallel coordinator --resume runs/mnist-001                    workers find it again by themselves
+  tfjs-parallel coordinator --resume runs/mnist-001                    after a crash; workers find it again by themselves
 `;
 
 export function coordinatorCommand(context: CommandContext, loadRunCoordinator: () => Promise<RunCoordinator>): Command {
@@ -51,7 +51,7 @@ export function coordinatorCommand(context: CommandContext, loadRunCoordinator: 
   addStartFlags(command);
   const add = (option: Option) => command.addOption(option.helpGroup(GROUP.network));
   add(new Option('--listen <host:port>', 'where workers connect; 0.0.0.0 for all interfaces').default('127.0.0.1:29500'));
-  add(new Option('--min-workers <n>', 'wait for so many before a step').default('1'));
+  add(new Option('--min-workers <n>', 'worker processes to wait for before the first step').default('1'));
   add(new Option('--join-timeout <seconds>', 'give up when they have not come (default: never)'));
   addTokenFlags(command);
   add(new Option('--tls-cert <file>', 'certificate chain, PEM (default: keys from the token)'));
@@ -76,7 +76,7 @@ export function coordinatorCommand(context: CommandContext, loadRunCoordinator: 
       const runCoordinator = await loadRunCoordinator();
       return runCoordinator({ config, provenance, configName, ...start, ...network, ...parts });
     };
-    context.finish(await runSession({ context, config, verbose: readSwitch(command, 'verbose'), run }));
+    context.finish(await runSession({ context, config, verbose: readSwitch(command, 'verbose'), command: 'coordinator', run }));
   });
 }
 

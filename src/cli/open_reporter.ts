@@ -19,10 +19,12 @@ export interface OpenReporter {
 export async function openReporter({
   config,
   verbose,
+  command,
   context,
 }: {
   config: TrainConfig;
   verbose: boolean;
+  command: 'train' | 'coordinator';
   context: CommandContext;
 }): Promise<OpenReporter> {
   const { stdout, stderr, environment } = context;
@@ -42,7 +44,7 @@ export async function openReporter({
   }
   const { createTextReporter } = await import('./report_text.js');
   return {
-    observer: createTextReporter({ out: stdout, err: stderr, live, now, verbose }),
+    observer: createTextReporter({ out: stdout, err: stderr, live, now, verbose, command }),
     say: (line) => {
       live?.clear();
       stderr.write(`${line}\n`);

@@ -23,6 +23,8 @@ export interface TextReporterOptions {
   /** Monotonic milliseconds. */
   now: () => number;
   verbose: boolean;
+  /** What the run is resumed with; `train` by default. */
+  command?: 'train' | 'coordinator';
 }
 
 /** Without a terminal and without --log-every, a long epoch says this often that it lives. */
@@ -30,7 +32,7 @@ const PLAIN_INTERVAL_MS = 30_000;
 /** Weight of the newest step in the rate shown: single steps jump. */
 const RATE_SMOOTHING = 0.1;
 
-export function createTextReporter({ out, err, live, now, verbose }: TextReporterOptions): RunObserver {
+export function createTextReporter({ out, err, live, now, verbose, command }: TextReporterOptions): RunObserver {
   const paint = painter(err);
   let start: StartEvent | null = null;
   /** The first step seen of this epoch: not its first where the run was resumed. */
@@ -107,7 +109,7 @@ export function createTextReporter({ out, err, live, now, verbose }: TextReporte
         return toErr([paint('red', `error ${event.code}: ${event.message}`)]);
       case 'end':
         live?.clear();
-        if (start !== null) toErr(endLines(event, { runFolder: start.runFolder }));
+        if (start !== null) toErr(endLines(event, { runFolder: start.runFolder, command }));
         return;
     }
   };

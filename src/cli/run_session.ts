@@ -21,15 +21,17 @@ export interface Session {
   context: CommandContext;
   config: TrainConfig;
   verbose: boolean;
+  /** What a run that was stopped is resumed with. */
+  command: 'train' | 'coordinator';
   /** Resolves when the run has ended, told its observer so, and freed what it held. */
   run: (parts: SessionParts) => Promise<EndEvent>;
 }
 
 /** @throws TargetNotMetError, and what `run` rejects with */
-export async function runSession({ context, config, verbose, run }: Session): Promise<ExitCode> {
+export async function runSession({ context, config, verbose, command, run }: Session): Promise<ExitCode> {
   const { openReporter } = await import('./open_reporter.js');
-  const reporter = await openReporter({ config, verbose, context });
-  const watch = await context.watchStop(reporter.say);
+  const reporter = await openReporter({ config, verbose, command, context });
+  const watch = await context.watchStop(reporter.say, 'finishing the step and saving');
   const best = bestSeen();
   const observer: RunObserver = (event) => {
     best.observer(event);

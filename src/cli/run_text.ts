@@ -51,6 +51,7 @@ export function headerLines({ versions, replicas, numerics, dataset, model, plan
 /** `130 epochs`; of a resumed run, those that remain. */
 function epochsText({ firstEpoch, epochs }: StartEvent['plan']): string {
   if (firstEpoch <= 1) return plural(epochs, 'epoch');
+  if (firstEpoch > epochs) return `${plural(epochs, 'epoch')}, all done`;
   return firstEpoch < epochs ? `epochs ${firstEpoch} to ${epochs}` : `epoch ${firstEpoch} of ${epochs}`;
 }
 
@@ -134,14 +135,17 @@ function barText({ done, all, columns }: { done: number; all: number; columns: n
 }
 
 /** What a run leaves its user with. */
-export function endLines(end: EndEvent, { runFolder }: { runFolder: string }): string[] {
+export function endLines(
+  end: EndEvent,
+  { runFolder, command = 'train' }: { runFolder: string; command?: 'train' | 'coordinator' },
+): string[] {
   const best = end.best === null ? [] : [`best validation accuracy ${percent(end.best.valAcc, 2)} at epoch ${end.best.epoch}`];
   const resumable = end.reason === 'interrupted' || end.reason === 'stopped';
   const how = resumable ? `${end.reason} after` : end.reason === 'max_steps' ? 'max_steps reached:' : 'done:';
   return [
     joined([`${how} ${plural(end.epochs, 'epoch')}, ${plural(end.steps, 'step')}`, ...best]),
     `weights_sha256 ${end.weightsSha256}`,
-    ...(resumable ? [`resume with: tfjs-parallel train --resume ${runFolder}`] : []),
+    ...(resumable ? [`resume with: tfjs-parallel ${command} --resume ${runFolder}`] : []),
   ];
 }
 

@@ -71,7 +71,7 @@ export const SETTING_FLAGS = {
   shards: {
     flags: '--shards <n>',
     path: 'shards',
-    help: 'pieces a batch is cut into (default: one per replica); fixes the result',
+    help: 'pieces a batch is cut into; fixes the result (default: one per replica; none in a cluster)',
     group: GROUP.training,
   },
   target: {

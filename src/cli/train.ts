@@ -57,7 +57,7 @@ export function trainCommand(context: CommandContext, loadRunTraining: () => Pro
       const runTraining = await loadRunTraining();
       return runTraining({ config, provenance, configName, ...start, ...parts });
     };
-    context.finish(await runSession({ context, config, verbose: readSwitch(command, 'verbose'), run }));
+    context.finish(await runSession({ context, config, verbose: readSwitch(command, 'verbose'), command: 'train', run }));
   });
 }
 

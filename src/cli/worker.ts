@@ -6,7 +6,7 @@ import { Command, Option } from 'commander';
 import { chooseDevices, type DeviceChoice } from '../common/device_choice.js';
 import { parseEndpoint, type Endpoint } from '../common/endpoint.js';
 import { exitCodeOf, type StopRequest } from '../common/stop_request.js';
-import { EXIT } from '../common/errors.js';
+import { EXIT, UsageError } from '../common/errors.js';
 import type { CommandContext } from './context.js';
 import {
   addTokenFlags,
@@ -39,8 +39,8 @@ export interface WorkerRequest {
   say: (line: string) => void;
 }
 
-/** Resolves when the run has ended or the worker was asked to leave. */
-export type RunWorker = (request: WorkerRequest) => Promise<void>;
+/** Resolves when the run has ended or was stopped, or the worker was asked to leave. */
+export type RunWorker = (request: WorkerRequest) => Promise<'done' | 'stopped' | 'left'>;
 
 const FLAGS = ['dataDir', 'gpus', 'workers', 'threadsPerWorker'] satisfies readonly SettingFlagName[];
 
@@ -55,7 +55,7 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
     .addHelpText('before', EXAMPLES);
   addSettingFlags(command, FLAGS);
   const add = (option: Option) => command.addOption(option.helpGroup(GROUP.network));
-  add(new Option('--host <host:port>', 'where the coordinator listens').makeOptionMandatory());
+  add(new Option('--host <host:port>', 'where the coordinator listens'));
   add(new Option('--worker-name <name>', "shown in the coordinator's lines (default: the machine's name)"));
   addTokenFlags(command);
   add(new Option('--tls-ca <file>', 'certificate to trust, PEM (default: keys from the token)'));
@@ -64,7 +64,10 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
   );
   command.addOption(new Option('--data <module>', 'your data module, where the coordinator reads one').helpGroup(GROUP.data));
   return command.action(async () => {
-    const coordinator = parseEndpoint(readOption(command, 'host') ?? '', { flag: '--host', defaults: DEFAULT_ENDPOINT });
+    const host = readOption(command, 'host');
+    // Not commander's mandatory option: it would hide a mistyped --host behind a missing one.
+    if (host === null) throw hostMissing();
+    const coordinator = parseEndpoint(host, { flag: '--host', defaults: DEFAULT_ENDPOINT, leastPort: 1 });
     const { config } = await resolveFor(command, context, { flags: FLAGS });
     const request = {
       coordinator,
@@ -79,13 +82,23 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
       verbose: readSwitch(command, 'verbose'),
     };
     const say = (line: string) => void context.stderr.write(`${line}\n`);
-    const watch = await context.watchStop(say);
+    const watch = await context.watchStop(say, 'finishing the shards under way and leaving');
     try {
       const runWorker = await loadRunWorker();
-      await runWorker({ ...request, stop: watch.request, say });
-      context.finish(watch.request.reason === null ? EXIT.ok : exitCodeOf(watch.request.reason));
+      const end = await runWorker({ ...request, stop: watch.request, say });
+      const { reason } = watch.request;
+      // A run that was stopped goes on later: whoever starts workers must start this one again.
+      context.finish(reason !== null ? exitCodeOf(reason) : end === 'stopped' ? EXIT.stopped : EXIT.ok);
     } finally {
       watch.close();
     }
+  });
+}
+
+function hostMissing(): UsageError {
+  return new UsageError({
+    code: 'FLAG_MISSING',
+    message: "required option '--host <host:port>' not specified",
+    next: 'say where the coordinator listens, for example --host 10.0.0.5:29500; on its own machine --host 127.0.0.1',
   });
 }

@@ -10,11 +10,14 @@ export interface Endpoint {
   port: number;
 }
 
-/** `10.0.0.5:29500`, `host-b`, `[::1]:29500`, `:29500` (then `defaults.host`). @throws UsageError ENDPOINT_INVALID */
-export function parseEndpoint(text: string, { flag, defaults }: { flag: string; defaults: Endpoint }): Endpoint {
+/** `10.0.0.5:29500`, `host-b`, `[::1]:29500`, `:29500` (then `defaults.host`). Port 0 is any free one, which only who listens may want. @throws UsageError ENDPOINT_INVALID */
+export function parseEndpoint(
+  text: string,
+  { flag, defaults, leastPort = 0 }: { flag: string; defaults: Endpoint; leastPort?: number },
+): Endpoint {
   const match = /^(?:\[([0-9a-fA-F:.%\w]+)\]|([A-Za-z0-9._-]*))(?::(\d{1,5}))?$/.exec(text.trim());
   const port = match?.[3] === undefined ? defaults.port : Number(match[3]);
-  if (match === null || text.trim() === '' || port > 65_535) {
+  if (match === null || text.trim() === '' || port > 65_535 || port < leastPort) {
     throw new UsageError({
       code: 'ENDPOINT_INVALID',
       message: `${flag} wants host:port, found "${text}"`,

@@ -7,6 +7,7 @@ import { workerCommand, type WorkerRequest } from '../../src/cli/worker.js';
 import { formatEndpoint, isLoopback, parseEndpoint } from '../../src/common/endpoint.js';
 import { EXIT, ExpectedError, type ExitCode } from '../../src/common/errors.js';
 import type { StopReason } from '../../src/common/stop_request.js';
+import type { WorkEnd } from '../../src/work.js';
 import { captureStream } from '../support/capture_stream.js';
 import { sampleEnd } from '../support/run_events_sample.js';
 
@@ -37,9 +38,12 @@ async function coordinator(args: string, environment: Record<string, string> = {
   return request as CoordinatorRequest | null;
 }
 
-async function worker(args: string, options: { environment?: Record<string, string>; reason?: StopReason } = {}) {
+async function worker(
+  args: string,
+  { end = 'done', ...options }: { environment?: Record<string, string>; reason?: StopReason; end?: WorkEnd } = {},
+) {
   let request: WorkerRequest | null = null;
-  const make = (context: CommandContext) => workerCommand(context, async () => async (asked) => void (request = asked));
+  const make = (context: CommandContext) => workerCommand(context, async () => async (asked) => ((request = asked), end));
   const code = await run(make, ['worker', ...args.split(' ')], options);
   return { request: request as WorkerRequest | null, code };
 }
@@ -106,7 +110,13 @@ test('a worker is told where to connect and what to lend', async () => {
     ...{ encryption: { kind: 'none' }, devices: { kind: 'cpu', replicas: 2 } },
   });
   expect((await worker('--host h')).request?.encryption).toEqual({ kind: 'psk' });
-  expect((await worker('--host h', { reason: 'stopped' })).code).toBe(75);
+});
+
+test('a worker’s exit code: 0 after a run that ended, 75 after one that goes on when it is started again', async () => {
+  expect((await worker('--host h', { end: 'done' })).code).toBe(0);
+  expect((await worker('--host h', { end: 'stopped' })).code).toBe(75);
+  expect((await worker('--host h', { end: 'left', reason: 'stopped' })).code).toBe(75);
+  expect((await worker('--host h', { end: 'left', reason: 'interrupted' })).code).toBe(130);
 });
 
 test('mistakes are refused with what to do', async () => {
@@ -142,7 +152,13 @@ test('mistakes are refused with what to do', async () => {
     "ENDPOINT_INVALID: --host wants host:port, found "http://h:1"
     for example --host 10.0.0.5:29500, or --host [::1]:29500 for IPv6"
   `);
-  await expect(worker('--gpus 0')).rejects.toMatchObject({ code: 'commander.missingMandatoryOptionValue' });
+  expect(await refusal(() => worker('--gpus none'))).toMatchInlineSnapshot(`
+    "FLAG_MISSING: required option '--host <host:port>' not specified
+    say where the coordinator listens, for example --host 10.0.0.5:29500; on its own machine --host 127.0.0.1"
+  `);
+  // Not that --host is missing, which is true and no help.
+  await expect(worker('--hots h')).rejects.toMatchObject({ code: 'commander.unknownOption' });
+  expect(await refusal(() => worker('--host h:0'))).toMatch(/^ENDPOINT_INVALID: --host wants host:port, found "h:0"/);
 });
 
 test('an endpoint is a host, a port, or both', () => {

@@ -187,6 +187,15 @@ test('an interrupted run ends with the command that continues it', () => {
     `weights_sha256 ${'ab'.repeat(32)}`,
     'resume with: tfjs-parallel train --resume runs/mnist-001',
   ]);
+  const stopped = sampleEnd({ reason: 'stopped', best: null, epochs: 1, steps: 4 });
+  expect(endLines(stopped, { runFolder: 'runs/mnist-001', command: 'coordinator' }).at(-1)).toBe(
+    'resume with: tfjs-parallel coordinator --resume runs/mnist-001',
+  );
+});
+
+test('a run resumed after its last epoch has none to come', () => {
+  const plan = { ...SAMPLE_START.plan, firstEpoch: 3, epochs: 2 };
+  expect(headerLines({ ...SAMPLE_START, plan })[4]).toContain(' · 2 epochs, all done · ');
 });
 
 test('on a terminal the live line is cleared before anything is written, and coloured only where there are colours', () => {

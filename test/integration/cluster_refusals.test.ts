@@ -62,6 +62,14 @@ describe('a coordinator', () => {
 });
 
 describe('a worker', () => {
+  it('with more replicas than a coordinator takes from one', () => {
+    expect(said('worker', '--host 127.0.0.1:1 --workers 65')).toMatchInlineSnapshot(`
+      "exit 2
+      error TOO_MANY_REPLICAS: 65 replicas in one worker, at most 64 are possible
+      next: Start several workers on this machine, each with fewer."
+    `);
+  });
+
   it('with an authority that is no certificate', () => {
     said('coordinator', `${ALONE} --listen 127.0.0.1:0`);
     expect(readFileSync(join(cwd, 'tfjs-parallel', 'token'), 'utf8')).toHaveLength(44);
