@@ -137,9 +137,10 @@ function replaceGradient(kernelName: string, gradient?: Gradient, composed?: Gra
   });
 }
 
-/** These ops want tensors of one shape; tfjs's dy always has it. */
+/** These ops want tensors of one shape, which tfjs's dy always has, and of one type, though tfjs has a relu of integers too. */
 function gradientOp(op: string, inputs: tf.Tensor[], attributes = [] as ReturnType<typeof floatAttr>[]): tf.Tensor {
-  return withRawOps((ops) => ops.keep(ops.one(op, inputs, [FLOAT, ...attributes])));
+  const floats = inputs.map((input) => (input.dtype === 'float32' ? input : tf.cast(input, 'float32')));
+  return withRawOps((ops) => ops.keep(ops.one(op, floats, [FLOAT, ...attributes])));
 }
 
 /**

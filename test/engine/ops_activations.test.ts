@@ -30,6 +30,18 @@ describe('activations', () => {
   }
 });
 
+describe('relu of integers', () => {
+  for (const f of [tf.relu, tf.relu6]) {
+    it(`${f.name}: has the gradient of its derivative too`, () => {
+      tf.tidy(() => {
+        const x = tf.tensor1d([-1, 2, 3]);
+        for (const got of gradients(engine(), (v) => weighed(tf.cast(f(tf.cast(v, 'int32')), 'float32')), x))
+          expect(distance(got, [0, ...values(irregular([3])).slice(1)])).toBeLessThan(1e-6);
+      });
+    });
+  }
+});
+
 describe('bias', () => {
   for (const shape of [
     [1, 5],
