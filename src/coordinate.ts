@@ -18,7 +18,7 @@ import { Cluster, type FirstModel } from './coordinator/cluster/cluster.js';
 import { weightsFor } from './coordinator/state/checkpoint.js';
 import { Fleet } from './coordinator/fleet/fleet.js';
 import { startServer, type ServerTls } from './coordinator/cluster/server.js';
-import { eventOf, observeInto, openRun, startRun } from './coordinator/start_run.js';
+import { endOfFinished, eventOf, observeInto, openRun, startRun } from './coordinator/start_run.js';
 import { loadDataset } from './data/load.js';
 import { resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
@@ -59,14 +59,32 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
   try {
     if (request.resume === null) await run.folder.writeConfig(config, request.provenance);
     const observe = observeInto(run.folder, observer);
+    const finished = run.saved && endOfFinished(run.saved, config);
+    if (finished) {
+      say(
+        `nothing is left to compute in ${run.folder.path} (${finished.steps} steps); to go on, give more --epochs or --max-steps`,
+      );
+      observe(finished);
+      return finished;
+    }
     let started = false;
     const fleet = new Fleet({
       coordinatorEpoch: run.folder.coordinatorEpoch,
       canJoin: true,
       minWorkers: request.minWorkers,
       joinTimeoutMs: request.joinTimeoutMs,
-      onNote: (note) => (started ? observe(eventOf(note)) : say(note.message)),
+      onNote: (note) => {
+        if (started) observe(eventOf(note));
+        else say(note.message);
+        giveUpIfAlone();
+      },
     });
+    // A step that nobody computes is not waited for when the run is to stop.
+    const alone = new AbortController();
+    const giveUpIfAlone = (): void => {
+      if (stop.asked.aborted && fleet.waiting) alone.abort();
+    };
+    stop.asked.addEventListener('abort', giveUpIfAlone, { once: true });
     const cluster = new Cluster({
       software: packageVersion(),
       runId: run.folder.path.split(/[\\/]/).at(-1) ?? randomUUID(),
@@ -104,7 +122,13 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
         numericsCheck: request.numericsCheck,
         fleet,
         observe,
-        stop,
+        stop: {
+          get reason() {
+            return stop.reason;
+          },
+          asked: stop.asked,
+          hurry: AbortSignal.any([stop.hurry, alone.signal]),
+        },
         onStart: () => {
           started = true;
         },

@@ -22,6 +22,7 @@ import { requireSameRun, requireSameSettings } from './state/state_match.js';
 import type { DataIdentity, RunState } from './state/state_schema.js';
 import { TrainingState } from './state/training_state.js';
 import { createUpdate } from './update/update.js';
+import { weightsSha256 } from './weights_hash.js';
 
 export interface OpenedRun {
   readonly folder: RunFolder;
@@ -81,6 +82,22 @@ export function observeInto(folder: RunFolder, observer: RunObserver): RunObserv
 export function eventOf({ level, code, worker, message }: FleetNote): RunEvent {
   if (code === 'join' || code === 'leave' || code === 'lost') return { type: `worker_${code}`, worker, detail: message };
   return { type: level === 'error' ? 'error' : 'warn', code, message };
+}
+
+/** The end of a run that has nothing left to compute, as run.ts would find it: no replica is needed to say so. Null where something is left. */
+export function endOfFinished(
+  { progress, parameters, optimizerSlots, data }: RunState,
+  { epochs, maxSteps }: Pick<TrainConfig, 'epochs' | 'maxSteps'>,
+): EndEvent | null {
+  const { epoch, step, nextExample, best } = progress;
+  const cut = maxSteps !== null && step >= maxSteps && nextExample < data.train;
+  if (epoch <= epochs && !cut) return null;
+  const sha256 = weightsSha256(
+    parameters,
+    optimizerSlots.map(({ values }) => values),
+  );
+  const reason = epoch > epochs ? 'done' : 'max_steps';
+  return { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: sha256, reason };
 }
 
 export interface StartParts {

@@ -46,6 +46,8 @@ export class Cluster implements SessionHost {
   readonly first: Promise<FirstModel>;
   readonly #options: ClusterOptions;
   readonly #sessions = new Set<Session>();
+  /** Sessions of which the user has heard: those that end before are not told otherwise. */
+  readonly #told = new WeakSet<Session>();
   #reference: Reference | null;
   #model: ModelDescription | null = null;
   #facts: FirstModel | null = null;
@@ -121,12 +123,14 @@ export class Cluster implements SessionHost {
   }
 
   onReady(session: Session): void {
+    this.#told.add(session);
     for (const replica of session.replicas) this.#options.fleet.add(replica, session.name);
     if (this.#facts !== null) this.#resolveFirst(this.#facts);
   }
 
   onRefused(session: Session, { message, next }: Refusal): void {
-    this.#options.say(`worker ${session.name} refused: ${message} ${next}`);
+    this.#told.add(session);
+    this.#options.say(`worker ${session.name} refused: ${message}. ${next}`);
   }
 
   onReplicaLost(replica: RemoteReplica, reason: string): void {
@@ -144,6 +148,9 @@ export class Cluster implements SessionHost {
   onClosed(session: Session, reason: string): void {
     const known = this.#sessions.delete(session);
     if (this.#closed || !known) return;
+    // It said hello, and then could not prepare, died or was stopped: its last words are all that is known here.
+    if (!this.#told.has(session) && session.replicas.length > 0)
+      this.#options.say(`worker ${session.name} went away before it joined: ${reason}`);
     for (const replica of session.replicas) {
       const leaving = replica.left;
       replica.left = true;

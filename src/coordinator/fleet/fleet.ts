@@ -80,6 +80,11 @@ export class Fleet {
     return [...this.#seats.values()].map(({ replica }) => replica.name);
   }
 
+  /** A round is under way and nobody is there to compute it. */
+  get waiting(): boolean {
+    return this.#state.waitingSinceMs !== null;
+  }
+
   get incidents(): Incidents {
     return this.#state.incidents;
   }
