@@ -54,8 +54,10 @@ interface Entry {
 export function compile<A extends unknown[], R>(
   engine: EngineParts,
   fn: (...args: A) => R,
-  { name = fn.name || 'compiled', verify = true }: CompileOptions = {},
+  options: CompileOptions = {},
 ): CompiledFunction<A, R> {
+  requireFunction(fn);
+  const { name = fn.name || 'compiled', verify = true } = options;
   const entries = new Map<string, Entry>();
 
   const forget = (key: string, { graphFunction }: Entry): void => {
@@ -102,6 +104,7 @@ export function compile<A extends unknown[], R>(
   return Object.assign(compiled, {
     print: (...args: A) => {
       refuseDisposedEngine(engine, name);
+      refuseOtherBackend(name);
       const { spec, key, tensors } = describeArguments(args);
       return entryFor(spec, key, tensors).recorded.text;
     },
@@ -233,6 +236,27 @@ function refuseDisposedEngine({ context }: EngineParts, name: string): void {
     code: 'ENGINE_DISPOSED',
     message: `The engine that ${name} was compiled for is disposed`,
     next: 'Install an engine and compile the function again.',
+  });
+}
+
+/** A function is recorded on the engine's backend alone; under another it is called as it is. */
+function refuseOtherBackend(name: string): void {
+  const backend = tf.getBackend();
+  if (backend === BACKEND_NAME) return;
+  throw new UsageError({
+    code: 'COMPILE_BACKEND',
+    message: `${name} cannot be recorded while tfjs uses its backend ${backend}`,
+    next: `Call await tf.setBackend('${BACKEND_NAME}') first.`,
+  });
+}
+
+/** @throws UsageError COMPILE_NO_FUNCTION for what cannot be called. */
+export function requireFunction(fn: unknown): void {
+  if (typeof fn === 'function') return;
+  throw new UsageError({
+    code: 'COMPILE_NO_FUNCTION',
+    message: `compile takes a function, not ${fn === null ? 'null' : typeof fn}`,
+    next: 'Pass the function itself: compile((x) => tf.square(x)).',
   });
 }
 

@@ -1,9 +1,10 @@
 /** Owns: `compile` without naming an engine: on the one installed in this thread, looked up at the first call. */
 import { installedEngine, type Engine } from './backend.js';
-import { compile as compileOn, type CompiledFunction, type CompileOptions } from './compile.js';
+import { compile as compileOn, requireFunction, type CompiledFunction, type CompileOptions } from './compile.js';
 
 /** See compile.ts. The engine may be installed later than this is called, but before the first call of the result. */
 export function compile<A extends unknown[], R>(fn: (...args: A) => R, options?: CompileOptions): CompiledFunction<A, R> {
+  requireFunction(fn);
   let made: { engine: Engine; compiled: CompiledFunction<A, R> } | undefined;
   const compiled = (): CompiledFunction<A, R> => {
     const engine = installedEngine();

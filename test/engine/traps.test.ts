@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { installEngine, RecordError, type Engine } from '../../src/engine/index.js';
+import { compile, installEngine, RecordError, type Engine } from '../../src/engine/index.js';
 
 describe('traps of recorded functions', () => {
   let engine: Engine;
@@ -549,10 +549,16 @@ describe('traps of recorded functions', () => {
       void tf.setBackend('cpu');
       try {
         expect(values(f(tf.tensor1d([2, 3])))).toEqual([4, 9]);
+        expect(() => f.print(tf.tensor1d([2, 3]))).toThrow(expect.objectContaining({ code: 'COMPILE_BACKEND' }));
       } finally {
         void tf.setBackend('tensorflow');
       }
       f.dispose();
+    });
+
+    it('what is no function is refused at once, not at the first call', () => {
+      for (const compileOn of [compile, engine.compile])
+        expect(() => compileOn(undefined as never, { name: 'step' })).toThrow('compile takes a function, not undefined');
     });
 
     it('seeded random ops repeat, as they do without compile', () => {
