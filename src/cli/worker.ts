@@ -7,6 +7,7 @@ import { chooseDevices, type DeviceChoice } from '../common/device_choice.js';
 import { parseEndpoint, type Endpoint } from '../common/endpoint.js';
 import { exitCodeOf, type StopRequest } from '../common/stop_request.js';
 import { EXIT, UsageError } from '../common/errors.js';
+import { LIMITS } from '../common/limits.js';
 import type { CommandContext } from './context.js';
 import {
   addTokenFlags,
@@ -73,7 +74,7 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
       coordinator,
       token: readTokenSource(command, context.environment),
       encryption: readClientEncryption(command, coordinator),
-      name: readOption(command, 'workerName'),
+      name: readWorkerName(command),
       devices: chooseDevices(config),
       threadsPerWorker: config.threadsPerWorker,
       dataDir: config.dataDir,
@@ -92,6 +93,17 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
     } finally {
       watch.close();
     }
+  });
+}
+
+/** As long as the protocol takes it. */
+function readWorkerName(command: Command): string | null {
+  const name = readOption(command, 'workerName');
+  if (name === null || (name.trim() !== '' && name.length <= LIMITS.maxWorkerNameLength)) return name;
+  throw new UsageError({
+    code: 'VALUE_INVALID',
+    message: `--worker-name wants 1 to ${LIMITS.maxWorkerNameLength} characters, found ${name.trim() === '' ? 'none' : name.length}`,
+    next: "for example --worker-name rack-2, or leave it out for the machine's name",
   });
 }
 

@@ -72,6 +72,8 @@ export const LIMITS = {
   maxShardSizes: 4,
   /** A worker process hosts one replica per device. */
   maxReplicasPerWorker: 64,
+  /** Characters of a worker's name: it is in each line about it. */
+  maxWorkerNameLength: 100,
   /** Model topology (JSON) on the wire, bytes, and weights in all. */
   maxTopologyBytes: 16 * 2 ** 20,
   maxWireWeights: 2 ** 30,

@@ -20,8 +20,10 @@ import { z } from 'zod';
 import { wireError } from './frame.js';
 import { scanHeader } from './header_scan.js';
 import { LIMITS } from './limits.js';
+import { oneLine } from './one_line.js';
 
-const text = z.string().max(4096);
+/** For people: what the other side wrote is shown on a terminal. */
+const text = z.string().max(4096).overwrite(oneLine);
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** NaN and Infinity too: that a shard found them is news that must arrive. */
@@ -69,7 +71,7 @@ export const MESSAGES = {
     type: z.literal('hello'),
     software: text,
     /** Shown to people. */
-    worker: text.min(1).max(100),
+    worker: text.min(1).max(LIMITS.maxWorkerNameLength),
     /** Names of its replicas' devices: `cpu(0)`. */
     replicas: z.array(text.max(100)).min(1).max(LIMITS.maxReplicasPerWorker),
   }),

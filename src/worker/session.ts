@@ -6,6 +6,7 @@ import type { WebSocket } from 'ws';
 import { invariant } from '../common/errors.js';
 import { wireError } from '../common/frame.js';
 import { LIMITS } from '../common/limits.js';
+import { oneLine } from '../common/one_line.js';
 import type { Job, Message } from '../common/messages.js';
 import { noBytes, type IncomingMessage } from '../common/message_stream.js';
 import type { ShardResult } from '../common/replica.js';
@@ -72,7 +73,7 @@ export class WorkerSession {
         this.#dispatch({ type: 'heard', message: incoming.message });
         this.#arriving = NOTHING;
       },
-      onClosed: (reason: string) => this.#dispatch({ type: 'closed', reason }),
+      onClosed: (reason: string) => this.#dispatch({ type: 'closed', reason: oneLine(reason) }),
     };
     this.#link = new Link(socket, handlers, host.times);
     const { software, name: worker, deviceNames } = host;

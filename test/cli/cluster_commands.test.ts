@@ -158,6 +158,13 @@ test('mistakes are refused with what to do', async () => {
   `);
   // Not that --host is missing, which is true and no help.
   await expect(worker('--hots h')).rejects.toMatchObject({ code: 'commander.unknownOption' });
+  for (const name of [' ', 'n'.repeat(101)]) {
+    await expect(
+      run((c) => workerCommand(c, async () => async () => 'done'), ['worker', '--host', 'h', '--worker-name', name]),
+    ).rejects.toMatchObject({
+      code: 'VALUE_INVALID',
+    });
+  }
   expect(await refusal(() => worker('--host h:0'))).toMatch(/^ENDPOINT_INVALID: --host wants host:port, found "h:0"/);
 });
 

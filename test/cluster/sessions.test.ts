@@ -111,6 +111,16 @@ describe('a session', () => {
     expect(cluster.lines.some((line) => line.includes('device fell off the bus'))).toBe(true);
   });
 
+  it('shows names and last words of a worker on one line, whatever is in them', async () => {
+    const cluster = await loopbackCluster();
+    const { session, admitted } = await cluster.join({ name: 'a\n\u001b[31mdone: 1 epoch\u202e', behave: never });
+    expect(await admitted).toBe('a [31mdone: 1 epoch ');
+    session.close('over\r\nand out');
+    await expect
+      .poll(() => cluster.lines.at(-1))
+      .toBe('a [31mdone: 1 epoch :cpu(0) lost while idle: over and out; 0 replicas now');
+  });
+
   it('gives two workers of one name two names', async () => {
     const cluster = await loopbackCluster();
     const names = [await (await cluster.join()).admitted, await (await cluster.join()).admitted];

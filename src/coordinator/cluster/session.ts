@@ -7,6 +7,7 @@ import { createBucketLayout, type WeightShape } from '../../common/bucket_layout
 import { ClusterError, invariant } from '../../common/errors.js';
 import { wireError } from '../../common/frame.js';
 import { LIMITS } from '../../common/limits.js';
+import { oneLine } from '../../common/one_line.js';
 import type { Job, Message, MessageOf } from '../../common/messages.js';
 import { noBytes, type IncomingMessage } from '../../common/message_stream.js';
 import type { ModelDescription, ParameterSnapshot, ShardAssignment, ShardResult } from '../../common/replica.js';
@@ -66,7 +67,7 @@ export class Session {
     const handlers = {
       place: (message: Message, totalBytes: number) => this.#place(message, totalBytes),
       onMessage: ({ message, bytes }: IncomingMessage) => this.#hear(message, bytes),
-      onClosed: (reason: string) => this.#closed(reason),
+      onClosed: (reason: string) => this.#closed(oneLine(reason)),
     };
     this.#link = new Link(socket, handlers, times);
     this.#patience = this.#within(LIMITS.helloTimeoutMs, 'no hello');
@@ -277,5 +278,5 @@ function readDescription({ jsonBytes, weights }: MessageOf<'description'>, bytes
   if (layout.totalSize !== weights) throw wireError(`a description of ${layout.totalSize} weights with ${weights}`);
   const initial = new Float32Array(weights);
   new Uint8Array(initial.buffer).set(bytes.subarray(jsonBytes));
-  return { name, topology, layout, initial };
+  return { name: oneLine(name), topology, layout, initial };
 }
