@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { BUILT_CLI, runCli } from '../support/built_cli.js';
+import { temporaryFolder } from '../support/temporary_folder.js';
 
 /** A module that writes the address of every module to standard error as it is loaded. */
 const LOADER = asUrl(
@@ -117,12 +118,13 @@ test('a run that does not exist cannot be resumed: exit code 7', () => {
   });
 });
 
-test('a rejection that nobody handles is a bug of ours: exit code 70, no stack', () => {
-  // As soon as somebody listens, before the command does anything.
+test('a rejection that nobody handles is a bug of ours: exit code 70, no stack', async () => {
+  // In the first turn after somebody listens: long before a training, which starts threads, can end.
   const fault = asUrl(
-    "const{on}=process;process.on=function(event,...rest){on.call(this,event,...rest);if(event==='unhandledRejection')Promise.reject(new TypeError('boom'));return this}",
+    "const{on}=process;process.on=function(event,...rest){on.call(this,event,...rest);if(event==='unhandledRejection')setImmediate(()=>Promise.reject(new TypeError('boom')));return this}",
   );
-  const { code, out, err } = runCli(['train', '--resume', 'no/such/run'], { nodeArgs: ['--import', fault] });
+  const training = ['train', '--data', 'synthetic', '--gpus', 'none', '--workers', '1'];
+  const { code, out, err } = runCli(training, { nodeArgs: ['--import', fault], cwd: await temporaryFolder() });
   expect([code, out]).toEqual([70, '']);
   expect(err).toBe(
     'error INTERNAL: boom\nnext: this is a bug in tfjs-parallel; please report it with the output of the same command and -v\n',
