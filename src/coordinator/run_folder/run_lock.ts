@@ -21,7 +21,7 @@ import type { ProcessTable } from './process_identity.js';
 export interface RunLock {
   /** +1 at every start on this run, from 1. */
   readonly coordinatorEpoch: number;
-  /** @throws CheckpointError RUN_TAKEN_OVER when a later start holds the run: this one must not write any more. */
+  /** @throws CheckpointError RUN_TAKEN_OVER when a later start holds the run, RUN_FOLDER_GONE when nobody does: this one must not write any more. */
   requireHeld(): Promise<void>;
   /** Idempotent. */
   release(): Promise<void>;
@@ -92,10 +92,17 @@ function heldLock(options: LockOptions, { number, token }: { number: number; tok
     async requireHeld() {
       const top = await newest(options);
       if (top?.number === number && top.state === 'lock') return;
-      const message = `another process took over ${folder} (start ${top?.number ?? 'unknown'}, this one is ${number}); nothing more is written here`;
+      // No rival has one either: somebody is deleting the folder, file by file, or has deleted this one.
+      if (top === null) {
+        throw new CheckpointError({
+          code: 'RUN_FOLDER_GONE',
+          message: `the lock of ${folder} was deleted; nothing more is written here`,
+          next: 'do not move or delete a run folder or a file in it while its run is on; start again with --resume if it still exists',
+        });
+      }
       throw new CheckpointError({
         code: 'RUN_TAKEN_OVER',
-        message,
+        message: `another process took over ${folder} (start ${top.number}, this one is ${number}); nothing more is written here`,
         next: 'let the other one go on; this one was silent too long or its lock was deleted',
       });
     },

@@ -63,6 +63,14 @@ describe('the lock of a run', () => {
     expect(fileSystem.names('/run')).toEqual(['released-000002']);
   });
 
+  it('that is deleted is told as that, not as a rival', async () => {
+    const fileSystem = await disk();
+    const lock = await acquireRunLock({ folder: '/run', fileSystem, processes: processesOf(onHostA(10)) });
+    await fileSystem.removeFile('/run/lock-000001');
+    await expect(lock.requireHeld()).rejects.toMatchObject({ code: 'RUN_FOLDER_GONE', exitCode: 7 });
+    await lock.release();
+  });
+
   it('of another host is watched: refused when it beats, taken when it is silent', async () => {
     const fileSystem = await disk();
     await acquireRunLock({ folder: '/run', fileSystem, processes: processesOf(onHostA(10)) });
