@@ -62,6 +62,11 @@ export function userLine(site: Error): string | undefined {
   return framesOf(site).find(({ place }) => !isInternal(place))?.place;
 }
 
+/** `file:line:column` of where an error was thrown, whoever's code that is. */
+export function placeOf(error: Error): string | undefined {
+  return framesOf(error).at(0)?.place;
+}
+
 /** The tfjs function the user called, by its frame next to the user's: `randomUniform`, `dropout`, `print`. */
 export function calledFunction(site: Error): string | undefined {
   const frames = framesOf(site);

@@ -17,6 +17,7 @@ import {
   withBatchStatistics,
   withDropout,
 } from '../engine/index.js';
+import { placeOf } from '../engine/record_error.js';
 import { createLoss, type LossFunction } from './losses.js';
 import { flattenLayers } from './model_layout.js';
 import type { ReplicaSpec } from './replica_spec.js';
@@ -124,16 +125,16 @@ function applyModel(model: tfjs.LayersModel, x: tfjs.Tensor, training: boolean):
     if (!(error instanceof Error) || error instanceof ExpectedError || error instanceof TensorFlowError) throw error;
     throw new UsageError({
       code: 'MODEL_FAILS',
-      message: `the model fails in ${training ? 'training' : 'evaluation'}: ${error.message}${placeOf(error)}`,
+      message: `the model fails in ${training ? 'training' : 'evaluation'}: ${error.message}${whereThrown(error)}`,
       next: `Mend the model; model.apply(x, { training: ${training} }) on one batch shows the same outside of tfjs-parallel.`,
       cause: error,
     });
   }
 }
 
-/** Where it was thrown, unless that is in tfjs. */
-function placeOf({ stack = '' }: Error): string {
-  const place = /^ +at (?:.*\()?(?:file:\/\/)?(.*?:\d+:\d+)\)?$/m.exec(stack)?.[1];
+/** Unless that is in tfjs. */
+function whereThrown(error: Error): string {
+  const place = placeOf(error);
   return place === undefined || place.includes('/node_modules/') ? '' : ` (${place})`;
 }
 

@@ -1,6 +1,5 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
+import { collectGarbage } from '../support/collect_garbage.js';
 import { CountingClusterRun } from '../support/counting_cluster_run.js';
 import { loopbackCluster, modelOf } from '../support/loopback_cluster.js';
 
@@ -9,16 +8,13 @@ const STEPS = 1500;
 const WARM_UP_STRETCHES = 2;
 const STRETCHES = 6;
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-
 /** Bytes of objects and buffers in use. Node's `external` has the pools of its native libraries too, which come and go by megabytes. */
 async function kept(): Promise<number> {
   let least = Infinity;
   // A buffer goes some time after the object that held it, and sockets let go of theirs a turn later.
   for (let i = 0; i < 4; i++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
-    collect();
+    collectGarbage();
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     least = Math.min(least, heapUsed + arrayBuffers);
   }

@@ -3,17 +3,13 @@ import { existsSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, it, onTestFinished } from 'vitest';
+import { collectGarbage } from '../support/collect_garbage.js';
 import { CountingClusterRun } from '../support/counting_cluster_run.js';
 import { loopbackCluster, modelOf, TOKEN } from '../support/loopback_cluster.js';
 
 const isBuilt = existsSync('dist/worker/client.js');
 if (!isBuilt) console.warn('hostile_traffic.test.ts skipped: dist/ is not built (npm run build)');
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
 
 const FRAMES = 100_000;
 /** On Node 24 the young objects of V8 get all of their room (64 MiB more) only after some 40,000 frames. */
@@ -40,7 +36,7 @@ it.skipIf(!isBuilt)(`a run goes on beside ${FRAMES} fuzzed frames and ends as wi
     while (told === null) {
       await run.step().then(pace);
       // What V8 has not collected yet is no answer to what an attacker can make us keep.
-      if (run.steps % 100 === 0) collect();
+      if (run.steps % 100 === 0) collectGarbage();
       highest = Math.max(highest, process.memoryUsage.rss());
     }
     return { told, highest };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { xorshift } from '../../support/xorshift.js';
 import { LIMITS } from '../../../src/common/limits.js';
 import {
   DamagedFileError,
@@ -218,14 +219,4 @@ function resigned(mutant: Buffer, headerLength: number): Buffer | null {
   } catch {
     return null;
   }
-}
-
-function xorshift(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  };
 }

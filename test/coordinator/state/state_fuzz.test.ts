@@ -1,15 +1,12 @@
 import { createHash } from 'node:crypto';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
+import { xorshift } from '../../support/xorshift.js';
+import { collectGarbage } from '../../support/collect_garbage.js';
 import type { FileSystem, OpenFile } from '../../../src/coordinator/files/file_system.js';
 import { DamagedFileError } from '../../../src/coordinator/state/safetensors.js';
 import { encodeState, readState } from '../../../src/coordinator/state/state_file.js';
 import { MemoryDisk } from '../../support/memory_disk.js';
 import { tinyState } from '../../support/run_state.js';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 const FILES = 100_000;
 const MEMORY_LIMIT = 64 * 2 ** 20;
@@ -144,14 +141,4 @@ function resigned(mutant: Buffer, original: Buffer): Buffer | null {
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
-}
-
-function xorshift(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  };
 }
