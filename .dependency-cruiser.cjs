@@ -2,8 +2,9 @@
 module.exports = {
   forbidden: [
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'common-imports-nobody', severity: 'error', from: { path: '^src/common' }, to: { path: '^src/(?!common)' } },
-    { name: 'common-is-pure', severity: 'error', from: { path: '^src/common' }, to: { dependencyTypes: ['core'] } },
+    { name: 'common-imports-nobody', severity: 'error', from: { path: '^src/common' }, to: { path: '^src/(?!common|optimizers)' } },
+    { name: 'optimizers-are-leaves', severity: 'error', from: { path: '^src/optimizers' }, to: { path: '^src/(?!optimizers|common/errors)' } },
+    { name: 'common-is-pure', severity: 'error', from: { path: '^src/(common|optimizers)' }, to: { dependencyTypes: ['core'] } },
     { name: 'coordinator-never-loads-tensorflow', severity: 'error', from: { path: '^src/coordinator' }, to: { path: '^src/(engine|worker|cli|models)|@tensorflow|koffi' } },
     { name: 'coordinator-rooms-know-no-loop', severity: 'error', from: { path: '^src/coordinator/[^/]+/' }, to: { path: '^src/coordinator/[^/]+$' } },
     { name: 'coordinator-leaves', severity: 'error', from: { path: '^src/coordinator/(fleet|files)/' }, to: { path: '^src/coordinator/[^/]+/', pathNot: '^src/coordinator/$1/' } },

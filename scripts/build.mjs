@@ -1,5 +1,5 @@
 /**
- * Builds dist/: TypeScript to JavaScript, WebAssembly text to binary, and the JavaScript of tfjs-node-gpu bundled, so that
+ * Builds dist/: TypeScript to JavaScript, and the JavaScript of tfjs-node-gpu bundled, so that
  * neither we nor those who install us need its install script. Usage: node scripts/build.mjs [--vendor-only]
  *
  * Everything is built in a folder beside dist/ and swapped in at the end: nothing stale stays, and a failed build leaves the old one.
@@ -10,7 +10,6 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import loadWabt from 'wabt';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -38,7 +37,6 @@ if (process.argv.includes('--vendor-only')) {
       cwd: root,
       stdio: 'inherit',
     });
-    await compileSliceKernels(fresh);
     const main = join(fresh, 'cli', 'main.js');
     if (existsSync(main)) chmodSync(main, 0o755);
     if (existsSync(dist)) renameSync(dist, old);
@@ -51,18 +49,6 @@ if (process.argv.includes('--vendor-only')) {
     rmSync(fresh, { recursive: true, force: true });
     rmSync(old, { recursive: true, force: true });
   }
-}
-
-/** What the coordinator's update computes with (src/coordinator/update/slice_kernels.ts). */
-async function compileSliceKernels(folder) {
-  const wabt = await loadWabt();
-  const text = join('src', 'coordinator', 'update', 'slice_kernels.wat');
-  // As text: on Node 24 bytes are read beyond their end.
-  const module = wabt.parseWat(text, readFileSync(join(root, text), 'utf8'), { simd: true });
-  module.resolveNames();
-  module.validate();
-  writeFileSync(join(folder, 'coordinator', 'update', 'slice_kernels.wasm'), module.toBinary({}).buffer);
-  module.destroy();
 }
 
 /** tfjs-node's kernels, backend and file:// handlers in one CommonJS file; tfjs itself stays the user's own. */

@@ -87,7 +87,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       examples: { train: dataset.train.count, validation: 0 },
       fleet,
       update,
-      state: new TrainingState(model, update.slotNames),
+      state: new TrainingState(model, update.slots),
       store: NO_STORE,
       observe: (event) => {
         if (event.type !== 'step') return;

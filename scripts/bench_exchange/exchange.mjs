@@ -53,7 +53,7 @@ export async function measureExchange({ workers, elements, steps, warmup }) {
 async function stepping({ fleet, workers, elements, steps, warmup }) {
   const model = modelOf(elements);
   const update = createUpdate({ layout: model.layout, optimizer: OPTIMIZER });
-  const state = new TrainingState(model, update.slotNames);
+  const state = new TrainingState(model, update.slots);
   const rows = Int32Array.from({ length: GLOBAL_BATCH }, (_, row) => row);
   const loop = monitorEventLoopDelay({ resolution: 1 });
   const times = { step: [], round: [], update: [] };

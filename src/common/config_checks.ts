@@ -4,7 +4,9 @@
  */
 import { parseCheckpointEvery } from './checkpoint_every.js';
 import { chooseDevices, replicasOf } from './device_choice.js';
+import { OPTIMIZER_SETTINGS, type OptimizerSettings } from '../optimizers/settings.js';
 import { UsageError } from './errors.js';
+import { toSnakeCase } from './snake_case.js';
 import type { TrainConfig } from './train_config.js';
 
 /** Dotted snake_case path of a setting → where its value came from; `default` where nobody gave it. */
@@ -24,7 +26,7 @@ export function checkConfig(config: TrainConfig, provenance: Provenance): string
     });
   }
   requireScheduleMakesSense(config);
-  if (config.optimizer.nesterov && config.optimizer.momentum === 0) {
+  if (config.optimizer.name === 'sgd' && config.optimizer.nesterov && config.optimizer.momentum === 0) {
     throw new UsageError({
       code: 'OPTIMIZER_CONFLICT',
       message: 'optimizer.nesterov is true and optimizer.momentum is 0: Nesterov looks ahead along the momentum',
@@ -70,13 +72,16 @@ function unusedOptimizerSettings({ optimizer }: TrainConfig, provenance: Provena
   const report = (key: string, differs: boolean, because: string) => {
     if (given(key) && differs) unused.push(`optimizer.${key} (${provenance[`optimizer.${key}`]}) has no effect: ${because}`);
   };
-  if (name === 'sgd') {
-    report('beta1', optimizer.beta1 !== 0.9, 'it belongs to adam and adamw, and the optimizer is sgd');
-    report('beta2', optimizer.beta2 !== 0.999, 'it belongs to adam and adamw, and the optimizer is sgd');
-    report('epsilon', optimizer.epsilon !== 1e-7, 'it belongs to adam and adamw, and the optimizer is sgd');
-  } else {
-    report('momentum', optimizer.momentum !== 0, `it belongs to sgd, and the optimizer is ${name}`);
-    report('nesterov', optimizer.nesterov, `it belongs to sgd, and the optimizer is ${name}`);
+  for (const [
+    setting,
+    {
+      setting: { default: usual },
+      of,
+    },
+  ] of OPTIMIZER_SETTINGS) {
+    if (of.includes(name)) continue;
+    const differs = optimizer[setting as keyof OptimizerSettings] !== usual;
+    report(toSnakeCase(setting), differs, `it belongs to ${of.join(' and ')}, and the optimizer is ${name}`);
   }
   const isStep = schedule.name === 'step';
   report(

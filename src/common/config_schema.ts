@@ -5,7 +5,9 @@
  * Each message finishes the sentence "<key> must be …".
  */
 import { z } from 'zod';
+import { OPTIMIZER_NAMES, OPTIMIZER_SETTINGS, type OptimizerSettings } from '../optimizers/settings.js';
 import { LIMITS } from './limits.js';
+import { toSnakeCase, type SnakeCase } from './snake_case.js';
 
 /** A number JavaScript counts exactly up to, far beyond any run. */
 const MAX_COUNT = Number.MAX_SAFE_INTEGER;
@@ -62,20 +64,29 @@ const schedule = z.strictObject(
   { error: 'a mapping with name: constant, step or cosine' },
 );
 
+type SettingSchemas = {
+  [Name in keyof OptimizerSettings as SnakeCase<Name>]: z.ZodType<OptimizerSettings[Name]>;
+};
+
+/** Each optimizer's own settings, under the names that users write. */
+function optimizerSettings(): SettingSchemas {
+  const schemas = [...OPTIMIZER_SETTINGS].map(([name, { setting }]) => {
+    if (setting.kind === 'flag') return [toSnakeCase(name), flag];
+    return [toSnakeCase(name), setting.default === null ? real(setting).nullable() : real(setting)];
+  });
+  return Object.fromEntries(schemas) as SettingSchemas;
+}
+
 const optimizer = z.strictObject(
   {
-    name: choice(['sgd', 'adam', 'adamw']),
+    name: choice(OPTIMIZER_NAMES),
     learning_rate: real({ above: 0 }),
-    momentum: real({ atLeast: 0, below: 1 }),
-    nesterov: flag,
     weight_decay: real({ atLeast: 0 }),
     clip_norm: real({ above: 0 }).nullable(),
-    beta1: real({ atLeast: 0, below: 1 }),
-    beta2: real({ atLeast: 0, below: 1 }),
-    epsilon: real({ above: 0 }),
+    ...optimizerSettings(),
     schedule: schedule.partial(),
   },
-  { error: 'a mapping with name: sgd, adam or adamw' },
+  { error: `a mapping with name: ${OPTIMIZER_NAMES.join(', ')}` },
 );
 
 /** What one layer (a file, the environment, the flags) may hold: any part of a configuration. */

@@ -4,6 +4,8 @@
  *
  * YAML, JSON and `--set` use the same names in snake_case.
  */
+import { DEFAULT_OPTIMIZER_SETTINGS, type OptimizerName, type OptimizerSettings } from '../optimizers/settings.js';
+
 export type LossName = 'softmax_cross_entropy' | 'sigmoid_cross_entropy' | 'mean_squared_error';
 
 export interface ScheduleConfig {
@@ -17,17 +19,13 @@ export interface ScheduleConfig {
   finalFraction: number;
 }
 
-export interface OptimizerConfig {
-  name: 'sgd' | 'adam' | 'adamw';
+/** With the settings of every optimizer (src/optimizers), of which the one named reads its own. */
+export interface OptimizerConfig extends OptimizerSettings {
+  name: OptimizerName;
   learningRate: number;
-  momentum: number;
-  nesterov: boolean;
   weightDecay: number;
   /** Largest global gradient norm; null for no clipping. */
   clipNorm: number | null;
-  beta1: number;
-  beta2: number;
-  epsilon: number;
   schedule: ScheduleConfig;
 }
 
@@ -94,13 +92,9 @@ export const DEFAULT_TRAIN_CONFIG: TrainConfig = {
   optimizer: {
     name: 'sgd',
     learningRate: 0.1,
-    momentum: 0,
-    nesterov: false,
     weightDecay: 0,
     clipNorm: null,
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-7,
+    ...DEFAULT_OPTIMIZER_SETTINGS,
     schedule: { name: 'constant', warmupEpochs: 0, milestones: [], decay: 0.1, finalFraction: 0 },
   },
   trainLimit: null,

@@ -125,7 +125,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
   const { folder, saved } = parts.run;
   const update = createUpdate({ layout: model.layout, optimizer: config.optimizer });
   const initial = parts.initFrom === null ? model.initial : weightsFor(model.layout, await readWeights(parts.initFrom));
-  const state = new TrainingState({ layout: model.layout, initial }, update.slotNames);
+  const state = new TrainingState({ layout: model.layout, initial }, update.slots);
   if (saved !== null) {
     requireSameSettings(saved, { config, shards, run: folder.path });
     requireSameRun(saved, { model, data, numerics, numericsCheck: parts.numericsCheck, run: folder.path });

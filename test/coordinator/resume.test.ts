@@ -51,7 +51,7 @@ async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, reason = 'stoppe
     return { run, state: null };
   });
   const folder = opened.run;
-  const state = new TrainingState(tinyModel, ['velocity']);
+  const state = new TrainingState(tinyModel, [{ name: 'velocity', initial: 0 }]);
   if (opened.state !== null) state.restore(opened.state);
   let asked: StopReason | null = null;
   const never = new AbortController().signal;
@@ -151,7 +151,7 @@ const update: Update = Object.assign(
     }
     return {};
   },
-  { slotNames: ['velocity'] },
+  { slots: [{ name: 'velocity', initial: 0 }] },
 ) as unknown as Update;
 
 /** Step, epoch and end lines without times and rates. */

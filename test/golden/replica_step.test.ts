@@ -32,7 +32,7 @@ describe.each([
         golden.tensors.map((tensor) => ({ name: tensor.name, shape: tensor.shape })),
       );
       const update = createUpdate({ layout, optimizer: { ...DEFAULT_TRAIN_CONFIG.optimizer, learningRate: golden.learningRate } });
-      const state = new TrainingState({ layout, initial: golden.initial }, update.slotNames);
+      const state = new TrainingState({ layout, initial: golden.initial }, update.slots);
       const rows = Int32Array.from({ length: golden.batch }, (_, row) => row);
       for (let step = 0; step < golden.steps; step++) {
         const [assignment] = shardBatch({ kind: 'train', rows, shards: 1, step, parameters: state.snapshot() });

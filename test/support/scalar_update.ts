@@ -1,6 +1,6 @@
 /**
- * Owns: the update in plain JavaScript, one element after the other: what the WebAssembly of slice_kernels.wat must equal to the bit.
- * Does not: share code with it. What a step is, stands in src/coordinator/update/{step_update,reducer,sgd,adam,statistics}.ts.
+ * Owns: the update in plain JavaScript, one element after the other: what the update's WebAssembly must equal to the bit.
+ * Does not: share code with it. What a step is, stands in src/coordinator/update/{step_update,reducer,statistics}.ts and src/optimizers.
  *
  * A sum of two float32 values in float64, rounded to float32, is the float32 sum: float64 has more than twice the digits (Figueroa:
  * "When is double rounding innocuous?", 1995). The same holds for −, ×, ÷ and √, so `fround` after each operation is float32 arithmetic.

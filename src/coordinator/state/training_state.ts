@@ -7,6 +7,7 @@
  */
 import type { ModelDescription, ParameterSnapshot } from '../../common/replica.js';
 import { invariant } from '../../common/errors.js';
+import type { SlotSpec } from '../../optimizers/optimizer_program.js';
 import type { OptimizerSlot, Progress } from './state_schema.js';
 
 export interface Buffers {
@@ -23,11 +24,11 @@ export class TrainingState {
 
   constructor(
     { layout, initial }: Pick<ModelDescription, 'layout' | 'initial'>,
-    private readonly slotNames: readonly string[],
+    private readonly slots: readonly SlotSpec[],
   ) {
     const buffers = (): Buffers => ({
       parameters: new Float32Array(new SharedArrayBuffer(layout.totalSize * 4)),
-      slots: slotNames.map(() => new Float32Array(layout.trainedSize)),
+      slots: slots.map(({ initial: value }) => new Float32Array(layout.trainedSize).fill(value)),
     });
     this.current = buffers();
     this.next = buffers();
@@ -48,7 +49,7 @@ export class TrainingState {
   restore(saved: { parameters: Float32Array; optimizerSlots: readonly OptimizerSlot[]; progress: Progress }): void {
     invariant(saved.parameters.length === this.current.parameters.length, 'the state was matched against the model');
     this.current.parameters.set(saved.parameters);
-    this.slotNames.forEach((name, index) => {
+    this.slots.forEach(({ name }, index) => {
       const slot = saved.optimizerSlots.find((candidate) => candidate.name === name);
       invariant(slot, `the state holds optimizer slot ${name}`);
       this.current.slots[index].set(slot.values);
@@ -61,7 +62,7 @@ export class TrainingState {
   }
 
   optimizerSlots(): OptimizerSlot[] {
-    return this.slotNames.map((name, index) => ({ name, values: this.current.slots[index] }));
+    return this.slots.map(({ name }, index) => ({ name, values: this.current.slots[index] }));
   }
 
   /** Makes `next` the current values. One step is committed exactly once. */

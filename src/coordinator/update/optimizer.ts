@@ -1,30 +1,39 @@
 /**
- * Owns: the form of an optimizer: names of its slots, and an update of one slice, in registers.
- * Does not: hold state: slots are the caller's, double-buffered (state/training_state.ts). Next hops: sgd.ts, adam.ts.
+ * Owns: an optimizer's update of one slice, in registers.
+ * Does not: know the arithmetic (src/optimizers), or hold state: slots are the caller's, double-buffered (state/training_state.ts).
  */
+import type { TrainConfig } from '../../common/train_config.js';
+import type { Moment } from '../../optimizers/expression.js';
+import { optimizerProgram, type SlotSpec } from '../../optimizers/optimizer_program.js';
 import { SUM } from './reducer.js';
-import { register, type Register } from './slice_kernels.js';
+import { compileSlices, register, type Register } from './slice_kernels.js';
 
 /** Where the update finds one slice of the trained parameters, and leaves what comes next. */
 export const OPERANDS: {
-  /** Mean over the global batch, clipped. Scratch: its content is lost. */
+  /** Mean over the global batch, clipped. */
   readonly gradient: Register;
   readonly weights: Register;
-  /** In the order of `slotNames`. */
-  readonly slots: readonly Register[];
-} = { gradient: SUM, weights: register(1), slots: [register(2), register(3)] };
+  /** In the order of `slots`. */
+  readonly slot: (index: number) => Register;
+} = { gradient: SUM, weights: register(1), slot: (index) => register(2 + index) };
 
-export interface SliceStep {
+export interface SliceStep extends Moment {
   /** Elements of the slice. */
   readonly length: number;
-  readonly learningRate: number;
-  /** Commits before this step: 0 for the first. */
-  readonly step: number;
 }
 
 export interface Optimizer {
-  /** One array each, as long as the trained parameters and zero before the first step. */
-  readonly slotNames: readonly string[];
+  readonly slots: readonly SlotSpec[];
   /** Updates `OPERANDS` in place, every operation rounded to float32. Returns whether all of it is finite. */
   update(slice: SliceStep): boolean;
+}
+
+export function createOptimizer(config: TrainConfig['optimizer']): Optimizer {
+  const { slots, program } = optimizerProgram(config);
+  const kernel = compileSlices(program);
+  const registers = [OPERANDS.gradient, OPERANDS.weights, ...slots.map((_, index) => OPERANDS.slot(index))];
+  return {
+    slots,
+    update: ({ length, ...moment }) => kernel({ registers, scalars: program.scalars.map((at) => at(moment)), length }),
+  };
 }

@@ -6,14 +6,14 @@ import type { BucketLayout } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
 import type { ShardResult } from '../../common/replica.js';
 import { sumTree, type SumTree } from '../../common/tree_sum.js';
-import { register, SLICE_ELEMENTS, sliceKernels, type Register } from './slice_kernels.js';
+import { addAndDivideSlices, addSlices, divideSlice } from './basic_kernels.js';
+import { load, register, SLICE_ELEMENTS, store, type Register } from './slice_kernels.js';
 
 /** The register that a sum is left in; those above it are overwritten. */
 export const SUM: Register = register(0);
 
 /** The sum over shards of arrays of one length, computed where it is asked for. The shards' arrays are only read. */
 export class ShardSum {
-  private readonly kernels = sliceKernels();
   private readonly tree: SumTree;
 
   /** `shards[i]` is shard i's array, undefined where the shard is empty. */
@@ -29,32 +29,32 @@ export class ShardSum {
    */
   divide({ start, length, divisor }: { start: number; length: number; divisor: number }): void {
     invariant(length <= SLICE_ELEMENTS, 'shards are added by slices');
-    const { kernels, tree } = this;
+    const { tree } = this;
     if ('shard' in tree) {
       this.add(tree, 0, start, length);
-      kernels.divide(SUM, divisor, length);
+      divideSlice(SUM, divisor, length);
     } else {
       this.add(tree.left, 0, start, length);
       this.add(tree.right, 1, start, length);
-      kernels.addAndDivide(SUM, SUM, register(1), divisor, length);
+      addAndDivideSlices(SUM, [SUM, register(1)], divisor, length);
     }
   }
 
   /** The same in an array. */
   divided(start: number, divisor: number, into: Float32Array): void {
     this.divide({ start, length: into.length, divisor });
-    this.kernels.store(SUM, into);
+    store(SUM, into);
   }
 
   /** Leaves the sum in register `depth`: the left branch is finished before the right one begins, in the registers above. */
   private add(tree: SumTree, depth: number, start: number, length: number): void {
     const into = register(depth);
     if ('shard' in tree) {
-      this.kernels.load(into, (this.shards[tree.shard] as Float32Array).subarray(start, start + length));
+      load(into, (this.shards[tree.shard] as Float32Array).subarray(start, start + length));
     } else {
       this.add(tree.left, depth, start, length);
       this.add(tree.right, depth + 1, start, length);
-      this.kernels.add(into, into, register(depth + 1), length);
+      addSlices(into, into, register(depth + 1), length);
     }
   }
 }

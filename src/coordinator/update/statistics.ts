@@ -6,8 +6,9 @@
  * where mean is the unweighted mean over the shards that are not empty, added in the fixed tree. Each operation is rounded to float32.
  */
 import type { BucketLayout } from '../../common/bucket_layout.js';
+import { moveSlice } from './basic_kernels.js';
 import { ShardSum, SUM } from './reducer.js';
-import { register, SLICE_ELEMENTS, sliceKernels } from './slice_kernels.js';
+import { load, register, SLICE_ELEMENTS, store } from './slice_kernels.js';
 
 const RUNNING = register(1);
 
@@ -47,10 +48,8 @@ export function* applyStatistics({ layout, statistics, current, next }: Statisti
 }
 
 function moveTowardsSum(momentum: number, running: Float32Array, next: Float32Array): boolean {
-  const kernels = sliceKernels();
-  kernels.load(RUNNING, running);
-  kernels.scale(SUM, 1 - momentum, running.length);
-  const finite = kernels.multiplyAdd(RUNNING, momentum, RUNNING, SUM, running.length);
-  kernels.store(RUNNING, next);
-  return finite === 1;
+  load(RUNNING, running);
+  const finite = moveSlice(RUNNING, SUM, momentum, running.length);
+  store(RUNNING, next);
+  return finite;
 }

@@ -7,9 +7,10 @@
  */
 import type { BucketLayout, WeightSlot } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
+import { scaleSlice } from './basic_kernels.js';
 import { OPERANDS, type Optimizer } from './optimizer.js';
 import { ShardSum, SUM } from './reducer.js';
-import { SLICE_ELEMENTS, sliceKernels } from './slice_kernels.js';
+import { contents, load, SLICE_ELEMENTS, store } from './slice_kernels.js';
 import { applyStatistics } from './statistics.js';
 import type { Buffers } from '../state/training_state.js';
 
@@ -46,7 +47,7 @@ export function* applyStep(input: StepInput): Generator<void, { nonFinite?: NonF
   for (let start = 0; start < layout.trainedSize; start += SLICE_ELEMENTS) {
     const length = Math.min(SLICE_ELEMENTS, layout.trainedSize - start);
     sum.divide({ start, length, divisor: input.globalBatch });
-    if (clip !== 1) sliceKernels().scale(SUM, clip, length);
+    if (clip !== 1) scaleSlice(SUM, clip, length);
     finite = updateSlice(input, start, length) && finite;
     yield;
   }
@@ -61,13 +62,12 @@ export function* applyStep(input: StepInput): Generator<void, { nonFinite?: NonF
 
 /** With the slice's gradient in `SUM`. Returns whether what it wrote is finite. */
 function updateSlice({ optimizer, current, next, learningRate, step }: StepInput, start: number, length: number): boolean {
-  const kernels = sliceKernels();
   const end = start + length;
-  kernels.load(OPERANDS.weights, current.parameters.subarray(start, end));
-  current.slots.forEach((slot, i) => kernels.load(OPERANDS.slots[i], slot.subarray(start, end)));
+  load(OPERANDS.weights, current.parameters.subarray(start, end));
+  current.slots.forEach((slot, i) => load(OPERANDS.slot(i), slot.subarray(start, end)));
   const finite = optimizer.update({ length, learningRate, step });
-  kernels.store(OPERANDS.weights, next.parameters.subarray(start, end));
-  next.slots.forEach((slot, i) => kernels.store(OPERANDS.slots[i], slot.subarray(start, end)));
+  store(OPERANDS.weights, next.parameters.subarray(start, end));
+  next.slots.forEach((slot, i) => store(OPERANDS.slot(i), slot.subarray(start, end)));
   return finite;
 }
 
@@ -80,7 +80,7 @@ function* clipFactor({ layout, globalBatch }: StepInput, sum: ShardSum, clipNorm
   for (let start = 0; start < layout.trainedSize; start += SLICE_ELEMENTS) {
     const length = Math.min(SLICE_ELEMENTS, layout.trainedSize - start);
     sum.divide({ start, length, divisor: globalBatch });
-    const gradient = sliceKernels().contents(SUM, length);
+    const gradient = contents(SUM, length);
     for (let i = 0; i < length; i++) squares += gradient[i] * gradient[i];
     yield;
   }
@@ -93,7 +93,7 @@ function* findNonFinite({ layout, globalBatch, next }: StepInput, sum: ShardSum)
   const trained = layout.slots.slice(0, layout.trainedSlots);
   const inGradient = yield* firstBad(trained, (start, end) => {
     sum.divide({ start, length: end - start, divisor: globalBatch });
-    return sliceKernels().contents(SUM, end - start);
+    return contents(SUM, end - start);
   });
   if (inGradient !== undefined) return { stage: 'gradient', name: inGradient };
   const inParameters = yield* firstBad(layout.slots, (start, end) => next.parameters.subarray(start, end));

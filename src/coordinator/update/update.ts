@@ -7,7 +7,8 @@ import type { BucketLayout } from '../../common/bucket_layout.js';
 import { LIMITS } from '../../common/limits.js';
 import type { ShardResult } from '../../common/replica.js';
 import type { OptimizerConfig } from '../../common/train_config.js';
-import { createOptimizer } from './create_optimizer.js';
+import type { SlotSpec } from '../../optimizers/optimizer_program.js';
+import { createOptimizer } from './optimizer.js';
 import { gradientsByShard, statisticsByShard } from './reducer.js';
 import { applyStep, type NonFinite } from './step_update.js';
 import type { Buffers } from '../state/training_state.js';
@@ -30,8 +31,7 @@ export interface UpdateInput {
 export interface Update {
   /** Writes all of `next`. `nonFinite` says where the first NaN or Inf is; then `next` must be dropped. */
   (input: UpdateInput): Promise<{ nonFinite?: string }>;
-  /** Names of the optimizer's slots, zero before the first step. */
-  readonly slotNames: readonly string[];
+  readonly slots: readonly SlotSpec[];
 }
 
 /** Half a turn is left for what else happens in it. */
@@ -60,7 +60,7 @@ export function createUpdate({
     const { nonFinite } = await inTurns(work, { turnMs: TURN_MS, nowMs });
     return nonFinite === undefined ? {} : { nonFinite: describe(nonFinite) };
   };
-  return Object.assign(update, { slotNames: optimizer.slotNames });
+  return Object.assign(update, { slots: optimizer.slots });
 }
 
 function describe({ stage, name }: NonFinite): string {

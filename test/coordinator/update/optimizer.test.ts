@@ -18,7 +18,7 @@ function trainer(change: Change, sizes: readonly number[], initial: readonly num
   const update = createUpdate({ layout, optimizer: config, nowMs: () => 0 });
   const buffers = () => ({
     parameters: new Float32Array(layout.totalSize),
-    slots: update.slotNames.map(() => new Float32Array(layout.trainedSize)),
+    slots: update.slots.map(({ initial: value }) => new Float32Array(layout.trainedSize).fill(value)),
   });
   let current = buffers();
   let next = buffers();

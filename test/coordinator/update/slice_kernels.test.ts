@@ -4,9 +4,16 @@ import { createBucketLayout } from '../../../src/common/bucket_layout.js';
 import { LIMITS } from '../../../src/common/limits.js';
 import { deriveKey, PURPOSE, wordStream } from '../../../src/common/random.js';
 import { DEFAULT_TRAIN_CONFIG, type OptimizerConfig } from '../../../src/common/train_config.js';
-import { createOptimizer } from '../../../src/coordinator/update/create_optimizer.js';
+import {
+  addAndDivideSlices,
+  addSlices,
+  divideSlice,
+  moveSlice,
+  scaleSlice,
+} from '../../../src/coordinator/update/basic_kernels.js';
+import { createOptimizer, OPERANDS } from '../../../src/coordinator/update/optimizer.js';
 import { ShardSum } from '../../../src/coordinator/update/reducer.js';
-import { register, SLICE_ELEMENTS, sliceKernels } from '../../../src/coordinator/update/slice_kernels.js';
+import { contents, load, register, SLICE_ELEMENTS, store } from '../../../src/coordinator/update/slice_kernels.js';
 import { applyStep, type NonFinite, type StepInput } from '../../../src/coordinator/update/step_update.js';
 import { meanOf, scalarStep } from '../../support/scalar_update.js';
 
@@ -50,19 +57,18 @@ function expectSameBits(found: Float32Array, expected: Float32Array, what: strin
 const LENGTHS = [0, 1, 2, 3, 4, 5, 7, 8, 997, SLICE_ELEMENTS - 1, SLICE_ELEMENTS];
 
 test.each([tame, wild])('each kernel computes what its comment says, and nothing beside its operand: %o', (draw) => {
-  const kernels = sliceKernels();
   const [a, b, c, after] = [0, 1, 2, 3].map(register);
   const untouched = draw(SLICE_ELEMENTS);
   for (const length of LENGTHS) {
     const [x, y] = [draw(length), draw(length)];
     const computed = (into: number, compute: () => void): Float32Array => {
-      kernels.load(a, x);
-      kernels.load(b, y);
-      kernels.load(after, untouched);
+      load(a, x);
+      load(b, y);
+      load(after, untouched);
       compute();
       const found = new Float32Array(length);
-      kernels.store(into, found);
-      expectSameBits(kernels.contents(after, SLICE_ELEMENTS), untouched, 'the register behind');
+      store(into, found);
+      expectSameBits(contents(after, SLICE_ELEMENTS), untouched, 'the register behind');
       return found;
     };
     const expectKernel = (name: string, found: Float32Array, expected: (i: number) => number) =>
@@ -79,63 +85,57 @@ test.each([tame, wild])('each kernel computes what its comment says, and nothing
     );
     expectKernel(
       'add',
-      computed(c, () => kernels.add(c, a, b, length)),
+      computed(c, () => addSlices(c, a, b, length)),
       (i) => x[i] + y[i],
     );
     expectKernel(
       'add',
-      computed(a, () => kernels.add(a, a, b, length)),
+      computed(a, () => addSlices(a, a, b, length)),
       (i) => x[i] + y[i],
     );
-    const divided = computed(c, () => kernels.addAndDivide(c, a, b, 200, length));
+    const divided = computed(c, () => addAndDivideSlices(c, [a, b], 200, length));
     expectKernel('addAndDivide', divided, (i) => fround(x[i] + y[i]) / 200);
     expectKernel(
       'divide',
-      computed(a, () => kernels.divide(a, 3, length)),
+      computed(a, () => divideSlice(a, 3, length)),
       (i) => x[i] / 3,
     );
     expectKernel(
       'scale',
-      computed(a, () => kernels.scale(a, 0.1, length)),
+      computed(a, () => scaleSlice(a, 0.1, length)),
       (i) => fround(0.1) * x[i],
     );
-    for (const into of [a, b, c]) {
-      const found = computed(into, () => kernels.multiplyAdd(into, -0.1, a, b, length));
-      expectKernel('multiplyAdd', found, (i) => fround(fround(-0.1) * x[i]) + y[i]);
-    }
+    const moved = computed(a, () => moveSlice(a, b, 0.9, length));
+    expectKernel('moveSlice', moved, (i) => fround(fround(0.9) * x[i]) + fround(fround(1 - 0.9) * y[i]));
   }
 });
 
 test('a number that is not finite is seen in any place, and none is seen where an earlier slice left one', () => {
-  const kernels = sliceKernels();
-  const [weights, gradient, first, second] = [0, 1, 2, 3].map(register);
-  const constants = [0.9, 0.1, 0.999, 0.001, 1, 1e-7, 1, 0.1] as const;
+  const { update } = createOptimizer({ ...DEFAULT_TRAIN_CONFIG.optimizer, name: 'adam' });
+  const { gradient, weights, slot } = OPERANDS;
   for (const length of [1, 2, 3, 4, 5, 6, 7, 8, 13]) {
     const run = (planted: Float32Array) => {
-      for (const at of [weights, gradient, first, second]) kernels.load(at, new Float32Array(16).fill(NaN));
-      kernels.load(weights, new Float32Array(length));
-      kernels.load(gradient, planted);
-      for (const at of [first, second]) kernels.load(at, new Float32Array(length));
-      const added = kernels.multiplyAdd(first, 1, gradient, first, length);
-      kernels.load(first, new Float32Array(length));
-      return [added, kernels.adam(weights, gradient, first, second, ...constants, length)];
+      for (const at of [weights, gradient, slot(0), slot(1)]) load(at, new Float32Array(16).fill(NaN));
+      load(gradient, planted);
+      for (const at of [weights, slot(0), slot(1)]) load(at, new Float32Array(length));
+      const moved = moveSlice(slot(0), gradient, 0, length);
+      load(slot(0), new Float32Array(length));
+      return [moved, update({ length, learningRate: 0.1, step: 0 })];
     };
-    expect(run(new Float32Array(length))).toEqual([1, 1]);
+    expect(run(new Float32Array(length))).toEqual([true, true]);
     // Its square is too large, and the step it makes is 0.
-    for (let at = 0; at < length; at++) expect(run(new Float32Array(length).fill(1e30, at, at + 1))).toEqual([1, 0]);
+    for (let at = 0; at < length; at++) expect(run(new Float32Array(length).fill(1e30, at, at + 1))).toEqual([true, false]);
     for (const bad of [NaN, Infinity, -Infinity])
-      for (let at = 0; at < length; at++) expect(run(new Float32Array(length).fill(bad, at, at + 1))).toEqual([0, 0]);
+      for (let at = 0; at < length; at++) expect(run(new Float32Array(length).fill(bad, at, at + 1))).toEqual([false, false]);
   }
 });
 
-test('nothing is 1: all of no elements is finite', () => {
-  expect(sliceKernels().multiplyAdd(register(0), 1, register(1), register(2), 0)).toBe(1);
+test('nothing is finite: all of no elements is', () => {
+  expect(moveSlice(register(0), register(1), 0.9, 0)).toBe(true);
 });
 
 test('a slice that is too long, and a tree too deep, are said', () => {
-  expect(() => sliceKernels().load(register(0), new Float32Array(SLICE_ELEMENTS + 1))).toThrow(
-    'internal: a slice fits in a register',
-  );
+  expect(() => load(register(0), new Float32Array(SLICE_ELEMENTS + 1))).toThrow('internal: a slice fits in a register');
   expect(() => register(16)).toThrow('internal: the sum tree fits in the registers');
 });
 
@@ -210,7 +210,7 @@ test.each(OPTIMIZERS)('%s: steps are those of plain JavaScript, good ones and ba
         const buffers = (fill: (length: number) => Float32Array) => ({
           parameters: fill(layout.totalSize),
           // The second moment is a mean of squares.
-          slots: optimizer.slotNames.map((name) => (name === 'second_moment' ? fill(size + 2).map(Math.abs) : fill(size + 2))),
+          slots: optimizer.slots.map(({ name }) => (name === 'second_moment' ? fill(size + 2).map(Math.abs) : fill(size + 2))),
         });
         const input = {
           layout,

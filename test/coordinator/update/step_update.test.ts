@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { createBucketLayout } from '../../../src/common/bucket_layout.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../../src/common/train_config.js';
 import type { OptimizerConfig } from '../../../src/common/train_config.js';
-import { createOptimizer } from '../../../src/coordinator/update/create_optimizer.js';
+import { createOptimizer } from '../../../src/coordinator/update/optimizer.js';
 import { SLICE_ELEMENTS } from '../../../src/coordinator/update/slice_kernels.js';
 import { applyStep, type NonFinite, type StepInput } from '../../../src/coordinator/update/step_update.js';
 
@@ -25,7 +25,7 @@ function stepInput(change: Partial<OptimizerConfig>, input: Partial<StepInput> =
   const optimizer = createOptimizer(config);
   const buffers = () => ({
     parameters: new Float32Array(12),
-    slots: optimizer.slotNames.map(() => new Float32Array(7)),
+    slots: optimizer.slots.map(() => new Float32Array(7)),
   });
   return {
     layout,

@@ -30,7 +30,8 @@ test('shards are placed by their index, not by the order they came in', async ()
 });
 
 test('each optimizer names its slots', () => {
-  const names = (change: object) => createUpdate({ layout, optimizer: { ...optimizer, ...change } }).slotNames;
+  const names = (change: object) =>
+    createUpdate({ layout, optimizer: { ...optimizer, ...change } }).slots.map(({ name }) => name);
   expect(names({})).toEqual([]);
   expect(names({ momentum: 0.9 })).toEqual(['velocity']);
   expect(names({ name: 'adam' })).toEqual(['first_moment', 'second_moment']);
@@ -40,7 +41,7 @@ test('each optimizer names its slots', () => {
 test('a bad number is said in words', async () => {
   const said = async (change: object, gradient: [number, number], { learningRate = 1, mean = 0 } = {}) => {
     const update = createUpdate({ layout, optimizer: { ...optimizer, ...change } });
-    const [current, next] = [buffers(update.slotNames.length), buffers(update.slotNames.length)];
+    const [current, next] = [buffers(update.slots.length), buffers(update.slots.length)];
     const results = [result(0, gradient, mean)];
     return (await update({ results, shards: 1, globalBatch: 1, learningRate, step: 0, current, next })).nonFinite;
   };

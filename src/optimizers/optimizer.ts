@@ -1,0 +1,48 @@
+/** The form of an optimizer: its settings, its slots, and its update as an expression. Each one is a file of this folder and a row of table.ts. */
+import type { Expression } from './expression.js';
+
+/** As in the configuration file, `optimizer.NAME`; settings of one name are one object, whichever optimizers have it. */
+export type Setting = RealSetting | { readonly kind: 'flag'; readonly default: boolean };
+
+interface RealSetting {
+  readonly kind: 'real';
+  readonly atLeast?: number;
+  readonly above?: number;
+  readonly below?: number;
+  /** Null: the optimizer's own, where optimizers differ in it. */
+  readonly default: number | null;
+}
+
+type ValueOf<S extends Setting> = S extends { kind: 'flag' } ? boolean : S extends { default: null } ? number | null : number;
+export type ValuesOf<Settings extends Readonly<Record<string, Setting>>> = {
+  [Name in keyof Settings]: ValueOf<Settings[Name]>;
+};
+
+export interface Operands {
+  /** Mean over the global batch, clipped, weight decay added unless the decay is the optimizer's own. */
+  readonly gradient: Expression;
+  readonly weights: Expression;
+  readonly slots: Readonly<Record<string, Expression>>;
+  readonly weightDecay: number;
+}
+
+export interface Updated {
+  readonly weights: Expression;
+  readonly slots: Readonly<Record<string, Expression>>;
+}
+
+export interface OptimizerDefinition<Settings extends Readonly<Record<string, Setting>>> {
+  readonly settings: Settings;
+  /** `added`: weight decay · weights is added to the gradient. `own`: the update decays the weights itself. */
+  readonly decay: 'added' | 'own';
+  /** Arrays as long as the trained weights, by name, with what each element is before the first step. */
+  slots(settings: ValuesOf<Settings>): Readonly<Record<string, number>>;
+  /** What the weights and every slot are after the step. */
+  update(operands: Operands, settings: ValuesOf<Settings>): Updated;
+}
+
+export function defineOptimizer<const Settings extends Readonly<Record<string, Setting>>>(
+  definition: OptimizerDefinition<Settings>,
+): OptimizerDefinition<Settings> {
+  return definition;
+}

@@ -1,0 +1,5 @@
+/** Every optimizer. A new one: its file, its row here, its test. */
+import { adam, adamw } from './adam.js';
+import { sgd } from './sgd.js';
+
+export const OPTIMIZERS = { sgd, adam, adamw } as const;
