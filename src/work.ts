@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { formatEndpoint, type Endpoint } from './common/endpoint.js';
+import type { Endpoint } from './common/endpoint.js';
 import type { DeviceChoice } from './common/device_choice.js';
 import { ClusterError, invariant, UsageError } from './common/errors.js';
 import { LIMITS } from './common/limits.js';
@@ -23,9 +23,9 @@ import type { LinkTimes } from './wire/link.js';
 import { secretOf } from './wire/secrets.js';
 import { findToken, type TokenSource } from './wire/token.js';
 import { connectToCoordinator, type ClientTls } from './worker/client.js';
+import { keepInTouch, type WorkEnd } from './worker/keep_in_touch.js';
 import { computeGolden, type PreparedJob } from './worker/prepared_job.js';
 import { WorkerSession } from './worker/session.js';
-import type { SessionEnd } from './worker/worker_core.js';
 
 export interface WorkRequest {
   readonly coordinator: Endpoint;
@@ -46,14 +46,13 @@ export interface WorkRequest {
   readonly model: string | null;
   /** The coordinator's data module, or `idx` with dataDir, where the run is on such data. */
   readonly data: string | null;
+  /** How long it looks for a coordinator that does not answer, before the first session and after one, ms. */
+  readonly waitMs: number;
   readonly stop: StopRequest;
   readonly say: (line: string) => void;
   /** For tests; the product's own otherwise. */
   readonly times?: LinkTimes;
 }
-
-/** How a worker's life ended where nothing failed. */
-export type WorkEnd = 'done' | 'stopped' | 'left';
 
 /** Resolves when the run has ended well or was stopped, or the worker was asked to leave. @throws ClusterError and what preparing throws */
 export async function work(request: WorkRequest): Promise<WorkEnd> {
@@ -65,10 +64,11 @@ export async function work(request: WorkRequest): Promise<WorkEnd> {
   const tls = await readTls(request.encryption);
   const jobs = new JobKeeper(request, placement);
   let epochs: ReadonlyMap<string, number> = new Map();
-  const connection = { coordinator: request.coordinator, secret: secretOf(found.token), tls };
+  const connection = { coordinator: request.coordinator, secret: secretOf(found.token), tls, signal: stop.asked };
   try {
-    return await reconnecting(request, async (onAdmitted) => {
+    return await keepInTouch(request, async ({ onLoggedIn, onAdmitted }) => {
       const socket = await connectToCoordinator(connection);
+      onLoggedIn();
       const session = new WorkerSession(socket, {
         software: packageVersion(),
         name: request.name ?? hostname(),
@@ -105,75 +105,6 @@ function requireFewReplicas({ replicas }: Placement): void {
     code: 'TOO_MANY_REPLICAS',
     message: `${replicas.length} replicas in one worker, at most ${LIMITS.maxReplicasPerWorker} are possible`,
     next: 'Start several workers on this machine, each with fewer.',
-  });
-}
-
-/** Runs sessions until one ends for good: told to, asked to, refused, or nobody answers for too long. */
-async function reconnecting(
-  { coordinator, stop, say }: WorkRequest,
-  session: (onAdmitted: () => void) => Promise<SessionEnd>,
-): Promise<WorkEnd> {
-  let pauseMs: number = LIMITS.reconnectFirstMs;
-  let patienceMs: number = LIMITS.connectPatienceMs;
-  let lostSinceMs = performance.now();
-  let told = false;
-  while (!stop.asked.aborted) {
-    let failure: ClusterError;
-    try {
-      const end = await session(() => {
-        pauseMs = LIMITS.reconnectFirstMs;
-        patienceMs = LIMITS.reconnectPatienceMs;
-        told = false;
-      });
-      if (end.kind === 'finished') {
-        if (end.reason !== 'failed') {
-          say(FAREWELL[end.reason]);
-          return end.reason;
-        }
-        failure = new ClusterError({ code: 'RUN_FAILED', message: 'the run failed', next: "Look at the coordinator's output." });
-        throw failure;
-      }
-      if (stop.asked.aborted) return 'left';
-      if (end.admitted) lostSinceMs = performance.now();
-      failure = unreachableAgain(coordinator, end.reason);
-      say(`lost the coordinator: ${end.reason}; trying to come back`);
-    } catch (error) {
-      if (!(error instanceof ClusterError) || error.code !== 'COORDINATOR_UNREACHABLE') throw error;
-      failure = error;
-      if (!told) say(`${error.message}; trying again for ${Math.round(patienceMs / 1000)} s`);
-      told = true;
-    }
-    if (performance.now() - lostSinceMs > patienceMs) throw failure;
-    // Jittered, so that workers that lost the same coordinator do not come back as one wave.
-    await pause(pauseMs * (0.5 + 0.5 * Math.random()), stop);
-    pauseMs = Math.min(2 * pauseMs, LIMITS.reconnectMaxMs);
-  }
-  return 'left';
-}
-
-const FAREWELL = {
-  done: 'the run is done',
-  stopped: 'the run was stopped; when it is resumed, start this worker again',
-  left: 'left the run',
-} as const;
-
-function unreachableAgain(coordinator: Endpoint, reason: string): ClusterError {
-  return new ClusterError({
-    code: 'COORDINATOR_UNREACHABLE',
-    message: `lost the coordinator at ${formatEndpoint(coordinator)}: ${reason}`,
-    next: 'Start the coordinator again with --resume, then this worker.',
-  });
-}
-
-function pause(ms: number, { asked }: StopRequest): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      asked.removeEventListener('abort', done);
-      resolve();
-    }
-    asked.addEventListener('abort', done);
   });
 }
 

@@ -18,7 +18,7 @@ import {
   type TokenSource,
 } from './network_flags.js';
 import { resolveFor } from './resolve_for.js';
-import { addSettingFlags, GROUP, readOption, readSwitch, type SettingFlagName } from './setting_flags.js';
+import { addSettingFlags, GROUP, readOption, readSwitch, wholeNumber, type SettingFlagName } from './setting_flags.js';
 
 export interface WorkerRequest {
   coordinator: Endpoint;
@@ -34,6 +34,8 @@ export interface WorkerRequest {
   model: string | null;
   /** Only for data from a module of your own: the same data as the coordinator's, by hash. Null: as the coordinator says. */
   data: string | null;
+  /** How long it looks for a coordinator that does not answer, ms. */
+  waitMs: number;
   verbose: boolean;
   /** When asked: give the shards back, leave, end. */
   stop: StopRequest;
@@ -58,6 +60,11 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
   const add = (option: Option) => command.addOption(option.helpGroup(GROUP.network));
   add(new Option('--host <host:port>', 'where the coordinator listens'));
   add(new Option('--worker-name <name>', "shown in the coordinator's lines (default: the machine's name)"));
+  add(
+    new Option('--wait <seconds>', 'keep looking for a coordinator that does not answer, or went away').default(
+      String(LIMITS.workerWaitMs / 1000),
+    ),
+  );
   addTokenFlags(command);
   add(new Option('--tls-ca <file>', 'certificate to trust, PEM (default: keys from the token)'));
   command.addOption(
@@ -80,6 +87,7 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
       dataDir: config.dataDir,
       model: readOption(command, 'model'),
       data: readOption(command, 'data'),
+      waitMs: 1000 * wholeNumber(readOption(command, 'wait') ?? '', { flag: '--wait', atLeast: 0 }),
       verbose: readSwitch(command, 'verbose'),
     };
     const say = (line: string) => void context.stderr.write(`${line}\n`);

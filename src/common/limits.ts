@@ -82,9 +82,15 @@ export const LIMITS = {
   heartbeatTimeoutMs: 10_000,
   /** A piece that the other side does not read for this long ends the session, ms. */
   sendTimeoutMs: 30_000,
-  /** From connecting to a finished login, ms; and from then to `hello`. */
+  /** Each question of a login is answered within this, ms; and the login followed by `hello`, and that by `welcome`. */
   loginTimeoutMs: 5_000,
   helloTimeoutMs: 10_000,
+  /** From the coordinator's `describe` to the first bytes of the answer, ms: the worker has the model ready. */
+  describeTimeoutMs: 30_000,
+  /** From a worker's `prepared` to the coordinator's verdict, ms: several who prepared before it may each let their `describe` pass. */
+  verdictTimeoutMs: 300_000,
+  /** From `leaving`, or the last result after it, to the coordinator's goodbye, ms. */
+  goodbyeTimeoutMs: 2_000,
   /** A worker may fetch data and TensorFlow in between, ms. */
   prepareTimeoutMs: 3_600_000,
   /** Life of a challenge, ms. */
@@ -97,7 +103,6 @@ export const LIMITS = {
   /** A worker tries again after a random share of this, doubled each time up to the maximum, ms. */
   reconnectFirstMs: 500,
   reconnectMaxMs: 10_000,
-  /** How long a worker looks for a coordinator it never saw, and for one that went away, ms. */
-  connectPatienceMs: 60_000,
-  reconnectPatienceMs: 600_000,
+  /** How long a worker looks for a coordinator that it never saw, or that went away, ms; `--wait` gives another. */
+  workerWaitMs: 600_000,
 } as const;

@@ -31,6 +31,8 @@ export interface LinkTimes {
   readonly heartbeatMs: number;
   readonly heartbeatTimeoutMs: number;
   readonly sendTimeoutMs: number;
+  /** In place of every question's own deadline, for tests. */
+  readonly questionMs?: number;
 }
 
 /** What both ends tell ws: no compression, every buffer capped. */

@@ -19,11 +19,16 @@ export interface ConnectRequest {
   readonly coordinator: Endpoint;
   readonly secret: Secret;
   readonly tls: ClientTls;
+  /** Gives up at once: the user wants to stop. */
+  readonly signal?: AbortSignal;
+  /** Each of the login's questions is answered within this, ms; for tests. */
+  readonly timeoutMs?: number;
 }
 
 /**
  * A WebSocket to a coordinator that has proven the token to us, as we have to it.
- * @throws ClusterError TOKEN_REFUSED, COORDINATOR_UNPROVEN, CERTIFICATE_UNTRUSTED (do not try again), COORDINATOR_UNREACHABLE (do).
+ * @throws ClusterError TOKEN_REFUSED, COORDINATOR_UNPROVEN, CERTIFICATE_UNTRUSTED (do not try again), HOST_UNKNOWN, NOT_A_COORDINATOR (only who was
+ * here before tries again), COORDINATOR_UNREACHABLE (do).
  */
 export async function connectToCoordinator(request: ConnectRequest): Promise<WebSocket> {
   const { coordinator, secret, tls } = request;
@@ -38,7 +43,6 @@ export async function connectToCoordinator(request: ConnectRequest): Promise<Web
     const webSocket = new WebSocket(`ws://${LOGIN.host}${LOGIN.sessionPath}`, {
       ...SOCKET_OPTIONS,
       createConnection: () => socket,
-      handshakeTimeout: LIMITS.loginTimeoutMs,
       headers: {
         host: LOGIN.host,
         [LOGIN.nonceHeader]: facts.coordinatorNonce,
@@ -47,6 +51,10 @@ export async function connectToCoordinator(request: ConnectRequest): Promise<Web
       },
       // Masking protects old proxies from scripts; there is neither here, and a zero key costs nothing (docs: a deviation from RFC 6455).
       ...(unmasked && { generateMask: () => undefined }),
+    });
+    const patience = within(request, (why) => {
+      failure ??= unreachable(at, why);
+      webSocket.terminate();
     });
     webSocket.once('upgrade', (response) => {
       if (sameProof(proofOf(secret, 'coordinator', facts), response.headers[LOGIN.proofHeader])) return;
@@ -61,16 +69,38 @@ export async function connectToCoordinator(request: ConnectRequest): Promise<Web
       failure = response.statusCode === 401 ? tokenRefused(at) : unreachable(at, `it answered ${response.statusCode}`);
       webSocket.terminate();
     });
-    webSocket.once('error', (error) => reject(failure ?? unreachable(at, error.message)));
+    webSocket.once('error', (error) => {
+      patience.end();
+      reject(failure ?? unreachable(at, error.message));
+    });
     webSocket.once('open', () => {
-      if (failure !== null) return;
+      patience.end();
+      if (failure !== null) return reject(failure);
       socket.setNoDelay(true);
       resolve(webSocket);
     });
   });
 }
 
-function openSocket({ coordinator, secret, tls }: ConnectRequest): Promise<Socket> {
+/**
+ * Calls `giveUp` when the answer's time is up or the user wants to stop, unless ended before. A timer of our own: what `http` and `ws` offer sets
+ * no timer on a socket that exists already.
+ */
+function within({ signal, timeoutMs = LIMITS.loginTimeoutMs }: ConnectRequest, giveUp: (why: string) => void): { end(): void } {
+  const stop = (): void => giveUp('this worker was asked to stop');
+  const timer = setTimeout(() => giveUp(`no answer within ${timeoutMs / 1000} s`), timeoutMs);
+  signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted) setImmediate(stop);
+  return {
+    end: () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
+    },
+  };
+}
+
+function openSocket(request: ConnectRequest): Promise<Socket> {
+  const { coordinator, secret, tls } = request;
   const { host, port } = coordinator;
   const socket =
     tls.kind === 'none'
@@ -88,12 +118,14 @@ function openSocket({ coordinator, secret, tls }: ConnectRequest): Promise<Socke
   return new Promise((resolve, reject) => {
     const at = formatEndpoint(coordinator);
     const fail = (why: string, code = ''): void => {
+      patience.end();
       socket.destroy();
+      if (code === 'ENOTFOUND') return reject(unknownHost(at, host));
       // With keys from the token, another token shows as a handshake that nobody can decipher.
       if (tls.kind === 'psk' && WRONG_KEY.test(code)) return reject(tokenRefused(at));
       reject(tls.kind === 'trusted_certificate' && UNTRUSTED.test(code) ? untrusted(at, why) : unreachable(at, why));
     };
-    socket.setTimeout(LIMITS.loginTimeoutMs, () => fail(`no answer within ${LIMITS.loginTimeoutMs / 1000} s`));
+    const patience = within(request, fail);
     socket.once('error', (error: NodeJS.ErrnoException) => {
       const inHandshake = tls.kind !== 'none' && error.code === 'ECONNRESET';
       const why = error.code?.startsWith('ERR_SSL')
@@ -103,14 +135,16 @@ function openSocket({ coordinator, secret, tls }: ConnectRequest): Promise<Socke
     });
     socket.once('close', () => fail('connection closed'));
     socket.once(tls.kind === 'none' ? 'connect' : 'secureConnect', () => {
-      socket.setTimeout(0);
-      socket.removeAllListeners('timeout').removeAllListeners('error').removeAllListeners('close');
+      patience.end();
+      socket.removeAllListeners('error').removeAllListeners('close');
       socket.on('error', () => socket.destroy());
       resolve(socket);
     });
   });
 }
 
+/** First byte of what a TLS server answers to a plain request. */
+const TLS_ALERT = 0x15;
 /** Keys from the token do not meet a certificate. */
 const OTHER_KEYS = {
   none: '',
@@ -121,27 +155,37 @@ const WRONG_KEY = /^ERR_SSL.*(BAD_RECORD_MAC|DECRYPT|PSK)/;
 /** Node's codes for a certificate that does not hold, from OpenSSL's X509_verify_cert. */
 const UNTRUSTED = /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)|INVALID_CA)/;
 
-function askChallenge(socket: Socket, { coordinator, tls }: ConnectRequest): Promise<string> {
+function askChallenge(socket: Socket, request: ConnectRequest): Promise<string> {
+  const { coordinator, tls } = request;
   const at = formatEndpoint(coordinator);
   return new Promise((resolve, reject) => {
     const options = { method: 'GET', path: LOGIN.challengePath, headers: { host: LOGIN.host }, createConnection: () => socket };
-    const asking = httpRequest({ ...options, timeout: LIMITS.loginTimeoutMs }, (response) => {
+    const patience = within(request, (why) => {
+      reject(unreachable(at, why));
+      asking.destroy();
+    });
+    const asking = httpRequest(options, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
         body += chunk;
         if (body.length > 1024) asking.destroy(new Error('a challenge without end'));
       });
+      response.on('error', fail);
       response.on('end', () => {
+        patience.end();
         const nonce = response.statusCode === 200 ? parseNonce(body) : null;
-        if (nonce === null) reject(unreachable(at, `it is no coordinator of tfjs-parallel (${response.statusCode})`));
+        if (nonce === null) reject(otherServer(at, `HTTP status ${response.statusCode}`));
         else resolve(nonce);
       });
     });
-    asking.on('timeout', () => asking.destroy(new Error(`no answer within ${LIMITS.loginTimeoutMs / 1000} s`)));
-    asking.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-      reject(unreachable(at, code === 'ECONNRESET' ? hungUp(tls, coordinator) : message));
-    });
+    const fail = ({ code, message, rawPacket }: NodeJS.ErrnoException & { rawPacket?: Buffer }): void => {
+      patience.end();
+      const tlsAlert = rawPacket?.[0] === TLS_ALERT;
+      if (code?.startsWith('HPE_') && !tlsAlert) return reject(otherServer(at, 'its answer is not HTTP'));
+      reject(unreachable(at, code === 'ECONNRESET' || tlsAlert ? hungUp(tls, coordinator) : message));
+    };
+    asking.on('error', fail);
     asking.end();
   });
 }
@@ -178,6 +222,22 @@ function untrusted(at: string, why: string): ClusterError {
     code: 'CERTIFICATE_UNTRUSTED',
     message: `the certificate of the coordinator at ${at} is not trusted: ${why}`,
     next: "Pass the coordinator's certificate, or that of who signed it, with --tls-ca, and a --host that is named in it.",
+  });
+}
+
+function unknownHost(at: string, host: string): ClusterError {
+  return new ClusterError({
+    code: 'HOST_UNKNOWN',
+    message: `cannot reach a coordinator at ${at}: no address is known for the name ${host}`,
+    next: 'Check the name in --host, or give the address itself.',
+  });
+}
+
+function otherServer(at: string, sign: string): ClusterError {
+  return new ClusterError({
+    code: 'NOT_A_COORDINATOR',
+    message: `what answers at ${at} is no coordinator of tfjs-parallel (${sign})`,
+    next: 'Check the address and the port in --host: the coordinator prints where it waits for workers.',
   });
 }
 

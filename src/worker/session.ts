@@ -59,6 +59,8 @@ export class WorkerSession {
   #arriving = NOTHING;
   #computed: Computed | null = null;
   #lastError: unknown = null;
+  /** For the answer to what was asked last. */
+  #patience: NodeJS.Timeout | null = null;
   /** Result bytes that no socket is sending. */
   readonly #freeBuffers: Uint8Array[] = [];
 
@@ -78,6 +80,7 @@ export class WorkerSession {
     this.#link = new Link(socket, handlers, host.times);
     const { software, name: worker, deviceNames } = host;
     void this.#link.send({ type: 'hello', software, worker, replicas: [...deviceNames] });
+    this.#within(LIMITS.helloTimeoutMs, 'no welcome');
   }
 
   get epochs(): ReadonlyMap<string, number> {
@@ -93,7 +96,21 @@ export class WorkerSession {
     this.#link.close(reason);
   }
 
+  /** The coordinator answers in time, or this session ends and another is tried. */
+  #within(ms: number, why: string): void {
+    this.#answered();
+    const limitMs = this.#host.times?.questionMs ?? ms;
+    this.#patience = setTimeout(() => this.#link.close(`${why} within ${limitMs / 1000} s`), limitMs);
+  }
+
+  #answered(): void {
+    if (this.#patience !== null) clearTimeout(this.#patience);
+    this.#patience = null;
+  }
+
   #place(message: Message, totalBytes: number): Uint8Array {
+    // The answer has begun; the link sees to it that it goes on.
+    if (message.type !== 'heartbeat') this.#answered();
     if (message.type === 'welcome' && totalBytes <= LIMITS.maxTopologyBytes) return new Uint8Array(totalBytes);
     if (message.type === 'parameters' && this.#parameters !== null) return this.#parameters.place(totalBytes);
     if (message.type === 'assign' && this.#job !== null) {
@@ -131,6 +148,10 @@ export class WorkerSession {
         return void this.#link.send({ type: 'lost', replica: command.replica, reason: command.reason.slice(0, 1000) });
       case 'send_leaving':
         return void this.#link.send({ type: 'leaving' });
+      case 'await_goodbye':
+        return void this.#link.send({ type: 'heartbeat' }).then(() => {
+          if (this.#settle !== null) this.#within(LIMITS.goodbyeTimeoutMs, 'no goodbye');
+        });
       case 'give_up':
         return this.#settled()?.reject(command.error);
       case 'out_of_replicas': {
@@ -161,6 +182,7 @@ export class WorkerSession {
     const { datasetSha256, layoutSha256, numerics, versions, golden } = this.#preparedJob();
     const facts = { datasetSha256, layoutSha256, numerics, versions: { ...versions }, golden: [...golden] };
     void this.#link.send({ type: 'prepared', ...facts });
+    this.#within(LIMITS.verdictTimeoutMs, 'no verdict');
   }
 
   #sendDescription(): void {
@@ -174,7 +196,9 @@ export class WorkerSession {
     const json = Buffer.from(JSON.stringify({ name, topology, shapes, trained: layout.trainedSlots }));
     const weights = Buffer.from(initial.buffer, initial.byteOffset, initial.byteLength);
     const counts = { jsonBytes: json.length, weights: initial.length };
-    void this.#link.send({ type: 'description', ...counts }, Buffer.concat([json, weights]));
+    void this.#link.send({ type: 'description', ...counts }, Buffer.concat([json, weights])).then(() => {
+      if (this.#state.phase === 'prepared') this.#within(LIMITS.verdictTimeoutMs, 'no verdict');
+    });
   }
 
   #compute({ kind, step, shard, attempt, version, replica: index, firstExample, regularizationWeight }: Assign): void {
@@ -235,6 +259,7 @@ export class WorkerSession {
 
   /** How to end, once. */
   #settled(): Settle | null {
+    this.#answered();
     const settle = this.#settle;
     this.#settle = null;
     return settle;

@@ -20,6 +20,8 @@ export interface WorkerState {
   /** Parameters that are here; null before the first. */
   readonly version: number | null;
   readonly running: ReadonlyMap<number, Assign>;
+  /** It was asked to leave: what runs is finished first. */
+  readonly leaving: boolean;
 }
 
 export type WorkerEvent =
@@ -45,6 +47,8 @@ export type WorkerCommand =
   | { type: 'send_result'; assign: Assign; coordinatorEpoch: number }
   | { type: 'send_lost'; replica: number; reason: string }
   | { type: 'send_leaving' }
+  /** All that was asked of it is answered: the coordinator's goodbye must come soon after these words have left. */
+  | { type: 'await_goodbye' }
   /** Trying again would end the same. */
   | { type: 'give_up'; error: unknown }
   /** Nothing is left to offer: the session ends with the last replica's own error, once the coordinator has heard what was said. */
@@ -67,6 +71,7 @@ export function createWorkerState(software: string, epochs: ReadonlyMap<string, 
     replicas: new Set(),
     version: null,
     running: new Map(),
+    leaving: false,
   };
 }
 
@@ -86,12 +91,20 @@ export function reduceWorker(state: WorkerState, event: WorkerEvent): Transition
       const assign = state.running.get(event.replica);
       if (assign === undefined) return { state, commands: [] };
       const { coordinatorEpoch } = state;
-      return { state: idle(state, event.replica), commands: [{ type: 'send_result', assign, coordinatorEpoch }] };
+      const after = idle(state, event.replica);
+      const goodbye = state.leaving ? goodbyeDue(after.running) : [];
+      return { state: after, commands: [{ type: 'send_result', assign, coordinatorEpoch }, ...goodbye] };
     }
     case 'replica_failed':
       return loseReplica(state, event.replica, event.reason);
-    case 'leave_asked':
-      return { state, commands: [{ type: 'send_leaving' }] };
+    case 'leave_asked': {
+      // Nothing was given to it yet, so nobody's goodbye is worth waiting for.
+      if (state.phase !== 'admitted') {
+        const over = ended(state, { kind: 'finished', reason: 'left' });
+        return { ...over, commands: [{ type: 'send_leaving' }, ...over.commands, { type: 'close', reason: 'left' }] };
+      }
+      return { state: { ...state, leaving: true }, commands: [{ type: 'send_leaving' }, ...goodbyeDue(state.running)] };
+    }
     case 'closed':
       return ended(state, { kind: 'broken', reason: event.reason, admitted: state.phase === 'admitted' });
   }
@@ -153,6 +166,10 @@ function loseReplica(state: WorkerState, replica: number, reason: string): Trans
   const commands: WorkerCommand[] = [{ type: 'send_lost', replica, reason }];
   if (replicas.size > 0) return { state: { ...idle(state, replica), replicas }, commands };
   return { state: { ...idle(state, replica), replicas, phase: 'ended' }, commands: [...commands, { type: 'out_of_replicas' }] };
+}
+
+function goodbyeDue(running: WorkerState['running']): WorkerCommand[] {
+  return running.size === 0 ? [{ type: 'await_goodbye' }] : [];
 }
 
 function giveUp(state: WorkerState, error: unknown): Transition {

@@ -7,7 +7,7 @@ import { workerCommand, type WorkerRequest } from '../../src/cli/worker.js';
 import { formatEndpoint, isLoopback, parseEndpoint } from '../../src/common/endpoint.js';
 import { EXIT, ExpectedError, type ExitCode } from '../../src/common/errors.js';
 import type { StopReason } from '../../src/common/stop_request.js';
-import type { WorkEnd } from '../../src/work.js';
+import type { WorkEnd } from '../../src/worker/keep_in_touch.js';
 import { captureStream } from '../support/capture_stream.js';
 import { sampleEnd } from '../support/run_events_sample.js';
 

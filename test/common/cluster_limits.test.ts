@@ -20,5 +20,7 @@ it('keeps the limits of the cluster in their relations', () => {
   expect(LIMITS.maxHeaderBytes).toBeGreaterThan(LIMITS.maxReplicasPerWorker * (4 * 100 + 3));
   expect(LIMITS.maxPieceBytes % 8).toBe(0);
   expect(LIMITS.stragglerFactor).toBeLessThan(LIMITS.shardDeadlineFactor);
-  expect(LIMITS.reconnectPatienceMs).toBeGreaterThan(LIMITS.reconnectMaxMs);
+  expect(LIMITS.workerWaitMs).toBeGreaterThan(LIMITS.reconnectMaxMs);
+  // Two workers before us may let their turn to describe the model pass.
+  expect(LIMITS.verdictTimeoutMs).toBeGreaterThan(2 * LIMITS.describeTimeoutMs);
 });

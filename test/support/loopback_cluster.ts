@@ -29,7 +29,7 @@ export const NUMERICS: NumericsClass = {
   execution: 'compiled',
 };
 
-const JOB: Job = {
+export const JOB: Job = {
   model: { kind: 'builtin', name: 'gluon_cnn' },
   data: 'synthetic',
   dataName: 'synthetic digits',

@@ -53,6 +53,7 @@ export class Session {
   replicas: readonly RemoteReplica[] = [];
   readonly #host: SessionHost;
   readonly #link: Link;
+  readonly #times: LinkTimes | undefined;
   readonly #pending = new Map<number, Pending>();
   readonly #freeBuffers: Uint8Array[] = [];
   #phase: Phase = 'hello';
@@ -63,6 +64,7 @@ export class Session {
 
   constructor(socket: WebSocket, host: SessionHost, from: string, times?: LinkTimes) {
     this.#host = host;
+    this.#times = times;
     this.name = from;
     const handlers = {
       place: (message: Message, totalBytes: number) => this.#place(message, totalBytes),
@@ -77,9 +79,11 @@ export class Session {
     return this.#phase === 'ready';
   }
 
-  /** Asks the worker for the model it built. */
+  /** Asks the worker for the model it built. Rejects when its session ends, which it does where no answer begins in time. */
   describe(): Promise<ModelDescription> {
+    if (this.#link.closed) return Promise.reject(lostWorker(this.name, 'connection closed'));
     void this.#link.send({ type: 'describe' });
+    this.#patience = this.#within(LIMITS.describeTimeoutMs, 'no description');
     return new Promise((resolve, reject) => (this.#describing = { resolve, reject }));
   }
 
@@ -117,7 +121,8 @@ export class Session {
 
   #within(ms: number, why: string): NodeJS.Timeout {
     clearTimeout(this.#patience);
-    return setTimeout(() => this.#link.close(`${why} within ${ms / 1000} s`), ms);
+    const limitMs = this.#times?.questionMs ?? ms;
+    return setTimeout(() => this.#link.close(`${why} within ${limitMs / 1000} s`), limitMs);
   }
 
   /** Nothing is allocated that this session was not asked for, and not a byte more than the model needs. */
@@ -127,6 +132,8 @@ export class Session {
       const allowed = this.#describing !== null && jsonBytes <= 2 * LIMITS.maxTopologyBytes && weights <= LIMITS.maxWireWeights;
       if (!allowed || totalBytes !== jsonBytes + 4 * weights)
         throw wireError('a description that was not asked for, or too large');
+      // It has begun; the link sees to it that it goes on.
+      clearTimeout(this.#patience);
       return new Uint8Array(totalBytes);
     }
     if (message.type !== 'result') return noBytes(message, totalBytes);
