@@ -22,6 +22,7 @@ import { endOfFinished, eventOf, observeInto, openRun, startRun } from './coordi
 import { loadDataset } from './data/load.js';
 import { resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
+import { requireLabels } from './objective/labels.js';
 import { packageVersion } from './package_info.js';
 import type { RunRequest } from './run_request.js';
 import type { LinkTimes } from './wire/link.js';
@@ -53,6 +54,7 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
   const tls = await readTls(request.encryption);
   const source = await resolveModelSource(config.model);
   const dataset = await loadDataset(config, { onProgress: (progress) => progress.kind === 'note' && say(progress.message) });
+  requireLabels(config.loss, dataset);
   const job = await jobOf(config, shards, source, dataset);
 
   const run = await openRun(request);

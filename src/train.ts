@@ -16,6 +16,7 @@ import type { DataProgress } from './data/progress.js';
 import { placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
 import { resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
+import { requireLabels } from './objective/labels.js';
 import { packageVersion } from './package_info.js';
 import type { RunRequest } from './run_request.js';
 import { openReplicas, type OpenedReplicas } from './replicas.js';
@@ -46,6 +47,7 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
   const source = request.model ?? (await resolveModelSource(config.model));
   const dataset =
     request.dataset ?? (await loadDataset(config, { onProgress: (progress) => request.say(describeProgress(progress)) }));
+  requireLabels(config.loss, dataset);
   if (placement.notice !== '') request.observer({ type: 'warn', code: 'CPU_FALLBACK', message: placement.notice });
 
   const run = await openRun(request);

@@ -57,7 +57,7 @@ export interface IdxArray {
 
 /**
  * Reads the whole file.
- * @throws DataError DATA_MISSING, DATA_UNREADABLE, DATA_NOT_IDX, DATA_SHAPE, DATA_LENGTH, DATA_DAMAGED, DATA_CHECKSUM or DATA_TOO_LARGE.
+ * @throws DataError DATA_MISSING, DATA_UNREADABLE, DATA_NOT_IDX, DATA_SHAPE, DATA_LENGTH, DATA_DAMAGED, DATA_CHECKSUM, DATA_NOT_FINITE or DATA_TOO_LARGE.
  */
 export async function readIdx(path: string, want: IdxExpectation): Promise<IdxArray> {
   const file = await openFile(path);
@@ -197,7 +197,17 @@ class IdxSink {
       throw this.error('DATA_CHECKSUM', `sha256 wanted ${this.want.sha256}, got ${sha256}`);
     }
     const { type, shape, body } = this.layout!;
-    return { type, shape, values: toNative(type, body), sha256, gzip: this.gzip };
+    const values = toNative(type, body);
+    this.requireFinite(values, shape);
+    return { type, shape, values, sha256, gzip: this.gzip };
+  }
+
+  private requireFinite(values: NumericArray, shape: readonly number[]): void {
+    if (!(values instanceof Float32Array)) return;
+    const at = values.findIndex((value) => !Number.isFinite(value));
+    if (at === -1) return;
+    const place = shape.map((extent, axis) => Math.floor(at / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % extent);
+    throw this.error('DATA_NOT_FINITE', `the value at [${place.join(', ')}] is ${values[at]}, wanted a finite float32`);
   }
 
   requireComplete(): void {

@@ -11,11 +11,22 @@ import { typeAttr, withRawOps } from './raw_ops.js';
 type SaveTensors = (tensors: tf.Tensor[]) => void;
 
 /**
- * −log softmax(logits)[label] per example. `labels`: class indices `[n]` (int32 or uint8) or distributions `[n, c]` (float32); `logits`: `[n, c]`.
- * Differentiable in the logits, any number of times; labels count as constants.
+ * −Σ label · log softmax(logits) per example. `labels`: class indices `[n]` (int32 or uint8) or rows `[n, c]` (float32) of any sum that is not negative;
+ * `logits`: `[n, c]`. Differentiable in the logits, any number of times; labels count as constants.
  * Source: tensorflow/core/ops/nn_ops.cc, (Sparse)SoftmaxCrossEntropyWithLogits.
  */
 export function softmaxCrossEntropy(labels: tf.Tensor, logits: tf.Tensor2D): tf.Tensor1D {
+  if (labels.rank === 1) return ofDistributions(labels, logits);
+  // The op's gradient is softmax − label whatever the row adds up to, which is that of its value only where the sum is 1. Rows are made
+  // distributions, and their sum becomes the example's weight; where it is 1, as in one-hot rows, neither changes a bit.
+  const rows = tf.cast(labels, 'float32');
+  const weight = tf.sum(rows, -1, true);
+  const shares = tf.div(rows, tf.where(tf.equal(weight, 0), tf.onesLike(weight), weight));
+  return tf.mul(ofDistributions(shares, logits), tf.squeeze(weight, [-1]));
+}
+
+/** `labels` are class indices, or rows that add up to 1 (or hold nothing but 0). */
+function ofDistributions(labels: tf.Tensor, logits: tf.Tensor2D): tf.Tensor1D {
   const op = tf.customGrad((x: unknown, save: unknown) => {
     const [loss, backprop] = labels.rank === 1 ? sparse(labels, x as tf.Tensor) : dense(labels, x as tf.Tensor);
     if (isDifferentiatedTwice()) {
@@ -52,9 +63,8 @@ function sparse(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor[] {
 }
 
 function dense(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor[] {
-  const float = tf.cast(labels, 'float32');
   return withRawOps((ops) =>
-    ops.run('SoftmaxCrossEntropyWithLogits', [logits, float], [typeAttr('T', TF_FLOAT)], 2).map((output) => ops.keep(output)),
+    ops.run('SoftmaxCrossEntropyWithLogits', [logits, labels], [typeAttr('T', TF_FLOAT)], 2).map((output) => ops.keep(output)),
   );
 }
 

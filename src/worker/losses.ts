@@ -34,11 +34,18 @@ export function createLoss(
   {
     loss,
     model,
+    inputShape,
     labelShape,
     classes,
-  }: { loss: LossName; model: tfjs.LayersModel; labelShape: readonly number[]; classes?: number | undefined },
+  }: {
+    loss: LossName;
+    model: tfjs.LayersModel;
+    inputShape: readonly number[];
+    labelShape: readonly number[];
+    classes?: number | undefined;
+  },
 ): LossFunction {
-  const outputShape = (model.outputShape as (number | null)[]).slice(1).map((extent) => extent ?? 1);
+  const outputShape = outputShapeOf(tf, model, inputShape);
   checkLabels(loss, outputShape, labelShape, classes);
   const activation = outputActivation(model);
   switch (loss) {
@@ -108,12 +115,26 @@ function outputActivation(model: tfjs.LayersModel): string | undefined {
   }
 }
 
+/** Of one example. A model that takes examples of any size is given one of these: tfjs's computeOutputShape does not know sequential models. */
+function outputShapeOf(tf: typeof tfjs, model: tfjs.LayersModel, inputShape: readonly number[]): number[] {
+  const shape = (model.outputShape as (number | null)[]).slice(1);
+  if (!shape.includes(null)) return shape as number[];
+  return tf.tidy(() => (model.apply(tf.zeros([1, ...inputShape]), { training: false }) as tfjs.Tensor).shape.slice(1));
+}
+
 function checkLabels(loss: LossName, outputShape: number[], labelShape: readonly number[], classes: number | undefined): void {
   const outputs = outputShape.reduce((a, b) => a * b, 1);
   const labels = labelShape.reduce((a, b) => a * b, 1);
   const sparse = loss === 'softmax_cross_entropy' && labelShape.length === 0;
   if (loss === 'softmax_cross_entropy' && outputShape.length !== 1) {
     throw labelError(`softmax_cross_entropy wants one vector of logits per example, the model gives [${outputShape.join(', ')}]`);
+  }
+  if (loss === 'softmax_cross_entropy' && outputs === 1) {
+    throw new UsageError({
+      code: 'LOSS_UNFIT',
+      message: 'the model gives one value per example, and the softmax over a single value is 1 whatever the model learns',
+      next: 'Choose --loss sigmoid_cross_entropy for labels of 0 and 1 (no and yes), mean_squared_error for real-valued targets, or give the model one output per class.',
+    });
   }
   if (sparse && classes !== undefined && classes > outputs) {
     throw labelError(`the model tells ${outputs} classes apart, the labels have ${classes}`);

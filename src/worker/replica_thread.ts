@@ -6,14 +6,15 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
-import { ExpectedError, invariant } from '../common/errors.js';
+import { ExpectedError, invariant, UsageError } from '../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import type { BucketLayout } from '../common/bucket_layout.js';
 import type { NumericArray } from '../common/dataset.js';
 import { gatherRows } from '../data/gather.js';
-import { download, installEngine, upload, type Engine } from '../engine/index.js';
+import { download, installEngine, TensorFlowError, upload, type Engine } from '../engine/index.js';
 import { buildModel } from '../models/load.js';
 import { topologyJson } from '../models/topology.js';
+import { requireLabels, takesClassIndices } from '../objective/labels.js';
 import { allFinite } from './all_finite.js';
 import { layoutOf, requireInputShape } from './model_layout.js';
 import { createEvaluateStep, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
@@ -78,6 +79,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
   const model = await buildModel(engine.tf, spec.model, spec.seed);
   const layout = layoutOf(model);
   requireInputShape(model, spec.dataset);
+  requireLabels(spec.loss, spec.dataset);
   const parts = { engine, model, layout, spec };
   state = {
     spec,
@@ -139,8 +141,8 @@ function feed(
   const sizeOf = (shape: readonly number[]): number => rows.length * shape.reduce((a, b) => a * b, 1);
   const Values = split.x.constructor as new (length: number) => NumericArray;
   const x = new Values(sizeOf(dataset.inputShape));
-  // Class indices are int32 for TensorFlow whatever they are stored as.
-  const y = new (dataset.labelShape.length === 0 ? Int32Array : Float32Array)(sizeOf(dataset.labelShape));
+  // Whatever they are stored as: class indices are int32 for TensorFlow, all other labels float32.
+  const y = new (takesClassIndices(spec.loss, dataset) ? Int32Array : Float32Array)(sizeOf(dataset.labelShape));
   gatherRows(split, rows, { x, y });
   return {
     x: upload(engine, x, [rows.length, ...dataset.inputShape]),
@@ -156,7 +158,7 @@ function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Ar
   const { x, y } = feed(replica, shard, 'train');
   const position = upload(engine, Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0), [4]);
   const regularization = tf.scalar(shard.regularizationWeight);
-  const outputs = replica.train(x, y, position, regularization);
+  const outputs = onExamples(() => replica.train(x, y, position, regularization));
   outputs.gradients.forEach((tensor, index) => {
     const { offset, size } = layout.slots[index];
     download(engine, tensor, gradient.subarray(offset, offset + size));
@@ -180,10 +182,27 @@ function evaluateShard(replica: ReplicaState, shard: ShardTask): ShardAnswer {
   load(replica, shard);
   const { x, y } = feed(replica, shard, 'validation');
   const regularization = engine.tf.scalar(shard.regularizationWeight);
-  const { loss, correct } = replica.evaluate(x, y, regularization);
+  const { loss, correct } = onExamples(() => replica.evaluate(x, y, regularization));
   const answer = { lossSum: loss.dataSync()[0], correct: correct.dataSync()[0], computeMs: performance.now() - begin };
   engine.tf.dispose([x, y, regularization, loss, correct]);
   return answer;
+}
+
+/** What TensorFlow finds wrong with the values themselves is the same on any device: the data or the model must change, not the replica. */
+const FAULTS_OF_VALUES: readonly string[] = ['INVALID_ARGUMENT', 'OUT_OF_RANGE'];
+
+function onExamples<T>(compute: () => T): T {
+  try {
+    return compute();
+  } catch (error) {
+    if (!(error instanceof TensorFlowError) || !FAULTS_OF_VALUES.includes(error.tfCode)) throw error;
+    throw new UsageError({
+      code: 'MODEL_FAILS',
+      message: `the model does not take these examples: ${error.operation}: ${error.tfMessage}`,
+      next: 'Compare the values of the data with what the layers take, such as the tokens with the inputDim of an embedding.',
+      cause: error,
+    });
+  }
 }
 
 /** Name of the first tensor with a NaN or Inf: `loss`, a weight (its gradient) or a moving statistic. */

@@ -143,6 +143,7 @@ function lossOf({ engine, model, spec }: StepParts): LossFunction {
   return createLoss(engine.tf, fused, {
     loss: spec.loss,
     model,
+    inputShape: spec.dataset.inputShape,
     labelShape: spec.dataset.labelShape,
     classes: spec.dataset.classes,
   });

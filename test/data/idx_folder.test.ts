@@ -113,13 +113,27 @@ test('what does not fit together is refused', async () => {
   expect(
     await failure(files([2], { 't10k-images-idx3-ubyte': idxBytes([0, 2]), 't10k-labels-idx1-ubyte': idxBytes([0]) })),
   ).toMatch(/^DATA_EMPTY .*: the validation set is empty$/);
+});
+
+test('labels below 0 are loaded: they may be the targets of a regression, which the loss says', async () => {
   const negative = Buffer.concat([idxHeader(0x09, [5]), Buffer.from([0, 1, 2, 0xff, 4])]);
-  expect(
-    await failure(
-      files([2], {
-        'train-labels-idx1-ubyte': negative,
-        't10k-labels-idx1-ubyte': Buffer.concat([idxHeader(9, [3]), Buffer.alloc(3)]),
-      }),
-    ),
-  ).toMatch(/^DATA_LABELS .*: label 3 of the train set is -1, wanted a whole number from 0 to 4$/);
+  const other = Buffer.concat([idxHeader(9, [3]), Buffer.alloc(3)]);
+  const content = files([2], { 'train-labels-idx1-ubyte': negative, 't10k-labels-idx1-ubyte': other });
+  const set = await loadIdxFolder(await temporaryFolder(content));
+  expect([...set.train.y, set.classes]).toEqual([0, 1, 2, -1, 4, undefined]);
+});
+
+test('a value that is no number is named with its place', async () => {
+  const body = Buffer.alloc(4 * 5 * 2);
+  body.writeFloatBE(NaN, 4 * 7);
+  const images = Buffer.concat([idxHeader(0x0d, [5, 2, 1]), body]);
+  expect(await failure(files([2, 1], { 'train-images-idx3-ubyte': images }))).toBe(
+    'DATA_NOT_FINITE train-images-idx3-ubyte: the value at [3, 1, 0] is NaN, wanted a finite float32',
+  );
+  const wide = Buffer.alloc(8 * 5 * 2);
+  wide.writeDoubleBE(-1e39, 8 * 2);
+  const doubles = Buffer.concat([idxHeader(0x0e, [5, 2]), wide]);
+  expect(await failure(files([2], { 'train-images-idx3-ubyte': doubles }))).toBe(
+    'DATA_NOT_FINITE train-images-idx3-ubyte: the value at [1, 0] is -Infinity, wanted a finite float32',
+  );
 });

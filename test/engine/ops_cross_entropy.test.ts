@@ -38,6 +38,36 @@ describe('cross-entropy from logits', () => {
     });
   });
 
+  it('softmax: rows of any sum keep value and gradient together, compiled and not; one-hot rows have the bits of indices', () => {
+    tf.tidy(() => {
+      const x = tf.tensor2d(logits);
+      const rows = [
+        [0.2, 0, 0],
+        [0, 0, 0],
+        [1, 1, 1],
+        [0, 5, 0.5],
+      ];
+      const label = tf.tensor2d(rows);
+      const shares = (tf.softmax(x).arraySync() as number[][]).map((row) => row.map((p) => Math.max(p, 1e-30)));
+      const sums = rows.map((row) => row.reduce((a, b) => a + b));
+      const wanted = rows.flatMap((row, i) => row.map((share, c) => (i + 1) * (sums[i] * shares[i][c] - share)));
+      const f = (v: tf.Tensor): tf.Tensor =>
+        tf.sum(tf.mul(softmaxCrossEntropy(label, v as tf.Tensor2D), tf.tensor1d([1, 2, 3, 4])));
+      for (const got of gradients(engine(), f, x)) expect(distance(got, wanted)).toBeLessThan(1e-5);
+      const value = values(softmaxCrossEntropy(label, x));
+      expect(value[1]).toBe(0);
+      // 5 · log(1 + e⁻⁷ + e⁻³), and 0.5 times that and 3 more.
+      const top = Math.log(1 + Math.exp(-7) + Math.exp(-3));
+      expect(value[3]).toBeCloseTo(5.5 * top + 0.5 * 3, 5);
+
+      const oneHot = tf.cast(tf.oneHot(tf.tensor1d(classes, 'int32'), 3), 'float32');
+      const sparse = tf.tensor1d(classes, 'int32');
+      const both = [oneHot, sparse].map((labels) => (v: tf.Tensor) => tf.sum(softmaxCrossEntropy(labels, v as tf.Tensor2D)));
+      const [dense, indices] = both.map((g) => gradients(engine(), g, x));
+      expect(dense).toEqual(indices);
+    });
+  });
+
   it('sigmoid: finite for large logits, gradient σ(x) − z', () => {
     tf.tidy(() => {
       const x = tf.tensor2d([

@@ -1,5 +1,6 @@
 /** Owns: what the built program says of a model that throws: the model's own words and place, not that replicas were lost. */
-import { resolve } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
 import { runCli } from '../support/built_cli.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
@@ -27,4 +28,23 @@ it.each([
       `next: Mend the model; model.apply(x, { training: ${when === 'training'} }) on one batch shows the same outside of tfjs-parallel.`,
     ].join('\n'),
   );
+});
+
+it.each(['', '--no-compile'])('a token that an embedding has no row for is a fault of the data %s', async (flag) => {
+  const cwd = await temporaryFolder();
+  writeFileSync(
+    join(cwd, 'model.mjs'),
+    `export const createModel = (tf) => tf.sequential({ layers: [
+      tf.layers.embedding({ inputDim: 10, outputDim: 2, inputLength: 3 }), tf.layers.flatten(), tf.layers.dense({ units: 3 })] });`,
+  );
+  writeFileSync(
+    join(cwd, 'data.mjs'),
+    `const set = { x: Int32Array.from({ length: 18 }, (_, i) => i % 11), y: Int32Array.from({ length: 6 }, (_, i) => i % 3) };
+    export const train = set, validation = set, inputShape = [3];`,
+  );
+  const flags = `train --model model.mjs --data data.mjs --batch 6 --epochs 1 --gpus none --workers 2 ${flag}`;
+  const { code, err } = runCli(flags.trim().split(' '), { cwd });
+  expect(code).toBe(2);
+  expect(err).toMatch(/error MODEL_FAILS: .* 10 is not in \[0, (10\)|9\])/);
+  expect(err).not.toMatch(/lost|--resume/);
 });

@@ -61,8 +61,8 @@ export class FakeReplica implements Replica {
     return turn();
   }
 
-  die(message: string): Promise<void> {
-    this.#settle?.reject(new Error(message));
+  die(reason: string | Error): Promise<void> {
+    this.#settle?.reject(typeof reason === 'string' ? new Error(reason) : reason);
     this.#settle = null;
     return turn();
   }

@@ -22,7 +22,7 @@ function ending(activation: 'linear' | 'softmax' | 'sigmoid' | 'tanh', units: nu
 }
 
 function lossFor(loss: LossName, model: tf.LayersModel, labelShape: number[], classes?: number): LossFunction {
-  return createLoss(tf, FUSED, { loss, model, labelShape, classes });
+  return createLoss(tf, FUSED, { loss, model, inputShape: model.inputs[0].shape.slice(1) as number[], labelShape, classes });
 }
 
 function valuesOf(loss: LossFunction, labels: tf.Tensor, output: tf.Tensor): { sum: number; correct: number } {
@@ -90,6 +90,34 @@ describe('softmax cross-entropy', () => {
       expect(direct[i]).toBeCloseTo(value, 6);
       expect(through[i]).toBeCloseTo(value, 5);
     });
+  });
+
+  it('of rows that do not add up to 1 has the gradient of the value that is shown: Σ row · softmax − row', () => {
+    const logits = tf.tensor2d(LOGITS.slice(0, 3));
+    // A weight of 0.25 on the wanted class, an example left out, two classes at once.
+    const rows = [
+      [0.25, 0, 0],
+      [0, 0, 0],
+      [0, 1, 1],
+    ];
+    const labels = tf.tensor2d(rows);
+    const values = rows.map((row, i) => row.reduce((sum, share, c) => sum + share * crossEntropy(LOGITS[i], c), 0));
+    const wanted = rows.flatMap((row, i) => {
+      const weight = row.reduce((a, b) => a + b);
+      return row.map((share, c) => weight * Math.exp(-crossEntropy(LOGITS[i], c)) - share);
+    });
+    const fromLogits = lossFor('softmax_cross_entropy', ending('linear', 3), [3]);
+    const fromSoftmax = lossFor('softmax_cross_entropy', ending('softmax', 3), [3]);
+    for (const [loss, output] of [
+      [fromLogits, (x: tf.Tensor) => x],
+      [fromSoftmax, (x: tf.Tensor) => tf.softmax(x as tf.Tensor2D)],
+    ] as const) {
+      expect(valuesOf(loss, labels, output(logits)).sum).toBeCloseTo(values[0] + values[1] + values[2], 5);
+      const got = tf
+        .grad((x) => loss(labels, output(x)).sum)(logits)
+        .dataSync();
+      wanted.forEach((value, i) => expect(got[i]).toBeCloseTo(value, 5));
+    }
   });
 
   it('stays finite where a softmax is certain and wrong', () => {
@@ -201,6 +229,17 @@ describe('where the output comes from', () => {
   });
 });
 
+test('a model of any size is asked what it gives for the examples at hand', () => {
+  const any = tf.sequential({ layers: [tf.layers.conv2d({ filters: 2, kernelSize: 3, inputShape: [null, null, 1] })] });
+  const given = { loss: 'mean_squared_error', model: any, inputShape: [5, 6, 1] } as const;
+  const output = tf.ones([2, 3, 4, 2]);
+  const loss = createLoss(tf, FUSED, { ...given, labelShape: [3, 4, 2] });
+  expect(valuesOf(loss, tf.zeros([2, 3, 4, 2]), output)).toEqual({ sum: 2, correct: 0 });
+  expect(() => createLoss(tf, FUSED, { ...given, labelShape: [1] })).toThrow(
+    'the model gives 24 values per example, a label has 1 ([1])',
+  );
+});
+
 test('labels that do not fit the output are refused with both sizes', () => {
   const refusal = (loss: LossName, model: tf.LayersModel, labelShape: number[], classes?: number): string => {
     try {
@@ -220,6 +259,8 @@ test('labels that do not fit the output are refused with both sizes', () => {
     refusal('mean_squared_error', ending('linear', 3), [2, 2]),
     refusal('mean_squared_error', ending('linear', 4), [2, 2]),
     refusal('softmax_cross_entropy', ending('linear', 12), [], 10),
+    refusal('softmax_cross_entropy', ending('sigmoid', 1), [1]),
+    refusal('softmax_cross_entropy', ending('linear', 1), [], 2),
   ]).toMatchInlineSnapshot(`
     [
       "2 LABELS_SHAPE: softmax_cross_entropy wants one vector of logits per example, the model gives [3, 3, 2]",
@@ -229,6 +270,8 @@ test('labels that do not fit the output are refused with both sizes', () => {
       "2 LABELS_SHAPE: the model gives 3 values per example, a label has 4 ([2, 2])",
       "taken",
       "taken",
+      "2 LOSS_UNFIT: the model gives one value per example, and the softmax over a single value is 1 whatever the model learns",
+      "2 LOSS_UNFIT: the model gives one value per example, and the softmax over a single value is 1 whatever the model learns",
     ]
   `);
 });

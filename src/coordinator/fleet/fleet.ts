@@ -5,7 +5,7 @@
  * `computeRound` gives back the shards' results in shard order, whoever computed them and however often it had to be tried.
  */
 import { crc32 } from 'node:zlib';
-import { ClusterError, DivergedError, EnvironmentError, ExpectedError, invariant } from '../../common/errors.js';
+import { ClusterError, DivergedError, EnvironmentError, EXIT, ExpectedError, invariant } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { Replica, ShardAssignment, ShardResult } from '../../common/replica.js';
 import type { MembershipCommand } from './membership_draft.js';
@@ -229,6 +229,7 @@ export class Fleet {
     seat.replica.compute(assignment).then(
       (result) => this.#answered(member, result),
       (error: unknown) => {
+        if (isFaultOfTheRun(error)) return this.#giveUp(error);
         this.#lastError = error;
         this.#dispatch({ type: 'lost', member, reason: error instanceof Error ? error.message : String(error) });
       },
@@ -271,6 +272,12 @@ export class Fleet {
     round.reject(error);
   }
 
+  #giveUp(error: Error): void {
+    if (this.#closed) return;
+    this.#failure ??= error;
+    this.abandonRound(this.#failure);
+  }
+
   #setTimer(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
@@ -290,6 +297,11 @@ export function checksumOf({ lossSum, correct, examples, gradient, statistics }:
   if (gradient !== undefined && gradient.values.length > 0) sum = crc32(bytesOf(gradient.values), sum);
   if (statistics !== undefined && statistics.length > 0) sum = crc32(bytesOf(statistics), sum);
   return sum;
+}
+
+/** What is wrong with the model or the data is wrong on every replica: none is lost by it, and none could do better. */
+function isFaultOfTheRun(error: unknown): error is ExpectedError {
+  return error instanceof ExpectedError && (error.exitCode === EXIT.usage || error.exitCode === EXIT.data);
 }
 
 function bytesOf(values: Float32Array | Float64Array): Uint8Array {

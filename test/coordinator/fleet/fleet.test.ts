@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { UsageError } from '../../../src/common/errors.js';
 import { checksumOf, Fleet, type FleetOptions } from '../../../src/coordinator/fleet/fleet.js';
 import { FakeReplica, turn, units } from '../../support/fake_replica.js';
 
@@ -53,6 +54,19 @@ it('ends the round with the last words when nobody is left, and releases what it
   await failed;
   expect(replicas[0].held).toBe(0);
   await expect(fleet.computeRound(units([0]))).rejects.toThrow('no replica is left');
+  await fleet.close();
+});
+
+it('ends the round with a fault of the model or the data as it is, and takes nobody for lost', async () => {
+  const { fleet, replicas, notes } = fleetOf(['a', 'b']);
+  const round = fleet.computeRound(units([0, 1]));
+  await replicas[0].answer(1);
+  const fault = new UsageError({ code: 'MODEL_FAILS', message: 'no row for token 10', next: 'Mend the data.' });
+  const failed = expect(round).rejects.toBe(fault);
+  await replicas[1].die(fault);
+  await failed;
+  await expect(fleet.computeRound(units([0]))).rejects.toBe(fault);
+  expect([replicas[0].held, fleet.replicas, notes.filter((note) => note.includes('lost'))]).toEqual([0, ['a', 'b'], []]);
   await fleet.close();
 });
 
