@@ -24,6 +24,8 @@ export interface KernelBackend extends tf.KernelBackend {
   getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
   /** A tfjs tensor over an output of the binding; owns it. */
   createOutputTensor(metadata: TensorMetadata): tf.Tensor;
+  /** The input itself where there is nothing to apply. */
+  applyActivation(input: tf.Tensor, activation: string, preluWeights?: tf.Tensor, leakyReluAlpha?: number): tf.Tensor;
 }
 
 /** The backend of the engine installed in this thread. */

@@ -2,18 +2,81 @@
  * Owns: tfjs-node kernels that must differ because TensorFlow 2.21 differs from the one they were written for. Does not: add kernels.
  */
 import * as tf from '@tensorflow/tfjs';
+import { kernelBackend } from './kernel_backend.js';
+
+/** Call once, after tfjs-node's kernels are registered. */
+export function fixKernels(backendName: string): void {
+  const kernel = (name: string): tf.KernelFunc => tf.getKernel(name, backendName).kernelFunc;
+  const replace = (name: string, fixed: tf.KernelFunc): void => {
+    const plain = tf.getKernel(name, backendName);
+    tf.unregisterKernel(name, backendName);
+    tf.registerKernel({ ...plain, kernelFunc: fixed });
+  };
+
+  // Round of integers gives zeros since TensorFlow 2.17 (tensorflow/tensorflow#74789); they are whole already, which is also how Python's
+  // tf.round gets around it.
+  const [round, identity] = [kernel('Round'), kernel('Identity')];
+  replace('Round', (call) => ((call.inputs.x as tf.TensorInfo).dtype === 'int32' ? identity(call) : round(call)));
+
+  const [depthwise, fusedDepthwise] = [kernel('DepthwiseConv2dNative'), kernel('FusedDepthwiseConv2D')];
+  const parts = { depthwise, toBatch: kernel('SpaceToBatchND'), toSpace: kernel('BatchToSpaceND') };
+  replace('DepthwiseConv2dNative', (call) => (isDilated(call) ? dilatedDepthwise(call, parts) : depthwise(call)));
+  replace('FusedDepthwiseConv2D', (call) => (isDilated(call) ? dilatedFusedDepthwise(call, parts) : fusedDepthwise(call)));
+}
+
+type KernelCall = Parameters<tf.KernelFunc>[0];
+
+/** tfjs allows strides or dilations, never both. */
+interface ConvolutionAttributes {
+  readonly pad: 'valid' | 'same' | number | [[number, number], [number, number], [number, number], [number, number]];
+  readonly dilations: number | [number, number] | null;
+  readonly dimRoundingMode?: 'floor' | 'round' | 'ceil';
+}
+
+function pairOf(dilations: ConvolutionAttributes['dilations']): [number, number] {
+  if (dilations === null || dilations === undefined) return [1, 1];
+  return typeof dilations === 'number' ? [dilations, dilations] : dilations;
+}
+
+function isDilated({ attrs }: KernelCall): boolean {
+  return pairOf((attrs as unknown as ConvolutionAttributes).dilations).some((dilation) => dilation > 1);
+}
+
+type Parts = Record<'depthwise' | 'toBatch' | 'toSpace', tf.KernelFunc>;
 
 /**
- * Round of integers gives zeros since TensorFlow 2.17 (tensorflow/tensorflow#74789); they are whole already, which is also how Python's
- * tf.round gets around it. Call once, after tfjs-node's kernels are registered.
+ * TensorFlow's own kernel knows no dilations; with oneDNN on, another one takes its place which does. So, on every processor, what Python's
+ * tf.nn.depthwise_conv2d does: pixels that stand one dilation apart become pictures of their own, which are convolved undilated.
  */
-export function fixKernels(backendName: string): void {
-  const round = tf.getKernel('Round', backendName);
-  const identity = tf.getKernel('Identity', backendName);
-  const fixedRound: tf.KernelFunc = (call) => {
-    const kernel = (call.inputs.x as tf.TensorInfo).dtype === 'int32' ? identity : round;
-    return kernel.kernelFunc(call);
-  };
-  tf.unregisterKernel('Round', backendName);
-  tf.registerKernel({ ...round, kernelFunc: fixedRound });
+function dilatedDepthwise({ inputs, backend, attrs }: KernelCall, { depthwise, toBatch, toSpace }: Parts): tf.Tensor {
+  const [x, filter] = [inputs.x as tf.TensorInfo, inputs.filter as tf.TensorInfo];
+  const { pad, dilations, dimRoundingMode } = attrs as unknown as ConvolutionAttributes;
+  const blockShape = pairOf(dilations);
+  const [xShape, filterShape] = [x.shape, filter.shape] as [number, number, number, number][];
+  const { padInfo } = tf.backend_util.computeConv2DInfo(xShape, filterShape, 1, blockShape, pad, dimRoundingMode, true);
+  const before = [padInfo.top, padInfo.left];
+  const padded = [x.shape[1] + padInfo.top + padInfo.bottom, x.shape[2] + padInfo.left + padInfo.right];
+  const extra = padded.map((size, i) => (blockShape[i] - (size % blockShape[i])) % blockShape[i]);
+  const paddings = [padInfo.bottom, padInfo.right].map((after, i) => [before[i], after + extra[i]]);
+
+  const pictures = toBatch({ inputs: { x }, backend, attrs: { blockShape, paddings } }) as tf.Tensor;
+  const undilated = { strides: [1, 1], pad: 'valid', dilations: [1, 1] };
+  const convolved = depthwise({ inputs: { x: pictures, filter }, backend, attrs: undilated }) as tf.Tensor;
+  pictures.dispose();
+  const crops = extra.map((size) => [0, size]);
+  const result = toSpace({ inputs: { x: convolved }, backend, attrs: { blockShape, crops } }) as tf.Tensor;
+  convolved.dispose();
+  return result;
+}
+
+/** As tfjs-node's kernel: bias and activation after it, one by one. */
+function dilatedFusedDepthwise(call: KernelCall, parts: Parts): tf.Tensor {
+  const { bias, preluActivationWeights } = call.inputs as Record<string, tf.Tensor | undefined>;
+  const { activation, leakyreluAlpha } = call.attrs as unknown as { activation: string; leakyreluAlpha: number };
+  const steps = [dilatedDepthwise(call, parts)];
+  if (bias !== undefined && bias !== null) steps.unshift(tf.add(steps[0], bias));
+  const activated = kernelBackend().applyActivation(steps[0], activation, preluActivationWeights, leakyreluAlpha);
+  if (activated !== steps[0]) steps.unshift(activated);
+  for (const intermediate of steps.slice(1)) intermediate.dispose();
+  return steps[0];
 }
