@@ -7,7 +7,10 @@ export default defineConfig({
     // A native library is loaded: processes, not threads; one at a time, because each uses all cores.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // These end a test that hangs, never one that is slow: other programs may leave it a tenth of a core.
+    testTimeout: 1_800_000,
+    hookTimeout: 1_800_000,
+    teardownTimeout: 300_000,
+    expect: { poll: { timeout: 300_000 } },
   },
 });

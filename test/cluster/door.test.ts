@@ -235,7 +235,7 @@ describe('abuse (S3, S4)', () => {
   });
 
   it('a peer that logs in and says nothing is closed', async () => {
-    const times = { heartbeatMs: 20, heartbeatTimeoutMs: 100, sendTimeoutMs: 1000 };
+    const times = { heartbeatMs: 100, heartbeatTimeoutMs: 1000, sendTimeoutMs: 60_000 };
     const cluster = await loopbackCluster({ cluster: { times } });
     const { ended } = await rawPeer(cluster.port);
     expect((await ended).toString('latin1')).toContain('silent for');

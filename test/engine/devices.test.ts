@@ -7,7 +7,7 @@ describe('devices by name, on two logical processors', () => {
   let engine: Engine | undefined;
   beforeAll(async () => {
     ({ folder } = await ensureTensorFlow());
-  }, 900_000);
+  });
   afterEach(() => engine?.dispose());
 
   const install = (device?: string): Engine => (engine = installEngine({ folder, device, logicalCpuDevices: 2 }));

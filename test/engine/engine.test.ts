@@ -5,15 +5,13 @@ import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TensorFlowError, ensureTensorFlow, installEngine, type Engine } from '../../src/engine/index.js';
 
-const FETCH_TIMEOUT_MS = 900_000;
-
 describe('the engine under tfjs', () => {
   let engine: Engine;
   let folder: string;
   beforeAll(async () => {
     ({ folder } = await ensureTensorFlow());
     engine = installEngine({ folder, device: 'CPU:0' });
-  }, FETCH_TIMEOUT_MS);
+  });
   afterAll(() => engine.dispose());
 
   it('is the current backend of the tfjs that the user imports', () => {

@@ -80,7 +80,7 @@ describe.skipIf(REAL_PYTHON === undefined)('fetching TensorFlow', () => {
 
   it('starts again at the wheel it was at after being killed', async () => {
     const first = fetchInAnotherProcess({ FAKE_PIP_HANGS_AT: 'nvidia-cudnn-cu12==9' });
-    await vi.waitFor(() => expect(fake.asked()).toEqual(BOTH), { timeout: 20_000, interval: 50 });
+    await vi.waitFor(() => expect(fake.asked()).toEqual(BOTH), { timeout: 300_000, interval: 50 });
     first.kill('SIGKILL');
     await new Promise((resolve) => first.once('exit', resolve));
 
@@ -139,11 +139,11 @@ describe.skipIf(REAL_PYTHON === undefined)('fetching TensorFlow', () => {
       `import os, sys, time\nif '--version' not in sys.argv:\n    open(${JSON.stringify(noted)}, 'w').write(str(os.getpid()))\n    time.sleep(60)\n`,
     );
     const fetching = fetchInAnotherProcess({ PYTHONPATH: folder }, REAL_PYTHON);
-    await vi.waitFor(() => expect(readFileSync(noted, 'utf8')).toMatch(/^\d+$/), { timeout: 20_000, interval: 50 });
+    await vi.waitFor(() => expect(readFileSync(noted, 'utf8')).toMatch(/^\d+$/), { timeout: 300_000, interval: 50 });
     const pid = Number(readFileSync(noted, 'utf8'));
     expect(process.kill(pid, 0)).toBe(true);
     fetching.kill('SIGKILL');
-    await vi.waitFor(() => expect(isRunning(pid)).toBe(false), { timeout: 20_000, interval: 50 });
+    await vi.waitFor(() => expect(isRunning(pid)).toBe(false), { timeout: 300_000, interval: 50 });
   });
 
   it('stops a pip that brings nothing', async () => {

@@ -12,7 +12,7 @@ describe('several threads of one process', () => {
   let folder: string;
   beforeAll(async () => {
     ({ folder } = await ensureTensorFlow());
-  }, 900_000);
+  });
 
   async function runThreads(devices: readonly string[], options: object = {}): Promise<Answer[]> {
     const shared = {

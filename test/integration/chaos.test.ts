@@ -13,7 +13,7 @@ const KINDS = [
 ];
 
 describe.skipIf(!isBuilt)('a cluster of processes', () => {
-  it('ends with the weights of one machine, whoever dies', { timeout: 1_800_000 }, () => {
+  it('ends with the weights of one machine, whoever dies', { timeout: 7_200_000 }, () => {
     const args = ['scripts/chaos.mjs', '--runs', String(KINDS.length), '--kinds', KINDS.join(',')];
     const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8' });
     expect(`${stdout}${stderr}`).toContain(' 0 differ from the undisturbed run');

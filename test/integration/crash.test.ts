@@ -6,7 +6,7 @@ const isBuilt = existsSync('dist/cli/main.js');
 if (!isBuilt) console.warn('crash.test.ts skipped: dist/ is not built (npm run build)');
 
 describe.skipIf(!isBuilt)('training that is killed and resumed', () => {
-  it('20 times ends with the weights, models and metrics of the undisturbed run', { timeout: 1_200_000 }, () => {
+  it('20 times ends with the weights, models and metrics of the undisturbed run', { timeout: 7_200_000 }, () => {
     const { stdout, stderr, status } = spawnSync(process.execPath, ['scripts/crash.mjs', '--runs', '20', '--seed', '1'], {
       encoding: 'utf8',
     });

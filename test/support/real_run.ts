@@ -22,8 +22,6 @@ export interface Ended {
   signal: NodeJS.Signals | null;
   out: string;
   err: string;
-  /** Since the last signal that was sent; since the start where none was. */
-  ms: number;
 }
 
 export interface RealRun {
@@ -41,7 +39,6 @@ interface StartOptions {
 
 /** `tfjs-parallel train ...args --reporter json --log-every 1`. */
 export function startTrain(args: readonly string[], { env = {}, nodeArgs = [] }: StartOptions = {}): RealRun {
-  let since = performance.now();
   const child = spawn(process.execPath, [...nodeArgs, BUILT_CLI, 'train', ...args, '--reporter', 'json', '--log-every', '1'], {
     env: { ...process.env, NODE_OPTIONS: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -53,16 +50,11 @@ export function startTrain(args: readonly string[], { env = {}, nodeArgs = [] }:
     for (const look of waiting) look();
   });
   child.stderr.on('data', (chunk: Buffer) => (text.err += chunk.toString()));
-  const ended = new Promise<Ended>((done) =>
-    child.on('close', (code, signal) => done({ code, signal, ...text, ms: performance.now() - since })),
-  );
+  const ended = new Promise<Ended>((done) => child.on('close', (code, signal) => done({ code, signal, ...text })));
   return {
     child,
     ended,
-    kill: (signal) => {
-      since = performance.now();
-      child.kill(signal);
-    },
+    kill: (signal) => void child.kill(signal),
     seen: (fits) =>
       new Promise((found, failed) => {
         const look = (): void => {

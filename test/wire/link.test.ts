@@ -5,10 +5,11 @@ import type { Message } from '../../src/common/messages.js';
 import { MessageWriter, piecesOf } from '../../src/common/message_stream.js';
 import { Link, SOCKET_OPTIONS, type LinkTimes } from '../../src/wire/link.js';
 
-const TIMES: LinkTimes = { heartbeatMs: 50, heartbeatTimeoutMs: 60_000, sendTimeoutMs: 300 };
+const TIMES: LinkTimes = { heartbeatMs: 50, heartbeatTimeoutMs: 600_000, sendTimeoutMs: 600_000 };
+const IMPATIENT: LinkTimes = { ...TIMES, sendTimeoutMs: 300 };
 
 /** A link of ours, and the other end as a bare socket. */
-async function linkAndPeer(onMessage: (message: Message) => void = () => {}) {
+async function linkAndPeer(onMessage: (message: Message) => void = () => {}, times = TIMES) {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', ...SOCKET_OPTIONS });
   onTestFinished(() => void server.close());
   const accepted = new Promise<WebSocket>((resolve) => server.once('connection', resolve));
@@ -22,13 +23,13 @@ async function linkAndPeer(onMessage: (message: Message) => void = () => {}) {
   const link = new Link(
     socket,
     { place: (_, total) => new Uint8Array(total), onMessage: ({ message }) => onMessage(message), onClosed: tell },
-    TIMES,
+    times,
   );
   return { link, peer, socket, ended };
 }
 
 it('gives up on a peer that never reads, with at most one piece waiting', async () => {
-  const { link, peer, socket, ended } = await linkAndPeer();
+  const { link, peer, socket, ended } = await linkAndPeer(undefined, IMPATIENT);
   peer.pause();
   const bytes = new Uint8Array(64 * 2 ** 20);
   void link.send({ type: 'parameters', version: 0 }, bytes);
