@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // They have a configuration of their own: npm run test:system.
+    exclude: ['test/system/**'],
     globalSetup: ['test/support/fetch_tensorflow.ts'],
     // A native library is loaded: processes, not threads; one at a time, because each uses all cores.
     pool: 'forks',

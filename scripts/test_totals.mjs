@@ -1,0 +1,86 @@
+/**
+ * Owns: running test programs and adding up what they count, for the last line `N passed, N failed, N skipped`.
+ * Does not: know which tests there are (test.mjs, test_system.mjs).
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const require = createRequire(import.meta.url);
+
+export class TestTotals {
+  passed = 0;
+  failed = 0;
+  skipped = 0;
+
+  /** A step without tests of its own counts as one. */
+  count(name, passed) {
+    this[passed ? 'passed' : 'failed']++;
+    if (!passed) console.log(`${name} failed`);
+  }
+
+  /** A program without tests of its own: passes when it ends with 0. */
+  async step(name, program, programArguments) {
+    this.count(name, (await run(program, programArguments)).code === 0);
+  }
+
+  /** Counts the tests of a vitest run. `environment` is added to ours; a value of null takes a variable away. */
+  async vitest(name, vitestArguments, environment = {}) {
+    const scratch = mkdtempSync(join(tmpdir(), 'tfjs-parallel-test-'));
+    try {
+      const report = join(scratch, 'vitest.json');
+      const vitest = join(dirname(require.resolve('vitest/package.json')), 'vitest.mjs');
+      const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+      const { code } = await run(process.execPath, [vitest, 'run', ...reporters, ...vitestArguments], environment);
+      const counted = JSON.parse(readFileSync(report, 'utf8'));
+      this.passed += counted.numPassedTests;
+      this.failed += counted.numFailedTests;
+      this.skipped += counted.numPendingTests + counted.numTodoTests;
+      // A file that cannot be loaded, or an error outside any test, fails no test and yet is a failure.
+      if (code !== 0 && counted.numFailedTests === 0) this.count(name, false);
+    } catch (error) {
+      // No report, or none that can be read.
+      console.log(`${name}: ${error.message}`);
+      this.count(name, false);
+    } finally {
+      rmSync(scratch, { recursive: true, force: true });
+    }
+  }
+
+  /** Counts what a program says in its last line of the form `N passed, N failed[, N skipped]`. */
+  async program(name, program, programArguments) {
+    const { code, output } = await run(program, programArguments);
+    const line = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1);
+    if (line === undefined) return this.count(name, false);
+    const [passed, failed, skipped = 0] = line.slice(1).map((digits) => Number(digits ?? 0));
+    this.passed += passed;
+    this.failed += failed;
+    this.skipped += skipped;
+    if (code !== 0 && failed === 0) this.count(name, false);
+  }
+
+  /** The last line, and the exit code that goes with it. */
+  end() {
+    console.log(`${this.passed} passed, ${this.failed} failed, ${this.skipped} skipped`);
+    process.exitCode = this.failed === 0 ? 0 : 1;
+  }
+}
+
+/** Runs a program in the project's folder, its output shown as it comes. */
+function run(program, programArguments, environment = {}) {
+  const env = Object.fromEntries(Object.entries({ ...process.env, ...environment }).filter(([, value]) => value !== null));
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, programArguments, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout.on('data', (data) => {
+      process.stdout.write(data);
+      output += data;
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, output }));
+  });
+}
