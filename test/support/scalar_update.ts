@@ -3,13 +3,21 @@
  * Does not: share code with it. What a step is, stands in src/coordinator/update/{step_update,reducer,statistics}.ts and src/optimizers.
  *
  * A sum of two float32 values in float64, rounded to float32, is the float32 sum: float64 has more than twice the digits (Figueroa:
- * "When is double rounding innocuous?", 1995). The same holds for −, ×, ÷ and √, so `fround` after each operation is float32 arithmetic.
+ * "When is double rounding innocuous?", 1995). The same holds for −, ×, ÷ and √, so `float32` after each operation is float32 arithmetic.
  */
 import { sumTree, type SumTree } from '../../src/common/tree_sum.js';
 import type { OptimizerConfig } from '../../src/common/train_config.js';
 import type { NonFinite, StepInput } from '../../src/coordinator/update/step_update.js';
 
-const { fround, sqrt } = Math;
+const { sqrt } = Math;
+
+/** Rounded to 24 digits with an exponent that has no end, what lies below this is below 2^-126; the tie rounds up to it. */
+const TINY = 2 ** -126 * (1 - 2 ** -25);
+
+/** A float32 as processors have it that flush denormals to zeros of the same sign. */
+export function float32(exact: number): number {
+  return Math.abs(exact) < TINY ? exact * 0 : Math.fround(exact);
+}
 
 type ScalarInput = Omit<StepInput, 'optimizer' | 'clipNorm'> & { readonly config: OptimizerConfig };
 
@@ -19,7 +27,7 @@ export function scalarStep(input: ScalarInput): NonFinite | undefined {
   const gradient = meanOf(input.gradients, layout.trainedSize, input.globalBatch);
   const mean = gradient.slice();
   const clip = config.clipNorm === null ? 1 : clipFactor(gradient, config.clipNorm);
-  if (clip !== 1) for (let i = 0; i < gradient.length; i++) gradient[i] *= clip;
+  if (clip !== 1) for (let i = 0; i < gradient.length; i++) gradient[i] = float32(gradient[i] * clip);
   const descend = config.name === 'sgd' ? sgd : adam;
   for (let i = 0; i < gradient.length; i++) descend(input, gradient[i], i);
   next.parameters.set(current.parameters.subarray(layout.trainedSize), layout.trainedSize);
@@ -31,8 +39,8 @@ export function scalarStep(input: ScalarInput): NonFinite | undefined {
 export function meanOf(shards: readonly (Float32Array | undefined)[], size: number, divisor: number): Float32Array {
   const tree = sumTree(shards.map((values) => values !== undefined)) as SumTree;
   const sum = (node: SumTree, i: number): number =>
-    'shard' in node ? (shards[node.shard] as Float32Array)[i] : fround(sum(node.left, i) + sum(node.right, i));
-  return Float32Array.from({ length: size }, (_, i) => sum(tree, i) / divisor);
+    'shard' in node ? float32((shards[node.shard] as Float32Array)[i]) : float32(sum(node.left, i) + sum(node.right, i));
+  return Float32Array.from({ length: size }, (_, i) => float32(sum(tree, i) / divisor));
 }
 
 function clipFactor(gradient: Float32Array, clipNorm: number): number {
@@ -40,40 +48,40 @@ function clipFactor(gradient: Float32Array, clipNorm: number): number {
   for (const value of gradient) squares += value * value;
   const norm = sqrt(squares);
   if (!Number.isFinite(norm)) return NaN;
-  return norm > clipNorm ? fround(clipNorm / norm) : 1;
+  return norm > clipNorm ? float32(clipNorm / norm) : 1;
 }
 
 function decayed(config: OptimizerConfig, g: number, w: number): number {
-  return config.weightDecay === 0 ? g : fround(g + fround(fround(config.weightDecay) * w));
+  return config.weightDecay === 0 ? g : float32(g + float32(float32(config.weightDecay) * w));
 }
 
 function sgd({ config, current, next, learningRate }: ScalarInput, gradient: number, i: number): void {
-  const rate = fround(learningRate);
-  const momentum = fround(config.momentum);
-  const w = current.parameters[i];
+  const rate = float32(learningRate);
+  const momentum = float32(config.momentum);
+  const w = float32(current.parameters[i]);
   const g = decayed(config, gradient, w);
   if (momentum === 0) {
-    next.parameters[i] = w - fround(rate * g);
+    next.parameters[i] = float32(w - float32(rate * g));
     return;
   }
-  const v = fround(fround(momentum * current.slots[0][i]) + g);
+  const v = float32(float32(momentum * float32(current.slots[0][i])) + g);
   next.slots[0][i] = v;
-  next.parameters[i] = w - fround(rate * (config.nesterov ? fround(g + fround(momentum * v)) : v));
+  next.parameters[i] = float32(w - float32(rate * (config.nesterov ? float32(g + float32(momentum * v)) : v)));
 }
 
 function adam({ config, current, next, learningRate, step }: ScalarInput, gradient: number, i: number): void {
   const { name, beta1, beta2, epsilon, weightDecay } = config;
-  const w = current.parameters[i];
+  const w = float32(current.parameters[i]);
   const g = name === 'adam' ? decayed(config, gradient, w) : gradient;
-  const keep = name === 'adam' ? 1 : fround(1 - learningRate * weightDecay);
-  const rate = fround(learningRate / (1 - beta1 ** (step + 1)));
-  const secondCorrection = fround(sqrt(1 - beta2 ** (step + 1)));
-  const m = fround(fround(fround(beta1) * current.slots[0][i]) + fround(fround(1 - beta1) * g));
-  const v = fround(fround(fround(beta2) * current.slots[1][i]) + fround(fround(1 - beta2) * fround(g * g)));
-  const divisor = fround(fround(fround(sqrt(v)) / secondCorrection) + fround(epsilon));
+  const keep = name === 'adam' ? 1 : float32(1 - learningRate * weightDecay);
+  const rate = float32(learningRate / (1 - beta1 ** (step + 1)));
+  const secondCorrection = float32(sqrt(1 - beta2 ** (step + 1)));
+  const m = float32(float32(float32(beta1) * float32(current.slots[0][i])) + float32(float32(1 - beta1) * g));
+  const v = float32(float32(float32(beta2) * float32(current.slots[1][i])) + float32(float32(1 - beta2) * float32(g * g)));
+  const divisor = float32(float32(float32(sqrt(v)) / secondCorrection) + float32(epsilon));
   next.slots[0][i] = m;
   next.slots[1][i] = v;
-  next.parameters[i] = fround(keep * w) - fround(fround(rate * m) / divisor);
+  next.parameters[i] = float32(float32(keep * w) - float32(float32(rate * m) / divisor));
 }
 
 function moveStatistics({ layout, statistics, current, next }: ScalarInput): void {
@@ -83,7 +91,9 @@ function moveStatistics({ layout, statistics, current, next }: ScalarInput): voi
   for (const { slot, momentum } of layout.statistics) {
     const { offset, size } = layout.slots[slot];
     for (let i = offset; i < offset + size; i++)
-      next.parameters[i] = fround(fround(momentum) * current.parameters[i]) + fround(fround(1 - momentum) * mean[at++]);
+      next.parameters[i] = float32(
+        float32(float32(momentum) * float32(current.parameters[i])) + float32(float32(1 - momentum) * mean[at++]),
+      );
   }
 }
 

@@ -66,6 +66,15 @@ test('momentum: the velocity doubles up', async () => {
   expect(await step(again)).toEqual({ weights: [-17], slots: [[7]] }); // v = 3 + 4
 });
 
+test('what is below 2^-126 is zero: a velocity dies, and a gradient or weight that small counts for nothing', async () => {
+  const least = 2 ** -126;
+  const step = trainer({ momentum: 0.5 }, [3], [least / 2, -least / 2, 1]);
+  const first = await step({ gradients: [[least, 0, -least / 2]], globalBatch: 1, learningRate: 1 });
+  expect(first).toEqual({ weights: [-least, -0, 1], slots: [[least, 0, 0]] });
+  const second = await step({ gradients: [[0, 0, 0]], globalBatch: 1, learningRate: 1 });
+  expect(second).toEqual({ weights: [-least, -0, 1], slots: [[0, 0, 0]] });
+});
+
 test('Nesterov: the gradient and half of the new velocity', async () => {
   const step = trainer({ momentum: 0.5, nesterov: true }, [1], [0]);
   const again = { gradients: [[4]], globalBatch: 1, learningRate: 1 };

@@ -1,0 +1,8 @@
+/**
+ * Raised whenever our own arithmetic gives other bits for the same run: it belongs to the numerics class, so that a run is not resumed
+ * with other arithmetic than it began with.
+ *
+ * 1: the first.
+ * 2: the update flushes denormals, as TensorFlow does.
+ */
+export const ARITHMETIC_VERSION = 2;
