@@ -140,6 +140,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
 
 /** A measurement leaves nothing behind. */
 const NO_STORE: RunStore = {
+  begin: async () => undefined,
   afterCommit: () => Promise.resolve(),
   saveIfBest: () => Promise.resolve(false),
   finish: () => Promise.resolve(),

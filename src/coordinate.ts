@@ -18,7 +18,7 @@ import { Cluster, type FirstModel } from './coordinator/cluster/cluster.js';
 import { weightsFor } from './coordinator/state/checkpoint.js';
 import { Fleet } from './coordinator/fleet/fleet.js';
 import { startServer, type ServerTls } from './coordinator/cluster/server.js';
-import { endOfFinished, eventOf, observeInto, openRun, startRun } from './coordinator/start_run.js';
+import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun } from './coordinator/start_run.js';
 import { loadDataset } from './data/load.js';
 import { resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
@@ -46,19 +46,20 @@ export interface CoordinationRequest extends RunRequest {
 
 /** Runs one training on workers that come and go. Closes the door, and says goodbye to workers, whatever happens. */
 export async function coordinate(request: CoordinationRequest): Promise<EndEvent> {
-  const { config, observer, say, stop } = request;
-  const { shards } = config;
+  const { config: asked, observer, say, stop } = request;
+  const { shards } = asked;
   invariant(shards !== null, 'a cluster is given its shards');
-  requireBatchCoversShards({ batch: config.batch, shards });
+  requireBatchCoversShards({ batch: asked.batch, shards });
   const secret = await secretFor(request);
   const tls = await readTls(request.encryption);
-  const source = await resolveModelSource(config.model);
-  const dataset = await loadDataset(config, { onProgress: (progress) => progress.kind === 'note' && say(progress.message) });
-  requireLabels(config.loss, dataset);
-  const job = await jobOf(config, shards, source, dataset);
+  const source = await resolveModelSource(asked.model);
+  const dataset = await loadDataset(asked, { onProgress: (progress) => progress.kind === 'note' && say(progress.message) });
+  requireLabels(asked.loss, dataset);
+  const job = await jobOf(asked, shards, source, dataset);
 
   const run = await openRun(request);
   try {
+    const config = configFrom(request, run);
     if (request.resume === null) await run.folder.writeConfig(config, request.provenance);
     const observe = observeInto(run.folder, observer);
     const finished = run.saved && endOfFinished(run.saved, config);
@@ -120,6 +121,7 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
         data: { name: dataset.name, sha256: dataset.sha256, train: dataset.train.count, validation: dataset.validation.count },
         versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...first.versions },
         run,
+        changes: request.changes,
         initFrom: request.initFrom,
         numericsCheck: request.numericsCheck,
         fleet,

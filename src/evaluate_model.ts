@@ -5,17 +5,20 @@
 import { chooseDevices } from './common/device_choice.js';
 import { requireBatchCoversShards } from './common/config_checks.js';
 import type { TrainConfig } from './common/train_config.js';
-import { readModel, weightsFor } from './coordinator/state/checkpoint.js';
+import { weightsFor } from './coordinator/state/checkpoint.js';
+import { readModelOrState, type SavedModelOrState } from './coordinator/state/saved_weights.js';
 import { evaluate, type Evaluation } from './coordinator/evaluate.js';
 import { Fleet } from './coordinator/fleet/fleet.js';
 import { loadDataset } from './data/load.js';
 import { placeReplicas } from './devices.js';
+import { resolveModelSource } from './models/load.js';
+import type { ModelSource } from './models/model_source.js';
 import { openReplicas } from './replicas.js';
 
 export interface EvaluateRequest {
-  /** Folder with model.json, a model.json, or a run folder (its latest model). */
+  /** Folder with model.json, a model.json, or a run folder (its latest model; its newest state where it saved none). */
   readonly path: string;
-  /** Data, devices, batch and shards; the model comes from `path`. */
+  /** Data, devices, batch and shards; the model comes from `path`, but where that has only a state, from here. */
   readonly config: TrainConfig;
   readonly say: (line: string) => void;
 }
@@ -29,9 +32,11 @@ export async function evaluateModel({
   const placement = placeReplicas(chooseDevices(config), config.threadsPerWorker);
   const shards = config.shards ?? placement.replicas.length;
   requireBatchCoversShards({ batch: config.batch, shards });
-  const saved = await readModel(path);
+  const saved = await readModelOrState(path);
   const dataset = await loadDataset(config, {});
-  const source = { kind: 'topology', name: saved.path, topology: saved.topology } as const;
+  const source = await sourceOf(saved, config);
+  if (saved.kind === 'state')
+    say(`${path} has saved no model yet: this is its newest state, at epoch ${saved.epoch}, step ${saved.step}`);
   const opened = await openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say });
   try {
     const values = new Float32Array(new SharedArrayBuffer(opened.model.layout.totalSize * 4));
@@ -44,4 +49,10 @@ export async function evaluateModel({
   } finally {
     await opened.close();
   }
+}
+
+/** A state holds weights alone: its layers are those of the run's own model. */
+async function sourceOf(saved: SavedModelOrState, { model }: TrainConfig): Promise<ModelSource> {
+  if (saved.kind === 'state') return resolveModelSource(model);
+  return { kind: 'topology', name: saved.path, topology: saved.topology };
 }

@@ -44,6 +44,8 @@ export async function train(options: TrainOptions): Promise<TrainedRun> {
       provenance: {},
       configName: typeof options.model === 'string' ? 'run' : folderName(options.model.name),
       resume: null,
+      changes: [],
+      maxStepsRecorded: false,
       initFrom: null,
       numericsCheck: 'strict',
       observer: (event) => {

@@ -3,6 +3,7 @@
  * Does not: say where the replicas are.
  */
 import type { RunObserver } from './common/run_events.js';
+import type { SettingChange } from './common/setting_change.js';
 import type { StopRequest } from './common/stop_request.js';
 import type { TrainConfig } from './common/train_config.js';
 
@@ -14,6 +15,10 @@ export interface RunRequest {
   readonly configName: string;
   /** Folder of the run to continue. */
   readonly resume: string | null;
+  /** Of a resume: the run's settings that this call changes, which the run keeps; empty for a new run. */
+  readonly changes: readonly SettingChange[];
+  /** Of a resume: max_steps is what the call that began the run was told. Once reached, it no longer counts. */
+  readonly maxStepsRecorded: boolean;
   /** Run folder's checkpoint or model.json to take the first weights from. */
   readonly initFrom: string | null;
   readonly numericsCheck: 'strict' | 'relaxed';

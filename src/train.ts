@@ -8,9 +8,10 @@ import { chooseDevices } from './common/device_choice.js';
 import { LIMITS } from './common/limits.js';
 import type { ModelDescription } from './common/replica.js';
 import type { EndEvent } from './common/run_events.js';
+import type { TrainConfig } from './common/train_config.js';
 import { Fleet } from './coordinator/fleet/fleet.js';
 import type { RunFolder } from './coordinator/run_folder/run_folder.js';
-import { eventOf, observeInto, openRun, startRun, type OpenedRun } from './coordinator/start_run.js';
+import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun, type OpenedRun } from './coordinator/start_run.js';
 import { loadDataset } from './data/load.js';
 import type { DataProgress } from './data/progress.js';
 import { placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
@@ -39,24 +40,26 @@ export interface TrainingOutcome {
 
 /** Runs one training. Frees threads and devices and lets go of the run folder whatever happens. */
 export async function trainLocally(request: TrainingRequest): Promise<TrainingOutcome> {
-  const { config } = request;
+  const { config: asked } = request;
   // Cheap refusals first: a wrong flag must not cost a download.
   const placement = placementOf(request);
-  const shards = config.shards ?? placement.replicas.length;
-  requireBatchCoversShards({ batch: config.batch, shards });
-  const source = request.model ?? (await resolveModelSource(config.model));
+  const shards = asked.shards ?? placement.replicas.length;
+  requireBatchCoversShards({ batch: asked.batch, shards });
+  const source = request.model ?? (await resolveModelSource(asked.model));
   const dataset =
-    request.dataset ?? (await loadDataset(config, { onProgress: (progress) => request.say(describeProgress(progress)) }));
-  requireLabels(config.loss, dataset);
+    request.dataset ?? (await loadDataset(asked, { onProgress: (progress) => request.say(describeProgress(progress)) }));
+  requireLabels(asked.loss, dataset);
   if (placement.notice !== '') request.observer({ type: 'warn', code: 'CPU_FALLBACK', message: placement.notice });
 
   const run = await openRun(request);
   try {
+    const config = configFrom(request, run);
+    if (run.saved !== null && endOfFinished(run.saved, config)) request.say(nothingLeft(run.folder.path));
     if (request.resume === null)
       await writeResolvedConfig(request, { folder: run.folder, shards, threadsPerWorker: placement.intraOpThreads });
     const replicas = await openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say: request.say });
     try {
-      return await runOn({ request, shards, dataset, run, replicas });
+      return await runOn({ request, config, shards, dataset, run, replicas });
     } finally {
       await replicas.close();
     }
@@ -84,13 +87,14 @@ async function writeResolvedConfig(
 
 interface Opened {
   readonly request: TrainingRequest;
+  readonly config: TrainConfig;
   readonly shards: number;
   readonly dataset: Dataset;
   readonly run: OpenedRun;
   readonly replicas: OpenedReplicas;
 }
 
-async function runOn({ request, shards, dataset, run, replicas }: Opened): Promise<TrainingOutcome> {
+async function runOn({ request, config, shards, dataset, run, replicas }: Opened): Promise<TrainingOutcome> {
   const { model, numerics } = replicas;
   const observe = observeInto(run.folder, request.observer);
   // The start event names the replicas that are here from the beginning; what joins or leaves after it is news.
@@ -103,13 +107,14 @@ async function runOn({ request, shards, dataset, run, replicas }: Opened): Promi
   });
   for (const replica of replicas.replicas) fleet.add(replica);
   const { end, weights } = await startRun({
-    config: request.config,
+    config,
     shards,
     model,
     numerics,
     data: { name: dataset.name, sha256: dataset.sha256, train: dataset.train.count, validation: dataset.validation.count },
     versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...replicas.versions },
     run,
+    changes: request.changes,
     initFrom: request.initFrom,
     numericsCheck: request.numericsCheck,
     fleet,
@@ -121,6 +126,9 @@ async function runOn({ request, shards, dataset, run, replicas }: Opened): Promi
   });
   return { end, model, weights, runFolder: run.folder.path };
 }
+
+const nothingLeft = (run: string): string =>
+  `nothing is left to compute in ${run}; to go on, give more --epochs (and more --max-steps, where that is given)`;
 
 /** One line; downloads are told at each tenth, by data/download.ts. */
 function describeProgress(progress: DataProgress): string {

@@ -6,6 +6,7 @@ import { Command, Option } from 'commander';
 import { parseEndpoint, type Endpoint } from '../common/endpoint.js';
 import { UsageError } from '../common/errors.js';
 import type { EndEvent } from '../common/run_events.js';
+import type { SettingChange } from '../common/setting_change.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { CommandContext } from './context.js';
 import {
@@ -13,19 +14,22 @@ import {
   DEFAULT_ENDPOINT,
   readServerEncryption,
   readTokenSource,
+  TOKEN_VARIABLE,
   type Encryption,
   type TokenSource,
 } from './network_flags.js';
 import { resolveFor } from './resolve_for.js';
 import { runSession, type SessionParts } from './run_session.js';
-import { addSettingFlags, GROUP, readOption, readSwitch, wholeNumber } from './setting_flags.js';
-import { addStartFlags, readStart, CLUSTER_RUN_FLAGS, type RunStart } from './train.js';
+import { addSettingFlags, GROUP, readOption, readSwitch, typedFlags, wholeNumber } from './setting_flags.js';
+import { addStartFlags, askedOf, readStart, CLUSTER_RUN_FLAGS, type RunStart } from './train.js';
 
 export interface CoordinatorRequest extends RunStart, SessionParts {
   /** `shards` is never null; precision and compile hold for the workers. */
   config: TrainConfig;
   provenance: Record<string, string>;
   configName: string;
+  changes: SettingChange[];
+  maxStepsRecorded: boolean;
   listen: Endpoint;
   token: TokenSource;
   encryption: Encryption;
@@ -58,10 +62,8 @@ export function coordinatorCommand(context: CommandContext, loadRunCoordinator: 
   add(new Option('--tls-key <file>', 'its private key, PEM'));
   return command.action(async () => {
     const start = readStart(command);
-    const { config, provenance, configName } = await resolveFor(command, context, {
-      flags: CLUSTER_RUN_FLAGS,
-      resume: start.resume,
-    });
+    const resolved = await resolveFor(command, context, { flags: CLUSTER_RUN_FLAGS, resume: start.resume });
+    const { config, resumed } = resolved;
     requireShards(config);
     const listen = parseEndpoint(readOption(command, 'listen') ?? '', { flag: '--listen', defaults: DEFAULT_ENDPOINT });
     const joinTimeout = readOption(command, 'joinTimeout');
@@ -74,10 +76,19 @@ export function coordinatorCommand(context: CommandContext, loadRunCoordinator: 
     };
     const run = async (parts: SessionParts) => {
       const runCoordinator = await loadRunCoordinator();
-      return runCoordinator({ config, provenance, configName, ...start, ...network, ...parts });
+      return runCoordinator({ ...askedOf(resolved), ...start, ...network, ...parts });
     };
-    context.finish(await runSession({ context, config, verbose: readSwitch(command, 'verbose'), command: 'coordinator', run }));
+    const call = { command: 'coordinator', config, recorded: resumed?.recorded ?? null, typed: typedFlags(command) } as const;
+    const verbose = readSwitch(command, 'verbose');
+    const needs = tokenNeeded(network.token);
+    context.finish(await runSession({ context, call, resume: start.resume, verbose, needs, run }));
   });
+}
+
+/** A secret is in no printed line. */
+function tokenNeeded({ kind }: TokenSource): string | null {
+  if (kind === 'environment') return `with the token in ${TOKEN_VARIABLE}, as this time`;
+  return kind === 'stdin' ? 'with the token on standard input, as this time' : null;
 }
 
 /** In a cluster the number of replicas is not known, and the result must not depend on it. */

@@ -19,19 +19,20 @@ export interface OpenReporter {
 export async function openReporter({
   config,
   verbose,
-  command,
+  afterCrash,
   context,
 }: {
   config: TrainConfig;
   verbose: boolean;
-  command: 'train' | 'coordinator';
+  /** The command that continues a run whose process died without a word. */
+  afterCrash: (run: string) => string;
   context: CommandContext;
 }): Promise<OpenReporter> {
   const { stdout, stderr, environment } = context;
   if (config.reporter === 'json') {
     const { createJsonReporter } = await import('./report_json.js');
     return {
-      observer: createJsonReporter({ out: stdout, err: stderr }),
+      observer: createJsonReporter({ out: stdout, err: stderr, afterCrash }),
       say: (line) => stderr.write(`${line}\n`),
       close: () => undefined,
     };
@@ -44,7 +45,7 @@ export async function openReporter({
   }
   const { createTextReporter } = await import('./report_text.js');
   return {
-    observer: createTextReporter({ out: stdout, err: stderr, live, now, verbose, command }),
+    observer: createTextReporter({ out: stdout, err: stderr, live, now, verbose, afterCrash }),
     say: (line) => {
       live?.clear();
       stderr.write(`${line}\n`);

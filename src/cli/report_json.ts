@@ -7,12 +7,23 @@ import { runRecordLine } from '../common/run_record.js';
 import type { TextStream } from './report_text.js';
 
 /** Step records are written every `logEvery` steps; with null none is. */
-export function createJsonReporter({ out, err }: { out: TextStream; err: TextStream }): RunObserver {
+export function createJsonReporter({
+  out,
+  err,
+  afterCrash,
+}: {
+  out: TextStream;
+  err: TextStream;
+  /** The command that continues a run whose process died without a word. */
+  afterCrash?: (run: string) => string;
+}): RunObserver {
   let logEvery: number | null = null;
   return (event) => {
     if (event.type === 'start') logEvery = event.config.logEvery;
     if (event.type === 'step' && (logEvery === null || event.step % logEvery !== 0)) return;
     out.write(runRecordLine(event));
+    if (event.type === 'start' && afterCrash)
+      err.write(`should this process die, continue with: ${afterCrash(event.runFolder)}\n`);
     if (event.type === 'warn') err.write(`warning ${event.code}: ${event.message}\n`);
     if (event.type === 'error') err.write(`error ${event.code}: ${event.message}\n`);
   };

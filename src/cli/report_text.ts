@@ -23,8 +23,8 @@ export interface TextReporterOptions {
   /** Monotonic milliseconds. */
   now: () => number;
   verbose: boolean;
-  /** What the run is resumed with; `train` by default. */
-  command?: 'train' | 'coordinator';
+  /** The command that continues a run whose process died without a word. */
+  afterCrash?: (run: string) => string;
 }
 
 /** Without a terminal and without --log-every, a long epoch says this often that it lives. */
@@ -32,7 +32,7 @@ const PLAIN_INTERVAL_MS = 30_000;
 /** Weight of the newest step in the rate shown: single steps jump. */
 const RATE_SMOOTHING = 0.1;
 
-export function createTextReporter({ out, err, live, now, verbose, command }: TextReporterOptions): RunObserver {
+export function createTextReporter({ out, err, live, now, verbose, afterCrash }: TextReporterOptions): RunObserver {
   const paint = painter(err);
   let start: StartEvent | null = null;
   /** The first step seen of this epoch: not its first where the run was resumed. */
@@ -81,7 +81,8 @@ export function createTextReporter({ out, err, live, now, verbose, command }: Te
       case 'start': {
         start = event;
         const [title, ...details] = headerLines(event);
-        toErr([paint('bold', title), ...details]);
+        const resume = afterCrash && isUnderWay(event) ? [`  resume   ${afterCrash(event.runFolder)}`] : [];
+        toErr([paint('bold', title), ...details, ...resume]);
         toOut([contextLine(event)]);
         return;
       }
@@ -109,11 +110,13 @@ export function createTextReporter({ out, err, live, now, verbose, command }: Te
         return toErr([paint('red', `error ${event.code}: ${event.message}`)]);
       case 'end':
         live?.clear();
-        if (start !== null) toErr(endLines(event, { runFolder: start.runFolder, command }));
+        if (start !== null) toErr(endLines(event));
         return;
     }
   };
 }
+
+const isUnderWay = ({ plan }: StartEvent): boolean => plan.firstEpoch <= plan.epochs;
 
 /** Colours where the stream has them: `hasColors` knows NO_COLOR, FORCE_COLOR and TERM=dumb. */
 function painter(stream: TextStream): (colour: 'bold' | 'cyan' | 'yellow' | 'red', text: string) => string {

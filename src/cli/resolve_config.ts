@@ -4,9 +4,11 @@
  */
 import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { checkConfig, type Provenance } from '../common/config_checks.js';
-import { SETTING_PATHS, type ConfigLayer } from '../common/config_schema.js';
+import { isOfTheRun, SETTING_PATHS, type ConfigLayer } from '../common/config_schema.js';
 import { CheckpointError, UsageError } from '../common/errors.js';
+import type { SettingChange } from '../common/setting_change.js';
 import { renameKeys, toCamelCase, toSnakeCase } from '../common/snake_case.js';
 import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../common/train_config.js';
 import { readConfigFile, shownPathOf } from './config_file.js';
@@ -21,6 +23,17 @@ export interface ResolvedConfig {
   configName: string;
   /** What was given and does nothing, one sentence each. */
   warnings: string[];
+  /** What `--resume` found and was told; null for a new run. */
+  resumed: ResumedSettings | null;
+}
+
+export interface ResumedSettings {
+  /** As the run's config.yaml has them. */
+  recorded: TrainConfig;
+  /** The run's settings that this call gives other values. */
+  changes: SettingChange[];
+  /** This call says nothing of max_steps. */
+  maxStepsRecorded: boolean;
 }
 
 export interface ConfigSources {
@@ -61,13 +74,37 @@ export function resolveConfig({ file, resume, environment, flags, sets }: Config
   if (resume !== null) requireUnchanged({ saved, settings, resume });
 
   const provenance = Object.fromEntries([...settings].map(([setting, { source }]) => [setting, source]));
-  const config = renameKeys(
-    nest([...settings].map(([path, { value }]) => ({ path, value }))),
-    toCamelCase,
-  ) as unknown as TrainConfig;
+  const config = configOf(settings);
   const warnings = [...fromEnvironment.warnings, ...checkConfig(config, provenance)];
   const namesake = file === null && resume === null ? (changedOf(['model', 'data'], { saved, settings }) ?? filePath) : filePath;
-  return { config, provenance, configName: runName(basename(namesake, extname(namesake))), warnings };
+  const configName = runName(basename(namesake, extname(namesake)));
+  if (resume === null) return { config, provenance, configName, warnings, resumed: null };
+  const resumed: ResumedSettings = {
+    recorded: configOf(saved),
+    changes: changesOf({ saved, settings }),
+    maxStepsRecorded: settings.get('max_steps')?.source === saved.get('max_steps')?.source,
+  };
+  return { config, provenance, configName, warnings: [...warnings, ...placeIgnored({ saved, settings, resume })], resumed };
+}
+
+function configOf(settings: Settings): TrainConfig {
+  return renameKeys(nest([...settings].map(([path, { value }]) => ({ path, value }))), toCamelCase) as unknown as TrainConfig;
+}
+
+function changesOf({ saved, settings }: { saved: Settings; settings: Settings }): SettingChange[] {
+  return [...settings].flatMap(([path, { value, source }]) => {
+    const before = saved.get(path)?.value;
+    return isOfTheRun(path) && !isDeepStrictEqual(before, value) ? [{ path, before, value, source }] : [];
+  });
+}
+
+/** A run does not move or change its name by being resumed. */
+function placeIgnored({ saved, settings, resume }: { saved: Settings; settings: Settings; resume: string }): string[] {
+  return ['run_dir', 'name'].flatMap((path) => {
+    const { value, source } = settings.get(path) ?? {};
+    if (value === saved.get(path)?.value) return [];
+    return [`${path} (${source}) has no effect: the run goes on in ${shownPathOf(resume)}`];
+  });
 }
 
 /** The first of these settings, texts all, that is not as the file has it. */

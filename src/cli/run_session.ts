@@ -7,6 +7,7 @@ import type { EndEvent, RunObserver } from '../common/run_events.js';
 import { exitCodeOf, type StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { CommandContext } from './context.js';
+import type { Call } from './resume_line.js';
 import { percent } from './run_text.js';
 
 /** What a run needs of the session. */
@@ -19,35 +20,56 @@ export interface SessionParts {
 
 export interface Session {
   context: CommandContext;
-  config: TrainConfig;
+  call: Call;
+  /** Folder of the run to continue. */
+  resume: string | null;
   verbose: boolean;
-  /** What a run that was stopped is resumed with. */
-  command: 'train' | 'coordinator';
+  /** What the printed command cannot carry: where the token came from. */
+  needs?: string | null;
   /** Resolves when the run has ended, told its observer so, and freed what it held. */
   run: (parts: SessionParts) => Promise<EndEvent>;
 }
 
 /** @throws TargetNotMetError, and what `run` rejects with */
-export async function runSession({ context, config, verbose, command, run }: Session): Promise<ExitCode> {
+export async function runSession({ context, call, resume, verbose, needs = null, run }: Session): Promise<ExitCode> {
+  const { config } = call;
   const { openReporter } = await import('./open_reporter.js');
-  const reporter = await openReporter({ config, verbose, command, context });
+  const { resumeLine } = await import('./resume_line.js');
+  const afterCrash = (run: string): string => resumeLine(call, { run, kept: true });
+  const reporter = await openReporter({ config, verbose, context, afterCrash });
   const watch = await context.watchStop(reporter.say, 'finishing the step and saving');
   const best = bestSeen();
+  /** Its settings are on the disk before the start event. */
+  let begun: string | null = null;
+  const tellResume = (words: string, line: string): void => {
+    reporter.say(`${words}${line}`);
+    if (needs !== null) reporter.say(`  ${needs}`);
+  };
   const observer: RunObserver = (event) => {
     best.observer(event);
     reporter.observer(event);
+    if (event.type === 'start') begun = event.runFolder;
+    if (event.type === 'end' && begun !== null && isUnfinished(event))
+      tellResume(RESUME, resumeLine(call, { run: begun, kept: true, done: event.reason === 'max_steps' ? ['max_steps'] : [] }));
   };
   try {
     const end = await run({ observer, stop: watch.request, say: reporter.say });
     return exitCodeOfEnd(end, { config, reached: best.valAcc() });
   } catch (error) {
-    if (stoppedBeforeStart(error, watch.request)) return exitCodeOf(watch.request.reason);
+    if (stoppedBeforeStart(error, watch.request)) {
+      if (resume !== null) tellResume(RESUME, resumeLine(call, { run: resume, kept: begun !== null }));
+      return exitCodeOf(watch.request.reason);
+    }
     throw error;
   } finally {
     reporter.close();
     watch.close();
   }
 }
+
+const RESUME = 'resume with: ';
+
+const isUnfinished = ({ reason }: EndEvent): boolean => reason !== 'done';
 
 /** @throws TargetNotMetError where the run came to its own end below `target` */
 function exitCodeOfEnd(end: EndEvent, { config, reached }: { config: TrainConfig; reached: number }): ExitCode {

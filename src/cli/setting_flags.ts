@@ -161,6 +161,20 @@ export function readSettingFlags(command: Command, names: readonly SettingFlagNa
   });
 }
 
+/** What was typed besides settings and where to start from. */
+export function typedFlags(command: Command): string[] {
+  const settings = new Set<string>(Object.values(SETTING_FLAGS).map(({ flags }) => flags.split(' ')[0]));
+  return command.options.flatMap((option) => {
+    const name = option.attributeName();
+    if (command.getOptionValueSource(name) !== 'cli' || settings.has(option.long ?? '') || NOT_REPEATED.has(name)) return [];
+    const value = command.getOptionValue(name) as string | boolean;
+    return typeof value === 'boolean' ? [option.long ?? ''] : [option.long ?? '', value];
+  });
+}
+
+/** How the run was begun, and how much this call says. */
+const NOT_REPEATED = new Set(['resume', 'initFrom', 'config', 'set', 'verbose']);
+
 /** `--set` values, in order. */
 export function readSets(command: Command): string[] {
   return (command.getOptionValue('set') as string[] | undefined) ?? [];

@@ -6,9 +6,10 @@ import { Command, Option } from 'commander';
 import type { EndEvent } from '../common/run_events.js';
 import type { TrainingRequest } from '../train.js';
 import type { CommandContext } from './context.js';
+import type { ResolvedConfig } from './resolve_config.js';
 import { resolveFor } from './resolve_for.js';
 import { runSession } from './run_session.js';
-import { addSettingFlags, GROUP, readOption, readSwitch, type SettingFlagName } from './setting_flags.js';
+import { addSettingFlags, GROUP, readOption, readSwitch, typedFlags, type SettingFlagName } from './setting_flags.js';
 
 /** Resolves when the run has ended, told its observer so, and freed its devices. Rejects with an ExpectedError where it failed. */
 export type RunTraining = (request: TrainingRequest) => Promise<EndEvent>;
@@ -52,13 +53,22 @@ export function trainCommand(context: CommandContext, loadRunTraining: () => Pro
   addStartFlags(command);
   return command.action(async () => {
     const start = readStart(command);
-    const { config, provenance, configName } = await resolveFor(command, context, { flags: FLAGS, resume: start.resume });
+    const resolved = await resolveFor(command, context, { flags: FLAGS, resume: start.resume });
+    const { config, resumed } = resolved;
     const run: Parameters<typeof runSession>[0]['run'] = async (parts) => {
       const runTraining = await loadRunTraining();
-      return runTraining({ config, provenance, configName, ...start, ...parts });
+      return runTraining({ ...askedOf(resolved), ...start, ...parts });
     };
-    context.finish(await runSession({ context, config, verbose: readSwitch(command, 'verbose'), command: 'train', run }));
+    const call = { command: 'train', config, recorded: resumed?.recorded ?? null, typed: typedFlags(command) } as const;
+    const verbose = readSwitch(command, 'verbose');
+    context.finish(await runSession({ context, call, resume: start.resume, verbose, run }));
   });
+}
+
+/** What a run is asked with, from its resolved configuration. */
+export function askedOf({ config, provenance, configName, resumed }: ResolvedConfig) {
+  const { changes = [], maxStepsRecorded = false } = resumed ?? {};
+  return { config, provenance, configName, changes, maxStepsRecorded };
 }
 
 /** Where a run starts from. */

@@ -139,6 +139,16 @@ function leafPaths(section: z.ZodObject, prefix: readonly string[]): string[] {
   });
 }
 
+/**
+ * Settings of one call, not of the run: where it computes, what it says, when it stops for now. A new run's config.yaml records those of the call that
+ * began it; what a later call is told is never written there. All other settings are the run's: what a resume changes, the run keeps.
+ */
+const CALL_SETTINGS = ['max_steps', 'gpus', 'workers', 'run_dir', 'name', 'reporter', 'log_every'];
+
+export function isOfTheRun(path: string): boolean {
+  return !CALL_SETTINGS.includes(path);
+}
+
 /** The schema of one setting. */
 function settingSchema(path: string): z.ZodType | null {
   let current: z.core.$ZodType = configLayerSchema;

@@ -22,6 +22,8 @@ export const LIMITS = {
   maxStateHeaderTokens: 2 ** 18,
   /** Nesting in that header: it needs 3. */
   maxStateHeaderDepth: 8,
+  /** config.yaml of a run folder, bytes: our own has 3,000. */
+  maxConfigBytes: 2 ** 20,
   /** model.json of a saved model, bytes. */
   maxModelJsonBytes: 64 * 2 ** 20,
   /** State files kept beyond this are a typo. */

@@ -16,6 +16,8 @@ import { createStateWriter } from './state/state_writer.js';
 import type { TrainingState } from './state/training_state.js';
 
 export interface RunStore {
+  /** Writes a state at once: what was begun from other weights is resumed from those, even where it dies before its first state is due. */
+  begin(state: TrainingState): Promise<void>;
   /**
    * After each commit and each epoch: writes a state if one is due, beside training within an epoch; an epoch's end is waited for, so that a completed
    * epoch is never lost. Rejects only with `onCheckpointFailure: stop`.
@@ -93,6 +95,11 @@ export function createRunStore(parts: StoreParts): RunStore {
     states.failure === null && lastOffered?.epoch === progress.epoch && lastOffered.step === progress.step;
 
   return {
+    async begin(state) {
+      offer(state);
+      await states.flush();
+      if (states.failure !== null && config.onCheckpointFailure === 'stop') throw states.failure;
+    },
     async afterCommit(state, { epochEnded }) {
       if (states.failure !== null && config.onCheckpointFailure === 'stop') throw states.failure;
       if (!due.isDue({ step: state.progress.step, epochEnded, nowMs: nowMs() })) return;

@@ -25,6 +25,18 @@ export function learningRateAt({ schedule, base, step, stepsPerEpoch, epochs }: 
   return base * warmup * factorAt(schedule, { step, stepsPerEpoch, warmupSteps, steps: epochs * stepsPerEpoch });
 }
 
+/** The rate after the last step of a run planned for `before` epochs, and of the next one when it is made longer, where that one is higher; else null. */
+export function rateRise(
+  query: Omit<ScheduleQuery, 'epochs'>,
+  epochs: { before: number; now: number },
+): { from: number; to: number } | null {
+  const at = (step: number, planned: number): number => learningRateAt({ ...query, step, epochs: planned });
+  const { step } = query;
+  if (step === 0) return null;
+  const [from, to] = [at(step - 1, epochs.before), at(step, epochs.now)];
+  return to > from && to > at(step, epochs.before) ? { from, to } : null;
+}
+
 interface Position {
   readonly step: number;
   readonly stepsPerEpoch: number;

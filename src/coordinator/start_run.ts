@@ -3,21 +3,22 @@
  * the start event, the store; then run.ts loops.
  * Does not: know where replicas come from (src/train.ts, src/coordinate.ts). Next hop: run.ts.
  */
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { ExpectedError } from '../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import type { EndEvent, RunEvent, RunObserver, StartEvent } from '../common/run_events.js';
+import type { SettingChange } from '../common/setting_change.js';
 import { shardSizes } from '../common/shard.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
-import { readModel, weightsFor, type SavedWeights } from './state/checkpoint.js';
-import { nodeFileSystem } from './files/file_system.js';
+import { weightsFor } from './state/checkpoint.js';
 import type { Fleet, FleetNote } from './fleet/fleet.js';
 import { createRunFolder, resumeRunFolder, type RunFolder } from './run_folder/run_folder.js';
 import { runTraining } from './run.js';
 import { createRunStore } from './run_store.js';
-import { readNewestState } from './state/state_file.js';
+import { rateRise } from './schedule.js';
+import { readWeights } from './state/saved_weights.js';
 import { requireSameRun, requireSameSettings } from './state/state_match.js';
 import type { DataIdentity, RunState } from './state/state_schema.js';
 import { TrainingState } from './state/training_state.js';
@@ -51,17 +52,16 @@ export async function openRun({
   return { folder: run, saved: state };
 }
 
-/** Of a saved model; of a run folder without one, of its newest state. @throws CheckpointError MODEL_FILE_INVALID */
-async function readWeights(path: string): Promise<SavedWeights> {
-  try {
-    return await readModel(path);
-  } catch (error) {
-    const folder = join(path, 'state');
-    const newest = await readNewestState({ folder, fileSystem: nodeFileSystem }).catch(() => null);
-    if (newest?.state == null) throw error;
-    const { parameters, model } = newest.state;
-    return { path: newest.path ?? folder, weights: model.layout.slots, values: parameters };
-  }
+/**
+ * The configuration this start goes by. A max_steps that an earlier call was told, and that the run has reached, is fulfilled: whoever resumes it
+ * without a new one wants the rest.
+ */
+export function configFrom(
+  { config, maxStepsRecorded }: { config: TrainConfig; maxStepsRecorded: boolean },
+  { saved }: OpenedRun,
+): TrainConfig {
+  const reached = config.maxSteps !== null && saved !== null && saved.progress.step >= config.maxSteps;
+  return maxStepsRecorded && reached ? { ...config, maxSteps: null } : config;
 }
 
 /** For logs/run.log, where somebody looks who was not at the terminal. */
@@ -108,6 +108,8 @@ export interface StartParts {
   readonly data: DataIdentity;
   readonly versions: StartEvent['versions'];
   readonly run: OpenedRun;
+  /** What a resume was told and the run keeps. */
+  readonly changes: readonly SettingChange[];
   /** A saved model to take the first weights from. */
   readonly initFrom: string | null;
   readonly numericsCheck: 'strict' | 'relaxed';
@@ -131,6 +133,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
     requireSameRun(saved, { model, data, numerics, numericsCheck: parts.numericsCheck, run: folder.path });
     state.restore(saved);
   }
+  await folder.keepChanges(parts.changes, { step: state.progress.step });
   const platform = `${process.platform} ${process.arch}`;
   await folder.writeEnvironment({ versions, numerics, replicas: fleet.replicas, platform });
   observe({
@@ -152,6 +155,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
     versions,
   });
   parts.onStart?.();
+  tellRise(parts, state.progress.step);
   const nowMs = (): number => performance.now();
   const store = createRunStore({
     config: { ...config, shards },
@@ -165,6 +169,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
     generatedBy: `tfjs-parallel ${versions.tfjsParallel}`,
     firstStep: state.progress.step,
   });
+  if (parts.initFrom !== null) await store.begin(state);
   const examples = { train: data.train, validation: data.validation };
   const loop = runTraining({ config, shards, model, examples, fleet, update, state, store, observe, stop, nowMs });
   const end = await loop.catch((error: unknown) => {
@@ -172,4 +177,22 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
     throw error;
   });
   return { end, weights: state.current.parameters.slice() };
+}
+
+/** A schedule that anneals to the run's end starts from further up when the run is made longer. */
+function tellRise({ config, data, run, observe }: StartParts, step: number): void {
+  if (run.saved === null || run.saved.config.epochs === config.epochs) return;
+  const { schedule, learningRate: base } = config.optimizer;
+  const stepsPerEpoch = Math.ceil(data.train / config.batch);
+  const epochs = { before: run.saved.config.epochs, now: config.epochs };
+  const rise = rateRise({ schedule, base, step, stepsPerEpoch }, epochs);
+  if (rise === null) return;
+  const [from, to] = [rise.from, rise.to].map((rate) => String(Number(rate.toPrecision(3))));
+  observe({
+    type: 'warn',
+    code: 'RATE_RISES',
+    message:
+      `the run was planned for ${epochs.before} epochs and goes on to ${epochs.now}: by its ${schedule.name} schedule ` +
+      `the learning rate rises again, from ${from} at step ${step} to ${to} at step ${step + 1}`,
+  });
 }

@@ -179,18 +179,11 @@ test('durations are told in two units', () => {
   ]);
 });
 
-test('an interrupted run ends with the command that continues it', () => {
-  expect(
-    endLines(sampleEnd({ reason: 'interrupted', best: null, epochs: 1, steps: 4 }), { runFolder: 'runs/mnist-001' }),
-  ).toEqual([
+test('an interrupted run says how far it came', () => {
+  expect(endLines(sampleEnd({ reason: 'interrupted', best: null, epochs: 1, steps: 4 }))).toEqual([
     'interrupted after 1 epoch, 4 steps',
     `weights_sha256 ${'ab'.repeat(32)}`,
-    'resume with: tfjs-parallel train --resume runs/mnist-001',
   ]);
-  const stopped = sampleEnd({ reason: 'stopped', best: null, epochs: 1, steps: 4 });
-  expect(endLines(stopped, { runFolder: 'runs/mnist-001', command: 'coordinator' }).at(-1)).toBe(
-    'resume with: tfjs-parallel coordinator --resume runs/mnist-001',
-  );
 });
 
 test('a run resumed after its last epoch has none to come', () => {

@@ -1,9 +1,10 @@
 /**
- * Owns: `config.yaml` of a run folder: the resolved configuration, each value with where it came from as a comment.
+ * Owns: `config.yaml` of a run folder: the resolved configuration, each value with where it came from as a comment, and what resumes changed in it.
  * Does not: read it back (src/cli/config_file.ts reads every configuration).
  */
-import { Document, isMap, isPair, isScalar, isSeq } from 'yaml';
+import { Document, isMap, isPair, isScalar, isSeq, parseDocument } from 'yaml';
 import type { YAMLMap } from 'yaml';
+import type { SettingChange } from '../../common/setting_change.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
 import type { TrainConfig } from '../../common/train_config.js';
 
@@ -12,6 +13,18 @@ export function renderConfig(config: TrainConfig, provenance: Readonly<Record<st
   const document = new Document(renameKeys(config, toSnakeCase));
   document.commentBefore = ' The resolved configuration of this run and where each value came from; train --resume reads it.';
   if (isMap(document.contents)) comment(document.contents, '', provenance);
+  return document.toString({ lineWidth: 0, flowCollectionPadding: false });
+}
+
+/** The file's text with other values, each saying where it came from, since which step, and what it was; all else, comments too, stays as it is. */
+export function changeConfig(text: string, { changes, step }: { changes: readonly SettingChange[]; step: number }): string {
+  const document = parseDocument(text);
+  for (const { path, before, value, source } of changes) {
+    const node = document.createNode(value);
+    if (isSeq(node)) node.flow = true;
+    node.comment = ` ${source}, after step ${step}; ${JSON.stringify(before)} before`;
+    document.setIn(path.split('.'), node);
+  }
   return document.toString({ lineWidth: 0, flowCollectionPadding: false });
 }
 

@@ -8,9 +8,11 @@ import { basename, dirname, join } from 'node:path';
 import { CheckpointError } from '../../common/errors.js';
 import { runRecordLine } from '../../common/run_record.js';
 import type { RunEvent } from '../../common/run_events.js';
+import { LIMITS } from '../../common/limits.js';
+import type { SettingChange } from '../../common/setting_change.js';
 import type { TrainConfig } from '../../common/train_config.js';
-import { clearRemains, writeFileAtomically } from '../files/atomic_file.js';
-import { renderConfig } from './config_yaml.js';
+import { clearRemains, readWholeFile, writeFileAtomically } from '../files/atomic_file.js';
+import { changeConfig, renderConfig } from './config_yaml.js';
 import { errorCode, nodeFileSystem } from '../files/file_system.js';
 import type { FileSystem } from '../files/file_system.js';
 import { openMetricsFile } from './metrics_file.js';
@@ -31,8 +33,10 @@ export interface RunFolder {
   /** Starts on this run so far, this one included. */
   readonly coordinatorEpoch: number;
   readonly fileSystem: FileSystem;
-  /** Writes config.yaml. A resumed run writes none: it goes on with its first one. @throws CheckpointError */
+  /** Writes the config.yaml of a new run. @throws CheckpointError */
   writeConfig(config: TrainConfig, provenance: Readonly<Record<string, string>>): Promise<void>;
+  /** Changes config.yaml as a resume was told, so that the run keeps it; `step`: the last one without the changes. @throws CheckpointError */
+  keepChanges(changes: readonly SettingChange[], at: { step: number }): Promise<void>;
   /** Writes env.json: machine, versions, environment variables that matter. @throws CheckpointError */
   writeEnvironment(environment: Readonly<Record<string, unknown>>): Promise<void>;
   /**
@@ -162,6 +166,14 @@ async function openFolder({
     async writeConfig(config, provenance) {
       await writeFile('config.yaml', renderConfig(config, provenance));
     },
+    async keepChanges(changes, { step }) {
+      if (changes.length === 0) return;
+      const file = join(path, 'config.yaml');
+      const bytes = await explained(`read ${file}`, () => readWholeFile(file, LIMITS.maxConfigBytes, fileSystem));
+      if (bytes === null) throw tooLong(file);
+      await writeFile('config.yaml', changeConfig(Buffer.from(bytes).toString(), { changes, step }));
+      write({ message: 'settings changed', step, changes });
+    },
     async writeEnvironment(environment) {
       await writeFile('env.json', `${JSON.stringify(environment, null, 2)}\n`);
     },
@@ -275,6 +287,14 @@ async function requireRun(path: string, fileSystem: FileSystem): Promise<void> {
     throw error;
   }
   if (!names.includes('config.yaml')) throw fail(`is not the folder of a run: it has no config.yaml`);
+}
+
+function tooLong(file: string): CheckpointError {
+  return new CheckpointError({
+    code: 'CONFIG_TOO_LONG',
+    message: `${file} has more than ${LIMITS.maxConfigBytes} bytes, and no configuration needs that many`,
+    next: 'Shorten the file: some program must have written into it.',
+  });
 }
 
 function noneVerifies(path: string, { rejected }: NewestState): CheckpointError {
