@@ -13,6 +13,7 @@ import { LIMITS } from './common/limits.js';
 import type { Job } from './common/messages.js';
 import type { EndEvent } from './common/run_events.js';
 import { shardSizes } from './common/shard.js';
+import { unlessHurried } from './common/stop_request.js';
 import type { TrainConfig } from './common/train_config.js';
 import { Cluster, type FirstModel } from './coordinator/cluster/cluster.js';
 import { weightsFor } from './coordinator/state/checkpoint.js';
@@ -53,7 +54,8 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
   const secret = await secretFor(request);
   const tls = await readTls(request.encryption);
   const source = await resolveModelSource(asked.model);
-  const dataset = await loadDataset(asked, { onProgress: (progress) => progress.kind === 'note' && say(progress.message) });
+  const loading = loadDataset(asked, { onProgress: (progress) => progress.kind === 'note' && say(progress.message) });
+  const dataset = await unlessHurried(loading, stop);
   requireLabels(asked.loss, dataset);
   const job = await jobOf(asked, shards, source, dataset);
 
@@ -79,9 +81,13 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
       onNote: (note) => {
         if (started) observe(eventOf(note));
         else say(note.message);
+        beginUnlessWaiting();
         giveUpIfAlone();
       },
     });
+    const beginUnlessWaiting = (): void => {
+      if (started && !fleet.waiting) request.onFirstStep?.();
+    };
     // A step that nobody computes is not waited for when the run is to stop.
     const alone = new AbortController();
     const giveUpIfAlone = (): void => {
@@ -135,6 +141,8 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
         },
         onStart: () => {
           started = true;
+          // The loop asks for its first round in this turn; then it is known whether there are workers enough.
+          setImmediate(beginUnlessWaiting);
         },
       });
       goodbye = end.reason === 'done' || end.reason === 'max_steps' ? 'done' : 'stopped';

@@ -26,4 +26,6 @@ export interface RunRequest {
   readonly stop: StopRequest;
   /** Lines about what takes long before the first step: fetching TensorFlow or data. */
   readonly say: (line: string) => void;
+  /** Called when replicas are there and the first step begins. */
+  readonly onFirstStep?: () => void;
 }

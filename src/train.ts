@@ -8,6 +8,7 @@ import { chooseDevices } from './common/device_choice.js';
 import { LIMITS } from './common/limits.js';
 import type { ModelDescription } from './common/replica.js';
 import type { EndEvent } from './common/run_events.js';
+import { unlessHurried } from './common/stop_request.js';
 import type { TrainConfig } from './common/train_config.js';
 import { Fleet } from './coordinator/fleet/fleet.js';
 import type { RunFolder } from './coordinator/run_folder/run_folder.js';
@@ -46,8 +47,8 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
   const shards = asked.shards ?? placement.replicas.length;
   requireBatchCoversShards({ batch: asked.batch, shards });
   const source = request.model ?? (await resolveModelSource(asked.model));
-  const dataset =
-    request.dataset ?? (await loadDataset(asked, { onProgress: (progress) => request.say(describeProgress(progress)) }));
+  const onProgress = (progress: DataProgress): void => request.say(describeProgress(progress));
+  const dataset = request.dataset ?? (await unlessHurried(loadDataset(asked, { onProgress }), request.stop));
   requireLabels(asked.loss, dataset);
   if (placement.notice !== '') request.observer({ type: 'warn', code: 'CPU_FALLBACK', message: placement.notice });
 
@@ -57,7 +58,8 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
     if (run.saved !== null && endOfFinished(run.saved, config)) request.say(nothingLeft(run.folder.path));
     if (request.resume === null)
       await writeResolvedConfig(request, { folder: run.folder, shards, threadsPerWorker: placement.intraOpThreads });
-    const replicas = await openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say: request.say });
+    const opening = openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say: request.say });
+    const replicas = await unlessHurried(opening, request.stop);
     try {
       return await runOn({ request, config, shards, dataset, run, replicas });
     } finally {
@@ -122,6 +124,7 @@ async function runOn({ request, config, shards, dataset, run, replicas }: Opened
     stop: request.stop,
     onStart: () => {
       started = true;
+      request.onFirstStep?.();
     },
   });
   return { end, model, weights, runFolder: run.folder.path };

@@ -50,6 +50,8 @@ export interface WorkRequest {
   readonly waitMs: number;
   readonly stop: StopRequest;
   readonly say: (line: string) => void;
+  /** Called when the coordinator has taken this worker: from here on it may have shards to finish. */
+  readonly onJoined?: () => void;
   /** For tests; the product's own otherwise. */
   readonly times?: LinkTimes;
 }
@@ -77,6 +79,7 @@ export async function work(request: WorkRequest): Promise<WorkEnd> {
         prepare: (job, topology) => jobs.prepare(job, topology),
         onAdmitted: (worker) => {
           say(`joined as ${worker}`);
+          request.onJoined?.();
           onAdmitted();
         },
         times: request.times,

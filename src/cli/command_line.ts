@@ -4,7 +4,7 @@
  */
 import { CommanderError } from 'commander';
 import { EXIT, type ExitCode } from '../common/errors.js';
-import type { StopEvent, StopReason } from '../common/stop_request.js';
+import type { StopReason } from '../common/stop_request.js';
 import { benchCommand } from './bench.js';
 import { markAtOnce } from './collector.js';
 import type { CommandContext } from './context.js';
@@ -31,9 +31,10 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
     warn: (text) => void process.stderr.write(warningLine(text)),
     watchStop: async (say, first) => {
       const { watchSignals } = await import('./signals.js');
-      watch = watchSignals((reason, signal) =>
-        say(`${pipeClosed && reason === 'stopped' ? PIPE_CLOSED : stopWord(reason, signal)}: ${first}${again(reason)}`),
-      );
+      watch = watchSignals(({ reason, signal, finishes }) => {
+        const why = pipeClosed && reason === 'stopped' ? PIPE_CLOSED : reason === 'interrupted' ? reason : signal;
+        say(`${why}: ${finishes ? `${first}${again(reason)}` : 'ending before the first step'}`);
+      });
       early.handOver();
       return watch;
     },
@@ -60,6 +61,11 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
     benchCommand(context, async () => (await import('../bench.js')).bench),
   ]);
 
+  /** One that was told to end does not wait for threads that are still preparing. */
+  const leave = async (code: ExitCode): Promise<never> => {
+    if (watch?.request.hurry.aborted) (await import('./end_process.js')).endProcessNow(code);
+    process.exit(code);
+  };
   const fail = (error: unknown): never => {
     const { text, exitCode: code } = describeFailure(error, { verbose, command: commandNameOf(program, args) });
     process.stderr.write(text);
@@ -80,7 +86,7 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
   try {
     if (args.length === 0) program.outputHelp();
     else await program.parseAsync(args, { from: 'user' });
-    process.exit(exitCode);
+    return await leave(exitCode);
   } catch (error) {
     // Help and version are told by an exception that is none.
     if (error instanceof CommanderError && error.exitCode === 0) process.exit(EXIT.ok);
@@ -89,7 +95,5 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
 }
 
 const PIPE_CLOSED = 'nobody reads standard output any more';
-
-const stopWord = (reason: StopReason, signal: StopEvent): string => (reason === 'interrupted' ? reason : signal);
 
 const again = (reason: StopReason): string => (reason === 'interrupted' ? ' (Ctrl-C again to end at once)' : '');

@@ -11,7 +11,10 @@ export interface CommandContext {
   stderr: NodeJS.WriteStream;
   /** One line on standard error. */
   warn(text: string): void;
-  /** From here on Ctrl-C, SIGTERM and a closed pipe ask for an orderly end; `say` tells the user so, and what is done first: `finishing ...`. */
+  /**
+   * From here on Ctrl-C, SIGTERM and a closed pipe ask for an orderly end; `say` tells the user so, and what is done first: `finishing ...`.
+   * Until its `begin` is called there is nothing to finish, and they end the process at once.
+   */
   watchStop(say: (line: string) => void, first: string): Promise<SignalWatch>;
   /** The command's exit code. */
   finish(code: ExitCode): void;

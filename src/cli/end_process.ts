@@ -1,5 +1,5 @@
 /**
- * Owns: ending the process at once, with an exit code, whatever its threads are doing.
+ * Owns: ending the process at once, with an exit code or by a signal, whatever its threads are doing.
  * Does not: save anything first.
  */
 import koffi from 'koffi';
@@ -8,4 +8,16 @@ import koffi from 'koffi';
 export function endProcessNow(exitCode: number): never {
   koffi.load(null).func('void _exit(int)')(exitCode);
   throw new Error('internal: _exit returned');
+}
+
+/** For the system to deliver a signal, ms. */
+const DELIVERY_MS = 500;
+
+/** Dies by the signal, nobody listening for it any more. Process 1 of a container is not killed by its own signals: it ends with the code. */
+export function endBySignal(signal: NodeJS.Signals, exitCode: number): never {
+  if (process.pid !== 1) {
+    process.kill(process.pid, signal);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, DELIVERY_MS);
+  }
+  return endProcessNow(exitCode);
 }

@@ -16,6 +16,8 @@ export interface SessionParts {
   stop: StopRequest;
   /** One line on standard error, above the live line. */
   say: (line: string) => void;
+  /** Called when the first step begins: from here on a stop finishes it and saves. */
+  onFirstStep: () => void;
 }
 
 export interface Session {
@@ -53,7 +55,7 @@ export async function runSession({ context, call, resume, verbose, needs = null,
       tellResume(RESUME, resumeLine(call, { run: begun, kept: true, done: event.reason === 'max_steps' ? ['max_steps'] : [] }));
   };
   try {
-    const end = await run({ observer, stop: watch.request, say: reporter.say });
+    const end = await run({ observer, stop: watch.request, say: reporter.say, onFirstStep: watch.begin });
     return exitCodeOfEnd(end, { config, reached: best.valAcc() });
   } catch (error) {
     if (stoppedBeforeStart(error, watch.request)) {

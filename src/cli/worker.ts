@@ -40,6 +40,8 @@ export interface WorkerRequest {
   /** When asked: give the shards back, leave, end. */
   stop: StopRequest;
   say: (line: string) => void;
+  /** Called when the coordinator has taken this worker: from here on it may have shards to finish. */
+  onJoined: () => void;
 }
 
 /** Resolves when the run has ended or was stopped, or the worker was asked to leave. */
@@ -94,7 +96,7 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
     const watch = await context.watchStop(say, 'finishing the shards under way and leaving');
     try {
       const runWorker = await loadRunWorker();
-      const end = await runWorker({ ...request, stop: watch.request, say });
+      const end = await runWorker({ ...request, stop: watch.request, say, onJoined: watch.begin });
       const { reason } = watch.request;
       // A run that was stopped goes on later: whoever starts workers must start this one again.
       context.finish(reason !== null ? exitCodeOf(reason) : end === 'stopped' ? EXIT.stopped : EXIT.ok);

@@ -38,6 +38,10 @@ export const LIMITS = {
   stopGraceMs: 8_000,
   /** From SIGTERM to the forced end of the process, ms. */
   stopDeadlineMs: 9_500,
+  /** A Ctrl-C within this time of the first request is the same one, passed on by a launcher (npm, tsx, concurrently), ms. */
+  stopRepeatMs: 500,
+  /** Before the first step: from a request to the forced end, ms; a folder that nothing was computed in is taken away meanwhile. */
+  stopLeaveMs: 1_000,
 
   /** A shard unanswered for max(floor, factor × 95th percentile) is lost; the floor covers a collecting peer, a cold page cache, a stopped laptop. */
   shardDeadlineFloorMs: 30_000,

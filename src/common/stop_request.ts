@@ -18,38 +18,70 @@ export interface StopRequest {
   readonly hurry: AbortSignal;
 }
 
-export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGUSR1' | 'SIGHUP';
-export type StopEvent = StopSignal | 'grace-over' | 'deadline-over';
+export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGUSR1' | 'SIGUSR2' | 'SIGXCPU' | 'SIGHUP';
+/** `begun`: a step is under way from here on. `repeat-over`: what comes from now on is a request of its own. */
+export type StopEvent = StopSignal | 'begun' | 'repeat-over' | 'grace-over' | 'deadline-over';
 
 export interface StopState {
-  phase: 'running' | 'finishing' | 'hurrying' | 'ending';
+  phase: 'preparing' | 'running' | 'finishing' | 'hurrying' | 'leaving' | 'ending';
   reason: StopReason | null;
+  /** Whether a Ctrl-C may still be the one that was seen: a terminal signals its whole group, and a launcher in it passes the signal on. */
+  mayRepeat: boolean;
 }
 
-/** `ask`: announce and finish the step. `hurry`: give up on the step in flight. `end`: die now with this code. */
+/**
+ * `ask`: announce and finish the step. `leave`: announce; there is no step to finish and nothing to save. `hurry`: give up on the step in flight.
+ * `end`: die now with this code.
+ */
 export type StopAction =
-  { do: 'nothing' } | { do: 'ask'; reason: StopReason } | { do: 'hurry' } | { do: 'end'; exitCode: ExitCode };
+  { do: 'nothing' } | { do: 'ask' | 'leave'; reason: StopReason } | { do: 'hurry' } | { do: 'end'; exitCode: ExitCode };
 
-export const RUNNING: StopState = { phase: 'running', reason: null };
+export const PREPARING: StopState = { phase: 'preparing', reason: null, mayRepeat: false };
 
-/** Ctrl-C once: finish the step; twice, or after any other request: now. SIGTERM and SIGUSR1 repeat themselves in the wild, so again means nothing new. */
+/**
+ * Before the first step any request ends the run at once. After it, Ctrl-C once: finish the step; again on purpose, or after any other request: now.
+ * The system's signals repeat themselves in the wild, so again means nothing new.
+ */
 export function nextStop(state: StopState, event: StopEvent): { state: StopState; action: StopAction } {
   const stay = { state, action: { do: 'nothing' } } as const;
+  const end = (exitCode: ExitCode) => ({ state: { ...state, phase: 'ending' }, action: { do: 'end', exitCode } }) as const;
   if (state.phase === 'ending') return stay;
-  if (event === 'grace-over')
-    return state.phase === 'finishing' ? { state: { ...state, phase: 'hurrying' }, action: { do: 'hurry' } } : stay;
-  if (state.phase === 'running') {
-    if (event === 'deadline-over') return stay;
-    const reason = event === 'SIGINT' ? 'interrupted' : 'stopped';
-    return { state: { phase: 'finishing', reason }, action: { do: 'ask', reason } };
+  switch (event) {
+    case 'begun':
+      return state.phase === 'preparing' ? { ...stay, state: { ...state, phase: 'running' } } : stay;
+    case 'repeat-over':
+      return { ...stay, state: { ...state, mayRepeat: false } };
+    case 'grace-over':
+      return state.phase === 'finishing' ? { state: { ...state, phase: 'hurrying' }, action: { do: 'hurry' } } : stay;
+    case 'deadline-over':
+      return state.reason === null ? stay : end(exitCodeOf(state.reason));
   }
-  if (event === 'SIGINT') return { state: { ...state, phase: 'ending' }, action: { do: 'end', exitCode: EXIT.interrupted } };
-  if (event === 'deadline-over')
-    return { state: { ...state, phase: 'ending' }, action: { do: 'end', exitCode: exitCodeOf(state.reason) } };
-  return stay;
+  if (state.reason !== null) return event === 'SIGINT' && !state.mayRepeat ? end(EXIT.interrupted) : stay;
+  const reason = event === 'SIGINT' ? 'interrupted' : 'stopped';
+  return state.phase === 'preparing'
+    ? { state: { phase: 'leaving', reason, mayRepeat: true }, action: { do: 'leave', reason } }
+    : { state: { phase: 'finishing', reason, mayRepeat: true }, action: { do: 'ask', reason } };
 }
 
 /** 130 for a person's Ctrl-C, 75 for the system's request, which schedulers take as "start me again". */
 export function exitCodeOf(reason: StopReason | null): ExitCode {
   return reason === 'interrupted' ? EXIT.interrupted : EXIT.stopped;
+}
+
+/**
+ * The promise's value; rejects with the signal's reason as soon as the user is in a hurry. What was under way is left to the end of the process: library
+ * callers are never in a hurry.
+ */
+export async function unlessHurried<T>(work: Promise<T>, { hurry }: StopRequest): Promise<T> {
+  let giveUp = (): void => undefined;
+  const hurried = new Promise<never>((_, reject) => {
+    giveUp = () => reject(hurry.reason);
+    hurry.addEventListener('abort', giveUp, { once: true });
+    if (hurry.aborted) giveUp();
+  });
+  try {
+    return await Promise.race([work, hurried]);
+  } finally {
+    hurry.removeEventListener('abort', giveUp);
+  }
 }

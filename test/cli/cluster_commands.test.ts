@@ -23,7 +23,12 @@ async function run(
     stdout: captureStream() as unknown as NodeJS.WriteStream,
     stderr: captureStream() as unknown as NodeJS.WriteStream,
     warn: () => undefined,
-    watchStop: async () => ({ request: { reason, asked: never, hurry: never }, exitCode: () => EXIT.ok, close: () => undefined }),
+    watchStop: async () => ({
+      request: { reason, asked: never, hurry: never },
+      begin: () => undefined,
+      exitCode: () => EXIT.ok,
+      close: () => undefined,
+    }),
     finish: (exitCode) => (code = exitCode),
   };
   await createProgram(context, [makeCommand(context)]).parseAsync(args, { from: 'user' });

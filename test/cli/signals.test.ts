@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { buildSync } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LIMITS } from '../../src/common/limits.js';
 
 // Inside node_modules, so that the program finds koffi.
 const scratch = mkdtempSync(resolve('node_modules/.signals-test-'));
@@ -20,7 +21,9 @@ beforeAll(() => {
      import { endProcessNow } from ${JSON.stringify(resolve('src/cli/end_process.ts'))};
      if (isMainThread) {
        new Worker(new URL(import.meta.url)).on('online', () => console.log('ready'));
-       const watch = watchSignals((reason, signal) => console.log('asked', reason, signal));
+       const watch = watchSignals(({ reason, signal, finishes }) => console.log(finishes ? 'asked' : 'leaving', reason, signal));
+       if (process.argv[2] !== 'preparing') watch.begin();
+       if (process.argv[2] === 'blocked') watch.request.asked.addEventListener('abort', () => { for (const end = Date.now() + 1500; Date.now() < end; ); });
        if (process.argv[2] === 'obedient') watch.request.asked.addEventListener('abort', () => { console.log('saved'); endProcessNow(watch.exitCode()); });
        setInterval(() => undefined, 1000);
      } else pbkdf2Sync('a', 'b', 2_000_000_000, 64, 'sha512');`,
@@ -36,18 +39,21 @@ beforeAll(() => {
   });
 });
 
-async function run(kind: 'obedient' | 'deaf', signals: NodeJS.Signals[]) {
+/** Sends each signal when a line of output asks for the next one, and after its own delay, ms. */
+async function run(kind: 'obedient' | 'deaf' | 'blocked' | 'preparing', signals: (NodeJS.Signals | [NodeJS.Signals, number])[]) {
   const child = spawn(process.execPath, [program, kind]);
   let output = '';
   let errors = '';
   const sent = [...signals];
   const sendNext = () => {
-    const signal = sent.shift();
-    if (signal !== undefined) child.kill(signal);
+    const next = sent.shift();
+    if (next === undefined) return;
+    const [signal, delayMs] = typeof next === 'string' ? [next, 0] : next;
+    setTimeout(() => child.kill(signal), delayMs);
   };
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString();
-    for (const _ of chunk.toString().matchAll(/ready|asked/g)) sendNext();
+    for (const _ of chunk.toString().matchAll(/ready|asked|leaving/g)) sendNext();
   });
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
   const [code, signal] = await new Promise<[number | null, string | null]>((done) =>
@@ -61,6 +67,8 @@ describe('signals to a process whose threads are inside native code', () => {
     ['SIGINT', 'interrupted', 130],
     ['SIGTERM', 'stopped', 75],
     ['SIGUSR1', 'stopped', 75],
+    ['SIGUSR2', 'stopped', 75],
+    ['SIGXCPU', 'stopped', 75],
     ['SIGHUP', 'stopped', 75],
   ] as const)('%s: asked, saved, exit code', async (signal, reason, code) => {
     expect(await run('obedient', [signal])).toEqual({
@@ -71,12 +79,37 @@ describe('signals to a process whose threads are inside native code', () => {
     });
   });
 
-  it('a second Ctrl-C ends it by that signal, which a shell shows as 130', async () => {
-    expect(await run('deaf', ['SIGINT', 'SIGINT'])).toEqual({
+  it('a second Ctrl-C on purpose ends it by that signal, which a shell shows as 130', async () => {
+    expect(await run('deaf', ['SIGINT', ['SIGINT', LIMITS.stopRepeatMs + 200]])).toEqual({
       lines: ['ready', 'asked interrupted SIGINT'],
       errors: '',
       code: null,
       signal: 'SIGINT',
+    });
+  });
+
+  // 1,500 ms in which the main thread does not look at signals: three times as long as a repetition may take.
+  it('a Ctrl-C that comes twice is one also where the second is seen late, because the main thread was busy', async () => {
+    const started = performance.now();
+    const { lines, code } = await run('blocked', ['SIGINT', ['SIGINT', 50]]);
+    expect({ lines, code }).toEqual({ lines: ['ready', 'asked interrupted SIGINT'], code: 130 });
+    // It went on until its deadline.
+    expect(performance.now() - started).toBeGreaterThan(LIMITS.stopDeadlineMs);
+  });
+
+  it.each([
+    ['SIGINT', 'interrupted', 130],
+    ['SIGTERM', 'stopped', 75],
+    ['SIGUSR1', 'stopped', 75],
+    ['SIGUSR2', 'stopped', 75],
+    ['SIGXCPU', 'stopped', 75],
+    ['SIGHUP', 'stopped', 75],
+  ] as const)('%s before the first step ends it without waiting for a step, threads or not', async (signal, reason, code) => {
+    expect(await run('preparing', [signal])).toEqual({
+      lines: ['ready', `leaving ${reason} ${signal}`],
+      errors: '',
+      code,
+      signal: null,
     });
   });
 });

@@ -24,7 +24,7 @@ async function train(args: readonly string[], { end = sampleEnd({ best: null }),
     warn: (text) => warnings.push(text),
     watchStop: async () => {
       watching += 1;
-      return { request: stop, exitCode: () => EXIT.stopped, close: () => (watching -= 1) };
+      return { request: stop, begin: () => undefined, exitCode: () => EXIT.stopped, close: () => (watching -= 1) };
     },
     finish: (exitCode) => (code = exitCode),
   };

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LIMITS } from '../../src/common/limits.js';
 import { BUILT_CLI } from '../support/built_cli.js';
 import { atStep, isBuilt, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
 
@@ -24,6 +25,8 @@ describe.skipIf(!isBuilt)('a real run that is stopped', () => {
   it.each([
     ['SIGTERM', 75, 'SIGTERM: finishing the step and saving'],
     ['SIGUSR1', 75, 'SIGUSR1: finishing the step and saving'],
+    ['SIGUSR2', 75, 'SIGUSR2: finishing the step and saving'],
+    ['SIGXCPU', 75, 'SIGXCPU: finishing the step and saving'],
     ['SIGINT', 130, 'interrupted: finishing the step and saving (Ctrl-C again to end at once)'],
   ] as const)(
     'by %s exits %i with a state, and resumes on one replica to the same weights and metrics',
@@ -45,6 +48,7 @@ describe.skipIf(!isBuilt)('a real run that is stopped', () => {
     const run = startTrain(begin('twice'));
     await run.seen(atStep(40));
     run.kill('SIGINT');
+    await sleep(LIMITS.stopRepeatMs + 200);
     run.kill('SIGINT');
     const { code, signal } = await run.ended;
     // A shell shows a process that died by SIGINT as 130.
