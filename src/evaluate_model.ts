@@ -36,7 +36,9 @@ export async function evaluateModel({
   const dataset = await loadDataset(config, {});
   const source = await sourceOf(saved, config);
   if (saved.kind === 'state')
-    say(`${path} has saved no model yet: this is its newest state, at epoch ${saved.epoch}, step ${saved.step}`);
+    say(
+      `${path} has saved no model yet: this is its newest state, at epoch ${saved.epoch}, step ${saved.step}; tfjs-parallel train --resume ${path} goes on`,
+    );
   const opened = await openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say });
   try {
     const values = new Float32Array(new SharedArrayBuffer(opened.model.layout.totalSize * 4));

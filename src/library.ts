@@ -8,6 +8,7 @@ import type { EndEvent } from './common/run_events.js';
 import type { StopRequest } from './common/stop_request.js';
 import { datasetFromArrays } from './data/arrays.js';
 import { limitDataset } from './data/load.js';
+import { requireTfjs } from './engine/peer.js';
 import { buildModel, resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
 import { topologyJson } from './models/topology.js';
@@ -32,6 +33,7 @@ export interface TrainedRun {
  * Errors: any ExpectedError of common/errors.ts, with `code` and `next`.
  */
 export async function train(options: TrainOptions): Promise<TrainedRun> {
+  requireTfjs();
   const tf = (await import('@tensorflow/tfjs')) as typeof tfjs;
   const config = configOf(options);
   const source = typeof options.model === 'string' ? await resolveModelSource(options.model) : sourceOf(options.model);

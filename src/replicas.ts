@@ -7,6 +7,7 @@ import type { ModelDescription, NumericsClass } from './common/replica.js';
 import type { TrainConfig } from './common/train_config.js';
 import type { Placement } from './devices.js';
 import { ensureTensorFlow } from './engine/library.js';
+import { requireTfjs } from './engine/peer.js';
 import type { ModelSource } from './models/model_source.js';
 import { LocalReplica } from './worker/local_replica.js';
 
@@ -36,6 +37,7 @@ export async function openReplicas({
   batchNorm,
   say,
 }: ReplicaRequest): Promise<OpenedReplicas> {
+  requireTfjs();
   const { folder } = await ensureTensorFlow({ onProgress: say });
   const replicas = placement.replicas.map(
     ({ name, device }) =>

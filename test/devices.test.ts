@@ -107,7 +107,6 @@ describe('GPUs are found', () => {
   const LISTING = [
     'GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-aa11-0)',
     'GPU 1: NVIDIA A10 (UUID: GPU-bb22-1)',
-    '  MIG 1g.5gb     Device  0: (UUID: MIG-cc33)',
     'GPU 2: NVIDIA A10 (UUID: GPU-dd44-2)',
   ];
 
@@ -137,11 +136,51 @@ describe('GPUs are found', () => {
     expect(models(findGpus({ CUDA_VISIBLE_DEVICES: '2,0' }))).toEqual(['0 NVIDIA A10', '1 NVIDIA H100 80GB HBM3']);
     expect(models(findGpus({ CUDA_VISIBLE_DEVICES: 'GPU-bb, 0' }))).toEqual(['0 NVIDIA A10', '1 NVIDIA H100 80GB HBM3']);
     expect(models(findGpus({ CUDA_VISIBLE_DEVICES: '1,9,0' }))).toEqual(['0 NVIDIA A10']);
-    for (const hidden of ['', '-1', '9', 'NoDevFiles'])
+    expect(models(findGpus({ CUDA_VISIBLE_DEVICES: '0,0,1' }))).toEqual(['0 NVIDIA H100 80GB HBM3']);
+    for (const hidden of ['', '-1', '9', 'NoDevFiles', 'GPU-', 'GPU-bb22-12', 'MIG-aa11'])
       expect(findGpus({ CUDA_VISIBLE_DEVICES: hidden })).toEqual({
         gpus: [],
-        reason: `CUDA_VISIBLE_DEVICES is "${hidden}" and hides all 3 GPUs`,
+        reason: `CUDA_VISIBLE_DEVICES is "${hidden}", which names none of 0 (GPU-aa11-0), 1 (GPU-bb22-1), 2 (GPU-dd44-2)`,
       });
+  });
+
+  describe('that are cut into slices (MIG)', () => {
+    const CUT = [
+      'GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)',
+      '  MIG 3g.20gb     Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)',
+      '  MIG 3g.20gb     Device  1: (UUID: MIG-0a42adf8-3c60-5b5a-9d9e-0d0c0a1f6a11)',
+      'GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5b0000-d33d-2b2c-524d-9e3d8d2b8a77)',
+    ];
+    const SLICE = '0 NVIDIA A100-SXM4-40GB MIG 3g.20gb';
+    const WHOLE = '0 NVIDIA A100-SXM4-40GB';
+    const show = (text: string) => nvidiaSmi(`cat <<'END'\n${text}\nEND`);
+
+    it.each([
+      ['by its UUID', 'MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f', [SLICE]],
+      ['by the beginning of its UUID', 'MIG-0a42', [SLICE]],
+      ['by card, instance and compute instance', 'MIG-GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77/1/0', [SLICE]],
+      ['by the beginning of its card, of which a process sees one slice', 'GPU-5d5ba0', [SLICE]],
+      ["by its card's number", '0', [SLICE]],
+      ['as one of two, of which CUDA gives a process the first alone', 'MIG-c6d4,MIG-0a42', [SLICE]],
+      ['as the card beside it, which is whole', 'GPU-5d5b00', [WHOLE]],
+      ['not by a beginning that both cards have', 'GPU-5d5b', []],
+      ['not by a card that is not cut', 'MIG-GPU-5d5b0000-d33d-2b2c-524d-9e3d8d2b8a77/1/0', []],
+    ])('%s', async (_, visible, found) => {
+      await show(CUT.join('\n'));
+      expect(models(findGpus({ CUDA_VISIBLE_DEVICES: visible }))).toEqual(found);
+    });
+
+    it('as the only device where nothing is hidden: CUDA shows no other beside a slice', async () => {
+      await show(CUT.join('\n'));
+      expect(models(findGpus({}))).toEqual([SLICE]);
+    });
+
+    it('as drivers before R470 list them', async () => {
+      const old = CUT[1].replace(/MIG-c6.*\)/, 'MIG-GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77/7/0)');
+      await show([CUT[0], old].join('\n'));
+      const named = 'MIG-GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77/7/0';
+      expect(models(findGpus({ CUDA_VISIBLE_DEVICES: named }))).toEqual([SLICE]);
+    });
   });
 
   it('or the reason why there is none: no tool, a tool that fails, an empty list', async () => {

@@ -3,6 +3,7 @@
  * Does not: exit (command_line.ts) or print.
  */
 import { CommanderError } from 'commander';
+import { errorMessage, isErrorLike } from '../common/error_facts.js';
 import { EXIT, ExpectedError, UsageError, type ExitCode } from '../common/errors.js';
 
 export interface Failure {
@@ -55,7 +56,7 @@ function usageErrorOf(error: CommanderError, command: string | undefined): Usage
 }
 
 function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = errorMessage(error);
   return text === '' ? 'an error without a message' : text.split('\n').slice(0, 2).join(' ');
 }
 
@@ -65,7 +66,7 @@ const MAX_CAUSES = 8;
 function stackLines(error: unknown): string[] {
   const lines: string[] = [];
   let current = error;
-  for (let depth = 0; depth < MAX_CAUSES && current instanceof Error; depth++) {
+  for (let depth = 0; depth < MAX_CAUSES && isErrorLike(current); depth++) {
     lines.push(`${depth === 0 ? '' : 'caused by '}${current.stack ?? current.message}`);
     current = current.cause;
   }

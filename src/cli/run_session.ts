@@ -2,6 +2,7 @@
  * Owns: a run as the terminal sees it, for `train` and `coordinator` alike: reporter, stop signals, target, exit code.
  * Does not: run (the function it is given does) or exit (command_line.ts).
  */
+import { isErrorLike } from '../common/error_facts.js';
 import { EXIT, TargetNotMetError, type ExitCode } from '../common/errors.js';
 import type { EndEvent, RunObserver } from '../common/run_events.js';
 import { exitCodeOf, type StopRequest } from '../common/stop_request.js';
@@ -89,7 +90,7 @@ function exitCodeOfEnd(end: EndEvent, { config, reached }: { config: TrainConfig
 /** Whoever was preparing when the stop came may reject with the signal's reason. */
 function stoppedBeforeStart(error: unknown, { asked, hurry }: StopRequest): boolean {
   if (!asked.aborted) return false;
-  return error === asked.reason || error === hurry.reason || (error instanceof Error && error.name === 'AbortError');
+  return error === asked.reason || error === hurry.reason || (isErrorLike(error) && error.name === 'AbortError');
 }
 
 /** The best validation accuracy of any epoch, those before a resume included. */

@@ -5,6 +5,7 @@
  */
 import { basename } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { isErrorLike } from '../common/error_facts.js';
 import { ExpectedError } from '../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import type { EndEvent, RunEvent, RunObserver, StartEvent } from '../common/run_events.js';
@@ -67,7 +68,7 @@ export function configFrom(
 /** For logs/run.log, where somebody looks who was not at the terminal. */
 function wordsOf(error: unknown): { code: string; message: string } {
   if (error instanceof ExpectedError) return { code: error.code, message: error.message };
-  return { code: 'INTERNAL', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  return { code: 'INTERNAL', message: isErrorLike(error) ? (error.stack ?? error.message) : String(error) };
 }
 
 /** Every event goes into the run folder and to the caller. */

@@ -94,32 +94,27 @@ function toSplit(
   return { x: inputs, y: share(y, `${which}.y`, fail), count: inputs.length / rowSize };
 }
 
-/** Copies once into shared memory, in a type that a Dataset has. */
+/** Copies once into shared memory, in a type that a Dataset has. The array may be of another realm (Jest, node:vm): its class's name counts. */
 function share(values: unknown, which: string, fail: (message: string) => DataError): NumericArray {
-  if (values instanceof Uint8Array || values instanceof Uint8ClampedArray) {
-    const copy = new Uint8Array(new SharedArrayBuffer(values.length));
-    copy.set(values);
-    return copy;
-  }
-  if (
-    values instanceof Int8Array ||
-    values instanceof Int16Array ||
-    values instanceof Uint16Array ||
-    values instanceof Int32Array
-  ) {
-    const copy = new Int32Array(new SharedArrayBuffer(4 * values.length));
-    copy.set(values);
-    return copy;
-  }
-  if (values instanceof Float32Array || values instanceof Float64Array) {
-    const copy = new Float32Array(new SharedArrayBuffer(4 * values.length));
-    copy.set(values);
-    const bad = copy.findIndex((value) => !Number.isFinite(value));
-    if (bad !== -1) throw fail(`${which}[${bad}] is ${values[bad]}, wanted a finite float32`);
-    return copy;
-  }
-  throw fail(`${which} is ${text(values)}, wanted a typed array (Uint8Array, Int32Array, Float32Array ...)`);
+  const make = MAKERS[ArrayBuffer.isView(values) ? Object.prototype.toString.call(values).slice(8, -1) : ''];
+  if (make === undefined)
+    throw fail(`${which} is ${text(values)}, wanted a typed array (Uint8Array, Int32Array, Float32Array ...)`);
+  const given = values as SourceArray;
+  const copy = make(given.length);
+  copy.set(given);
+  const bad = copy instanceof Float32Array ? copy.findIndex((value) => !Number.isFinite(value)) : -1;
+  if (bad !== -1) throw fail(`${which}[${bad}] is ${given[bad]}, wanted a finite float32`);
+  return copy;
 }
+
+const bytes = (length: number): NumericArray => new Uint8Array(new SharedArrayBuffer(length));
+const integers = (length: number): NumericArray => new Int32Array(new SharedArrayBuffer(4 * length));
+const floats = (length: number): NumericArray => new Float32Array(new SharedArrayBuffer(4 * length));
+const MAKERS: Record<string, ((length: number) => NumericArray) | undefined> = {
+  ...{ Uint8Array: bytes, Uint8ClampedArray: bytes },
+  ...{ Int8Array: integers, Int16Array: integers, Uint16Array: integers, Int32Array: integers },
+  ...{ Float32Array: floats, Float64Array: floats },
+};
 
 /** Class indices are integers in a Dataset; an array with a fraction is left as it is, for `assembleDataset` to name the label. */
 function asIndices(y: NumericArray): NumericArray {

@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isErrorLike } from '../common/error_facts.js';
 import { DataError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 import type { OnDataProgress } from './progress.js';
@@ -141,8 +142,8 @@ async function inFolder<T>(folder: string, write: () => Promise<T>): Promise<T> 
 
 /** `fetch failed` says nothing; its cause does. */
 function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+  if (!isErrorLike(error)) return String(error);
   if (error.cause instanceof AggregateError && error.cause.errors.length > 0) return describe(error.cause.errors[0]);
-  if (error.message === 'fetch failed' && error.cause instanceof Error) return describe(error.cause);
+  if (error.message === 'fetch failed' && isErrorLike(error.cause)) return describe(error.cause);
   return error.message;
 }

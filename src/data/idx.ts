@@ -11,6 +11,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGunzip } from 'node:zlib';
 import type { NumericArray } from '../common/dataset.js';
+import { errorMessage } from '../common/error_facts.js';
 import { DataError, ExpectedError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 
@@ -95,7 +96,7 @@ async function openFile(path: string): Promise<FileHandle> {
 }
 
 function unreadable(path: string, cause: unknown): DataError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = errorMessage(cause);
   return new DataError({
     code: 'DATA_UNREADABLE',
     message: `${path}: cannot be read: ${reason}`,

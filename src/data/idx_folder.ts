@@ -5,6 +5,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Dataset, DataSplit } from '../common/dataset.js';
+import { errorMessage } from '../common/error_facts.js';
 import { DataError } from '../common/errors.js';
 import { assembleDataset } from './assemble.js';
 import { readIdx, type IdxArray } from './idx.js';
@@ -84,7 +85,7 @@ async function listFolder(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = errorMessage(cause);
     throw new DataError({ code: 'DATA_MISSING', message: `${folder}: cannot be listed: ${reason}`, next: LAYOUT, cause });
   }
 }

@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Dataset } from '../common/dataset.js';
+import { isErrorLike } from '../common/error_facts.js';
 import { DataError, ExpectedError } from '../common/errors.js';
 import { datasetFromArrays, type ArraysSource } from './arrays.js';
 
@@ -47,7 +48,7 @@ async function runUserCode<T>(path: string, run: () => Promise<T>): Promise<T> {
     return await run();
   } catch (cause) {
     if (cause instanceof ExpectedError) throw cause;
-    const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    const reason = isErrorLike(cause) ? `${cause.name}: ${cause.message}` : String(cause);
     throw new DataError({
       code: 'DATA_MODULE',
       message: `${path}: failed: ${reason}`,

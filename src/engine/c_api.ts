@@ -7,6 +7,7 @@
 import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { join } from 'node:path';
+import { errorMessage } from '../common/error_facts.js';
 import { EnvironmentError } from '../common/errors.js';
 import { openLibrary, setNativeDefaults } from './ffi.js';
 import { withoutLoadNotes } from './quiet_load.js';
@@ -159,7 +160,7 @@ export function openCApi(folder: string): CApi {
   } catch (cause) {
     throw new EnvironmentError({
       code: 'TENSORFLOW_NOT_LOADABLE',
-      message: `${path} cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
+      message: `${path} cannot be loaded: ${errorMessage(cause)}`,
       next: 'Delete that folder to have TensorFlow fetched again, or point TFJS_PARALLEL_TENSORFLOW at a TensorFlow 2.21 package folder.',
       cause,
     });

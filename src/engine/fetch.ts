@@ -10,6 +10,7 @@ import { createReadStream, existsSync, mkdirSync, readdirSync, renameSync, rmSyn
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { LIMITS } from '../common/limits.js';
+import { errorMessage } from '../common/error_facts.js';
 import { EnvironmentError } from '../common/errors.js';
 import { withFileLock } from './file_lock.js';
 import { downloadWheel, unpackWheel, whyNoPip } from './python.js';
@@ -135,7 +136,7 @@ function wrongHash(message: string): EnvironmentError {
 }
 
 function failed(cause: unknown, cacheFolder: string): EnvironmentError {
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = errorMessage(cause);
   if (/DO NOT MATCH THE HASHES/i.test(message)) return wrongHash(message);
   return new EnvironmentError({
     code: 'TENSORFLOW_FETCH_FAILED',

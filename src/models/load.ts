@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type * as tfjs from '@tensorflow/tfjs';
+import { isErrorLike } from '../common/error_facts.js';
 import { UsageError } from '../common/errors.js';
 import { createGluonCnn } from './gluon_cnn.js';
 import type { ModelSource } from './model_source.js';
@@ -129,7 +130,7 @@ async function fromModule(tf: typeof tfjs, path: string, name: string): Promise<
   try {
     model = (await (loaded.createModel as (tf: unknown) => unknown)(tf)) as tfjs.LayersModel;
   } catch (cause) {
-    const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    const reason = isErrorLike(cause) ? `${cause.name}: ${cause.message}` : String(cause);
     throw invalidModel(name, `createModel(tf) failed: ${reason}`, cause);
   }
   if (typeof model?.apply !== 'function' || !Array.isArray(model.weights)) {

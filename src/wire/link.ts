@@ -17,6 +17,7 @@ import {
   type PieceSource,
   type PlaceBytes,
 } from '../common/message_stream.js';
+import { errorMessage } from '../common/error_facts.js';
 
 export interface LinkHandlers {
   /** Gives memory for a message's tensor bytes, or throws to end the link. */
@@ -133,7 +134,7 @@ export class Link {
       const complete = this.#reader.push(head, piece);
       if (complete !== null && complete.message.type !== 'heartbeat') this.#handlers.onMessage(complete);
     } catch (error) {
-      this.close(error instanceof Error ? error.message : String(error), CLOSE_PROTOCOL);
+      this.close(errorMessage(error), CLOSE_PROTOCOL);
     }
   }
 

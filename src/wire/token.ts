@@ -6,8 +6,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { errorMessage } from '../common/error_facts.js';
 import { ClusterError } from '../common/errors.js';
 import { isToken } from '../common/login.js';
+import { isMountedSecret } from './mounted_secret.js';
 
 /** `default`: a file in the user's configuration folder; the coordinator makes it where it does not exist. */
 export type TokenSource = { kind: 'file'; path: string } | { kind: 'environment' } | { kind: 'stdin' } | { kind: 'default' };
@@ -43,11 +45,11 @@ export async function findToken({ source, create, environment, stdin }: TokenReq
     const found = await stat(path);
     if (found.isDirectory()) throw fileError('read', path, 'it is a folder');
     const { mode } = found;
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0 && !(await isMountedSecret(path, found))) {
       throw new ClusterError({
         code: 'TOKEN_EXPOSED',
         message: `token file ${path} may be read by others (mode ${(mode & 0o777).toString(8)}, wanted 600)`,
-        next: `chmod 600 ${path}, or delete it and let the coordinator make a new one.`,
+        next: `Run chmod 600 ${path}; where that is refused (a mounted secret), set TFJS_PARALLEL_TOKEN, or give --token-file - < ${path}.`,
       });
     }
     return { token: checked(await readFile(path, 'utf8'), path), from: path, created: false };
@@ -83,7 +85,7 @@ export async function findToken({ source, create, environment, stdin }: TokenReq
 }
 
 function fileError(what: 'read' | 'make', path: string, cause: unknown): ClusterError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = errorMessage(cause);
   return new ClusterError({
     code: 'TOKEN_FILE',
     message: `cannot ${what} the token file ${path}: ${why}`,

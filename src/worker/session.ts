@@ -3,6 +3,7 @@
  * Does not: decide what is due (worker_core.ts does), connect or retry (client.ts, src/work.ts), prepare jobs (src/work.ts hands that in).
  */
 import type { WebSocket } from 'ws';
+import { errorMessage } from '../common/error_facts.js';
 import { invariant } from '../common/errors.js';
 import { wireError } from '../common/frame.js';
 import { LIMITS } from '../common/limits.js';
@@ -225,7 +226,7 @@ export class WorkerSession {
         this.#dispatch({
           type: 'replica_failed',
           replica: index,
-          reason: error instanceof Error ? error.message : String(error),
+          reason: errorMessage(error),
         });
       },
     );

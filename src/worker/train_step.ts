@@ -5,6 +5,7 @@
  * In: weights (the model's variables), the shard's rows, the dropout position. Out: sums over the shard's examples.
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import { isErrorLike } from '../common/error_facts.js';
 import { ExpectedError, invariant, UsageError } from '../common/errors.js';
 import type { BucketLayout } from '../common/bucket_layout.js';
 import { deriveKey, PURPOSE, type PhiloxKey } from '../common/random.js';
@@ -122,7 +123,7 @@ function applyModel(model: tfjs.LayersModel, x: tfjs.Tensor, training: boolean):
   try {
     return model.apply(x, { training }) as tfjs.Tensor;
   } catch (error) {
-    if (!(error instanceof Error) || error instanceof ExpectedError || error instanceof TensorFlowError) throw error;
+    if (!isErrorLike(error) || error instanceof ExpectedError || error instanceof TensorFlowError) throw error;
     throw new UsageError({
       code: 'MODEL_FAILS',
       message: `the model fails in ${training ? 'training' : 'evaluation'}: ${error.message}${whereThrown(error)}`,

@@ -93,7 +93,7 @@ async function call(args: readonly string[], folder: string, fate: Fate, environ
     stdout: stdout as unknown as NodeJS.WriteStream,
     stderr: stderr as unknown as NodeJS.WriteStream,
     warn: (text) => warnings.push(text),
-    watchStop: async () => ({ request: stop, exitCode: () => EXIT.interrupted, close: () => undefined }),
+    watchStop: async () => ({ request: stop, begin: () => undefined, exitCode: () => EXIT.interrupted, close: () => undefined }),
     finish: () => undefined,
   };
   let request: RunRequest | null = null;

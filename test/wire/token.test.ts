@@ -35,6 +35,7 @@ it('refuses a file that others may read, by its mode', async () => {
   await expect(ask({ source: { kind: 'file', path } })).rejects.toMatchObject({
     code: 'TOKEN_EXPOSED',
     message: `token file ${path} may be read by others (mode 640, wanted 600)`,
+    next: `Run chmod 600 ${path}; where that is refused (a mounted secret), set TFJS_PARALLEL_TOKEN, or give --token-file - < ${path}.`,
   });
 });
 

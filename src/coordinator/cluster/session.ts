@@ -4,6 +4,7 @@
  */
 import type { WebSocket } from 'ws';
 import { createBucketLayout, type WeightShape } from '../../common/bucket_layout.js';
+import { errorMessage } from '../../common/error_facts.js';
 import { ClusterError, invariant } from '../../common/errors.js';
 import { wireError } from '../../common/frame.js';
 import { LIMITS } from '../../common/limits.js';
@@ -186,7 +187,7 @@ export class Session {
         void this.#link.send({ type: 'admitted', worker: this.name });
         this.#host.onReady(this);
       },
-      (error: unknown) => this.#link.close(error instanceof Error ? error.message : String(error)),
+      (error: unknown) => this.#link.close(errorMessage(error)),
     );
   }
 

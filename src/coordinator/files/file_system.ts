@@ -7,6 +7,7 @@
 import { link, mkdir, open, readdir, rename, rmdir, stat, unlink, utimes } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { constants } from 'node:fs';
+import { errorCode } from '../../common/error_facts.js';
 
 export interface OpenFile {
   size(): Promise<number>;
@@ -73,11 +74,6 @@ export const nodeFileSystem: FileSystem = {
   },
   modifiedMs: async (path) => (await stat(path)).mtimeMs,
 };
-
-/** Node's code of a system error, or '' for any other value. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-}
 
 function openFile(handle: FileHandle): OpenFile {
   return {

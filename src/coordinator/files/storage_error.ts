@@ -2,8 +2,8 @@
  * Owns: the words for a file system that refuses: what could not be written or read, why, and what to do.
  * Does not: decide whether training goes on (state/state_writer.ts and the run loop do, by --on-checkpoint-failure).
  */
+import { errorCode, isErrorLike } from '../../common/error_facts.js';
 import { CheckpointError } from '../../common/errors.js';
-import { errorCode } from './file_system.js';
 
 interface Explanation {
   code: string;
@@ -67,7 +67,7 @@ const EXPLANATIONS: Record<string, Explanation> = {
  */
 export function storageError(error: unknown, doing: string, stands?: string): unknown {
   const systemCode = errorCode(error);
-  if (error instanceof CheckpointError || systemCode === '' || !(error instanceof Error) || !('syscall' in error)) return error;
+  if (error instanceof CheckpointError || systemCode === '' || !isErrorLike(error) || !('syscall' in error)) return error;
   const known = EXPLANATIONS[systemCode];
   const why = known?.why ?? error.message;
   return new CheckpointError({

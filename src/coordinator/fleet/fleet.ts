@@ -5,6 +5,7 @@
  * `computeRound` gives back the shards' results in shard order, whoever computed them and however often it had to be tried.
  */
 import { crc32 } from 'node:zlib';
+import { errorMessage } from '../../common/error_facts.js';
 import { ClusterError, DivergedError, EnvironmentError, EXIT, ExpectedError, invariant } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { Replica, ShardAssignment, ShardResult } from '../../common/replica.js';
@@ -231,7 +232,7 @@ export class Fleet {
       (error: unknown) => {
         if (isFaultOfTheRun(error)) return this.#giveUp(error);
         this.#lastError = error;
-        this.#dispatch({ type: 'lost', member, reason: error instanceof Error ? error.message : String(error) });
+        this.#dispatch({ type: 'lost', member, reason: errorMessage(error) });
       },
     );
   }

@@ -5,6 +5,7 @@
  *
  * Lines are written at known positions, so a write that a full disk cut short is repeated over its own remains when there is space again.
  */
+import { isErrorLike } from '../../common/error_facts.js';
 import { CheckpointError } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import { writeAll } from '../files/atomic_file.js';
@@ -137,7 +138,7 @@ class AppendedFile implements MetricsFile {
 
   private explain(error: unknown): Error {
     const explained = storageError(error, `append to ${this.path}`, 'the lines are kept in memory and tried again');
-    if (explained instanceof Error) return explained;
+    if (isErrorLike(explained)) return explained;
     return new CheckpointError({ code: 'METRICS_BACKLOG', message: `${this.path} takes no lines`, next: 'check the disk' });
   }
 }

@@ -4,6 +4,7 @@
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { errorCode } from '../../common/error_facts.js';
 
 export interface ProcessIdentity {
   pid: number;
@@ -27,7 +28,7 @@ export const systemProcesses: ProcessTable = {
       process.kill(pid, 0);
     } catch (error) {
       // EPERM: it lives, under another user.
-      if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false;
+      if (errorCode(error) !== 'EPERM') return false;
     }
     return startedAt === null || startTimeOf(pid) === startedAt;
   },

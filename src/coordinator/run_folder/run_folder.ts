@@ -5,6 +5,7 @@
  * config.yaml · env.json · metrics.jsonl · checkpoints/ · state/ · logs/run.log · lock-000001
  */
 import { basename, dirname, join } from 'node:path';
+import { errorCode } from '../../common/error_facts.js';
 import { CheckpointError } from '../../common/errors.js';
 import { runRecordLine } from '../../common/run_record.js';
 import type { RunEvent } from '../../common/run_events.js';
@@ -13,7 +14,7 @@ import type { SettingChange } from '../../common/setting_change.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import { clearRemains, readWholeFile, writeFileAtomically } from '../files/atomic_file.js';
 import { changeConfig, renderConfig } from './config_yaml.js';
-import { errorCode, nodeFileSystem } from '../files/file_system.js';
+import { nodeFileSystem } from '../files/file_system.js';
 import type { FileSystem } from '../files/file_system.js';
 import { openMetricsFile } from './metrics_file.js';
 import type { MetricsFile } from './metrics_file.js';

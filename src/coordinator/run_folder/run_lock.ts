@@ -13,7 +13,7 @@ import { z } from 'zod';
 import { CheckpointError } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import { readWholeFile, TEMPORARY_PREFIX, writeAll } from '../files/atomic_file.js';
-import { errorCode } from '../files/file_system.js';
+import { errorCode } from '../../common/error_facts.js';
 import type { FileSystem } from '../files/file_system.js';
 import { systemProcesses } from './process_identity.js';
 import type { ProcessTable } from './process_identity.js';

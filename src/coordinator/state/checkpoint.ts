@@ -12,7 +12,8 @@ import type { BucketLayout } from '../../common/bucket_layout.js';
 import { CheckpointError } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import { hashParts, readAll, readWholeFile, writeFolderAtomically } from '../files/atomic_file.js';
-import { errorCode, nodeFileSystem } from '../files/file_system.js';
+import { errorCode } from '../../common/error_facts.js';
+import { nodeFileSystem } from '../files/file_system.js';
 import type { FileSystem } from '../files/file_system.js';
 import { storageError } from '../files/storage_error.js';
 

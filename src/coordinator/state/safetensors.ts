@@ -8,6 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
+import { errorMessage } from '../../common/error_facts.js';
 import { invariant } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import { hashParts, readAll } from '../files/atomic_file.js';
@@ -144,7 +145,7 @@ function parseHeader(bytes: Uint8Array): { tensors: StoredTensor[]; metadata: Ma
   try {
     header = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (error) {
-    throw new DamagedFileError(`header is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw new DamagedFileError(`header is not JSON: ${errorMessage(error)}`);
   }
   if (!isPlainObject(header)) throw new DamagedFileError('header is not an object');
   const metadata = new Map<string, string>();

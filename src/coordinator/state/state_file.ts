@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { createBucketLayout } from '../../common/bucket_layout.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
+import { errorCode, errorMessage } from '../../common/error_facts.js';
 import { invariant } from '../../common/errors.js';
 import { renameKeys, toCamelCase, toSnakeCase } from '../../common/snake_case.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../common/train_config.js';
@@ -15,7 +16,6 @@ import type { TrainConfig } from '../../common/train_config.js';
 import { writeFileAtomically } from '../files/atomic_file.js';
 import type { AtomicFile } from '../files/atomic_file.js';
 import { failPoint } from '../files/fail_point.js';
-import { errorCode } from '../files/file_system.js';
 import type { FileSystem } from '../files/file_system.js';
 import { DamagedFileError, encodeSafetensors, readTensorBytes, verifySafetensors } from './safetensors.js';
 import type { ByteSource, SafetensorsIndex, TensorToStore } from './safetensors.js';
@@ -76,7 +76,7 @@ export async function readNewestState({ folder, fileSystem }: StateFolder): Prom
       return { state: await readState(path, fileSystem), path, rejected };
     } catch (error) {
       if (!(error instanceof DamagedFileError) && errorCode(error) === '') throw error;
-      rejected.push({ path, reason: error instanceof Error ? error.message : String(error) });
+      rejected.push({ path, reason: errorMessage(error) });
     }
   }
   return { state: null, path: null, rejected };
