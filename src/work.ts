@@ -20,7 +20,7 @@ import { packageVersion } from './package_info.js';
 import { openReplicas } from './replicas.js';
 import { layoutSha256 } from './wire/identity.js';
 import type { LinkTimes } from './wire/link.js';
-import { secretOf } from './wire/secrets.js';
+import { newNonce, secretOf } from './wire/secrets.js';
 import { findToken, type TokenSource } from './wire/token.js';
 import { connectToCoordinator, type ClientTls } from './worker/client.js';
 import { keepInTouch, type WorkEnd } from './worker/keep_in_touch.js';
@@ -62,9 +62,10 @@ export async function work(request: WorkRequest): Promise<WorkEnd> {
   const placement = placeReplicas(request.devices, request.threadsPerWorker);
   requireFewReplicas(placement);
   if (placement.notice !== '') say(placement.notice);
-  const found = await findToken({ source: request.token, create: false, environment: process.env, stdin: process.stdin });
+  const found = await findToken({ source: request.token, create: false, environment: globalThis.process.env, stdin: globalThis.process.stdin });
   const tls = await readTls(request.encryption);
   const jobs = new JobKeeper(request, placement);
+  const process = newNonce();
   let epochs: ReadonlyMap<string, number> = new Map();
   const connection = { coordinator: request.coordinator, secret: secretOf(found.token), tls, signal: stop.asked };
   try {
@@ -74,6 +75,7 @@ export async function work(request: WorkRequest): Promise<WorkEnd> {
       const session = new WorkerSession(socket, {
         software: packageVersion(),
         name: request.name ?? hostname(),
+        process,
         deviceNames: placement.replicas.map(({ name }) => name),
         epochs,
         prepare: (job, topology) => jobs.prepare(job, topology),

@@ -83,6 +83,8 @@ export const LIMITS = {
   /** Model topology (JSON) on the wire, bytes, and weights in all. */
   maxTopologyBytes: 16 * 2 ** 20,
   maxWireWeights: 2 ** 30,
+  /** Weight tensors of a model: the largest published networks have some thousand. */
+  maxWeights: 10_000,
   /** Each side speaks this often, and counts the other as gone after this long without a word, ms. */
   heartbeatMs: 2_000,
   heartbeatTimeoutMs: 10_000,

@@ -86,6 +86,8 @@ export class MessageReader {
   constructor(
     private readonly checksum: Checksum,
     private readonly place: PlaceBytes,
+    /** Hears of each piece that has come, so that a large message's numbers can be looked at a piece at a time. */
+    private readonly onPiece: (message: Message, bytes: Uint8Array, filled: number) => void = () => {},
   ) {}
 
   /** `apart` is the frame's piece, where `data` ends before it. @returns the message that this frame completes, if any. @throws ClusterError WIRE_INVALID */
@@ -115,6 +117,7 @@ export class MessageReader {
     open.bytes.set(piece, offset);
     open.filled += piece.length;
     open.sum = addPiece(open.sum, pieceChecksum, this.checksum);
+    this.onPiece(open.message, open.bytes, open.filled);
     if (open.filled < open.bytes.length) return null;
     this.#open = null;
     return { message: open.message, bytes: open.bytes, checksum: open.sum };

@@ -24,6 +24,8 @@ import { oneLine } from './one_line.js';
 
 /** For people: what the other side wrote is shown on a terminal. */
 const text = z.string().max(4096).overwrite(oneLine);
+/** As long as a state of the run takes it, which holds it too (coordinator/state/state_schema.ts). */
+const word = z.string().max(1000).overwrite(oneLine);
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** NaN and Infinity too: that a shard found them is news that must arrive. */
@@ -32,12 +34,12 @@ const kind = z.enum(['train', 'evaluate']);
 const limit = count.min(1).nullable();
 
 export const numericsSchema = z.strictObject({
-  tensorflow: text,
-  device: text,
-  deviceModel: text,
+  tensorflow: word,
+  device: word,
+  deviceModel: word,
   precision: z.enum(['fp32', 'bf16']),
   intraOpThreads: count,
-  instructionSet: text,
+  instructionSet: word,
   execution: z.enum(['compiled', 'eager']),
 });
 
@@ -72,6 +74,8 @@ export const MESSAGES = {
     software: text,
     /** Shown to people. */
     worker: text.min(1).max(LIMITS.maxWorkerNameLength),
+    /** Random, made at its start: whoever comes back with it did not die. */
+    process: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/),
     /** Names of its replicas' devices: `cpu(0)`. */
     replicas: z.array(text.max(100)).min(1).max(LIMITS.maxReplicasPerWorker),
   }),

@@ -22,6 +22,8 @@ import { errorMessage } from '../common/error_facts.js';
 export interface LinkHandlers {
   /** Gives memory for a message's tensor bytes, or throws to end the link. */
   readonly place: PlaceBytes;
+  /** Hears how far a message's tensor bytes have come. May throw to end the link. */
+  readonly onPiece?: (message: Message, bytes: Uint8Array, filled: number) => void;
   /** May throw to end the link. */
   readonly onMessage: (incoming: IncomingMessage) => void;
   /** Called once. Nothing comes after it. */
@@ -70,7 +72,7 @@ export class Link {
     this.#times = times;
     // As they were sent, head and piece apart: ws would copy them together first.
     socket.binaryType = 'fragments';
-    this.#reader = new MessageReader(crc32, handlers.place);
+    this.#reader = new MessageReader(crc32, handlers.place, handlers.onPiece);
     socket.on('message', (data, isBinary) => this.#hear(data, isBinary));
     // ws answers pings by itself; whoever sends them by the thousand is not a worker.
     socket.on('ping', () => this.close('pings are not part of the protocol', CLOSE_POLICY));

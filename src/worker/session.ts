@@ -5,6 +5,7 @@
 import type { WebSocket } from 'ws';
 import { errorMessage } from '../common/error_facts.js';
 import { invariant } from '../common/errors.js';
+import { encodeDescription } from '../common/description.js';
 import { wireError } from '../common/frame.js';
 import { LIMITS } from '../common/limits.js';
 import { oneLine } from '../common/one_line.js';
@@ -26,6 +27,8 @@ import {
 export interface WorkerSessionHost {
   readonly software: string;
   readonly name: string;
+  /** The same for all sessions of a process, and of no other. */
+  readonly process: string;
   readonly deviceNames: readonly string[];
   /** What the sessions before this one have seen (`WorkerSession.epochs`): an older start of a run's coordinator is a ghost. */
   readonly epochs?: ReadonlyMap<string, number>;
@@ -79,8 +82,8 @@ export class WorkerSession {
       onClosed: (reason: string) => this.#dispatch({ type: 'closed', reason: oneLine(reason) }),
     };
     this.#link = new Link(socket, handlers, host.times);
-    const { software, name: worker, deviceNames } = host;
-    void this.#link.send({ type: 'hello', software, worker, replicas: [...deviceNames] });
+    const { software, name: worker, process, deviceNames } = host;
+    void this.#link.send({ type: 'hello', software, worker, process, replicas: [...deviceNames] });
     this.#within(LIMITS.helloTimeoutMs, 'no welcome');
   }
 
@@ -187,17 +190,8 @@ export class WorkerSession {
   }
 
   #sendDescription(): void {
-    const { layout, initial, name, topology } = this.#preparedJob().model;
-    const momenta = new Map(layout.statistics.map(({ slot, momentum }) => [slot, momentum]));
-    const shapes = layout.slots.map(({ name: weight, shape }, index) => ({
-      name: weight,
-      shape,
-      statisticMomentum: momenta.get(index),
-    }));
-    const json = Buffer.from(JSON.stringify({ name, topology, shapes, trained: layout.trainedSlots }));
-    const weights = Buffer.from(initial.buffer, initial.byteOffset, initial.byteLength);
-    const counts = { jsonBytes: json.length, weights: initial.length };
-    void this.#link.send({ type: 'description', ...counts }, Buffer.concat([json, weights])).then(() => {
+    const { bytes, ...counts } = encodeDescription(this.#preparedJob().model);
+    void this.#link.send({ type: 'description', ...counts }, bytes).then(() => {
       if (this.#state.phase === 'prepared') this.#within(LIMITS.verdictTimeoutMs, 'no verdict');
     });
   }

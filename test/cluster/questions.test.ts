@@ -70,7 +70,7 @@ describe('a worker', () => {
       ...{ coordinator: { host: '127.0.0.1', port }, secret: SECRET, tls: { kind: 'none' } },
     });
     return new WorkerSession(socket, {
-      ...{ software: '0.1.0', name: 'w', deviceNames: ['cpu(0)'], times: times(questionMs) },
+      ...{ software: '0.1.0', name: 'w', process: 'p'.repeat(16), deviceNames: ['cpu(0)'], times: times(questionMs) },
       prepare: () => Promise.resolve(job),
       onAdmitted: () => {},
     });

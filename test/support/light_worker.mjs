@@ -2,6 +2,7 @@
  * A worker process without TensorFlow, for tests that need many: the product's own client and session (from dist/), and the arithmetic of
  * IntegerReplica (loopback_cluster.ts). SIGINT: it leaves after its shard, as `tfjs-parallel worker` does.
  */
+import { randomUUID } from 'node:crypto';
 import { layoutSha256 } from '../../dist/wire/identity.js';
 import { createBucketLayout } from '../../dist/common/bucket_layout.js';
 import { secretOf } from '../../dist/wire/secrets.js';
@@ -31,6 +32,7 @@ process.once('message', async ({ port, token, name, weights, prepared, software,
   const session = new WorkerSession(socket, {
     software,
     name,
+    process: randomUUID(),
     deviceNames: ['cpu(0)'],
     prepare: () => Promise.resolve({ ...job, model }),
     onAdmitted: () => process.send('joined'),

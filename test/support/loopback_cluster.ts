@@ -10,7 +10,7 @@ import { Cluster, type ClusterOptions } from '../../src/coordinator/cluster/clus
 import { Fleet, type FleetOptions } from '../../src/coordinator/fleet/fleet.js';
 import { startServer, type ServerTls } from '../../src/coordinator/cluster/server.js';
 import { layoutSha256 } from '../../src/wire/identity.js';
-import { secretOf } from '../../src/wire/secrets.js';
+import { newNonce, secretOf } from '../../src/wire/secrets.js';
 import { connectToCoordinator, type ClientTls } from '../../src/worker/client.js';
 import { computeGolden, type PreparedJob } from '../../src/worker/prepared_job.js';
 import { WorkerSession, type WorkerSessionHost } from '../../src/worker/session.js';
@@ -60,6 +60,8 @@ export class IntegerReplica implements Replica {
     readonly name: string,
     private readonly model: ModelDescription,
     private readonly behave: (assignment: ShardAssignment) => Promise<void> = () => Promise.resolve(),
+    /** In place of what it computed. */
+    private readonly sums: Partial<ShardResult> = {},
   ) {}
   describe = (): Promise<ModelDescription> => Promise.resolve(this.model);
   numerics = (): Promise<NumericsClass> => Promise.resolve(NUMERICS);
@@ -79,6 +81,7 @@ export class IntegerReplica implements Replica {
       lossSum: sum / 10,
       correct: 1,
       computeMs: 1,
+      ...this.sums,
     };
     if (kind === 'evaluate') return common;
     const values = parameters.values.slice(0, this.model.layout.trainedSize).map((value) => value + sum);
@@ -103,6 +106,7 @@ interface JoinOptions {
   host: Partial<WorkerSessionHost>;
   prepared: Partial<PreparedJob>;
   behave: (assignment: ShardAssignment) => Promise<void>;
+  sums: Partial<ShardResult>;
 }
 
 export async function loopbackCluster({
@@ -153,11 +157,12 @@ export async function loopbackCluster({
       host = {},
       prepared = {},
       behave,
+      sums,
     }: Partial<JoinOptions> = {}) {
       const coordinator = { host: '127.0.0.1', port: server.port };
       const socket = await connectToCoordinator({ coordinator, secret: secretOf(token), tls: clientTls });
       const deviceNames = Array.from({ length: count }, (_, i) => `cpu(${i})`);
-      const replicas = deviceNames.map((device) => new IntegerReplica(device, model, behave));
+      const replicas = deviceNames.map((device) => new IntegerReplica(device, model, behave, sums));
       const job: PreparedJob = {
         job: JOB,
         replicas,
@@ -176,6 +181,7 @@ export async function loopbackCluster({
       const session = new WorkerSession(socket, {
         software: '0.1.0',
         name,
+        process: newNonce(),
         deviceNames,
         prepare: () => Promise.resolve(job),
         onAdmitted,

@@ -2,6 +2,7 @@
  * Owns: peers that speak the protocol as a test says, rightly or wrongly: a worker against a real coordinator, and a coordinator against a real worker.
  * Does not: keep any rule by itself, but for the login, the frames and the heartbeat.
  */
+import { randomUUID } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import type { WebSocket } from 'ws';
 import type { Message, MessageOf, MessageType } from '../../src/common/messages.js';
@@ -63,7 +64,13 @@ export async function scriptedWorker({ port }: Pick<TestCluster, 'port'>): Promi
 }
 
 export function helloOf(name: string, replicas = 1): MessageOf<'hello'> {
-  return { type: 'hello', software, worker: name, replicas: Array.from({ length: replicas }, (_, i) => `cpu(${i})`) };
+  return {
+    type: 'hello',
+    software,
+    worker: name,
+    process: randomUUID(),
+    replicas: Array.from({ length: replicas }, (_, i) => `cpu(${i})`),
+  };
 }
 
 /** What an honest worker of `loopbackCluster` says when it has prepared. */

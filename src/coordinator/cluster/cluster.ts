@@ -55,6 +55,8 @@ export class Cluster implements SessionHost {
   /** Admissions are judged one after the other: the first sets what the next are compared with. */
   #judging: Promise<unknown> = Promise.resolve();
   #closed = false;
+  /** Processes that sent what cannot be. */
+  readonly #putOut = new Set<string>();
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -128,6 +130,20 @@ export class Cluster implements SessionHost {
     if (this.#facts !== null) this.#resolveFirst(this.#facts);
   }
 
+  greet({ process }: Session): Refusal | null {
+    if (!this.#putOut.has(process)) return null;
+    return {
+      code: 'WORKER_PUT_OUT',
+      message: 'this worker was put out of the run, for a result that cannot be',
+      next: "Its memory, device or software is broken: look at its earlier output, and the coordinator's.",
+    };
+  }
+
+  onPutOut(session: Session, why: string): void {
+    if (this.#putOut.size < MAX_PUT_OUT) this.#putOut.add(session.process);
+    this.#options.say(`worker ${session.name} is put out of the run: it sent a result that cannot be. ${why}; others compute it`);
+  }
+
   onRefused(session: Session, { message, next }: Refusal): void {
     this.#told.add(session);
     this.#options.say(`worker ${session.name} refused: ${message}. ${next}`);
@@ -159,5 +175,7 @@ export class Cluster implements SessionHost {
   }
 }
 
+/** Remembered, of those put out: a hostile one has a new name each time anyway. */
+const MAX_PUT_OUT = 1_000;
 /** Time for a last message to leave, ms. */
 const GOODBYE_MS = 2_000;

@@ -3,15 +3,17 @@
  * Does not: decide who may join (admission.ts), who computes what (fleet/membership.ts), or own the socket's frames (wire/link.ts).
  */
 import type { WebSocket } from 'ws';
-import { createBucketLayout, type WeightShape } from '../../common/bucket_layout.js';
 import { errorMessage } from '../../common/error_facts.js';
+import { allFinite } from '../../common/all_finite.js';
 import { ClusterError, invariant } from '../../common/errors.js';
 import { wireError } from '../../common/frame.js';
 import { LIMITS } from '../../common/limits.js';
 import { oneLine } from '../../common/one_line.js';
 import type { Job, Message, MessageOf } from '../../common/messages.js';
+import { readDescription } from '../../common/description.js';
 import { noBytes, type IncomingMessage } from '../../common/message_stream.js';
 import type { ModelDescription, ParameterSnapshot, ShardAssignment, ShardResult } from '../../common/replica.js';
+import { impossible } from '../../common/result_bounds.js';
 import { Link, type LinkTimes } from '../../wire/link.js';
 import { judgeSoftware, type Refusal } from './admission.js';
 import type { ParameterBytes, ParameterLease } from './parameter_bytes.js';
@@ -34,6 +36,10 @@ export interface SessionHost {
   admit(session: Session, prepared: MessageOf<'prepared'>): Promise<Refusal | null>;
   onReady(session: Session): void;
   onRefused(session: Session, refusal: Refusal): void;
+  /** Null to let a worker that says hello go on. */
+  greet(session: Session, hello: MessageOf<'hello'>): Refusal | null;
+  /** It sent what cannot be, and is not wanted again. */
+  onPutOut(session: Session, why: string): void;
   onReplicaLost(replica: RemoteReplica, reason: string): void;
   onLeaving(session: Session): void;
   onClosed(session: Session, reason: string): void;
@@ -49,8 +55,17 @@ interface Pending {
   reject(error: Error): void;
 }
 
+interface Looked {
+  readonly bytes: Uint8Array | null;
+  readonly at: number;
+  readonly finite: boolean;
+}
+const NOT_LOOKED: Looked = { bytes: null, at: 0, finite: true };
+
 export class Session {
   name: string;
+  /** Of its process, which says so in its hello; another session may be of the same one. */
+  process = '';
   replicas: readonly RemoteReplica[] = [];
   readonly #host: SessionHost;
   readonly #link: Link;
@@ -61,6 +76,8 @@ export class Session {
   #patience: NodeJS.Timeout;
   /** What this worker has, or will have when its socket has taken it. */
   #sent: { readonly version: number; readonly lease: ParameterLease } | null = null;
+  /** How much of the result that is arriving was looked at, and whether all of it is finite. */
+  #looked: Looked = NOT_LOOKED;
   #describing: { resolve(model: ModelDescription): void; reject(error: Error): void } | null = null;
 
   constructor(socket: WebSocket, host: SessionHost, from: string, times?: LinkTimes) {
@@ -69,6 +86,7 @@ export class Session {
     this.name = from;
     const handlers = {
       place: (message: Message, totalBytes: number) => this.#place(message, totalBytes),
+      onPiece: (message: Message, bytes: Uint8Array, filled: number) => this.#lookAt(message, bytes, filled),
       onMessage: ({ message, bytes }: IncomingMessage) => this.#hear(message, bytes),
       onClosed: (reason: string) => this.#closed(oneLine(reason)),
     };
@@ -137,7 +155,7 @@ export class Session {
       clearTimeout(this.#patience);
       return new Uint8Array(totalBytes);
     }
-    if (message.type !== 'result') return noBytes(message, totalBytes);
+    if (message.type !== 'result' || this.#phase === 'closed') return noBytes(message, totalBytes);
     const { kind } = this.#answered(message).assignment;
     const sizes = this.#host.resultSizes();
     invariant(sizes !== null, 'who was given a shard has a model');
@@ -147,10 +165,11 @@ export class Session {
   }
 
   #hear(message: Message, bytes: Uint8Array): void {
+    if (this.#phase === 'closed') return;
     if (message.type === 'hello' && this.#phase === 'hello') return this.#hello(message);
     if (message.type === 'prepared' && this.#phase === 'preparing') return this.#prepared(message);
     if (message.type === 'description' && this.#describing !== null) {
-      this.#describing.resolve(readDescription(message, bytes));
+      this.#describing.resolve(readDescription({ ...message, bytes }));
       this.#describing = null;
       return;
     }
@@ -164,10 +183,22 @@ export class Session {
     throw wireError(`${message.type} is not due now`);
   }
 
-  #hello({ software, worker, replicas }: MessageOf<'hello'>): void {
+  /** Numbers are looked at as they come: those of ten million weights at once would hold the event loop. */
+  #lookAt(message: Message, bytes: Uint8Array, filled: number): void {
+    if (message.type !== 'result') return;
+    const whole = filled - (filled % 4);
+    if (this.#looked.bytes !== bytes || this.#looked.at > whole) this.#looked = { bytes, at: 0, finite: true };
+    const { at, finite } = this.#looked;
+    const fresh = new Float32Array(bytes.buffer, bytes.byteOffset + at, (whole - at) / 4);
+    this.#looked = { bytes, at: whole, finite: allFinite(fresh) && finite };
+  }
+
+  #hello(hello: MessageOf<'hello'>): void {
+    const { software, worker, replicas, process } = hello;
+    this.process = process;
     this.name = this.#host.nameFor(worker);
     this.replicas = replicas.map((device, index) => new RemoteReplica(this, index, `${this.name}:${device}`));
-    const refusal = judgeSoftware(software, this.#host.software);
+    const refusal = judgeSoftware(software, this.#host.software) ?? this.#host.greet(this, hello);
     if (refusal !== null) return this.#refuse(refusal);
     this.#phase = 'preparing';
     this.#patience = this.#within(LIMITS.prepareTimeoutMs, 'not prepared');
@@ -218,8 +249,13 @@ export class Session {
 
   #result(message: MessageOf<'result'>, bytes: Uint8Array): void {
     const { resolve } = this.#answered(message);
+    const { kind, step, shard, attempt, version, examples, lossSum, correct, computeMs } = message;
+    const wrong = impossible({ ...message, tensorsFinite: bytes.length === 0 || this.#looked.finite });
+    if (wrong !== null)
+      return this.#putOut(`${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}: ${wrong}`);
     this.#pending.delete(message.replica);
-    const { kind, step, shard, attempt, version, examples, lossSum, correct, nonFinite, computeMs } = message;
+    this.#looked = NOT_LOOKED;
+    const nonFinite = message.nonFinite ?? (Number.isFinite(lossSum) ? null : 'loss');
     const result = {
       kind,
       step,
@@ -246,6 +282,19 @@ export class Session {
     resolve({ ...result, gradient, statistics: values.slice(gradientSize) });
   }
 
+  /** Its shards go to others now, before it has heard why. */
+  #putOut(why: string): void {
+    const refusal = {
+      code: 'RESULT_IMPOSSIBLE',
+      message: `this worker sent a result that cannot be: ${why}`,
+      next: 'Its memory, device or software is broken: take it out, or test it alone with `tfjs-parallel verify`.',
+    };
+    void this.#link.send({ type: 'refused', ...refusal });
+    this.#host.onPutOut(this, why);
+    this.#closed(`put out: ${why}`);
+    void this.#link.finish(refusal.code);
+  }
+
   #replicaLost({ replica, reason }: MessageOf<'lost'>): void {
     const lost = this.replicas[replica];
     if (lost === undefined) throw wireError(`replica ${replica} of ${this.replicas.length}`);
@@ -255,6 +304,7 @@ export class Session {
   }
 
   #closed(reason: string): void {
+    if (this.#phase === 'closed') return;
     this.#phase = 'closed';
     clearTimeout(this.#patience);
     this.#describing?.reject(lostWorker(this.name, reason));
@@ -272,19 +322,4 @@ function lostWorker(name: string, reason: string): ClusterError {
     message: reason,
     next: `Look at the output of worker ${name}; it may be started again at any time.`,
   });
-}
-
-function readDescription({ jsonBytes, weights }: MessageOf<'description'>, bytes: Uint8Array): ModelDescription {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, jsonBytes).toString('utf8');
-  const { name, topology, shapes, trained } = JSON.parse(text) as {
-    name: string;
-    topology: string;
-    shapes: WeightShape[];
-    trained: number;
-  };
-  const layout = createBucketLayout({ weights: shapes, trained });
-  if (layout.totalSize !== weights) throw wireError(`a description of ${layout.totalSize} weights with ${weights}`);
-  const initial = new Float32Array(weights);
-  new Uint8Array(initial.buffer).set(bytes.subarray(jsonBytes));
-  return { name: oneLine(name), topology, layout, initial };
 }

@@ -185,7 +185,8 @@ function settle(draft: Draft, member: Member, running: RunningAttempt, got: Answ
     }
     return refuse(draft, member.id, 'twin');
   }
-  if (got.nonFinite !== null) {
+  // Nothing is computed from an evaluation: what two have found is told as it is.
+  if (got.nonFinite !== null && !(got.kind === 'evaluate' && unit.nonFinite !== null)) {
     refuse(draft, member.id, 'non_finite');
     if (unit.nonFinite === null) {
       replaceUnit(draft, { ...unit, nonFinite: { memberId: member.id, member: member.name, tensor: got.nonFinite } });

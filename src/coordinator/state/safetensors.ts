@@ -105,13 +105,9 @@ export async function verifySafetensors(source: ByteSource): Promise<Safetensors
   if (headerBytes > BigInt(LIMITS.maxStateHeaderBytes))
     throw new DamagedFileError(`header length ${headerBytes} is above ${LIMITS.maxStateHeaderBytes}`);
   const header = await readExactly(source, Number(headerBytes), 8);
-  const { tensors, metadata } = parseHeader(header);
-
-  const headerDigest = takeDigest(metadata, HEADER_DIGEST);
-  const tensorsSha256 = takeDigest(metadata, TENSORS_DIGEST);
   const dataStart = 8 + header.byteLength;
   const dataBytes = size - dataStart;
-  checkNoGaps(tensors, dataBytes);
+  const { tensors, metadata, headerDigest, tensorsSha256 } = indexHeader(header, dataBytes);
 
   const blanked = Buffer.from(header);
   const at = blanked.indexOf(headerDigest, 0, 'latin1');
@@ -125,6 +121,19 @@ export async function verifySafetensors(source: ByteSource): Promise<Safetensors
   if (found !== tensorsSha256)
     throw new DamagedFileError(`tensors hash to ${found.slice(0, 12)}…, the header says ${tensorsSha256.slice(0, 12)}…`);
   return { tensors, metadata, dataStart, dataBytes, tensorsSha256, fileSha256: file.digest('hex') };
+}
+
+interface HeaderIndex extends Pick<SafetensorsIndex, 'tensors' | 'metadata' | 'tensorsSha256'> {
+  headerDigest: string;
+}
+
+/** What a header says of `dataBytes` bytes of tensors, its digests not yet compared. @throws DamagedFileError */
+export function indexHeader(header: Uint8Array, dataBytes: number): HeaderIndex {
+  const { tensors, metadata } = parseHeader(header);
+  const headerDigest = takeDigest(metadata, HEADER_DIGEST);
+  const tensorsSha256 = takeDigest(metadata, TENSORS_DIGEST);
+  checkNoGaps(tensors, dataBytes);
+  return { tensors, metadata, headerDigest, tensorsSha256 };
 }
 
 /** All tensor bytes of a verified file, hashed once more on the way, so that a file that changes meanwhile is noticed. */

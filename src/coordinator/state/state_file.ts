@@ -9,7 +9,8 @@ import type { z } from 'zod';
 import { createBucketLayout } from '../../common/bucket_layout.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { errorCode, errorMessage } from '../../common/error_facts.js';
-import { invariant } from '../../common/errors.js';
+import { allFinite } from '../../common/all_finite.js';
+import { CheckpointError, invariant } from '../../common/errors.js';
 import { renameKeys, toCamelCase, toSnakeCase } from '../../common/snake_case.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../common/train_config.js';
 import type { TrainConfig } from '../../common/train_config.js';
@@ -17,7 +18,7 @@ import { writeFileAtomically } from '../files/atomic_file.js';
 import type { AtomicFile } from '../files/atomic_file.js';
 import { failPoint } from '../files/fail_point.js';
 import type { FileSystem } from '../files/file_system.js';
-import { DamagedFileError, encodeSafetensors, readTensorBytes, verifySafetensors } from './safetensors.js';
+import { DamagedFileError, encodeSafetensors, indexHeader, readTensorBytes, verifySafetensors } from './safetensors.js';
 import type { ByteSource, SafetensorsIndex, TensorToStore } from './safetensors.js';
 import {
   dataIdentitySchema,
@@ -44,6 +45,7 @@ export async function writeState(
   { folder, fileSystem, beforeRename }: StateFolder & { beforeRename?: () => Promise<void> },
 ): Promise<AtomicFile> {
   const parts = await encodeState(state);
+  requireReadable(state, parts);
   const start = String(state.coordinatorEpoch).padStart(4, '0');
   const step = String(state.progress.step).padStart(9, '0');
   const name = (sha256: string) => `start-${start}-step-${step}-${sha256}.safetensors`;
@@ -136,7 +138,43 @@ export async function encodeState(state: RunState): Promise<Uint8Array[]> {
   return encodeSafetensors(tensors, new Map(Object.entries(metadata)));
 }
 
-async function decodeState(source: ByteSource, index: SafetensorsIndex): Promise<RunState> {
+/** The reader's own checks on what is about to be written: what it would refuse must not take the place of what it accepts. */
+function requireReadable(
+  { progress, parameters, optimizerSlots }: RunState,
+  [, header, ...tensors]: readonly Uint8Array[],
+): void {
+  try {
+    const { layout } = readWords(
+      indexHeader(
+        header,
+        tensors.reduce((sum, { byteLength }) => sum + byteLength, 0),
+      ),
+    );
+    const slots = optimizerSlots.map(({ name, values }) => ({ name: `optimizer/${name}`, values }));
+    for (const { name, values } of [{ name: 'parameters', values: parameters }, ...slots]) {
+      if (allFinite(values)) continue;
+      const bad = layout.slots.find(({ offset, size }) => !allFinite(values.subarray(offset, offset + size)));
+      throw new DamagedFileError(`${name}/${bad?.name} is not finite`);
+    }
+  } catch (error) {
+    if (!(error instanceof DamagedFileError)) throw error;
+    throw new CheckpointError({
+      code: 'STATE_UNREADABLE',
+      message: `the state of step ${progress.step} could not be read again, so it was not written: ${error.message}`,
+      next: 'Resume from the state before it, which is intact.',
+      cause: error,
+    });
+  }
+}
+
+type StateWords = Omit<RunState, 'parameters' | 'optimizerSlots' | 'model'> & {
+  readonly slotNames: readonly string[];
+  readonly model: Omit<RunState['model'], 'layout'>;
+  readonly layout: BucketLayout;
+};
+
+/** All but the tensors' values. */
+function readWords(index: Pick<SafetensorsIndex, 'metadata' | 'tensors'>): StateWords {
   const { metadata } = index;
   const format = metadata.get('format');
   if (format !== FORMAT) throw new DamagedFileError('it is not a state of a run');
@@ -151,31 +189,26 @@ async function decodeState(source: ByteSource, index: SafetensorsIndex): Promise
   const config = overDefaults(words(metadata, 'config', storedConfigSchema));
   const layout = layoutOf(index, model);
   checkSlots(index, layout, run.optimizerSlots);
+  const { seed, shards, coordinatorEpoch, optimizerSlots: slotNames } = run;
+  const { name, topologySha256 } = model;
+  return {
+    ...{ progress, seed, shards, coordinatorEpoch, config, data, numerics, metrics, slotNames, layout },
+    model: { name, topologySha256 },
+  };
+}
 
+async function decodeState(source: ByteSource, index: SafetensorsIndex): Promise<RunState> {
+  const { slotNames, layout, model, ...words } = readWords(index);
   const bytes = await readTensorBytes(source, index);
   const all = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   const bad = all.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) throw new DamagedFileError(`${index.tensors.find(({ end }) => bad * 4 < end)?.name} is not finite`);
   const parameters = all.subarray(0, layout.totalSize);
-  const optimizerSlots = run.optimizerSlots.map((name, nth) => {
+  const optimizerSlots = slotNames.map((name, nth) => {
     const start = layout.totalSize + nth * layout.trainedSize;
     return { name, values: all.subarray(start, start + layout.trainedSize) };
   });
-  const { seed, shards, coordinatorEpoch } = run;
-  const { name, topologySha256 } = model;
-  return {
-    parameters,
-    optimizerSlots,
-    progress,
-    seed,
-    shards,
-    coordinatorEpoch,
-    config,
-    model: { name, topologySha256, layout },
-    data,
-    numerics,
-    metrics,
-  };
+  return { ...words, parameters, optimizerSlots, model: { ...model, layout } };
 }
 
 function words<Schema extends z.ZodType>(metadata: ReadonlyMap<string, string>, key: string, schema: Schema): z.infer<Schema> {
@@ -193,7 +226,7 @@ function words<Schema extends z.ZodType>(metadata: ReadonlyMap<string, string>, 
 
 const PARAMETERS = 'parameters/';
 
-function layoutOf({ tensors }: SafetensorsIndex, model: z.infer<typeof modelSchema>): BucketLayout {
+function layoutOf({ tensors }: Pick<SafetensorsIndex, 'tensors'>, model: z.infer<typeof modelSchema>): BucketLayout {
   const weights = tensors
     .filter(({ name }) => name.startsWith(PARAMETERS))
     .map(({ name, shape }) => ({ name: name.slice(PARAMETERS.length), shape }));
@@ -210,7 +243,7 @@ function layoutOf({ tensors }: SafetensorsIndex, model: z.infer<typeof modelSche
 }
 
 /** The tensors are exactly the parameters, then each optimizer slot's, all float32, in layout order. */
-function checkSlots({ tensors }: SafetensorsIndex, layout: BucketLayout, slotNames: readonly string[]): void {
+function checkSlots({ tensors }: Pick<SafetensorsIndex, 'tensors'>, layout: BucketLayout, slotNames: readonly string[]): void {
   const trained = layout.slots.slice(0, layout.trainedSlots);
   const wanted = [
     ...layout.slots.map(({ name, shape }) => ({ name: `${PARAMETERS}${name}`, shape })),

@@ -87,7 +87,7 @@ async function writeOne(state: RunState, snapshotMs: number, options: StateWrite
   const epoch = Math.max(1, stepInEpoch === 0 ? state.progress.epoch - 1 : state.progress.epoch);
   const started = now();
   const report = (error: unknown, doing: string, stands: string): CheckpointError => {
-    const explained = storageError(error, doing, stands);
+    const explained = error instanceof CheckpointError ? error : storageError(error, doing, stands);
     if (!(explained instanceof CheckpointError)) throw explained;
     onFailed(explained);
     return explained;

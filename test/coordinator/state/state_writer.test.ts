@@ -3,6 +3,7 @@ import type { CheckpointError } from '../../../src/common/errors.js';
 import { readNewestState } from '../../../src/coordinator/state/state_file.js';
 import { createStateWriter } from '../../../src/coordinator/state/state_writer.js';
 import type { StateWriterOptions, WrittenState } from '../../../src/coordinator/state/state_writer.js';
+import type { RunState } from '../../../src/coordinator/state/state_schema.js';
 import { MemoryDisk } from '../../support/memory_disk.js';
 import { tinyState } from '../../support/run_state.js';
 
@@ -55,6 +56,29 @@ describe('the state writer', () => {
     }
     expect(disk.names('/state')).toEqual(written.slice(1).map(({ path }) => path.replace('/state/', '')));
     expect(written[2]).toMatchObject({ step: 3, epoch: 1, bytes: disk.contents(written[2].path).length, snapshotMs: 1, ms: 1 });
+  });
+
+  it.each([
+    ['half an example', (state: RunState) => ({ ...state, progress: { ...state.progress, epochCorrect: 0.5 } }), 'epochCorrect'],
+    [
+      'a weight that is NaN',
+      (state: RunState) => ({ ...state, parameters: state.parameters.map((value, at) => (at === 7 ? NaN : value)) }),
+      'dense/bias is not finite',
+    ],
+    [
+      'a name without end',
+      (state: RunState) => ({ ...state, model: { ...state.model, name: 'x'.repeat(2000) } }),
+      'metadata model.name',
+    ],
+  ])('does not let %s, which the reader refuses, replace what it accepts', async (_, spoil, why) => {
+    const { disk, failed, writer } = await setUp({ keep: 1 });
+    writer.offer(tinyState({ step: 1 }));
+    await writer.flush();
+    writer.offer(spoil(tinyState({ step: 2 })));
+    await writer.flush();
+    expect(failed.map(({ code }) => code)).toEqual(['STATE_UNREADABLE']);
+    expect(failed[0].message).toContain(why);
+    expect(await newestStep(disk)).toBe(1);
   });
 
   it('says what to do when the disk is full, keeps the state before, and recovers when there is space', async () => {

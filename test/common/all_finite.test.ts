@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { allFinite } from '../../src/worker/all_finite.js';
+import { allFinite } from '../../src/common/all_finite.js';
 
 test('a NaN or an infinity is found wherever it stands, in any length', () => {
   for (const length of [0, 1, 3, 4, 5, 13]) {

@@ -1,0 +1,47 @@
+/**
+ * Owns: what the sums of a shard can be, by the kind of each: an answer outside was not computed from the shard's examples.
+ * Does not: know whether an answer inside is right (twins and audits tell).
+ */
+
+/** The largest float32: what a loss per example is computed in. */
+const MAX_FLOAT32 = 2 ** 128 - 2 ** 104;
+/** A computation that took longer than a month was not measured, ms. */
+const MAX_COMPUTE_MS = 31 * 24 * 3_600_000;
+
+export interface ClaimedSums {
+  readonly kind: 'train' | 'evaluate';
+  /** Examples of the shard. */
+  readonly examples: number;
+  readonly lossSum: number;
+  readonly correct: number;
+  readonly computeMs: number;
+  /** The tensor that its sender says holds a NaN or Inf; null for none. */
+  readonly nonFinite: string | null;
+  /** Whether gradient and statistics hold neither, as they arrived. */
+  readonly tensorsFinite: boolean;
+}
+
+/** What cannot be, as `correct is 0.5, wanted a whole number from 0 to 200`; null for an answer that can. */
+export function impossible({
+  kind,
+  examples,
+  lossSum,
+  correct,
+  computeMs,
+  nonFinite,
+  tensorsFinite,
+}: ClaimedSums): string | null {
+  if (!Number.isInteger(correct) || correct < 0 || correct > examples)
+    return `correct is ${correct}, wanted a whole number from 0 to ${examples}`;
+  if (!(computeMs >= 0 && computeMs <= MAX_COMPUTE_MS)) return `computeMs is ${computeMs}, wanted a time`;
+  const lossFinite = Number.isFinite(lossSum);
+  if (lossFinite && Math.abs(lossSum) > examples * MAX_FLOAT32)
+    return `lossSum is ${lossSum}, wanted at most the largest float32 for each of ${examples} examples`;
+  const marked = nonFinite !== null;
+  // A model's loss on validation may honestly be NaN; nothing is computed from it.
+  if (kind === 'evaluate') return null;
+  if (!marked && !lossFinite) return `lossSum is ${lossSum}, and not marked as such`;
+  if (!marked && !tensorsFinite) return 'its gradient or statistics hold a NaN or Inf that is not marked';
+  if (marked && lossFinite && tensorsFinite) return `${nonFinite} is marked as holding a NaN or Inf, and all values are finite`;
+  return null;
+}
