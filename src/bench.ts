@@ -142,6 +142,8 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
 const NO_STORE: RunStore = {
   begin: async () => undefined,
   afterCommit: () => Promise.resolve(),
+  afterEvaluation: () => Promise.resolve(),
+  sound: null,
   saveIfBest: () => Promise.resolve(false),
   finish: () => Promise.resolve(),
 };

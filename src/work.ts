@@ -62,7 +62,12 @@ export async function work(request: WorkRequest): Promise<WorkEnd> {
   const placement = placeReplicas(request.devices, request.threadsPerWorker);
   requireFewReplicas(placement);
   if (placement.notice !== '') say(placement.notice);
-  const found = await findToken({ source: request.token, create: false, environment: globalThis.process.env, stdin: globalThis.process.stdin });
+  const found = await findToken({
+    source: request.token,
+    create: false,
+    environment: globalThis.process.env,
+    stdin: globalThis.process.stdin,
+  });
   const tls = await readTls(request.encryption);
   const jobs = new JobKeeper(request, placement);
   const process = newNonce();

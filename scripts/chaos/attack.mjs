@@ -35,7 +35,9 @@ export async function attack({ port, token, random, root, frames, goesOn }) {
     if (socket === null) return void (done.turnedAway += 1);
     const closed = new Promise((resolve) => socket.on('error', () => {}).on('close', resolve));
     const writer = new MessageWriter(crc32);
-    const hello = [...writer.frames({ type: 'hello', software, worker: 'w', process: 'p'.repeat(16), replicas: ['cpu(0)'] })].map(bytesOf);
+    const hello = [...writer.frames({ type: 'hello', software, worker: 'w', process: 'p'.repeat(16), replicas: ['cpu(0)'] })].map(
+      bytesOf,
+    );
     const beats = Array.from({ length: 3 }, () => [...writer.frames({ type: 'heartbeat' })].map(bytesOf)).flat();
     const valid = [...hello, ...beats].slice(0, below(5));
     for (const frame of valid) socket.send(frame);

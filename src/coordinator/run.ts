@@ -128,6 +128,7 @@ async function endEpoch(parts: RunParts, meter: StepMeter): Promise<Ending | nul
   });
   const validation = await unlessHurried(evaluation, stop);
   if (validation === null) return stop.reason ?? 'stopped';
+  await store.afterEvaluation(examples.validation > 0 ? validation.loss : epochLossSum / epochExamples);
   const isBest = state.endEpoch(validation.accuracy);
   const saved = await store.saveIfBest(state, { epoch, valAcc: validation.accuracy, isBest });
   observe({
@@ -167,14 +168,24 @@ async function unlessHurried<T>(work: Promise<T>, { hurry }: StopRequest): Promi
 function diverged(parts: RunParts, what: string): DivergedError {
   const { epoch, stepInEpoch, step } = parts.state.progress;
   const message = `epoch ${epoch}, step ${stepInEpoch + 1} (step ${step + 1} of the run) gave NaN or Inf in ${what}; the step was not applied`;
-  return new DivergedError({ code: 'NON_FINITE', message, next: AFTER_DIVERGING });
+  return new DivergedError({ code: 'NON_FINITE', message, next: afterDiverging(parts) });
 }
 
 /** A shard was not finite, twice: the fleet says which, where and on whom, and does not know epochs. */
 function divergedInShard(parts: RunParts, { code, message, cause }: DivergedError): DivergedError {
-  return new DivergedError({ code, message: `epoch ${parts.state.progress.epoch}: ${message}`, next: AFTER_DIVERGING, cause });
+  return new DivergedError({
+    code,
+    message: `epoch ${parts.state.progress.epoch}: ${message}`,
+    next: afterDiverging(parts),
+    cause,
+  });
 }
 
-const AFTER_DIVERGING =
-  'start a new run with a lower learning rate (--lr) or clipped gradients (--set optimizer.clip_norm=1), from these weights with --init-from RUN: ' +
-  'the last state is finite';
+/** The last state is finite; that of the last good evaluation is known to be well, too. */
+function afterDiverging({ store: { sound } }: RunParts): string {
+  const from =
+    sound === null
+      ? 'from these weights with --init-from RUN: the last state is finite'
+      : `with --init-from ${sound.path}: of epoch ${sound.epoch}, the newest state after which an evaluation was good (later ones are finite, no more is known)`;
+  return `start a new run with a lower learning rate (--lr) or clipped gradients (--set optimizer.clip_norm=1), ${from}`;
+}

@@ -12,6 +12,7 @@ import { saveModel } from './state/checkpoint.js';
 import type { RunFolder } from './run_folder/run_folder.js';
 import { topologySha256 } from './state/state_match.js';
 import type { DataIdentity, Progress, RunState } from './state/state_schema.js';
+import type { SoundStates } from './state/sound_state.js';
 import { createStateWriter } from './state/state_writer.js';
 import type { TrainingState } from './state/training_state.js';
 
@@ -23,6 +24,10 @@ export interface RunStore {
    * epoch is never lost. Rejects only with `onCheckpointFailure: stop`.
    */
   afterCommit(state: TrainingState, at: { epochEnded: boolean }): Promise<void>;
+  /** After each evaluation, with its loss: tells where that is no sign that the run is well. */
+  afterEvaluation(loss: number): Promise<void>;
+  /** The newest state after which an evaluation was finite and within ten times the best loss. */
+  readonly sound: { readonly path: string; readonly epoch: number } | null;
   /** The report's rule: saved when validation accuracy is at least `saveAbove` and the best so far. */
   saveIfBest(state: TrainingState, epoch: { epoch: number; valAcc: number; isBest: boolean }): Promise<boolean>;
   /**
@@ -47,10 +52,11 @@ export interface StoreParts {
   readonly generatedBy: string;
   /** Where a resumed run stands. */
   readonly firstStep: number;
+  readonly sound: SoundStates;
 }
 
 export function createRunStore(parts: StoreParts): RunStore {
-  const { config, model, folder, observe, nowMs } = parts;
+  const { config, model, folder, observe, nowMs, sound } = parts;
   const due = createCheckpointClock(parseCheckpointEvery(config.checkpointEvery), { step: parts.firstStep, nowMs: nowMs() });
   const topology = topologySha256(model);
   let lastSavedEpoch = 0;
@@ -63,8 +69,12 @@ export function createRunStore(parts: StoreParts): RunStore {
     folder: folder.stateFolder,
     fileSystem: folder.fileSystem,
     keep: config.keep,
+    keepBesides: () => sound.sound?.file ?? null,
     beforePublish: () => folder.readyToPublish(),
-    onWritten: (written) => observe({ type: 'checkpoint', ...written }),
+    onWritten: (written) => {
+      sound.written(written);
+      observe({ type: 'checkpoint', ...written });
+    },
     onFailed: warn,
     now: nowMs,
   });
@@ -105,6 +115,16 @@ export function createRunStore(parts: StoreParts): RunStore {
       if (!due.isDue({ step: state.progress.step, epochEnded, nowMs: nowMs() })) return;
       offer(state);
       if (epochEnded) await states.flush();
+    },
+    async afterEvaluation(loss) {
+      if (await sound.evaluated(loss)) return;
+      const kept = sound.sound;
+      const stands = kept === null ? '' : `; ${kept.path} (epoch ${kept.epoch}) is kept, the newest state before this`;
+      const message = `the loss is ${loss}, which is no number or more than ten times the best${stands}`;
+      observe({ type: 'warn', code: 'LOSS_EXPLODED', message });
+    },
+    get sound() {
+      return sound.sound;
     },
     async saveIfBest(state, { epoch, valAcc, isBest }) {
       if (config.saveAbove === null || !isBest || valAcc < config.saveAbove) return false;

@@ -20,6 +20,7 @@ import { runTraining } from './run.js';
 import { createRunStore } from './run_store.js';
 import { rateRise } from './schedule.js';
 import { readWeights } from './state/saved_weights.js';
+import { SoundStates } from './state/sound_state.js';
 import { requireSameRun, requireSameSettings } from './state/state_match.js';
 import type { DataIdentity, RunState } from './state/state_schema.js';
 import { TrainingState } from './state/training_state.js';
@@ -158,7 +159,15 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
   parts.onStart?.();
   tellRise(parts, state.progress.step);
   const nowMs = (): number => performance.now();
+  const sound = new SoundStates({
+    run: folder.path,
+    states: folder.stateFolder,
+    fileSystem: folder.fileSystem,
+    beforePublish: () => folder.readyToPublish(),
+  });
+  if (saved !== null) await sound.restore();
   const store = createRunStore({
+    sound,
     config: { ...config, shards },
     shards,
     model,

@@ -9,6 +9,7 @@ import type { TrainConfig } from '../../src/common/train_config.js';
 import { createRunFolder, resumeRunFolder } from '../../src/coordinator/run_folder/run_folder.js';
 import { runTraining } from '../../src/coordinator/run.js';
 import { createRunStore } from '../../src/coordinator/run_store.js';
+import { SoundStates } from '../../src/coordinator/state/sound_state.js';
 import { readNewestState } from '../../src/coordinator/state/state_file.js';
 import { TrainingState } from '../../src/coordinator/state/training_state.js';
 import type { Update } from '../../src/coordinator/update/update.js';
@@ -35,11 +36,13 @@ interface Start {
   reason?: StopReason;
   /** This step's first shard has a NaN. */
   nanAtStep?: number;
+  /** The gradient of this step is finite and absurd. */
+  poisonedStep?: number;
   config?: Partial<TrainConfig>;
 }
 
 /** One start of the run on this disk: new, or resumed where it is there already. Null as its end: the power went. */
-async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, reason = 'stopped', config: change }: Start = {}) {
+async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, poisonedStep, reason = 'stopped', config: change }: Start = {}) {
   const config = { ...settings, ...change };
   const opened = await resumeRunFolder({ path: RUN, fileSystem: disk }).catch(async (error: { code?: string }) => {
     if (error.code !== 'RUN_NOT_FOUND') throw error;
@@ -75,7 +78,9 @@ async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, reason = 'stoppe
       if (kind === 'train' && step === stopAtStep) asked = reason;
       // Computing takes time, in which the disk gets on.
       for (let turn = 0; turn < 40; turn++) await setImmediate();
-      return units.map((unit) => answer(unit, nanAtStep));
+      const results = units.map((unit) => answer(unit, nanAtStep));
+      if (kind === 'train' && step === poisonedStep) for (const { gradient } of results) gradient?.values.fill(1e30);
+      return results;
     },
   };
   const parts = {
@@ -93,7 +98,9 @@ async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, reason = 'stoppe
     state,
     stop,
   };
-  const store = createRunStore({ ...parts, generatedBy: 'a test', firstStep: state.progress.step });
+  const sound = new SoundStates({ run: RUN, states: join(RUN, 'state'), fileSystem: disk });
+  if (opened.state !== null) await sound.restore();
+  const store = createRunStore({ ...parts, sound, generatedBy: 'a test', firstStep: state.progress.step });
   try {
     const end = await runTraining({ ...parts, store });
     return { end, events, firstStep: opened.state?.progress.step ?? 0 };
@@ -254,6 +261,36 @@ describe('a run that meets bad numbers', () => {
     expect(state?.progress.step).toBe(8);
     expect(state?.parameters.every(Number.isFinite)).toBe(true);
     expect((await start(disk)).end.weightsSha256).toBe((await undisturbed()).sha256);
+  });
+});
+
+describe('a run whose weights are poisoned by numbers that are finite and absurd', () => {
+  const states = (disk: MemoryDisk) => disk.names(join(RUN, 'state')).map((name) => Number(name.slice(16, 25)));
+
+  it('keeps the newest state before an evaluation that was good, says so, and names it when it diverges', async () => {
+    const disk = await newDisk();
+    // Epoch 2 has the steps 5 to 9; its states are those after 6, 8 and 10 steps, the epochs' ends those after 5, 10 and 15.
+    const { events } = await start(disk, { poisonedStep: 7, config: { keep: 2 } });
+    const warnings = events.flatMap((event) => (event.type === 'warn' ? [event] : []));
+    expect(warnings.map(({ code }) => code)).toEqual(['LOSS_EXPLODED', 'LOSS_EXPLODED']);
+    // Written before the evaluation of the first epoch, which follows its fifth step: that after the fourth.
+    expect(warnings[0].message).toContain('step-000000004-');
+    expect(states(disk)).toEqual([4, 14, 15]);
+    const resumed = start(disk, { nanAtStep: 17, config: { epochs: 4, keep: 2 } });
+    await expect(resumed).rejects.toMatchObject({
+      code: 'NON_FINITE',
+      next: expect.stringMatching(
+        /--init-from \/runs\/run\/state\/start-0001-step-000000004-\w+\.safetensors: of epoch 1/,
+      ) as string,
+    });
+    expect(states(disk)).toContain(4);
+  });
+
+  it('that is well keeps one that an evaluation has vouched for among its newest', async () => {
+    const disk = await newDisk();
+    const { events } = await start(disk, { config: { keep: 2 } });
+    expect(events.filter(({ type }) => type === 'warn')).toEqual([]);
+    expect(states(disk)).toEqual([14, 15]);
   });
 });
 

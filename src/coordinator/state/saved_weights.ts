@@ -1,20 +1,22 @@
 /**
- * Owns: the weights that a path names, whatever was saved there: a model, or of a run folder without one its newest state.
+ * Owns: the weights that a path names, whatever was saved there: a model, a state, or of a run folder without a model its newest state.
  * Does not: know the formats (checkpoint.ts, state_file.ts).
  */
 import { join } from 'node:path';
 import { CheckpointError } from '../../common/errors.js';
 import { nodeFileSystem } from '../files/file_system.js';
 import { readModel, type SavedModel, type SavedWeights } from './checkpoint.js';
-import { readNewestState } from './state_file.js';
+import { readNewestState, readState } from './state_file.js';
+import type { RunState } from './state_schema.js';
 
 /** A state knows no topology: whoever wants the layers takes the run's own model. */
 export type SavedModelOrState =
   | ({ readonly kind: 'model' } & SavedModel)
   | ({ readonly kind: 'state'; readonly epoch: number; readonly step: number } & SavedWeights);
 
-/** @throws CheckpointError MODEL_FILE_INVALID, NOTHING_SAVED, and what else reading a model finds */
+/** @throws CheckpointError MODEL_FILE_INVALID, STATE_DAMAGED, NOTHING_SAVED, and what else reading a model finds */
 export async function readModelOrState(path: string): Promise<SavedModelOrState> {
+  if (path.endsWith('.safetensors')) return readStateFile(path);
   try {
     return { kind: 'model', ...(await readModel(path)) };
   } catch (error) {
@@ -23,10 +25,26 @@ export async function readModelOrState(path: string): Promise<SavedModelOrState>
     // Not a run folder.
     if (newest === null) throw error;
     if (newest.state === null) throw nothingSaved(path, newest.rejected.length);
-    const { parameters, model, progress } = newest.state;
-    const { epoch, step } = progress;
-    return { kind: 'state', epoch, step, path: newest.path ?? folder, weights: model.layout.slots, values: parameters };
+    return weightsOf(newest.state, newest.path ?? folder);
   }
+}
+
+/** One state by its own name, as a diverged run names it. */
+async function readStateFile(path: string): Promise<SavedModelOrState> {
+  try {
+    return weightsOf(await readState(path, nodeFileSystem), path);
+  } catch (cause) {
+    throw new CheckpointError({
+      code: 'STATE_DAMAGED',
+      message: `${path} is no state that can be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      next: "Give another file of a run's state folder, the run folder itself, or a saved model.",
+      cause,
+    });
+  }
+}
+
+function weightsOf({ parameters, model, progress: { epoch, step } }: RunState, path: string): SavedModelOrState {
+  return { kind: 'state', epoch, step, path, weights: model.layout.slots, values: parameters };
 }
 
 /** @throws CheckpointError MODEL_FILE_INVALID */

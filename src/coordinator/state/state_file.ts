@@ -101,10 +101,16 @@ export async function readState(path: string, fileSystem: FileSystem): Promise<R
   }
 }
 
-/** Deletes all but the newest `keep` states. Call only after a newer one is safely on the disk. Returns the names deleted. */
-export async function pruneStates({ folder, fileSystem }: StateFolder, keep: number): Promise<string[]> {
+/** Deletes all but the newest `keep` states and the one named `besides`. Call only after a newer one is safely on the disk. Returns the names deleted. */
+export async function pruneStates(
+  { folder, fileSystem }: StateFolder,
+  keep: number,
+  besides: string | null = null,
+): Promise<string[]> {
   invariant(keep >= 1, 'at least one state is kept');
-  const surplus = newestFirst(await fileSystem.list(folder)).slice(keep);
+  const surplus = newestFirst(await fileSystem.list(folder))
+    .slice(keep)
+    .filter((name) => name !== besides);
   for (const name of surplus) {
     failPoint('state.delete');
     await fileSystem.removeFile(join(folder, name));
