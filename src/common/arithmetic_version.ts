@@ -4,5 +4,6 @@
  *
  * 1: the first.
  * 2: the update flushes denormals, as TensorFlow does.
+ * 3: the norm that gradients are clipped by is added by halves.
  */
-export const ARITHMETIC_VERSION = 2;
+export const ARITHMETIC_VERSION = 3;

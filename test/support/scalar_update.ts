@@ -26,7 +26,7 @@ export function scalarStep(input: ScalarInput): NonFinite | undefined {
   const { layout, config, current, next } = input;
   const gradient = meanOf(input.gradients, layout.trainedSize, input.globalBatch);
   const mean = gradient.slice();
-  const clip = config.clipNorm === null ? 1 : clipFactor(gradient, config.clipNorm);
+  const clip = config.clipNorm === null ? 1 : clipFactor(input, gradient, config.clipNorm);
   if (clip !== 1) for (let i = 0; i < gradient.length; i++) gradient[i] = float32(gradient[i] * clip);
   const descend = config.name === 'sgd' ? sgd : adam;
   for (let i = 0; i < gradient.length; i++) descend(input, gradient[i], i);
@@ -43,12 +43,22 @@ export function meanOf(shards: readonly (Float32Array | undefined)[], size: numb
   return Float32Array.from({ length: size }, (_, i) => float32(sum(tree, i) / divisor));
 }
 
-function clipFactor(gradient: Float32Array, clipNorm: number): number {
-  let squares = 0;
-  for (const value of gradient) squares += value * value;
-  const norm = sqrt(squares);
+function clipFactor({ layout }: ScalarInput, gradient: Float32Array, clipNorm: number): number {
+  const trained = layout.slots.slice(0, layout.trainedSlots);
+  const norm = sqrt(
+    byHalves(
+      trained.map(({ offset, size }) => byHalves([...gradient.subarray(offset, offset + size)].map((value) => value * value))),
+    ),
+  );
   if (!Number.isFinite(norm)) return NaN;
-  return norm > clipNorm ? float32(clipNorm / norm) : 1;
+  return norm > clipNorm ? Math.fround(clipNorm / norm) : 1;
+}
+
+/** The upper half of a power of two is added to the lower half, until one is left. */
+function byHalves(values: readonly number[]): number {
+  if (values.length <= 1) return values[0] ?? 0;
+  const half = 2 ** Math.ceil(Math.log2(values.length) - 1);
+  return byHalves(values.slice(0, half).map((value, i) => value + (values[i + half] ?? 0)));
 }
 
 function decayed(config: OptimizerConfig, g: number, w: number): number {

@@ -11,6 +11,7 @@ import { scaleSlice } from './basic_kernels.js';
 import { OPERANDS, type Optimizer } from './optimizer.js';
 import { ShardSum, SUM } from './reducer.js';
 import { contents, load, SLICE_ELEMENTS, store } from './slice_kernels.js';
+import { squaredNorm } from './squared_norm.js';
 import { applyStatistics } from './statistics.js';
 import type { Buffers } from '../state/training_state.js';
 
@@ -72,19 +73,12 @@ function updateSlice({ optimizer, current, next, learningRate, step }: StepInput
 }
 
 /**
- * tf.clip_by_global_norm's: clipNorm / max(norm, clipNorm), with the norm of the mean gradient in float64, added in layout order; rounded to
- * float32. NaN where the gradient is not finite. The sum is computed a second time when applied: memory for a whole gradient costs more.
+ * tf.clip_by_global_norm's: clipNorm / max(norm, clipNorm), in float64, rounded to float32. NaN where the gradient is not finite. The sum
+ * over shards is computed a second time when applied: memory for a whole gradient costs more.
  */
 function* clipFactor({ layout, globalBatch }: StepInput, sum: ShardSum, clipNorm: number): Generator<void, number> {
-  let squares = 0;
-  for (let start = 0; start < layout.trainedSize; start += SLICE_ELEMENTS) {
-    const length = Math.min(SLICE_ELEMENTS, layout.trainedSize - start);
-    sum.divide({ start, length, divisor: globalBatch });
-    const gradient = contents(SUM, length);
-    for (let i = 0; i < length; i++) squares += gradient[i] * gradient[i];
-    yield;
-  }
-  const norm = Math.sqrt(squares);
+  const weights = layout.slots.slice(0, layout.trainedSlots);
+  const norm = Math.sqrt(yield* squaredNorm({ sum, divisor: globalBatch }, weights));
   if (!Number.isFinite(norm)) return NaN;
   return norm > clipNorm ? Math.fround(clipNorm / norm) : 1;
 }
