@@ -81,7 +81,7 @@ function unusedOptimizerSettings({ optimizer }: TrainConfig, provenance: Provena
   ] of OPTIMIZER_SETTINGS) {
     if (of.includes(name)) continue;
     const differs = optimizer[setting as keyof OptimizerSettings] !== usual;
-    report(toSnakeCase(setting), differs, `it belongs to ${of.join(' and ')}, and the optimizer is ${name}`);
+    report(toSnakeCase(setting), differs, `it belongs to ${listed(of)}, and the optimizer is ${name}`);
   }
   const isStep = schedule.name === 'step';
   report(
@@ -100,6 +100,11 @@ function unusedOptimizerSettings({ optimizer }: TrainConfig, provenance: Provena
     `it belongs to the cosine schedule, and this one is ${schedule.name}`,
   );
   return unused;
+}
+
+/** `adam, adamw and adamax`. */
+function listed(names: readonly string[]): string {
+  return [names.slice(0, -1).join(', '), names[names.length - 1]].filter((part) => part !== '').join(' and ');
 }
 
 function unusedSettings(config: TrainConfig, provenance: Provenance): string[] {

@@ -86,7 +86,7 @@ const optimizer = z.strictObject(
     ...optimizerSettings(),
     schedule: schedule.partial(),
   },
-  { error: `a mapping with name: ${OPTIMIZER_NAMES.join(', ')}` },
+  { error: 'a mapping with a name, such as sgd or adam' },
 );
 
 /** What one layer (a file, the environment, the flags) may hold: any part of a configuration. */

@@ -158,7 +158,7 @@ test('a wrong value is named with what was wanted and found', () => {
     correct the value; config/mnist.yaml shows every setting with its reason"
   `);
   expect(errorOf('optimizer: adam\n')).toMatchInlineSnapshot(`
-    "CONFIG_WRONG_VALUE: optimizer must be a mapping with name: sgd, adam or adamw, found "adam" at config/mnist.yaml:1:12
+    "CONFIG_WRONG_VALUE: optimizer must be a mapping with a name, such as sgd or adam, found "adam" at config/mnist.yaml:1:12
     correct the value; config/mnist.yaml shows every setting with its reason"
   `);
   expect(errorOf('optimizer:\n  momentum: 1\n')).toMatchInlineSnapshot(`
