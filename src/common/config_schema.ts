@@ -81,9 +81,9 @@ const optimizer = z.strictObject(
   {
     name: choice(OPTIMIZER_NAMES),
     learning_rate: real({ above: 0 }),
+    ...optimizerSettings(),
     weight_decay: real({ atLeast: 0 }),
     clip_norm: real({ above: 0 }).nullable(),
-    ...optimizerSettings(),
     schedule: schedule.partial(),
   },
   { error: 'a mapping with a name, such as sgd or adam' },

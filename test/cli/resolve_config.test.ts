@@ -6,7 +6,9 @@ import { parseConfig } from '../../src/cli/config_file.js';
 import { checkLayer } from '../../src/cli/config_layers.js';
 import { resolveConfig, type ConfigSources } from '../../src/cli/resolve_config.js';
 import { ExpectedError } from '../../src/common/errors.js';
+import { toSnakeCase } from '../../src/common/snake_case.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
+import { OPTIMIZER_SETTINGS } from '../../src/optimizers/settings.js';
 import { packageFolder } from '../../src/package_info.js';
 
 const NOTHING: ConfigSources = { file: null, resume: null, environment: {}, flags: [], sets: [] };
@@ -39,7 +41,14 @@ test('without anything given, train is the reference run from the package', () =
   expect(config).toEqual({ ...DEFAULT_TRAIN_CONFIG, saveAbove: 0.993 });
   expect(configName).toBe('mnist');
   expect(warnings).toEqual([]);
-  expect(Object.values(provenance).every((source) => /config\/mnist\.yaml:\d+$/.test(source))).toBe(true);
+  // What belongs to other optimizers than the reference run's may be left out of its file.
+  const others = new Set(
+    [...OPTIMIZER_SETTINGS].filter(([, { of }]) => !of.includes('sgd')).map(([name]) => `optimizer.${toSnakeCase(name)}`),
+  );
+  const fromElsewhere = Object.entries(provenance).filter(
+    ([path, source]) => !others.has(path) && !/config\/mnist\.yaml:\d+$/.test(source),
+  );
+  expect(fromElsewhere).toEqual([]);
 });
 
 test('the configurations of the package all resolve, without a warning', () => {

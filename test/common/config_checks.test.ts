@@ -95,10 +95,10 @@ test('settings that do nothing are warnings, where someone gave them', () => {
       "optimizer.schedule.warmup_epochs is 5 and epochs is 5: the base rate is never reached",
     ]
   `);
-  const adam = configWith({ optimizer: { name: 'adam', momentum: 0.9 }, schedule: { name: 'step', milestones: [2, 200] } });
-  expect(checkConfig(adam, { 'optimizer.momentum': 'flag --set' })).toMatchInlineSnapshot(`
+  const adam = configWith({ optimizer: { name: 'adam', nesterov: true }, schedule: { name: 'step', milestones: [2, 200] } });
+  expect(checkConfig(adam, { 'optimizer.nesterov': 'flag --set' })).toMatchInlineSnapshot(`
     [
-      "optimizer.momentum (flag --set) has no effect: it belongs to sgd, and the optimizer is adam",
+      "optimizer.nesterov (flag --set) has no effect: it belongs to sgd, and the optimizer is adam",
       "optimizer.schedule.milestones 200 come after the last epoch, 130",
     ]
   `);
