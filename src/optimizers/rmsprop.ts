@@ -1,0 +1,45 @@
+/**
+ * Hinton: "Lecture 6e", 2012; centred: Graves, "Generating sequences with recurrent neural networks", 2013. In tfjs's form
+ * (rmsprop_optimizer.ts): epsilon stands inside the root, and momentum adds up steps, not gradients:
+ *   s ← rho · s + (1 − rho) · g²,  and centred: c ← rho · c + (1 − rho) · g
+ *   v ← momentum · v + learning rate · g / √(s + epsilon),  centred: √(s − (c² + epsilon))
+ *   w ← w − v
+ * Centred, what stands under the root can be below 0, as in tfjs: then the step is not a number, and the run says so.
+ */
+import { add, constant, divide, multiply, perStep, squareRoot, subtract, type Expression } from './expression.js';
+import { defineOptimizer, type Updated } from './optimizer.js';
+import { EPSILON, MOMENTUM } from './shared_settings.js';
+
+export const rmsprop = defineOptimizer({
+  settings: {
+    rho: { kind: 'real', atLeast: 0, below: 1, default: 0.9 },
+    momentum: MOMENTUM,
+    epsilon: EPSILON,
+    centered: { kind: 'flag', default: false },
+  },
+  decay: 'added',
+  slots: ({ momentum, centered }): Record<string, number> => ({
+    mean_square: 0,
+    ...(centered && { mean_gradient: 0 }),
+    ...(Math.fround(momentum) !== 0 && { velocity: 0 }),
+  }),
+  update({ gradient, weights, slots }, { rho, momentum, epsilon, centered }): Updated {
+    const average = (slot: string, value: Expression) =>
+      add(multiply(constant(rho), slots[slot]), multiply(constant(1 - rho), value));
+    const meanSquare = average('mean_square', multiply(gradient, gradient));
+    const next: Record<string, Expression> = { mean_square: meanSquare };
+    let spread = add(meanSquare, constant(epsilon));
+    if (centered) {
+      const mean = average('mean_gradient', gradient);
+      next.mean_gradient = mean;
+      spread = subtract(meanSquare, add(multiply(mean, mean), constant(epsilon)));
+    }
+    const rate = perStep(({ learningRate }) => learningRate);
+    let step = divide(multiply(rate, gradient), squareRoot(spread));
+    if ('velocity' in slots) {
+      step = add(multiply(constant(momentum), slots.velocity), step);
+      next.velocity = step;
+    }
+    return { weights: subtract(weights, step), slots: next };
+  },
+});
