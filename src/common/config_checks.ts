@@ -4,6 +4,7 @@
  */
 import { parseCheckpointEvery } from './checkpoint_every.js';
 import { chooseDevices, replicasOf } from './device_choice.js';
+import { OPTIMIZERS } from '../optimizers/table.js';
 import { OPTIMIZER_SETTINGS, type OptimizerSettings } from '../optimizers/settings.js';
 import { UsageError } from './errors.js';
 import { toSnakeCase } from './snake_case.js';
@@ -83,6 +84,8 @@ function unusedOptimizerSettings({ optimizer }: TrainConfig, provenance: Provena
     const differs = optimizer[setting as keyof OptimizerSettings] !== usual;
     report(toSnakeCase(setting), differs, `it belongs to ${listed(of)}, and the optimizer is ${name}`);
   }
+  const { warning } = OPTIMIZERS[name];
+  if (warning !== undefined) unused.push(`optimizer.name is ${name}: ${warning}`);
   const isStep = schedule.name === 'step';
   report(
     'schedule.milestones',

@@ -35,6 +35,8 @@ export interface OptimizerDefinition<Settings extends Readonly<Record<string, Se
   readonly settings: Settings;
   /** `added`: weight decay · weights is added to the gradient. `own`: the update decays the weights itself. */
   readonly decay: 'added' | 'own';
+  /** Said when a run begins. */
+  readonly warning?: string;
   /** Arrays as long as the trained weights, by name, with what each element is before the first step. */
   slots(settings: ValuesOf<Settings>): Readonly<Record<string, number>>;
   /** What the weights and every slot are after the step. */

@@ -8,11 +8,11 @@
  */
 import { add, constant, divide, multiply, perStep, squareRoot, subtract, type Expression } from './expression.js';
 import { defineOptimizer, type Updated } from './optimizer.js';
-import { EPSILON, MOMENTUM } from './shared_settings.js';
+import { EPSILON, MOMENTUM, RHO } from './shared_settings.js';
 
 export const rmsprop = defineOptimizer({
   settings: {
-    rho: { kind: 'real', atLeast: 0, below: 1, default: 0.9 },
+    rho: RHO,
     momentum: MOMENTUM,
     epsilon: EPSILON,
     centered: { kind: 'flag', default: false },
@@ -23,7 +23,8 @@ export const rmsprop = defineOptimizer({
     ...(centered && { mean_gradient: 0 }),
     ...(Math.fround(momentum) !== 0 && { velocity: 0 }),
   }),
-  update({ gradient, weights, slots }, { rho, momentum, epsilon, centered }): Updated {
+  update({ gradient, weights, slots }, { rho: given, momentum, epsilon, centered }): Updated {
+    const rho = given ?? 0.9;
     const average = (slot: string, value: Expression) =>
       add(multiply(constant(rho), slots[slot]), multiply(constant(1 - rho), value));
     const meanSquare = average('mean_square', multiply(gradient, gradient));

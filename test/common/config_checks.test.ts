@@ -90,7 +90,7 @@ test('settings that do nothing are warnings, where someone gave them', () => {
   const provenance = { data_dir: 'flag --data-dir', 'optimizer.beta1': 'a.yaml:3', 'optimizer.schedule.decay': 'default' };
   expect(checkConfig(config, provenance)).toMatchInlineSnapshot(`
     [
-      "optimizer.beta1 (a.yaml:3) has no effect: it belongs to adam and adamw, and the optimizer is sgd",
+      "optimizer.beta1 (a.yaml:3) has no effect: it belongs to adam, adamw and adamax, and the optimizer is sgd",
       "data_dir (flag --data-dir) has no effect: data is synthetic, which reads no folder",
       "optimizer.schedule.warmup_epochs is 5 and epochs is 5: the base rate is never reached",
     ]
