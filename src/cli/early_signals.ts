@@ -5,7 +5,6 @@
  * Without a listener Node answers SIGUSR1 by opening its debugger's port and going on, and a scheduler would wait in vain. In its first
  * moments, before a line of ours has run, it does so whatever we do: then an open debugger that nobody asked for tells us of the signal.
  */
-import { createRequire } from 'node:module';
 import { url as debuggerUrl } from 'node:inspector';
 import { EXIT } from '../common/errors.js';
 
@@ -43,12 +42,10 @@ function isDebuggerWanted(): boolean {
 }
 
 /** process.exit waits for threads that are inside TensorFlow. Loaded only here: the first line of the process must be quick. */
-function endNow(exitCode: number): never {
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-    koffi.load(null).func('void _exit(int)')(exitCode);
-  } catch {
-    // An installation without its native parts: nothing of ours runs in threads then.
-  }
-  process.exit(exitCode);
+function endNow(exitCode: number): void {
+  void import('./end_process.js').then(
+    ({ endProcessNow }) => endProcessNow(exitCode),
+    // An installation without its native part has no such threads.
+    () => process.exit(exitCode),
+  );
 }
