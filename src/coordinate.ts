@@ -16,7 +16,7 @@ import { shardSizes } from './common/shard.js';
 import { unlessHurried } from './common/stop_request.js';
 import type { TrainConfig } from './common/train_config.js';
 import { Cluster, type FirstModel } from './coordinator/cluster/cluster.js';
-import { weightsFor } from './coordinator/state/checkpoint.js';
+import { weightsFor } from './coordinator/state/saved_model.js';
 import { Fleet } from './coordinator/fleet/fleet.js';
 import { startServer, type ServerTls } from './coordinator/cluster/server.js';
 import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun } from './coordinator/start_run.js';
@@ -25,6 +25,7 @@ import { resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
 import { requireLabels } from './objective/labels.js';
 import { packageVersion } from './package_info.js';
+import { readSaved } from './saved_models.js';
 import type { RunRequest } from './run_request.js';
 import type { LinkTimes } from './wire/link.js';
 import { secretOf } from './wire/secrets.js';
@@ -54,6 +55,7 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
   const secret = await secretFor(request);
   const tls = await readTls(request.encryption);
   const source = await resolveModelSource(asked.model);
+  const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
   const loading = loadDataset(asked, { onProgress: (progress) => progress.kind === 'note' && say(progress.message) });
   const dataset = await unlessHurried(loading, stop);
   requireLabels(asked.loss, dataset);
@@ -128,7 +130,7 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
         versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...first.versions },
         run,
         changes: request.changes,
-        initFrom: request.initFrom,
+        initFrom,
         numericsCheck: request.numericsCheck,
         fleet,
         observe,
@@ -237,14 +239,8 @@ async function jobModel(source: ModelSource): Promise<Job['model']> {
 /** Weights that came with a model file never cross the wire to be built into workers: they are simply the run's first parameters. */
 function withWeights({ model }: FirstModel, source: ModelSource): FirstModel['model'] {
   if (source.kind !== 'topology' || source.weights === undefined) return model;
-  const { name: path, weights: values, manifest = model.layout.slots } = source;
-  let offset = 0;
-  const weights = manifest.map(({ name, shape }) => {
-    const size = shape.reduce((a, b) => a * b, 1);
-    offset += size;
-    return { name, shape, offset: offset - size, size };
-  });
-  return { ...model, initial: weightsFor(model.layout, { path, weights, values }) };
+  const { name: path, topology, weights: values, manifest: weights = model.layout.slots } = source;
+  return { ...model, initial: weightsFor(model, { path, weights, values, topology }) };
 }
 
 async function firstModel(cluster: Cluster, { stop, joinTimeoutMs }: CoordinationRequest): Promise<FirstModel> {

@@ -5,15 +5,17 @@
 import { chooseDevices } from './common/device_choice.js';
 import { requireBatchCoversShards } from './common/config_checks.js';
 import type { TrainConfig } from './common/train_config.js';
-import { weightsFor } from './coordinator/state/checkpoint.js';
-import { readModelOrState, type SavedModelOrState } from './coordinator/state/saved_weights.js';
+import { weightsFor } from './coordinator/state/saved_model.js';
+import type { SavedModelOrState } from './coordinator/state/saved_weights.js';
 import { evaluate, type Evaluation } from './coordinator/evaluate.js';
 import { Fleet } from './coordinator/fleet/fleet.js';
 import { loadDataset } from './data/load.js';
 import { placeReplicas } from './devices.js';
-import { resolveModelSource } from './models/load.js';
+import { hasForeignLayers } from './models/class_names.js';
+import { isModule, resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
 import { openReplicas } from './replicas.js';
+import { readSaved } from './saved_models.js';
 
 export interface EvaluateRequest {
   /** Folder with model.json, a model.json, or a run folder (its latest model; its newest state where it saved none). */
@@ -32,7 +34,7 @@ export async function evaluateModel({
   const placement = placeReplicas(chooseDevices(config), config.threadsPerWorker);
   const shards = config.shards ?? placement.replicas.length;
   requireBatchCoversShards({ batch: config.batch, shards });
-  const saved = await readModelOrState(path);
+  const saved = await readSaved(path);
   const dataset = await loadDataset(config, {});
   const source = await sourceOf(saved, config);
   if (saved.kind === 'state')
@@ -42,7 +44,7 @@ export async function evaluateModel({
   const opened = await openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say });
   try {
     const values = new Float32Array(new SharedArrayBuffer(opened.model.layout.totalSize * 4));
-    values.set(weightsFor(opened.model.layout, saved));
+    values.set(weightsFor(opened.model, saved));
     const fleet = new Fleet();
     for (const replica of opened.replicas) fleet.add(replica);
     const examples = dataset.validation.count;
@@ -53,8 +55,8 @@ export async function evaluateModel({
   }
 }
 
-/** A state holds weights alone: its layers are those of the run's own model. */
+/** A state holds weights alone, and layers that only a module defines are built by it: both take the run's own model, or the one that --model names. */
 async function sourceOf(saved: SavedModelOrState, { model }: TrainConfig): Promise<ModelSource> {
-  if (saved.kind === 'state') return resolveModelSource(model);
+  if (saved.kind === 'state' || (hasForeignLayers(saved.topology) && isModule(model))) return resolveModelSource(model);
   return { kind: 'topology', name: saved.path, topology: saved.topology };
 }

@@ -11,6 +11,7 @@ import type { EndEvent } from './common/run_events.js';
 import { unlessHurried } from './common/stop_request.js';
 import type { TrainConfig } from './common/train_config.js';
 import { Fleet } from './coordinator/fleet/fleet.js';
+import type { SavedWeights } from './coordinator/state/saved_model.js';
 import type { RunFolder } from './coordinator/run_folder/run_folder.js';
 import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun, type OpenedRun } from './coordinator/start_run.js';
 import { loadDataset } from './data/load.js';
@@ -22,6 +23,7 @@ import { requireLabels } from './objective/labels.js';
 import { packageVersion } from './package_info.js';
 import type { RunRequest } from './run_request.js';
 import { openReplicas, type OpenedReplicas } from './replicas.js';
+import { readSaved } from './saved_models.js';
 
 export interface TrainingRequest extends RunRequest {
   /** The library's callers bring their own; the CLI names them in the configuration. */
@@ -47,6 +49,7 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
   const shards = asked.shards ?? placement.replicas.length;
   requireBatchCoversShards({ batch: asked.batch, shards });
   const source = request.model ?? (await resolveModelSource(asked.model));
+  const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
   const onProgress = (progress: DataProgress): void => request.say(describeProgress(progress));
   const dataset = request.dataset ?? (await unlessHurried(loadDataset(asked, { onProgress }), request.stop));
   requireLabels(asked.loss, dataset);
@@ -61,7 +64,7 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
     const opening = openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say: request.say });
     const replicas = await unlessHurried(opening, request.stop);
     try {
-      return await runOn({ request, config, shards, dataset, run, replicas });
+      return await runOn({ request, config, shards, dataset, run, replicas, initFrom });
     } finally {
       await replicas.close();
     }
@@ -94,9 +97,10 @@ interface Opened {
   readonly dataset: Dataset;
   readonly run: OpenedRun;
   readonly replicas: OpenedReplicas;
+  readonly initFrom: SavedWeights | null;
 }
 
-async function runOn({ request, config, shards, dataset, run, replicas }: Opened): Promise<TrainingOutcome> {
+async function runOn({ request, config, shards, dataset, run, replicas, initFrom }: Opened): Promise<TrainingOutcome> {
   const { model, numerics } = replicas;
   const observe = observeInto(run.folder, request.observer);
   // The start event names the replicas that are here from the beginning; what joins or leaves after it is news.
@@ -117,7 +121,7 @@ async function runOn({ request, config, shards, dataset, run, replicas }: Opened
     versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...replicas.versions },
     run,
     changes: request.changes,
-    initFrom: request.initFrom,
+    initFrom,
     numericsCheck: request.numericsCheck,
     fleet,
     observe,

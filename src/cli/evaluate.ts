@@ -17,7 +17,7 @@ import { addSettingFlags, type SettingFlagName } from './setting_flags.js';
 export type RunEvaluation = (request: EvaluateRequest) => Promise<Evaluation>;
 
 const FLAGS = [
-  ...(['data', 'dataDir', 'validationLimit', 'loss', 'batch', 'shards', 'target'] as const),
+  ...(['model', 'data', 'dataDir', 'validationLimit', 'loss', 'batch', 'shards', 'target'] as const),
   ...(['gpus', 'workers', 'threadsPerWorker', 'precision', 'noCompile', 'reporter'] as const),
 ] satisfies readonly SettingFlagName[];
 

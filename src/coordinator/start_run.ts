@@ -13,13 +13,12 @@ import type { SettingChange } from '../common/setting_change.js';
 import { shardSizes } from '../common/shard.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
-import { weightsFor } from './state/checkpoint.js';
+import { weightsFor, type SavedWeights } from './state/saved_model.js';
 import type { Fleet, FleetNote } from './fleet/fleet.js';
 import { createRunFolder, resumeRunFolder, type RunFolder } from './run_folder/run_folder.js';
 import { runTraining } from './run.js';
 import { createRunStore } from './run_store.js';
 import { rateRise } from './schedule.js';
-import { readWeights } from './state/saved_weights.js';
 import { SoundStates } from './state/sound_state.js';
 import { requireSameRun, requireSameSettings } from './state/state_match.js';
 import type { DataIdentity, RunState } from './state/state_schema.js';
@@ -112,8 +111,8 @@ export interface StartParts {
   readonly run: OpenedRun;
   /** What a resume was told and the run keeps. */
   readonly changes: readonly SettingChange[];
-  /** A saved model to take the first weights from. */
-  readonly initFrom: string | null;
+  /** To take the first weights from. */
+  readonly initFrom: SavedWeights | null;
   readonly numericsCheck: 'strict' | 'relaxed';
   /** With the replicas that are there at the start. */
   readonly fleet: Fleet;
@@ -128,7 +127,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
   const { config, shards, model, numerics, data, versions, fleet, observe, stop } = parts;
   const { folder, saved } = parts.run;
   const update = createUpdate({ layout: model.layout, optimizer: config.optimizer });
-  const initial = parts.initFrom === null ? model.initial : weightsFor(model.layout, await readWeights(parts.initFrom));
+  const initial = parts.initFrom === null ? model.initial : weightsFor(model, parts.initFrom);
   const state = new TrainingState({ layout: model.layout, initial }, update.slots);
   if (saved !== null) {
     requireSameSettings(saved, { config, shards, run: folder.path });

@@ -1,34 +1,28 @@
 /**
- * Owns: turning what the user named (`gluon_cnn`, model.json, model.mjs) into a ModelSource, and a ModelSource into a tf.LayersModel.
- * Does not: import tfjs: the caller passes the one it installed its engine on.
+ * Owns: turning what the user named (`gluon_cnn`, model.json, model.mjs) into a ModelSource; naming other formats as what they are.
+ * Does not: build the model (build.ts).
  */
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { dirname, extname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import type * as tfjs from '@tensorflow/tfjs';
-import { isErrorLike } from '../common/error_facts.js';
-import { UsageError } from '../common/errors.js';
-import { createGluonCnn } from './gluon_cnn.js';
-import type { ModelSource } from './model_source.js';
-import { putWeights } from './weights.js';
-import { withSeededInitializers } from './seeded_initializers.js';
+import { existsSync, statSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, extname, join, resolve } from 'node:path';
+import { DataError, ExpectedError, UsageError } from '../common/errors.js';
+import { decodeWeights, parseModelFile, type ModelFile, type SavedValues } from '../common/model_file.js';
+import { convertTopology, modelOf } from './keras/convert.js';
+import { renameKerasWeights } from './keras/weight_paths.js';
+import type { ModelSource, TopologyModel } from './model_source.js';
 
 const MODULE_EXTENSIONS = ['.mjs', '.js', '.cjs', '.ts'];
 
-interface LayersModelFile {
-  modelTopology?: unknown;
-  weightsManifest?: { paths: string[]; weights: { name: string; shape: number[]; dtype: string }[] }[];
-}
-
-/** Reads what `--model` names. Errors: MODEL_UNKNOWN, MODEL_NOT_FOUND, MODEL_INVALID. */
+/** Reads what `--model` names. Errors: MODEL_UNKNOWN, MODEL_NOT_FOUND, MODEL_FORMAT, MODEL_INVALID, MODEL_WEIGHTS_MISSING, and those of convertTopology. */
 export async function resolveModelSource(model: string): Promise<ModelSource> {
   if (model === 'gluon_cnn') return { kind: 'builtin', name: 'gluon_cnn' };
-  if (MODULE_EXTENSIONS.includes(extname(model))) {
-    if (!existsSync(model)) throw notFound(model, 'name a module that exports createModel(tf)');
+  if (isModule(model)) {
+    if (!existsSync(model)) throw notFound(model, 'name a module that exports createModel(tf): --model ./model.mjs');
     return { kind: 'module', name: model, path: resolve(model) };
   }
-  if (extname(model) === '.json') return readTopology(model);
+  refuseOtherFormats(model);
+  if (extname(model) === '.json') return readModelJson(model);
+  if (existsSync(join(model, 'model.json'))) return readModelJson(join(model, 'model.json'));
   throw new UsageError({
     code: 'MODEL_UNKNOWN',
     message: `no model "${model}"`,
@@ -36,114 +30,106 @@ export async function resolveModelSource(model: string): Promise<ModelSource> {
   });
 }
 
-async function readTopology(path: string): Promise<ModelSource> {
-  let file: LayersModelFile;
-  try {
-    file = JSON.parse(await readFile(path, 'utf8')) as LayersModelFile;
-  } catch (cause) {
-    const next = 'pass the model.json that model.save("file://…") or tensorflowjs_converter wrote';
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw notFound(path, next);
-    throw new UsageError({
-      code: 'MODEL_INVALID',
-      message: `${path} is not a tf.LayersModel file: ${(cause as Error).message}`,
-      next,
-      cause,
-    });
-  }
-  // A file of model.save() holds the topology under modelTopology; model.toJSON() is the topology itself.
-  const topology = file.modelTopology ?? file;
-  const manifest = file.weightsManifest;
-  const weights = manifest && {
-    weights: await readWeights(path, manifest),
-    manifest: manifest.flatMap((group) => group.weights).map(({ name, shape }) => ({ name, shape })),
-  };
-  return { kind: 'topology', name: path, topology: JSON.stringify(topology), ...weights };
+/** Whether `--model` names code, which never crosses the wire. */
+export function isModule(model: string): boolean {
+  return MODULE_EXTENSIONS.includes(extname(model));
 }
 
-/** Weights of a manifest in its own order. Units: float32 elements. */
-async function readWeights(path: string, manifest: NonNullable<LayersModelFile['weightsManifest']>): Promise<Float32Array> {
-  const parts: Float32Array[] = [];
-  for (const group of manifest) {
-    const foreign = group.weights.find((weight) => weight.dtype !== 'float32');
-    if (foreign) throw invalidModel(path, `weight ${foreign.name} is ${foreign.dtype}, wanted float32`);
-    const files = await Promise.all(group.paths.map((name) => readFile(resolve(dirname(path), name))));
-    const bytes = Buffer.concat(files);
-    const wanted = group.weights.reduce((sum, weight) => sum + weight.shape.reduce((a, b) => a * b, 1), 0) * 4;
-    if (bytes.byteLength !== wanted)
-      throw invalidModel(path, `its weights hold ${bytes.byteLength} bytes, the manifest says ${wanted}`);
-    parts.push(new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)));
-  }
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
-}
+const LAYERS_FORMAT = '--output_format tfjs_layers_model';
 
-/** Builds the model, its unseeded initial weights drawn from `seed`. Errors: MODEL_INVALID, MODEL_NO_EXPORT. */
-export async function buildModel(tf: typeof tfjs, source: ModelSource, seed: number): Promise<tfjs.LayersModel> {
-  const model = await withSeededInitializers(tf, seed, async () => {
-    switch (source.kind) {
-      case 'builtin':
-        return createGluonCnn(tf);
-      case 'topology':
-        return fromTopology(tf, source.name, source.topology);
-      case 'module':
-        return fromModule(tf, source.path, source.name);
-    }
+/** What a file is by its name, and the command that makes a model.json of it. */
+const OTHER_FORMATS: readonly { extensions: readonly string[]; what: string; next: (path: string) => string }[] = [
+  {
+    extensions: ['.h5', '.hdf5'],
+    what: 'a Keras HDF5 file',
+    next: (path) =>
+      `pip install tensorflowjs; tensorflowjs_converter --input_format keras ${LAYERS_FORMAT} ${path} converted; then --model converted/model.json`,
+  },
+  {
+    extensions: ['.keras'],
+    what: 'a Keras 3 file',
+    next: (path) =>
+      `pip install tensorflowjs; tensorflowjs_converter --input_format keras_keras ${LAYERS_FORMAT} ${path} converted; then --model converted/model.json`,
+  },
+  {
+    extensions: ['.pb', '.tflite', '.onnx', '.pt', '.pth', '.safetensors', '.npz'],
+    what: 'no tf.LayersModel file',
+    next: () =>
+      'Give a model.json of a tf.LayersModel, or write the model as a module with createModel(tf) that reads these weights.',
+  },
+];
+
+function refuseOtherFormats(model: string): void {
+  const format = OTHER_FORMATS.find(({ extensions }) => extensions.includes(extname(model).toLowerCase()));
+  if (format !== undefined)
+    throw new UsageError({ code: 'MODEL_FORMAT', message: `${model} is ${format.what}`, next: format.next(model) });
+  if (!existsSync(join(model, 'saved_model.pb'))) return;
+  throw new UsageError({
+    code: 'MODEL_FORMAT',
+    message: `${model} is a TensorFlow SavedModel`,
+    next: `If Keras 2 saved it: pip install tensorflowjs; tensorflowjs_converter --input_format keras_saved_model ${LAYERS_FORMAT} ${model} converted; then --model converted/model.json`,
   });
-  if (source.kind === 'topology' && source.weights) {
-    try {
-      putWeights(tf, model, { values: source.weights, manifest: source.manifest });
-    } catch (cause) {
-      throw invalidModel(source.name, (cause as Error).message, cause);
-    }
-  }
-  return model;
 }
 
-async function fromTopology(tf: typeof tfjs, name: string, topology: string): Promise<tfjs.LayersModel> {
+async function readModelJson(path: string): Promise<TopologyModel> {
+  const invalid = (what: string): UsageError =>
+    new UsageError({
+      code: 'MODEL_INVALID',
+      message: `${path} is not a tf.LayersModel file: ${what}`,
+      next: 'pass the model.json that model.save("file://…") or tensorflowjs_converter wrote',
+    });
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw cause.code === 'ENOENT' ? notFound(path, invalid('').next) : invalid(cause.message);
+  });
+  const file = parseModelFile(text, { path, invalid });
+  const saved = await readSavedWeights(path, file, invalid);
+  return {
+    kind: 'topology',
+    name: path,
+    topology: topologyOf(file, path, invalid),
+    ...(saved !== null && { weights: saved.values, manifest: renameKerasWeights(saved.weights, modelOf(file.topology)) }),
+  };
+}
+
+/** As tfjs reads it. */
+function topologyOf({ topology }: ModelFile, path: string, invalid: (what: string) => UsageError): string {
   try {
-    return await tf.models.modelFromJSON(JSON.parse(topology) as tfjs.io.ModelJSON);
-  } catch (cause) {
-    throw invalidModel(name, (cause as Error).message, cause);
+    return JSON.stringify(convertTopology(topology, path));
+  } catch (error) {
+    throw error instanceof ExpectedError ? error : invalid(`its topology cannot be read: ${(error as Error).message}`);
   }
 }
 
-async function fromModule(tf: typeof tfjs, path: string, name: string): Promise<tfjs.LayersModel> {
-  let loaded: { createModel?: unknown };
-  try {
-    loaded = (await import(pathToFileURL(path).href)) as { createModel?: unknown };
-  } catch (cause) {
-    throw invalidModel(name, (cause as Error).message, cause);
-  }
-  if (typeof loaded.createModel !== 'function') {
-    throw new UsageError({
-      code: 'MODEL_NO_EXPORT',
-      message: `${name} exports ${Object.keys(loaded).join(', ') || 'nothing'}; wanted a function createModel(tf)`,
-      next: 'export function createModel(tf) { return tf.sequential({ layers: [...] }); }',
+/** Null where the file has a topology alone. */
+async function readSavedWeights(
+  path: string,
+  { manifest }: ModelFile,
+  invalid: (what: string) => UsageError,
+): Promise<SavedValues | null> {
+  if (manifest === null) return null;
+  const files = manifest.groups.flatMap(({ paths }) => paths).map((name) => join(dirname(path), name));
+  const missing = files.find((file) => !statSync(file, { throwIfNoEntry: false })?.isFile());
+  if (missing !== undefined) {
+    throw new DataError({
+      code: 'MODEL_WEIGHTS_MISSING',
+      message: `${path} keeps its weights in ${missing}, which is not there`,
+      next: `Copy ${files.length === 1 ? 'that file' : `all ${files.length} weight files`} beside ${path}; or take weightsManifest out of it, to begin with new weights.`,
     });
   }
-  let model: tfjs.LayersModel;
-  try {
-    model = (await (loaded.createModel as (tf: unknown) => unknown)(tf)) as tfjs.LayersModel;
-  } catch (cause) {
-    const reason = isErrorLike(cause) ? `${cause.name}: ${cause.message}` : String(cause);
-    throw invalidModel(name, `createModel(tf) failed: ${reason}`, cause);
-  }
-  if (typeof model?.apply !== 'function' || !Array.isArray(model.weights)) {
-    throw invalidModel(name, 'createModel(tf) returned no tf.LayersModel');
-  }
-  return model;
+  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size));
+  const found = sizes.reduce((sum, bytes) => sum + bytes, 0);
+  // Checked before anything of the declared size is allocated.
+  if (found !== manifest.bytes) throw invalid(`its weights hold ${found} bytes, the manifest says ${manifest.bytes}`);
+  const bytes = Buffer.concat(await Promise.all(files.map((file) => readFile(file))));
+  return decodeWeights(manifest, bytes, { invalid });
 }
 
 function notFound(path: string, next: string): UsageError {
   return new UsageError({ code: 'MODEL_NOT_FOUND', message: `no file ${path}`, next });
 }
 
-function invalidModel(name: string, reason: string, cause?: unknown): UsageError {
+/** Of a model that tfjs or the user's module cannot make. */
+export function invalidModel(name: string, reason: string, cause?: unknown): UsageError {
   return new UsageError({
     code: 'MODEL_INVALID',
     message: `${name} is not a usable tf.LayersModel: ${reason}`,

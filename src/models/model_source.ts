@@ -3,7 +3,7 @@
  * Does not: build it (load.ts does, inside the replica).
  */
 
-import type { NamedWeight } from './weights.js';
+import type { NamedWeight } from '../common/weight_names.js';
 
 /** A model that ships with the product. */
 export interface BuiltinModel {

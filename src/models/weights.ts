@@ -1,57 +1,47 @@
 /**
- * Owns: putting weights into a tf.LayersModel by their saved names, as tf.loadLayersModel does; position counts only where names say nothing.
- * Does not: read files (load.ts) or import tfjs.
+ * Owns: putting weights into a tf.LayersModel by their saved names.
+ * Does not: read files (load.ts), match names (common/weight_names.ts) or import tfjs.
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import { matchWeights, type NamedWeight } from '../common/weight_names.js';
 
-/** As in a weights manifest; `values` of all follow one another in this order. */
-export interface NamedWeight {
-  readonly name: string;
-  readonly shape: readonly number[];
-}
-
-/** `manifest` absent: the values are in `model.weights` order. @throws Error saying which weight does not fit */
+/** `manifest` absent: the values are in `model.weights` order. @throws Error saying which weights have no place */
 export function putWeights(
   tf: typeof tfjs,
   model: tfjs.LayersModel,
   { values, manifest = manifestOf(model) }: { values: Float32Array; manifest?: readonly NamedWeight[] | undefined },
 ): void {
-  const wanted = manifestOf(model).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  if (wanted !== values.length) throw new Error(`it holds ${values.length} weights, the topology wants ${wanted}`);
+  const places = placesOf(manifestOf(model), manifest);
+  const starts: number[] = [];
+  let end = 0;
+  for (const { shape } of manifest) {
+    starts.push(end);
+    end += sizeOf(shape);
+  }
+  if (end !== values.length) throw new Error(`it holds ${values.length} values, its weights' shapes want ${end}`);
   tf.tidy(() => {
-    let offset = 0;
-    const tensors = manifest.map(({ shape }) => {
-      offset += sizeOf(shape);
-      return tf.tensor(values.slice(offset - sizeOf(shape), offset), [...shape], 'float32');
+    model.weights.forEach((weight, index) => {
+      const { shape } = manifest[places[index]];
+      const start = starts[places[index]];
+      weight.write(tf.tensor(values.slice(start, start + sizeOf(shape)), [...shape], 'float32'));
     });
-    const byName = new Map(manifest.map(({ name }, index) => [name, tensors[index]]));
-    if (byName.size === manifest.length && model.weights.every(({ originalName }) => byName.has(originalName))) {
-      write(
-        model,
-        model.weights.map(({ originalName }) => byName.get(originalName) as tfjs.Tensor),
-      );
-    } else if (manifest.every(({ shape }, index) => String(shape) === String(model.weights[index]?.shape))) {
-      write(model, tensors);
-    } else {
-      // Keras has names of its own, and tfjs knows them.
-      model.loadWeights(Object.fromEntries(byName));
-    }
   });
+}
+
+/** By name; by position only between a model and its own copy, whose names are the same to the letter, twice or not. */
+function placesOf(wanted: readonly NamedWeight[], found: readonly NamedWeight[]): readonly number[] {
+  const isCopy =
+    wanted.length === found.length &&
+    wanted.every(({ name, shape }, at) => name === found[at].name && String(shape) === String(found[at].shape));
+  if (isCopy) return [...wanted.keys()];
+  const match = matchWeights(wanted, found);
+  if (match.kind === 'unmatched') throw new Error(match.difference);
+  return match.places;
 }
 
 /** Names and shapes in `model.weights` order. */
 export function manifestOf(model: tfjs.LayersModel): NamedWeight[] {
   return model.weights.map(({ originalName, shape }) => ({ name: originalName, shape: shape as number[] }));
-}
-
-function write(model: tfjs.LayersModel, tensors: readonly tfjs.Tensor[]): void {
-  model.weights.forEach((weight, index) => {
-    if (String(weight.shape) !== String(tensors[index].shape))
-      throw new Error(
-        `weight ${weight.originalName} is [${tensors[index].shape.join(', ')}], the topology wants [${weight.shape.join(', ')}]`,
-      );
-    weight.write(tensors[index]);
-  });
 }
 
 function sizeOf(shape: readonly number[]): number {

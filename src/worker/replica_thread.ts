@@ -13,7 +13,7 @@ import type { NumericArray } from '../common/dataset.js';
 import { allFinite } from '../common/all_finite.js';
 import { gatherRows } from '../data/gather.js';
 import { download, installEngine, TensorFlowError, upload, type Engine } from '../engine/index.js';
-import { buildModel } from '../models/load.js';
+import { buildModel } from '../models/build.js';
 import { topologyJson } from '../models/topology.js';
 import { requireLabels, takesClassIndices } from '../objective/labels.js';
 import { layoutOf, requireInputShape } from './model_layout.js';

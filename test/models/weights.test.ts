@@ -5,7 +5,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { buildModel, resolveModelSource } from '../../src/models/load.js';
+import { buildModel } from '../../src/models/build.js';
+import { resolveModelSource } from '../../src/models/load.js';
 import { topologyJson } from '../../src/models/topology.js';
 import { manifestOf, putWeights } from '../../src/models/weights.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
@@ -70,18 +71,29 @@ describe('weights', () => {
     expect(valuesOf(built)).toEqual({ 'a/kernel': [5, 6, 7, 8], 'b/kernel': [1, 2, 3, 4] });
   });
 
-  it('go by position where the names are others, or none are given', () => {
-    for (const manifest of [
-      undefined,
-      [
-        { name: 'x', shape: [2, 2] },
-        { name: 'y', shape: [2, 2] },
-      ],
-    ]) {
-      const built = model();
-      putWeights(tf, built, { values, manifest });
-      expect(valuesOf(built)).toEqual({ 'a/kernel': [1, 2, 3, 4], 'b/kernel': [5, 6, 7, 8] });
-    }
+  it('go by position where none are named, and nowhere where the names are others', () => {
+    const built = model();
+    putWeights(tf, built, { values });
+    expect(valuesOf(built)).toEqual({ 'a/kernel': [1, 2, 3, 4], 'b/kernel': [5, 6, 7, 8] });
+    const manifest = ['x', 'y'].map((name) => ({ name, shape: [2, 2] }));
+    expect(() => putWeights(tf, model(), { values, manifest })).toThrow(
+      "the model's a/kernel [2, 2], b/kernel [2, 2] without a saved weight, the file's x [2, 2], y [2, 2] without a place",
+    );
+  });
+
+  it.each([
+    ['the model’s before them', ['net/b/kernel', 'net/a/kernel']],
+    ['that of an inner layer behind them', ['b/dense_1/kernel', 'a/dense/kernel']],
+    ['TensorFlow’s output number', ['b/kernel:0', 'a/kernel:0']],
+  ])('are found by names with %s', (_, names) => {
+    const built = model();
+    putWeights(tf, built, { values, manifest: names.map((name) => ({ name, shape: [2, 2] })) });
+    expect(valuesOf(built)).toEqual({ 'a/kernel': [5, 6, 7, 8], 'b/kernel': [1, 2, 3, 4] });
+  });
+
+  it('go nowhere where a name could mean two layers', () => {
+    const manifest = ['a/b/kernel', 'c/kernel'].map((name) => ({ name, shape: [2, 2] }));
+    expect(() => putWeights(tf, model(), { values, manifest })).toThrow('without a saved weight');
   });
 
   it('of a frozen nested model survive the way through its JSON', async () => {
@@ -94,12 +106,14 @@ describe('weights', () => {
   });
 
   it('are refused where they are too few, too many, or of another shape', () => {
-    expect(() => putWeights(tf, model(), { values: values.slice(1) })).toThrow('it holds 7 weights, the topology wants 8');
+    expect(() => putWeights(tf, model(), { values: values.slice(1) })).toThrow("it holds 7 values, its weights' shapes want 8");
     const manifest = [
       { name: 'a/kernel', shape: [4, 1] },
       { name: 'b/kernel', shape: [2, 2] },
     ];
-    expect(() => putWeights(tf, model(), { values, manifest })).toThrow('weight a/kernel is [4, 1], the topology wants [2, 2]');
+    expect(() => putWeights(tf, model(), { values, manifest })).toThrow(
+      "the model's a/kernel [2, 2] has another shape than the file's a/kernel [4, 1]",
+    );
   });
 });
 
@@ -150,7 +164,7 @@ describe('a model.json', () => {
     await expect(resolveModelSource(path)).rejects.toMatchObject({
       exitCode: 2,
       code: 'MODEL_INVALID',
-      message: `${path} is not a usable tf.LayersModel: its weights hold 40 bytes, the manifest says 80`,
+      message: `${path} is not a tf.LayersModel file: its weights hold 40 bytes, the manifest says 80`,
     });
     await writeFile(path, '<!doctype html>');
     await expect(resolveModelSource(path)).rejects.toMatchObject({ exitCode: 2, code: 'MODEL_INVALID' });

@@ -1,11 +1,11 @@
 /**
  * Owns: the weights that a path names, whatever was saved there: a model, a state, or of a run folder without a model its newest state.
- * Does not: know the formats (checkpoint.ts, state_file.ts).
+ * Does not: know the formats (saved_model.ts, state_file.ts).
  */
 import { join } from 'node:path';
 import { CheckpointError } from '../../common/errors.js';
 import { nodeFileSystem } from '../files/file_system.js';
-import { readModel, type SavedModel, type SavedWeights } from './checkpoint.js';
+import { readModel, type SavedModel, type SavedWeights } from './saved_model.js';
 import { readNewestState, readState } from './state_file.js';
 import type { RunState } from './state_schema.js';
 
@@ -44,12 +44,7 @@ async function readStateFile(path: string): Promise<SavedModelOrState> {
 }
 
 function weightsOf({ parameters, model, progress: { epoch, step } }: RunState, path: string): SavedModelOrState {
-  return { kind: 'state', epoch, step, path, weights: model.layout.slots, values: parameters };
-}
-
-/** @throws CheckpointError MODEL_FILE_INVALID */
-export async function readWeights(path: string): Promise<SavedWeights> {
-  return readModelOrState(path);
+  return { kind: 'state', epoch, step, path, weights: model.layout.slots, values: parameters, topology: null };
 }
 
 function nothingSaved(run: string, damaged: number): CheckpointError {

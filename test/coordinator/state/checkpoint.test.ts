@@ -1,12 +1,13 @@
 import { createRequire } from 'node:module';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { createBucketLayout } from '../../../src/common/bucket_layout.js';
 import { clearRemains } from '../../../src/coordinator/files/atomic_file.js';
-import { readModel, saveModel, weightsFor } from '../../../src/coordinator/state/checkpoint.js';
+import { saveModel } from '../../../src/coordinator/state/checkpoint.js';
+import { readModel, weightsFor } from '../../../src/coordinator/state/saved_model.js';
 import type { ModelToSave } from '../../../src/coordinator/state/checkpoint.js';
 import { MemoryDisk, SimulatedCrash } from '../../support/memory_disk.js';
 import { tinyModel } from '../../support/run_state.js';
@@ -60,7 +61,7 @@ describe('a saved model', () => {
     expect(loaded.getUserDefinedMetadata()).toMatchObject({ epoch: 120, val_acc: 0.995 });
     const read = await readModel(path);
     expect(read.topology).toBe(topology);
-    expect(weightsFor(layout, read)).toEqual(values);
+    expect(weightsFor({ layout, topology }, read)).toEqual(values);
   });
 
   it('is left alone when it is there already, and replaced when it is another', async () => {
@@ -129,101 +130,5 @@ describe('a saved model', () => {
       expect(names.slice(1)).toEqual(nth === 14 ? ['epoch-0003'] : []);
       if (nth === 14) expect((await readModel('/checkpoints/epoch-0003', disk)).values[0]).toBe(5);
     }
-  });
-});
-
-describe('reading a model', () => {
-  let path: string;
-  beforeEach(async () => {
-    path = await saveModel(tiny(0), { folder: scratch, epoch: 3 });
-  });
-  const refusal = () =>
-    readModel(path).then(
-      () => 'accepted',
-      (error: { code: string; message: string }) => `${error.code} ${error.message.replace(path, 'RUN')}`,
-    );
-  const change = (
-    edit: (
-      json: { weightsManifest: { paths: string[]; weights: Record<string, unknown>[] }[] } & Record<string, unknown>,
-    ) => void,
-  ) => {
-    const file = join(path, 'model.json');
-    const json = JSON.parse(readFileSync(file, 'utf8')) as Parameters<typeof edit>[0];
-    edit(json);
-    writeFileSync(file, JSON.stringify(json));
-    return refusal();
-  };
-
-  it('accepts a model.json by its own path and weights in several files', async () => {
-    writeFileSync(join(path, 'group1-shard2of2.bin'), readFileSync(join(path, 'weights.bin')).subarray(20));
-    writeFileSync(join(path, 'weights.bin'), readFileSync(join(path, 'weights.bin')).subarray(0, 20));
-    expect(await change((json) => (json.weightsManifest[0].paths = ['weights.bin', 'group1-shard2of2.bin']))).toBe('accepted');
-    expect([...(await readModel(join(path, 'model.json'))).values]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-  });
-
-  it('takes the latest epoch of a run folder', async () => {
-    const disk = new MemoryDisk();
-    await disk.createFolder('/run');
-    await disk.createFolder('/run/checkpoints');
-    for (const epoch of [9, 10_000, 20]) await saveModel(tiny(epoch), { folder: '/run/checkpoints', epoch, fileSystem: disk });
-    expect((await readModel('/run', disk)).path).toBe('/run/checkpoints/epoch-10000/model.json');
-    expect((await readModel('/run/checkpoints/epoch-0009', disk)).values[0]).toBe(9);
-  });
-
-  it('refuses weight files elsewhere', async () => {
-    for (const elsewhere of ['../weights.bin', '/etc/passwd', 'https://host/weights.bin', 'a/b', '.hidden', '']) {
-      expect(await change((json) => (json.weightsManifest[0].paths = [elsewhere])), elsewhere).toContain(
-        'MODEL_FILE_INVALID RUN/model.json: weightsManifest.0.paths.0: a weight file must lie beside model.json',
-      );
-    }
-  });
-
-  it('refuses sizes that do not agree before it takes memory for them', async () => {
-    expect(await change((json) => (json.weightsManifest[0].weights[0].shape = [2 ** 30, 2 ** 20]))).toContain(
-      'bytes, the files beside it hold 48',
-    );
-    writeFileSync(join(path, 'weights.bin'), new Uint8Array(47));
-    expect(await refusal()).toContain('bytes, the files beside it hold 47');
-  });
-
-  it('refuses other types, quantized weights, damaged weights and things that are no model', async () => {
-    expect(await change((json) => (json.weightsManifest[0].weights[0].dtype = 'int32'))).toContain(
-      'weightsManifest.0.weights.0.dtype',
-    );
-    expect(
-      await change((json) =>
-        Object.assign(json.weightsManifest[0].weights[0], { dtype: 'float32', quantization: { dtype: 'uint8' } }),
-      ),
-    ).toContain('quantization');
-    rmSync(join(path, 'model.json'));
-    await expect(refusal()).resolves.toContain('MODEL_FILE_INVALID');
-    writeFileSync(join(path, 'model.json'), '<html>');
-    expect(await refusal()).toBe('MODEL_FILE_INVALID RUN/model.json: not JSON');
-    writeFileSync(join(path, 'model.json'), '{"format":"graph-model"}');
-    expect(await refusal()).toContain('RUN/model.json: format');
-  });
-
-  it('notices one flipped bit in the weights', async () => {
-    const bytes = readFileSync(join(path, 'weights.bin'));
-    bytes[13] ^= 4;
-    writeFileSync(join(path, 'weights.bin'), bytes);
-    expect(await refusal()).toMatch(/its weights hash to [0-9a-f]{12}…, it says [0-9a-f]{12}…: the files are damaged/);
-  });
-
-  it('matches weights by name, else by position, else names the first that does not fit', async () => {
-    const saved = await readModel(path);
-    const shapes = (names: string[], last = [2]) =>
-      names.map((name, at) => ({ name, shape: at === 0 ? [3, 2] : at === 3 ? last : [2] }));
-    const swapped = createBucketLayout({
-      weights: [tinyModel.layout.slots[1], tinyModel.layout.slots[0], ...tinyModel.layout.slots.slice(2)],
-      trained: 2,
-    });
-    expect([...weightsFor(swapped, saved)]).toEqual([6, 7, 0, 1, 2, 3, 4, 5, 8, 9, 10, 11]);
-    const renamed = createBucketLayout({ weights: shapes(['a', 'b', 'c', 'd']), trained: 2 });
-    expect([...weightsFor(renamed, saved)]).toEqual([...saved.values]);
-    const other = createBucketLayout({ weights: shapes(['a', 'b', 'c', 'd'], [7]), trained: 2 });
-    expect(() => weightsFor(other, saved)).toThrow('weight 4 is batch_norm/moving_variance [2] there, d [7] here');
-    const shorter = createBucketLayout({ weights: shapes(['a', 'b', 'c']), trained: 2 });
-    expect(() => weightsFor(shorter, saved)).toThrow('weight 4 is batch_norm/moving_variance [2] there, absent here');
   });
 });
