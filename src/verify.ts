@@ -24,7 +24,19 @@ import type { ModelSource } from './models/model_source.js';
 import { openReplicas } from './replicas.js';
 
 /** Norm-wise, per tensor: float32 sums over a few hundred examples in another order stay well below this. */
-export const TOLERANCE = 1e-5;
+const FLOAT32_TOLERANCE = 1e-5;
+/** One rounding to bfloat16, of 8 significant bits. */
+const BFLOAT16_ROUNDING = 2 ** -8;
+
+/**
+ * Norm-wise, per tensor. In bf16 a product rounds what it gives to bfloat16, forward and backward, so that a gradient through p products is off by up
+ * to 2p roundings; two gradients that were cut otherwise are off by as much each, in either direction.
+ */
+export function toleranceOf(precision: 'fp32' | 'bf16', layout: BucketLayout): number {
+  if (precision === 'fp32') return FLOAT32_TOLERANCE;
+  const products = layout.slots.slice(0, layout.trainedSlots).filter(({ shape }) => shape.length > 1).length;
+  return 2 * 2 * Math.max(products, 1) * BFLOAT16_ROUNDING;
+}
 
 export interface TensorDifference {
   readonly name: string;
@@ -45,6 +57,8 @@ export interface VerifyReport {
   readonly manyReplicas: { readonly replicas: number; readonly gradientSha256: string; readonly lossSum: number };
   /** Largest |difference| between those two; 0 when the hashes are equal. */
   readonly largestBitDifference: number;
+  /** What `relative` may be at most. */
+  readonly tolerance: number;
   readonly passed: boolean;
 }
 
@@ -70,6 +84,7 @@ export async function verify({ config, shards, say }: VerifyRequest): Promise<Ve
   const one = await gradientsOf({ ...parts, placement: single, batchNorm: 'batch', shardCounts: [shards] });
   const many = await gradientsOf({ ...parts, placement, batchNorm: 'batch', shardCounts: [shards] });
 
+  const tolerance = toleranceOf(config.precision, fixed.layout);
   const tensors = differences(fixed.layout, fixed.sums[0].gradient, fixed.sums[1].gradient);
   const [a] = one.sums;
   const [b] = many.sums;
@@ -83,7 +98,8 @@ export async function verify({ config, shards, say }: VerifyRequest): Promise<Ve
     oneReplica,
     manyReplicas,
     largestBitDifference: largestDifference(a.gradient, b.gradient),
-    passed: bitEqual && tensors.every(({ relative }) => relative <= TOLERANCE),
+    tolerance,
+    passed: bitEqual && tensors.every(({ relative }) => relative <= tolerance),
   };
 }
 

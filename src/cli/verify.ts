@@ -14,7 +14,6 @@ import { addSettingFlags, type SettingFlagName } from './setting_flags.js';
 /** src/verify.ts, when it is loaded. */
 export interface VerifyModule {
   verify(request: VerifyRequest): Promise<VerifyReport>;
-  TOLERANCE: number;
 }
 
 const FLAGS = [
@@ -35,21 +34,21 @@ export function verifyCommand(context: CommandContext, loadVerify: () => Promise
   return command.action(async () => {
     const { config } = await resolveFor(command, context, { flags: FLAGS });
     const shards = config.shards ?? Math.max(2, replicasOf(chooseDevices(config)) ?? 2);
-    const { verify, TOLERANCE } = await loadVerify();
+    const { verify } = await loadVerify();
     const report = await verify({ config, shards, say: (line) => void context.stderr.write(`${line}\n`) });
     const json = config.reporter === 'json';
-    context.stdout.write(json ? jsonLine(report, TOLERANCE) : `${verifyLines(report, TOLERANCE).join('\n')}\n`);
+    context.stdout.write(json ? jsonLine(report) : `${verifyLines(report).join('\n')}\n`);
     context.finish(report.passed ? EXIT.ok : EXIT.toleranceExceeded);
   });
 }
 
-function jsonLine(report: VerifyReport, tolerance: number): string {
-  return `${JSON.stringify({ v: 1, type: 'verification', tolerance, ...(renameKeys(report, toSnakeCase) as object) })}\n`;
+function jsonLine(report: VerifyReport): string {
+  return `${JSON.stringify({ v: 1, type: 'verification', ...(renameKeys(report, toSnakeCase) as object) })}\n`;
 }
 
 /** The table of tensors, then the two hashes, each with its verdict. */
-export function verifyLines(report: VerifyReport, tolerance: number): string[] {
-  const { shards, batch, tensors, oneReplica, manyReplicas, largestBitDifference } = report;
+export function verifyLines(report: VerifyReport): string[] {
+  const { shards, batch, tensors, oneReplica, manyReplicas, largestBitDifference, tolerance } = report;
   const cut = `${shards} shard${shards === 1 ? '' : 's'}`;
   const rows = tensors.map(({ name, shape, relative, largest }) => [
     name,
@@ -63,7 +62,7 @@ export function verifyLines(report: VerifyReport, tolerance: number): string[] {
   return [
     `gradient of a batch of ${batch}, ${cut} against 1 (batch norm on fixed statistics, dropout on)`,
     ...table([['tensor', 'shape', 'max |difference|', 'norm-wise', ''], ...rows]),
-    `${near ? 'ok' : 'FAILED'}: norm-wise differences ${near ? 'are' : 'must be'} at most ${tolerance.toExponential()}`,
+    `${near ? 'ok' : 'FAILED'}: norm-wise differences ${near ? 'are' : 'must be'} at most ${Number(tolerance.toPrecision(3)).toExponential()}`,
     '',
     `the same batch as in training, ${cut}, by number of replicas`,
     ...table([

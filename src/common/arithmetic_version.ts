@@ -5,5 +5,6 @@
  * 1: the first.
  * 2: the update flushes denormals, as TensorFlow does.
  * 3: the norm that gradients are clipped by is added by halves.
+ * 4: compiled functions keep the arithmetic of the function; in bf16 sums, and what no product comes after, are float32.
  */
-export const ARITHMETIC_VERSION = 3;
+export const ARITHMETIC_VERSION = 4;

@@ -22,12 +22,6 @@ const OUTPUT_GRADIENTS = [
   { kernelName: 'Selu', op: 'SeluGrad', gradientFirst: true },
 ] as const;
 
-/** Gradients that need the input `x`: op(dy, x). */
-const INPUT_GRADIENTS = [
-  { kernelName: 'Softplus', op: 'SoftplusGrad', inputName: 'x' },
-  { kernelName: 'LeakyRelu', op: 'LeakyReluGrad', inputName: 'x' },
-] as const;
-
 const { SELU_SCALE, SELU_SCALEALPHA } = tf.backend_util;
 
 /**
@@ -64,23 +58,24 @@ export function installActivationOps(): void {
       composedGradient(kernelName),
     );
   }
-  for (const { kernelName, op, inputName } of INPUT_GRADIENTS) {
-    replaceGradient(
-      kernelName,
-      {
-        inputsToSave: [inputName],
-        gradFunc: (dy, [x], attributes) => ({
-          x: () =>
-            gradientOp(
-              op,
-              [dy as tf.Tensor, x],
-              kernelName === 'LeakyRelu' ? [floatAttr('alpha', attributes.alpha as number)] : [],
-            ),
-        }),
-      },
-      composedGradient(kernelName),
-    );
-  }
+  replaceGradient(
+    'Softplus',
+    { inputsToSave: ['x'], gradFunc: (dy, [x]) => ({ x: () => gradientOp('SoftplusGrad', [dy as tf.Tensor, x]) }) },
+    composedGradient('Softplus'),
+  );
+  replaceGradient(
+    'LeakyRelu',
+    {
+      inputsToSave: ['x'],
+      outputsToSave: [true],
+      // The op asks for a sign alone, which x and y share unless alpha is negative; of y, x need not be kept.
+      gradFunc: (dy, [x, y], { alpha }) => ({
+        x: () =>
+          gradientOp('LeakyReluGrad', [dy as tf.Tensor, (alpha as number) < 0 ? x : y], [floatAttr('alpha', alpha as number)]),
+      }),
+    },
+    composedGradient('LeakyRelu'),
+  );
   installBiasAdd();
   replaceGradient('Exp', undefined, composedGradient('Exp'));
   replaceGradient('Softmax', undefined, {

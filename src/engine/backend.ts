@@ -15,10 +15,11 @@ import type { ContextConfig } from './config_proto.js';
 import { Context, type Device } from './context.js';
 import { setNativeDefaults } from './ffi.js';
 import { findGpus } from './gpus.js';
-import { instructionSet } from './instruction_set.js';
+import { instructionSet, oneDnnHasBfloat16 } from './instruction_set.js';
 import { fixKernels } from './kernel_fixes.js';
 import { BACKEND_NAME } from './kernel_backend.js';
 import { findTensorFlow } from './library.js';
+import { mixedPrecisionLists } from './mixed_precision.js';
 import { installTrainingOps } from './training_ops.js';
 
 export interface EngineOptions extends ContextConfig {
@@ -32,16 +33,6 @@ export interface EngineOptions extends ContextConfig {
    */
   deterministicGpu?: boolean;
 }
-
-/**
- * Mixed precision keeps these in float32: TensorFlow's bfloat16 kernels of them take two to five times as long as its float32 ones (measured on
- * AVX512-BF16), more than the casts. Read at each graph optimisation (tensorflow/core/grappler/optimizers/auto_mixed_precision_lists.h).
- */
-const FLOAT32_IN_BF16 = 'Tanh,TanhGrad';
-const BF16_LISTS = {
-  TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_INFERLIST_REMOVE: FLOAT32_IN_BF16,
-  TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_DENYLIST_ADD: FLOAT32_IN_BF16,
-};
 
 /** tensorflow/core/util/determinism.cc, xla/stream_executor/cuda/cuda_dnn.cc; NVIDIA_TF32_OVERRIDE is cuBLAS's and cuDNN's own. */
 const DETERMINISTIC_GPU = {
@@ -98,7 +89,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
   }
   const kernels = loadKernels();
   if (options.deterministicGpu) setNativeDefaults(DETERMINISTIC_GPU);
-  if (options.precision === 'bf16') setNativeDefaults(BF16_LISTS);
+  if (options.precision === 'bf16') setNativeDefaults(mixedPrecisionLists(oneDnnHasBfloat16()));
   const api = openCApi(options.folder ?? findTensorFlow().folder);
   const binding = new Binding(new Context(api, options));
   const { context } = binding;

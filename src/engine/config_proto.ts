@@ -19,13 +19,25 @@ export interface ContextConfig {
 
 /** RewriterConfig.Toggle */
 const TOGGLE_ON = 1;
+const TOGGLE_OFF = 2;
+
+/**
+ * These two rewrite a function's arithmetic as if numbers were real: (1 − d) + 1e-8 as (1 + 1e-8) − d, x · 1e30 · 1e-30 as x, log(1 + x) as log1p(x),
+ * log(softmax(x)) as one op, x / 3 as x · 0.333, argMax(relu(x)) as argMax(x). A compiled function is to give what the function gives.
+ * What they would save is saved by others: equal nodes are still joined, convolutions still take their biases and activations in.
+ */
+const REWRITES_OFF = { constantFolding: TOGGLE_OFF, arithmeticOptimization: TOGGLE_OFF } as const;
 
 /** The fields used, under their names and numbers in TensorFlow's .proto files. */
 const root = protobuf.Root.fromJSON({
   nested: {
     GPUOptions: { fields: { allowGrowth: { type: 'bool', id: 4 } } },
     RewriterConfig: {
-      fields: { autoMixedPrecisionOnednnBfloat16: { type: 'int32', id: 31 } },
+      fields: {
+        constantFolding: { type: 'int32', id: 3 },
+        arithmeticOptimization: { type: 'int32', id: 7 },
+        autoMixedPrecisionOnednnBfloat16: { type: 'int32', id: 31 },
+      },
     },
     GraphOptions: { fields: { rewriteOptions: { type: 'RewriterConfig', id: 10 } } },
     ConfigProto: {
@@ -48,10 +60,12 @@ export function encodeConfigProto(config: ContextConfig): Uint8Array {
     // An op without a kernel for the chosen GPU (strings, some int32 ones) runs on the processor. Wrong device names are refused by us.
     allowSoftPlacement: true,
     gpuOptions: { allowGrowth: config.gpuMemoryGrowth ?? true },
+    graphOptions: {
+      rewriteOptions: { ...REWRITES_OFF, ...(config.precision === 'bf16' && { autoMixedPrecisionOnednnBfloat16: TOGGLE_ON }) },
+    },
   };
   if (config.intraOpThreads !== undefined) message.intraOpParallelismThreads = config.intraOpThreads;
   if (config.interOpThreads !== undefined) message.interOpParallelismThreads = config.interOpThreads;
   if (config.logicalCpuDevices !== undefined) message.deviceCount = { CPU: config.logicalCpuDevices };
-  if (config.precision === 'bf16') message.graphOptions = { rewriteOptions: { autoMixedPrecisionOnednnBfloat16: TOGGLE_ON } };
   return ConfigProto.encode(ConfigProto.create(message)).finish();
 }

@@ -23,6 +23,8 @@ export class Context {
   readonly device: Device;
   /** True if ops must name the device, because TensorFlow alone would choose another. */
   readonly placesOps: boolean;
+  /** Of graph functions; eager ops are float32. */
+  readonly precision: 'fp32' | 'bf16';
   /** The serialized ConfigProto this context was made with. */
   readonly configProto: Uint8Array;
 
@@ -32,6 +34,7 @@ export class Context {
   ) {
     this.status = new Status(api);
     this.configProto = encodeConfigProto(options);
+    this.precision = options.precision ?? 'fp32';
     this.pointer = this.create();
     this.devices = this.listDevices();
     const device = options.device === undefined ? defaultDevice(this.devices) : findDevice(this.devices, options.device);

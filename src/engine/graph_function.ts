@@ -3,6 +3,7 @@
  */
 import type { EngineParts } from './engine_parts.js';
 import { graphApi, packOutputs } from './graph_api.js';
+import { lower } from './lowering.js';
 import type { OpAttribute, TensorMetadata } from './op_executor.js';
 import type { RecordedValue, Recording } from './recording.js';
 import { TF_ATTR_STRING } from './data_types.js';
@@ -31,7 +32,7 @@ export class GraphFunction {
     // Graph options (mixed precision) reach a function only through this attribute; the context's own configuration does not.
     this.attributes = [{ name: 'config_proto', type: TF_ATTR_STRING, value: context.configProto }];
     const inputs = packOutputs([...recording.args, ...recording.captures.map(({ value }) => value)].map(({ output }) => output));
-    const packed = packOutputs(outputs.map(({ output }) => output));
+    const packed = packOutputs(lower(recording, outputs, context.precision).map(({ output }) => output));
     const cName = api.cString(this.name);
     const made = functions.TF_GraphToFunction(
       recording.graph,

@@ -1,6 +1,8 @@
 /** Owns: what `tfjs-parallel/engine` exports. */
 export { installEngine } from './backend.js';
 export type { Engine, EngineInfo, EngineOptions } from './backend.js';
+export { bfloat16Support, intoFloat32 } from './bfloat16.js';
+export type { Bfloat16Support } from './bfloat16.js';
 export { compile } from './compile_installed.js';
 export type { CompiledFunction, CompileOptions } from './compile.js';
 export { softmaxCrossEntropy, sigmoidCrossEntropy } from './cross_entropy.js';

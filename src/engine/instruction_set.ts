@@ -25,6 +25,15 @@ export function instructionSet(cpuinfo = readCpuinfo()): string {
   return [process.arch, present.join('+')].filter((part) => part !== '').join(' ');
 }
 
+/**
+ * Whether oneDNN has bfloat16 kernels for this processor (tensorflow/core/graph/mkl_graph_util.h, IsBF16SupportedByOneDNNOnThisCPU): by its own
+ * instructions, or by those of AVX-512. Whether TensorFlow uses oneDNN at all is another question (bfloat16.ts).
+ */
+export function oneDnnHasBfloat16(cpuinfo = readCpuinfo()): boolean {
+  const [, features = ''] = instructionSet(cpuinfo).split(' ');
+  return features.split('+').some((feature) => feature === 'avx512f' || feature === 'bf16');
+}
+
 function readCpuinfo(): string {
   try {
     return readFileSync('/proc/cpuinfo', 'utf8');

@@ -25,6 +25,8 @@ export interface OpRecorder {
   takesDeletion(tensorId: number): boolean;
   /** Called before values are read; throws for what a recorded function may not read. */
   beforeRead(tensorId: number): void;
+  /** What is recorded from here on is a loss and gradients: the forward pass of a model has ended. */
+  endForward(): void;
   /** TensorFlow's type of a symbolic tensor. */
   dtypeOf(tensorId: number): number;
 }

@@ -65,6 +65,8 @@ export class Recording implements OpRecorder {
   readonly deferredDeletions: number[] = [];
   /** Where the first of them was disposed. */
   disposedOutside?: Error;
+  /** Number of nodes of the forward pass, where its end was marked. */
+  forwardEnd = 0;
   /** While set, tensors that are made belong to the world outside. */
   uploadingOutside = false;
 
@@ -73,6 +75,7 @@ export class Recording implements OpRecorder {
   private readonly values = new Map<number, RecordedValue>();
   private readonly madeInside = new Set<number>();
   private readonly sharedConstants = new Map<string, RecordedValue>();
+  private inserted = 0;
   private readonly signatures = new Map<string, readonly InputArgument[]>();
 
   /** `readable` throws for a real tensor whose value may differ at the next call: a variable's. */
@@ -107,6 +110,20 @@ export class Recording implements OpRecorder {
     );
     this.nodes.push({ op: opName, attributes, inputs, outputs, site });
     return outputs.map((value) => this.track(value));
+  }
+
+  /** Adds an op to the graph alone, beside what was recorded (lowering.ts). */
+  insert(opName: string, attributes: readonly OpAttribute[], inputs: readonly RecordedValue[], outputCount = 1): RecordedValue[] {
+    const site = captureSite();
+    const operation = this.addOperation(opName, `l${this.inserted++}`, attributes, inputs, site);
+    return Array.from({ length: outputCount }, (_, index) => {
+      const output = { oper: operation, index };
+      return { name: '', shape: [], dtype: this.functions.TF_OperationOutputType(output), output, op: opName };
+    });
+  }
+
+  endForward(): void {
+    this.forwardEnd = this.nodes.length;
   }
 
   /** The value behind a tensor id: symbolic, a constant made while recording, or else a capture. */

@@ -11,6 +11,7 @@ import type { BucketLayout } from '../common/bucket_layout.js';
 import { deriveKey, PURPOSE, type PhiloxKey } from '../common/random.js';
 import type { Engine } from '../engine/index.js';
 import {
+  intoFloat32,
   scaledFloat,
   softmaxCrossEntropy,
   sigmoidCrossEntropy,
@@ -89,7 +90,7 @@ export function createTrainStep(parts: StepParts): TrainStep {
             () => applyModel(model, scaledFloat(x, spec.dataset.scale), true),
           ),
       );
-      const value = loss(y, output);
+      const value = loss(y, intoFloat32(output));
       correct = tf.keep(value.correct);
       return addRegularization(tf, model, value.sum, regularization);
     };
@@ -112,7 +113,7 @@ export function createEvaluateStep(parts: StepParts): EvaluateStep {
   const loss = lossOf(parts);
   const step: EvaluateStep = (x, y, regularization) =>
     tf.tidy(() => {
-      const value = loss(y, applyModel(model, scaledFloat(x, spec.dataset.scale), false));
+      const value = loss(y, intoFloat32(applyModel(model, scaledFloat(x, spec.dataset.scale), false)));
       return { loss: addRegularization(tf, model, value.sum, regularization), correct: value.correct };
     });
   return spec.compile ? engine.compile(step, { name: 'evaluate_step' }) : step;

@@ -7,25 +7,27 @@ const hex = (config: ContextConfig): string => Buffer.from(encodeConfigProto(con
 describe('ConfigProto', () => {
   const growth = '32022001'; // gpu_options (6) { allow_growth (4): true }
   const softPlacement = '3801'; // allow_soft_placement (7): true
+  // graph_options (10) { rewrite_options (10) { constant_folding (3): OFF (2), arithmetic_optimization (7): OFF } }
+  const exact = '52065204' + '1802' + '3802';
 
-  it('asks by default for memory growth and soft placement', () => {
-    expect(hex({})).toBe(growth + softPlacement);
+  it('asks by default for memory growth, soft placement and arithmetic as it is written', () => {
+    expect(hex({})).toBe(growth + softPlacement + exact);
   });
 
   it('holds the numbers of threads', () => {
-    expect(hex({ intraOpThreads: 1, interOpThreads: 1 })).toBe('1001' + '2801' + growth + softPlacement);
+    expect(hex({ intraOpThreads: 1, interOpThreads: 1 })).toBe('1001' + '2801' + growth + softPlacement + exact);
   });
 
   it('holds the number of logical processors', () => {
-    expect(hex({ logicalCpuDevices: 2 })).toBe('0a070a034350551002' + growth + softPlacement);
+    expect(hex({ logicalCpuDevices: 2 })).toBe('0a070a034350551002' + growth + softPlacement + exact);
   });
 
   it('asks for bf16 through graph_options.rewrite_options', () => {
-    expect(hex({ precision: 'bf16' })).toBe(growth + softPlacement + '52055203f80101');
-    expect(hex({ precision: 'fp32' })).toBe(growth + softPlacement);
+    expect(hex({ precision: 'bf16' })).toBe(growth + softPlacement + '52095207' + '1802' + '3802' + 'f80101');
+    expect(hex({ precision: 'fp32' })).toBe(growth + softPlacement + exact);
   });
 
   it('may go without memory growth: false is what an absent field means', () => {
-    expect(hex({ gpuMemoryGrowth: false })).toBe('3200' + softPlacement);
+    expect(hex({ gpuMemoryGrowth: false })).toBe('3200' + softPlacement + exact);
   });
 });

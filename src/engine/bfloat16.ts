@@ -1,0 +1,57 @@
+/**
+ * Owns: what a user of bf16 calls around a model, and the question whether this machine computes in bfloat16 at all.
+ * Does not: choose what stays in float32 (mixed_precision.ts).
+ */
+import * as tf from '@tensorflow/tfjs';
+import type { Engine } from './backend.js';
+import { TF_FLOAT } from './data_types.js';
+import { oneDnnHasBfloat16 } from './instruction_set.js';
+import { kernelBackend } from './kernel_backend.js';
+import { FLOAT32_BARRIER } from './mixed_precision.js';
+import { typeAttr, withRawOps } from './raw_ops.js';
+
+/**
+ * The output of a model on its way into a loss. In a function that is compiled for bf16 the loss, its gradient and the model's last bias and
+ * activation are float32 from here on; elsewhere it is the tensor itself.
+ */
+export function intoFloat32(output: tf.Tensor): tf.Tensor {
+  const { binding } = kernelBackend();
+  if (binding.recorder === undefined || binding.context.precision !== 'bf16' || output.dtype !== 'float32') return output;
+  const barrier = (x: tf.Tensor): tf.Tensor =>
+    withRawOps((ops) => ops.keep(ops.one(FLOAT32_BARRIER, [x], [typeAttr('T', TF_FLOAT)])));
+  const op = tf.customGrad((x: unknown) => ({ value: barrier(x as tf.Tensor), gradFunc: (dy: tf.Tensor) => barrier(dy) }));
+  const result = op(output);
+  binding.recorder.endForward();
+  return result;
+}
+
+export interface Bfloat16Support {
+  /** False: precision bf16 computes in float32 here, silently. */
+  readonly computed: boolean;
+  /** Why not, as the end of a sentence; empty where it is. */
+  readonly reason: string;
+}
+
+/** What an engine of precision bf16 really does, by trying: 1 + 1/512 is 1 in bfloat16. Takes some milliseconds. */
+export function bfloat16Support(engine: Engine): Bfloat16Support {
+  if (engine.context.precision !== 'bf16') return { computed: false, reason: 'the engine was installed with precision fp32' };
+  const rounded = engine.compile((x: tf.Tensor2D, y: tf.Tensor2D) => tf.matMul(tf.matMul(x, y), y), { name: 'bfloat16_probe' });
+  const one = tf.tensor2d([[1]]);
+  const above = tf.tensor2d([[1 + 2 ** -9]]);
+  try {
+    const product = rounded(above, one);
+    const [value] = product.dataSync();
+    product.dispose();
+    return value === 1 ? { computed: true, reason: '' } : { computed: false, reason: reasonAgainst() };
+  } finally {
+    tf.dispose([one, above]);
+    rounded.dispose();
+  }
+}
+
+function reasonAgainst(): string {
+  if (process.env.TF_ENABLE_ONEDNN_OPTS === '0') return 'oneDNN, which computes it, is switched off (TF_ENABLE_ONEDNN_OPTS=0)';
+  if (!oneDnnHasBfloat16())
+    return 'this processor has no instructions for it (AVX-512, or bf16 on Arm), so TensorFlow leaves oneDNN off';
+  return 'TensorFlow leaves oneDNN off on this processor';
+}
