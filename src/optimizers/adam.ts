@@ -14,6 +14,7 @@ const adamWith = (decay: 'added' | 'own') =>
   defineOptimizer({
     settings: { beta1: BETA1, beta2: BETA2, epsilon: EPSILON },
     decay,
+    tfjs: decay === 'own' ? [] : [{ className: 'Adam', settings: { beta1: 'beta1', beta2: 'beta2', epsilon: 'epsilon' } }],
     slots: () => ({ first_moment: 0, second_moment: 0 }),
     update({ gradient, weights, slots, weightDecay }, { beta1, beta2, epsilon }) {
       const first = add(multiply(constant(beta1), slots.first_moment), multiply(constant(1 - beta1), gradient));

@@ -31,10 +31,18 @@ export interface Updated {
   readonly slots: Readonly<Record<string, Expression>>;
 }
 
+/** An optimizer of tfjs: its class name, and what its `getConfig()` calls our settings. */
+export interface TfjsOptimizer {
+  readonly className: string;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
 export interface OptimizerDefinition<Settings extends Readonly<Record<string, Setting>>> {
   readonly settings: Settings;
   /** `added`: weight decay · weights is added to the gradient. `own`: the update decays the weights itself. */
   readonly decay: 'added' | 'own';
+  /** Those of tfjs that this one computes. */
+  readonly tfjs: readonly TfjsOptimizer[];
   /** Said when a run begins. */
   readonly warning?: string;
   /** Arrays as long as the trained weights, by name, with what each element is before the first step. */

@@ -18,6 +18,7 @@ export const rmsprop = defineOptimizer({
     centered: { kind: 'flag', default: false },
   },
   decay: 'added',
+  tfjs: [{ className: 'RMSProp', settings: { rho: 'decay', momentum: 'momentum', epsilon: 'epsilon', centered: 'centered' } }],
   slots: ({ momentum, centered }): Record<string, number> => ({
     mean_square: 0,
     ...(centered && { mean_gradient: 0 }),

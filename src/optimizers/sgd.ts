@@ -6,6 +6,10 @@ import { MOMENTUM, NESTEROV } from './shared_settings.js';
 export const sgd = defineOptimizer({
   settings: { momentum: MOMENTUM, nesterov: NESTEROV },
   decay: 'added',
+  tfjs: [
+    { className: 'SGD', settings: {} },
+    { className: 'Momentum', settings: { momentum: 'momentum', nesterov: 'useNesterov' } },
+  ],
   slots: ({ momentum }): Record<string, number> => (Math.fround(momentum) === 0 ? {} : { velocity: 0 }),
   update({ gradient, weights, slots }, { momentum, nesterov }): Updated {
     const rate = perStep(({ learningRate }) => learningRate);
