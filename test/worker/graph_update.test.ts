@@ -71,7 +71,7 @@ describe('on a device', () => {
   afterAll(() => engine.dispose());
 
   function onDevice(program: Program, operands: readonly Float32Array[], scalars: readonly number[]): Float32Array[] {
-    const update = graphUpdate(tf, program);
+    const update = engine.compile(graphUpdate(tf, program));
     const tensors = operands.map((values) => upload(engine, values, [values.length]));
     const numbers = scalars.map((value) => tf.scalar(value));
     const outputs = update(tensors, numbers);
@@ -81,6 +81,7 @@ describe('on a device', () => {
       return values;
     });
     tf.dispose([...tensors, ...numbers, ...outputs]);
+    update.dispose();
     return results;
   }
 

@@ -39,6 +39,7 @@ interface Seat {
 interface OpenRound {
   readonly units: ReadonlyMap<number, ShardAssignment>;
   readonly results: Map<number, ShardResult>;
+  readonly take: (result: ShardResult) => ShardResult;
   resolve(results: ShardResult[]): void;
   reject(error: unknown): void;
 }
@@ -117,16 +118,19 @@ export class Fleet {
 
   /**
    * Computes all given shards (of one step and version, in ascending order) and resolves to their results in the same order.
-   * The caller releases the gradients. Rejects when the run cannot go on: bad numbers twice, nobody left, nobody joins.
+   * The caller releases the gradients; `take` may take them over as they arrive, each shard's once. Rejects when the run cannot go on: bad numbers twice, nobody left, nobody joins.
    */
-  computeRound(units: readonly ShardAssignment[]): Promise<ShardResult[]> {
+  computeRound(
+    units: readonly ShardAssignment[],
+    take: (result: ShardResult) => ShardResult = (result) => result,
+  ): Promise<ShardResult[]> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     invariant(this.#round === null, 'one round at a time');
     invariant(units.length > 0, 'a round has a shard that is not empty');
     const [{ kind, step, parameters }] = units;
     this.#newestVersion = parameters.version;
     return new Promise((resolve, reject) => {
-      this.#round = { units: new Map(units.map((unit) => [unit.shard, unit])), results: new Map(), resolve, reject };
+      this.#round = { units: new Map(units.map((unit) => [unit.shard, unit])), results: new Map(), take, resolve, reject };
       const shards = units.map(({ shard }) => shard);
       this.#dispatch({ type: 'round_started', round: { kind, step, version: parameters.version, shards } });
     });
@@ -189,7 +193,7 @@ export class Fleet {
       case 'accept': {
         const result = this.#arriving;
         invariant(this.#round !== null && result !== null, 'an accepted answer has just arrived');
-        this.#round.results.set(command.attempt.shard, result);
+        this.#round.results.set(command.attempt.shard, this.#round.take(result));
         return;
       }
       case 'refuse':
