@@ -41,7 +41,8 @@ export function preparedJob({ job, elements, layoutSha256 }) {
     model,
     numerics: {
       ...{ tensorflow: 'none', device: 'CPU', deviceModel: 'none', precision: 'fp32' },
-      ...{ intraOpThreads: 1, instructionSet: '', execution: 'compiled' },
+      ...{ intraOpThreads: 1, instructionSet: '', oneDnn: 'off', oneDnnIsa: '' },
+      ...{ execution: 'compiled', arithmetic: 1, probe: HASH },
     },
     versions: { tensorflow: 'none', tfjs: 'none' },
     datasetSha256: HASH,

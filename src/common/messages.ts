@@ -40,7 +40,11 @@ export const numericsSchema = z.strictObject({
   precision: z.enum(['fp32', 'bf16']),
   intraOpThreads: count,
   instructionSet: word,
+  oneDnn: z.enum(['on', 'off', 'unknown']),
+  oneDnnIsa: word,
   execution: z.enum(['compiled', 'eager']),
+  arithmetic: count,
+  probe: sha256,
 });
 
 /** What a worker must prepare to take part. Names only, never a path, an address or code. */

@@ -85,10 +85,18 @@ export interface NumericsClass {
   readonly deviceModel: string;
   readonly precision: 'fp32' | 'bf16';
   readonly intraOpThreads: number;
-  /** Instruction set TensorFlow uses, e.g. `avx512_bf16`; empty on GPUs. */
+  /** What the processor has, e.g. `x64 avx2+fma`. */
   readonly instructionSet: string;
+  /** Whether TensorFlow computes with oneDNN's kernels, as it says itself. */
+  readonly oneDnn: 'on' | 'off' | 'unknown';
+  /** The instruction set that oneDNN is held to below what the processor has, e.g. `AVX2`; empty where to none. Counts with oneDNN off too. */
+  readonly oneDnnIsa: string;
   /** `compiled` or `eager`. */
   readonly execution: 'compiled' | 'eager';
+  /** Of this project's own arithmetic: ARITHMETIC_VERSION (arithmetic.ts). */
+  readonly arithmetic: number;
+  /** SHA-256 of a product and a convolution that were computed so. */
+  readonly probe: string;
 }
 
 /** One copy of the model on one device, in one thread. */

@@ -20,6 +20,7 @@ import { fixKernels } from './kernel_fixes.js';
 import { BACKEND_NAME } from './kernel_backend.js';
 import { findTensorFlow } from './library.js';
 import { mixedPrecisionLists } from './mixed_precision.js';
+import { oneDnnCeiling, oneDnnUse, type OneDnnUse } from './one_dnn.js';
 import { installTrainingOps } from './training_ops.js';
 
 export interface EngineOptions extends ContextConfig {
@@ -47,8 +48,12 @@ export interface EngineInfo {
   /** `CPU:0`, `GPU:1`, ... */
   device: string;
   deviceModel: string;
-  /** The widest processor instructions that TensorFlow's kernels may choose, e.g. `avx512+amx_bf16`: part of the numerics class. */
+  /** The vector instructions that the processor has, e.g. `x64 avx2+fma`: part of the numerics class, as are the next two. */
   instructionSet: string;
+  /** Whether TensorFlow computes with oneDNN's kernels, as it says itself. */
+  oneDnn: OneDnnUse;
+  /** The instruction set that oneDNN is held to below what the processor has, e.g. `AVX2`; empty where to none. */
+  oneDnnIsa: string;
 }
 
 export interface Engine {
@@ -107,6 +112,8 @@ export function installEngine(options: EngineOptions = {}): Engine {
       device: context.device.name,
       deviceModel: deviceModel(context.device),
       instructionSet: instructionSet(),
+      oneDnn: oneDnnUse(api),
+      oneDnnIsa: oneDnnCeiling(),
     },
     compile: (fn, options) => compile(engine, fn, options),
     liveHandles: () => binding.handles.count,

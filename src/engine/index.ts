@@ -1,4 +1,5 @@
 /** Owns: what `tfjs-parallel/engine` exports. */
+export { arithmeticProbe } from './arithmetic_probe.js';
 export { installEngine } from './backend.js';
 export type { Engine, EngineInfo, EngineOptions } from './backend.js';
 export { bfloat16Support, intoFloat32 } from './bfloat16.js';

@@ -34,7 +34,7 @@ export function oneDnnHasBfloat16(cpuinfo = readCpuinfo()): boolean {
   return features.split('+').some((feature) => feature === 'avx512f' || feature === 'bf16');
 }
 
-function readCpuinfo(): string {
+export function readCpuinfo(): string {
   try {
     return readFileSync('/proc/cpuinfo', 'utf8');
   } catch {

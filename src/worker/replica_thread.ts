@@ -6,13 +6,14 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
+import { ARITHMETIC_VERSION } from '../common/arithmetic.js';
 import { ExpectedError, invariant, UsageError } from '../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import type { BucketLayout } from '../common/bucket_layout.js';
 import type { NumericArray } from '../common/dataset.js';
 import { allFinite } from '../common/all_finite.js';
 import { gatherRows } from '../data/gather.js';
-import { download, installEngine, TensorFlowError, upload, type Engine } from '../engine/index.js';
+import { arithmeticProbe, download, installEngine, TensorFlowError, upload, type Engine } from '../engine/index.js';
 import { buildModel } from '../models/build.js';
 import { topologyJson } from '../models/topology.js';
 import { requireLabels, takesClassIndices } from '../objective/labels.js';
@@ -106,7 +107,8 @@ function describeModel(spec: ReplicaSpec, model: tfjs.LayersModel, layout: Bucke
   return { name: spec.model.name, topology: topologyJson(model), layout, initial };
 }
 
-function numericsOf(spec: ReplicaSpec, { info }: Engine): NumericsClass {
+function numericsOf(spec: ReplicaSpec, engine: Engine): NumericsClass {
+  const { info } = engine;
   return {
     tensorflow: info.tensorflowVersion,
     device: spec.device.split(':')[0],
@@ -114,7 +116,11 @@ function numericsOf(spec: ReplicaSpec, { info }: Engine): NumericsClass {
     precision: spec.precision,
     intraOpThreads: spec.intraOpThreads,
     instructionSet: info.instructionSet,
+    oneDnn: info.oneDnn,
+    oneDnnIsa: info.oneDnnIsa,
     execution: spec.compile ? 'compiled' : 'eager',
+    arithmetic: ARITHMETIC_VERSION,
+    probe: arithmeticProbe(engine, spec),
   };
 }
 

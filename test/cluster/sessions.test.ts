@@ -137,6 +137,9 @@ describe('a worker is refused before any parameter is sent', () => {
       "the worker's data are not the coordinator's synthetic digits",
     ],
     ['another model', { prepared: { layoutSha256: 'f'.repeat(64) } }, 'the worker built another model than first'],
+    ['oneDNN on', { prepared: { numerics: { ...NUMERICS, oneDnn: 'on' as const } } }, 'oneDnn is on, wanted off'],
+    ['another arithmetic', { prepared: { numerics: { ...NUMERICS, arithmetic: 2 } } }, 'arithmetic is 2, wanted 1'],
+    ['other bits of a product', { prepared: { numerics: { ...NUMERICS, probe: 'f'.repeat(64) } } }, 'probe is ffffffff'],
     ['other threads', { prepared: { numerics: { ...NUMERICS, intraOpThreads: 2 } } }, 'intraOpThreads is 2, wanted 1'],
     [
       'another golden shard',

@@ -9,7 +9,17 @@ import { readNewestState } from '../../src/coordinator/state/state_file.js';
 import { loadDataset } from '../../src/data/load.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import { runCli } from '../support/built_cli.js';
-import { atStep, isBuilt, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
+import {
+  atStep,
+  isBuilt,
+  metricsOf,
+  recordsIn,
+  startTrain,
+  TINY_RUN,
+  train,
+  weightsSha256Of,
+  type Ended,
+} from '../support/real_run.js';
 
 if (!isBuilt) console.warn('resumed_run.test.ts skipped: dist/ is not built (npm run build)');
 
@@ -37,6 +47,18 @@ describe.skipIf(!isBuilt)('a real run that is resumed', () => {
     expect(ended).toMatchObject({ code });
     for (const name of named) expect(ended.err).toContain(name);
     expect((await newest('stopped')).state?.progress.step).toBe(18);
+  });
+
+  it('with oneDNN switched over is refused with the variable to set, is unharmed, and goes on as if nothing had been with it set', async () => {
+    const wanted = (await newest('stopped')).state?.numerics.oneDnn === 'on' ? '1' : '0';
+    const resume = (value: string): Promise<Ended> =>
+      train(['--resume', folder('stopped'), '--max-steps', '18'], { env: { TF_ENABLE_ONEDNN_OPTS: value } });
+    const refused = await resume(wanted === '1' ? '0' : '1');
+    expect(refused).toMatchObject({ code: 7 });
+    expect(refused.err).toContain('RESUME_NUMERICS_DIFFERS');
+    expect(refused.err).toContain(`set TF_ENABLE_ONEDNN_OPTS=${wanted} in its environment`);
+    expect((await newest('stopped')).state?.progress.step).toBe(18);
+    expect(await resume(wanted)).toMatchObject({ code: 0 });
   });
 
   it('with a model or data that changed behind its name is refused, naming the tensor or the item, and is unharmed', async () => {

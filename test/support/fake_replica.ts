@@ -26,7 +26,11 @@ export class FakeReplica implements Replica {
       precision: 'fp32',
       intraOpThreads: 1,
       instructionSet: '',
+      oneDnn: 'off',
+      oneDnnIsa: '',
       execution: 'compiled',
+      arithmetic: 1,
+      probe: '0123456789abcdef'.repeat(4),
     });
   }
 

@@ -26,7 +26,11 @@ export const NUMERICS: NumericsClass = {
   precision: 'fp32',
   intraOpThreads: 1,
   instructionSet: '',
+  oneDnn: 'off',
+  oneDnnIsa: '',
   execution: 'compiled',
+  arithmetic: 1,
+  probe: '0123456789abcdef'.repeat(4),
 };
 
 export const JOB: Job = {

@@ -30,7 +30,11 @@ export const tinyNumerics: NumericsClass = {
   precision: 'fp32',
   intraOpThreads: 1,
   instructionSet: 'avx512',
+  oneDnn: 'off',
+  oneDnnIsa: '',
   execution: 'compiled',
+  arithmetic: 1,
+  probe: '0123456789abcdef'.repeat(4),
 };
 
 export const tinyData = { name: 'MNIST', sha256: 'ab'.repeat(32), train: 60_000, validation: 10_000 };

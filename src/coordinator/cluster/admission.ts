@@ -2,6 +2,7 @@
  * Owns: whether a worker may take part: software, data, model, numerics and golden shards against the run's.
  * Does not: talk to it (session.ts does). Refusals happen before any parameter is sent.
  */
+import { numericsDifference } from '../../common/numerics_class.js';
 import type { NumericsClass } from '../../common/replica.js';
 import type { MessageOf } from '../../common/messages.js';
 
@@ -66,17 +67,13 @@ export function judgeWorker({ prepared, reference, datasetSha256, dataName, shar
     };
   }
   if (numericsCheck === 'relaxed') return null;
-  for (const key of Object.keys(reference.numerics) as (keyof NumericsClass)[]) {
-    const [wanted, got] = [reference.numerics[key], prepared.numerics[key]];
-    if (wanted === got) continue;
-    const next =
-      key === 'intraOpThreads'
-        ? `Start it with --threads-per-worker ${wanted}.`
-        : 'Use a machine of the same kind, or start the coordinator with --numerics relaxed and accept rounding differences.';
+  const difference = numericsDifference(reference.numerics, prepared.numerics);
+  if (difference !== null) {
+    const { item, wanted, got, remedy } = difference;
     return {
       code: 'NUMERICS_DIFFER',
-      message: `the worker computes differently from ${from}: ${key} is ${got}, wanted ${wanted}`,
-      next,
+      message: `the worker computes differently from ${from}: ${item} is ${got || 'none'}, wanted ${wanted || 'none'}`,
+      next: `For this worker, ${remedy}; or start the coordinator with --numerics relaxed and accept rounding differences.`,
     };
   }
   const differs = golden === null ? -1 : golden.findIndex((hash, index) => hash !== prepared.golden[index]);

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { CheckpointError } from '../../common/errors.js';
+import { numericsDifference } from '../../common/numerics_class.js';
 import type { ModelDescription, NumericsClass } from '../../common/replica.js';
 import { toSnakeCase } from '../../common/snake_case.js';
 import type { TrainConfig } from '../../common/train_config.js';
@@ -42,12 +43,13 @@ export function requireSameRun(state: RunState, { model, data, numerics, numeric
     throw new CheckpointError({ code: 'RESUME_DATA_DIFFERS', message, next: anew });
   }
   if (numericsCheck === 'relaxed') return;
-  const item = numericsDifference(state.numerics, numerics);
-  if (item !== null) {
+  const difference = numericsDifference(state.numerics, numerics);
+  if (difference !== null) {
+    const { item, wanted, got, remedy } = difference;
     throw new CheckpointError({
       code: 'RESUME_NUMERICS_DIFFERS',
-      message: `${run} was computed with other arithmetic, so its result could not be the same to the bit: ${item}`,
-      next: 'use the same kind of machine and --threads-per-worker, or accept rounding differences with --numerics relaxed',
+      message: `${run} was computed with other arithmetic, so its result could not be the same to the bit: ${item} was ${wanted || 'none'}, is ${got || 'none'}`,
+      next: `${remedy}, or accept rounding differences with --numerics relaxed`,
     });
   }
 }
@@ -91,11 +93,4 @@ export function layoutDifference(saved: BucketLayout, present: BucketLayout): st
   return differing === undefined
     ? null
     : `the moving statistics' momentum is ${before[differing] ?? 'absent'} there, ${now[differing] ?? 'absent'} here`;
-}
-
-/** The first item that differs, as `intraOpThreads was 1, is 2`; null where equal bits may be expected. */
-export function numericsDifference(saved: NumericsClass, present: NumericsClass): string | null {
-  const items = Object.keys(saved) as (keyof NumericsClass)[];
-  const item = items.find((key) => saved[key] !== present[key]);
-  return item === undefined ? null : `${item} was ${saved[item]}, is ${present[item]}`;
 }

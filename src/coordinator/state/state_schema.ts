@@ -45,7 +45,12 @@ export const numericsSchema = z.strictObject({
   precision: z.enum(['fp32', 'bf16']),
   intraOpThreads: count,
   instructionSet: brief,
+  // States of before these were kept do not have them: their arithmetic is version 0, and nothing more is known.
+  oneDnn: z.enum(['on', 'off', 'unknown']).default('unknown'),
+  oneDnnIsa: brief.default(''),
   execution: z.enum(['compiled', 'eager']),
+  arithmetic: count.default(0),
+  probe: digest.or(z.literal('')).default(''),
 }) satisfies z.ZodType<NumericsClass>;
 
 /** The model without its tensors' shapes, which the file's tensors tell. */

@@ -7,7 +7,8 @@ import { nodeFileSystem } from '../../../src/coordinator/files/file_system.js';
 import { encodeSafetensors } from '../../../src/coordinator/state/safetensors.js';
 import { encodeState, pruneStates, readNewestState, readState, writeState } from '../../../src/coordinator/state/state_file.js';
 import { MemoryDisk, SimulatedCrash } from '../../support/memory_disk.js';
-import { tinyState } from '../../support/run_state.js';
+import { tinyNumerics, tinyState } from '../../support/run_state.js';
+import { numericsSchema } from '../../../src/coordinator/state/state_schema.js';
 
 const folder = '/state';
 async function disk(): Promise<MemoryDisk> {
@@ -97,6 +98,10 @@ describe('a state file', () => {
       );
     };
     expect(await refusal(() => undefined)).toBe('accepted');
+    // A state of before these were kept: of arithmetic 0, which no program has any more.
+    const { oneDnn: _, oneDnnIsa: __, arithmetic: ___, probe: ____, ...older } = tinyNumerics;
+    expect(await refusal((words) => words.set('numerics', JSON.stringify(older)))).toBe('accepted');
+    expect(numericsSchema.parse(older)).toEqual({ ...older, oneDnn: 'unknown', oneDnnIsa: '', arithmetic: 0, probe: '' });
     expect(await refusal((words) => words.set('format', 'pt'))).toBe('it is not a state of a run');
     expect(await refusal((words) => words.set('version', '2'))).toBe('its version is 2, this program reads 1');
     expect(await refusal((words) => words.set('progress', '{"step":-1}'))).toContain('metadata progress.step');

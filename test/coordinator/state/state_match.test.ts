@@ -76,6 +76,8 @@ describe('resuming', () => {
     expect(refusal({ numerics })).toContain('RESUME_NUMERICS_DIFFERS');
     expect(refusal({ numerics })).toContain('intraOpThreads was 1, is 2');
     expect(refusal({ numerics, numericsCheck: 'relaxed' })).toBe('accepted');
+    const other = { ...tinyNumerics, arithmetic: 2, probe: 'f'.repeat(64) };
+    expect(refusal({ numerics: other })).toContain('arithmetic was 1, is 2');
   });
 });
 

@@ -1,0 +1,12 @@
+/**
+ * The version of this project's own arithmetic, a part of every run's numerics class: a run is resumed, and a worker admitted, only where it is
+ * the same (or with `--numerics relaxed`).
+ *
+ * Whoever changes the bits of some run's result raises it by one and adds a line below: another order of adding, another rounding, another
+ * formula in a kernel, loss, optimizer, schedule or dropout mask, another way of recording a step, other initial weights or data order. What
+ * changes speed, words or files alone leaves it.
+ *
+ *   0  before the version was kept: states without it
+ *   1  the first that is kept; dilated depthwise convolutions alike on every processor
+ */
+export const ARITHMETIC_VERSION = 1;

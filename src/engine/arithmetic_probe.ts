@@ -1,0 +1,40 @@
+/**
+ * Owns: a short computation whose bits tell one kind of arithmetic from another: libraries, kernels, instructions, precision, as they really are.
+ * Does not: know what they are called.
+ */
+import { createHash } from 'node:crypto';
+import * as tf from '@tensorflow/tfjs';
+import type { Engine } from './backend.js';
+
+/** Values in [−1, 1) with all 24 bits of a float32, from a multiplicative hash: the same on every machine. */
+function values(count: number, seed: number): Float32Array {
+  return Float32Array.from({ length: count }, (_, i) => (Math.imul(i + seed, 0x9e3779b1) >>> 8) / 2 ** 23 - 1);
+}
+
+/** Odd sizes, so that vectors' remainders are in it, and sums long enough to be cut into parts. */
+const PRODUCT = { rows: 37, inner: 531, columns: 29 };
+const CONVOLUTION = { x: [3, 13, 13, 19], filter: [3, 3, 19, 21] } as const;
+
+/**
+ * SHA-256 of a matrix product and a convolution, recorded as a step is where `compile` says so. Takes some milliseconds of computing, most of
+ * them for the recording.
+ */
+export function arithmeticProbe(engine: Engine, { compile }: { compile: boolean }): string {
+  const { rows, inner, columns } = PRODUCT;
+  const compute = (a: tf.Tensor2D, b: tf.Tensor2D, x: tf.Tensor4D, filter: tf.Tensor4D): tf.Tensor[] => [
+    tf.matMul(a, b),
+    tf.conv2d(x, filter, 1, 'same'),
+  ];
+  const compiled = compile ? engine.compile(compute, { name: 'arithmetic_probe' }) : undefined;
+  const hash = createHash('sha256');
+  tf.tidy(() => {
+    const size = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
+    const a = tf.tensor2d(values(rows * inner, 1), [rows, inner]);
+    const b = tf.tensor2d(values(inner * columns, 2), [inner, columns]);
+    const x = tf.tensor4d(values(size(CONVOLUTION.x), 3), [...CONVOLUTION.x]);
+    const filter = tf.tensor4d(values(size(CONVOLUTION.filter), 4), [...CONVOLUTION.filter]);
+    for (const result of (compiled ?? compute)(a, b, x, filter)) hash.update(new Uint8Array(result.dataSync().slice().buffer));
+  });
+  compiled?.dispose();
+  return hash.digest('hex');
+}

@@ -1,0 +1,58 @@
+/**
+ * Owns: what TensorFlow really does with oneDNN in this process: whether its kernels are oneDNN's, and which instruction set oneDNN is held to.
+ * Does not: decide either (backend.ts sets defaults, users their variables).
+ */
+import type { CApi } from './c_api.js';
+import { readCpuinfo } from './instruction_set.js';
+import { withoutLoadNotes } from './quiet_load.js';
+
+/** `unknown`: this TensorFlow does not say. */
+export type OneDnnUse = 'on' | 'off' | 'unknown';
+
+/** By TensorFlow's own answer, tensorflow::IsMKLEnabled() of tensorflow/core/util/util.cc: it weighs its build, its variables and the processor. */
+export function oneDnnUse({ library }: Pick<CApi, 'library'>): OneDnnUse {
+  let use: OneDnnUse = 'unknown';
+  // The first call says on standard error that oneDNN is on.
+  withoutLoadNotes(() => {
+    try {
+      const isEnabled = library.func('_ZN10tensorflow12IsMKLEnabledEv', 'unsigned char', []) as () => number;
+      use = isEnabled() === 0 ? 'off' : 'on';
+    } catch {
+      // Not a function of the C API, so another build may lack it.
+    }
+  });
+  return use;
+}
+
+/**
+ * The levels that oneDNN may be held to, and what of a processor lies above each (oneDNN's developer guide, "CPU Dispatcher Control"; names as
+ * Linux has them). Above AVX512_CORE_AMX_FP16 there is nothing yet.
+ */
+const ABOVE: Readonly<Record<string, readonly string[]>> = {
+  SSE41: ['avx'],
+  AVX: ['avx2'],
+  AVX2: ['avx_vnni', 'avx512f'],
+  AVX2_VNNI: ['avx_vnni_int8', 'avx512f'],
+  AVX2_VNNI_2: ['avx512f'],
+  AVX512_CORE: ['avx512_vnni'],
+  AVX512_CORE_VNNI: ['avx512_bf16'],
+  AVX512_CORE_BF16: ['avx512_fp16', 'amx_tile'],
+  AVX512_CORE_FP16: ['amx_tile'],
+  AVX10_1_512: ['amx_tile'],
+  AVX512_CORE_AMX: ['amx_fp16'],
+  AVX10_1_512_AMX: ['amx_fp16'],
+};
+
+/**
+ * The level that oneDNN is held to below what the processor has; empty where to none. It counts with oneDNN off too: Eigen's matrix products are
+ * oneDNN's in TensorFlow's build.
+ */
+export function oneDnnCeiling(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+  cpuinfo = readCpuinfo(),
+): string {
+  const level = (environment.ONEDNN_MAX_CPU_ISA ?? environment.DNNL_MAX_CPU_ISA ?? '').toUpperCase();
+  const flags = new Set(/^flags\s*:(.*)$/m.exec(cpuinfo)?.[1].trim().split(/\s+/) ?? []);
+  const above = Object.hasOwn(ABOVE, level) ? ABOVE[level] : [];
+  return above.some((flag) => flags.has(flag)) ? level : '';
+}

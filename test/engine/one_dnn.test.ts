@@ -1,0 +1,56 @@
+/** What TensorFlow does with oneDNN, and that the probe's bits show it: in processes of their own, because both are settled once in each. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { oneDnnCeiling } from '../../src/engine/one_dnn.js';
+import { isBuilt } from '../support/real_run.js';
+
+if (!isBuilt) console.warn('one_dnn.test.ts skipped in part: dist/ is not built (npm run build)');
+
+interface Probed {
+  oneDnn: string;
+  oneDnnIsa: string;
+  eager: string;
+  compiled: string;
+}
+
+async function probed(environment: Record<string, string>): Promise<Probed> {
+  const script = fileURLToPath(new URL('../support/probe_process.mjs', import.meta.url));
+  const { ONEDNN_MAX_CPU_ISA: _, TF_ENABLE_ONEDNN_OPTS: __, ...rest } = process.env;
+  const { stdout } = await promisify(execFile)(process.execPath, [script], { env: { ...rest, ...environment } });
+  return JSON.parse(stdout) as Probed;
+}
+
+describe.skipIf(!isBuilt || process.arch !== 'x64')('the probe of the arithmetic', () => {
+  it('is the same in each process, and another with oneDNN switched over or held down, recorded or not', async () => {
+    const off = await probed({ TF_ENABLE_ONEDNN_OPTS: '0' });
+    expect(off).toMatchObject({ oneDnn: 'off', oneDnnIsa: '' });
+    expect(await probed({ TF_ENABLE_ONEDNN_OPTS: '0' })).toEqual(off);
+    const on = await probed({ TF_ENABLE_ONEDNN_OPTS: '1' });
+    expect(on).toMatchObject({ oneDnn: 'on', oneDnnIsa: '' });
+    // With oneDNN off the matrix products are its own all the same: every x64 processor that runs TensorFlow has AVX.
+    const held = await probed({ TF_ENABLE_ONEDNN_OPTS: '0', ONEDNN_MAX_CPU_ISA: 'SSE41' });
+    expect(held).toMatchObject({ oneDnn: 'off', oneDnnIsa: 'SSE41' });
+    const hashes = [off, on, held];
+    expect(new Set(hashes.map(({ eager }) => eager)).size).toBe(3);
+    expect(new Set(hashes.map(({ compiled }) => compiled)).size).toBe(3);
+    for (const hash of hashes.flatMap(({ eager, compiled }) => [eager, compiled])) expect(hash).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
+describe.skipIf(process.arch !== 'x64')('the instruction set that oneDNN is held to', () => {
+  const avx2 = 'flags\t\t: avx avx2 fma\n';
+  const avx512 = 'flags\t\t: avx avx2 fma avx512f avx512_vnni avx512_bf16\n';
+  it.each([
+    ['nothing was asked', {}, avx512, ''],
+    ['it is below what there is', { ONEDNN_MAX_CPU_ISA: 'AVX2' }, avx512, 'AVX2'],
+    ['it is all there is', { ONEDNN_MAX_CPU_ISA: 'AVX2' }, avx2, ''],
+    ['it is above what there is', { ONEDNN_MAX_CPU_ISA: 'AVX512_CORE_AMX' }, avx2, ''],
+    ['it is the highest that this processor has', { ONEDNN_MAX_CPU_ISA: 'AVX512_CORE_BF16' }, avx512, ''],
+    ['it is one step down', { ONEDNN_MAX_CPU_ISA: 'avx512_core_vnni' }, avx512, 'AVX512_CORE_VNNI'],
+    ['it goes by its older name', { DNNL_MAX_CPU_ISA: 'AVX' }, avx2, 'AVX'],
+    ['oneDNN does not know it', { ONEDNN_MAX_CPU_ISA: 'AVX9' }, avx512, ''],
+    ['it is all', { ONEDNN_MAX_CPU_ISA: 'ALL' }, avx512, ''],
+  ])('where %s', (_, environment, cpuinfo, wanted) => expect(oneDnnCeiling(environment, cpuinfo)).toBe(wanted));
+});
