@@ -13,6 +13,7 @@ import { LIMITS } from './common/limits.js';
 import type { Job } from './common/messages.js';
 import type { EndEvent } from './common/run_events.js';
 import { shardSizes } from './common/shard.js';
+import { workerSettings } from './common/settings/table.js';
 import { unlessHurried } from './common/stop_request.js';
 import type { TrainConfig } from './common/train_config.js';
 import { Cluster, type FirstModel } from './coordinator/cluster/cluster.js';
@@ -207,13 +208,8 @@ async function jobOf(config: TrainConfig, shards: number, source: ModelSource, d
     model: await jobModel(source),
     data: builtin ? (config.data as 'mnist' | 'synthetic') : 'own',
     dataName: dataset.name,
-    trainLimit: config.trainLimit,
-    validationLimit: config.validationLimit,
     datasetSha256: dataset.sha256,
-    loss: config.loss,
-    seed: config.seed,
-    precision: config.precision,
-    compile: config.compile,
+    ...workerSettings(config),
     shardSizes: [...new Set(sizes)],
   };
 }

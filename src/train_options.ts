@@ -5,45 +5,25 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import type { TrainCallbacks } from './callback_runner.js';
 import { checkConfig } from './common/config_checks.js';
-import { configLayerSchema } from './common/config_schema.js';
 import { UsageError } from './common/errors.js';
 import type { RunObserver } from './common/run_events.js';
+import { knownElsewhere, nearestSetting } from './common/settings/hints.js';
+import { configLayerSchema } from './common/settings/schema.js';
+import type { Section, Setting } from './common/settings/setting.js';
+import { completeConfig, isSection, SETTINGS, type LibrarySetting } from './common/settings/table.js';
 import { renameKeys, toCamelCase, toSnakeCase } from './common/snake_case.js';
 import { suggest } from './common/suggest.js';
-import { DEFAULT_TRAIN_CONFIG, type OptimizerConfig, type ScheduleConfig, type TrainConfig } from './common/train_config.js';
+import type { OptimizerConfig, ScheduleConfig, TrainConfig } from './common/train_config.js';
+import { OPTIMIZER_NAMES } from './optimizers/settings.js';
 import type { ArraysSource } from './data/arrays.js';
 
-type NumericOptions = Partial<
-  Pick<
-    TrainConfig,
-    | 'loss'
-    | 'epochs'
-    | 'maxSteps'
-    | 'batch'
-    | 'shards'
-    | 'seed'
-    | 'trainLimit'
-    | 'validationLimit'
-    | 'workers'
-    | 'gpus'
-    | 'threadsPerWorker'
-    | 'precision'
-    | 'compile'
-    | 'runDir'
-    | 'name'
-    | 'saveAbove'
-    | 'keep'
-    | 'checkpointEvery'
-    | 'onCheckpointFailure'
-    | 'dataDir'
-  >
->;
+type SettingOptions = Partial<Pick<TrainConfig, LibrarySetting>>;
 
 /**
  * Everything but `model` and `data` has a default (docs/data.md, config/mnist.yaml). A run leaves a folder with its metrics, states and last model under
  * `runDir`, which is `runs` in the current folder unless given.
  */
-export interface TrainOptions extends NumericOptions {
+export interface TrainOptions extends SettingOptions {
   /** A tf.LayersModel (its weights are the initial ones, and it is trained in place), `gluon_cnn`, or a path to model.json or model.mjs. */
   readonly model: tfjs.LayersModel | string;
   /** Your arrays, `mnist`, `synthetic`, `idx` (with `dataDir`), or a path to data.mjs. */
@@ -62,42 +42,30 @@ export interface TrainOptions extends NumericOptions {
 }
 
 /** Settings of the configuration that the library call offers by the same name. */
-const SETTINGS = [
-  ...(['loss', 'epochs', 'maxSteps', 'batch', 'shards', 'seed', 'trainLimit', 'validationLimit', 'dataDir'] as const),
-  ...(['workers', 'gpus', 'threadsPerWorker', 'precision', 'compile'] as const),
-  ...(['runDir', 'name', 'saveAbove', 'keep', 'checkpointEvery', 'onCheckpointFailure'] as const),
-] satisfies readonly (keyof NumericOptions)[];
+const OFFERED: readonly string[] = Object.entries<Setting | Section>(SETTINGS).flatMap(([name, item]) =>
+  !isSection(item) && item.library ? [name] : [],
+);
 const OTHERS = ['model', 'data', 'learningRate', 'optimizer', 'devices', 'callbacks', 'signal', 'observer', 'onProgress'];
 const CALLBACKS = ['onTrainBegin', 'onEpochEnd', 'onBatchEnd', 'onTrainEnd'];
 
-/** What model.fit calls it. */
-const FAMILIAR: Record<string, string> = {
-  batchSize: 'batch',
-  lr: 'learningRate',
-  validationData: 'data',
-  validationSplit: 'data',
-};
-
 /** @throws UsageError OPTION_UNKNOWN, OPTION_INVALID, and those of checkConfig */
 export function configOf(options: TrainOptions): TrainConfig {
-  refuseUnknown(options, [...SETTINGS, ...OTHERS], '');
+  refuseUnknown(options, [...OFFERED, ...OTHERS], '');
   refuseUnknown(options.callbacks ?? {}, CALLBACKS, 'callbacks.');
   requireParts(options);
-  const { optimizer, learningRate } = options;
+  const { optimizer, learningRate, model, data } = options;
+  if (typeof optimizer === 'object') refuseUnknown(optimizer, Object.keys(SETTINGS.optimizer.items), 'optimizer.');
   const given = {
-    ...Object.fromEntries(SETTINGS.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]]))),
-    optimizer: { ...optimizer, ...(learningRate !== undefined && { learningRate }) },
+    ...Object.fromEntries(Object.entries(options).filter(([key, value]) => OFFERED.includes(key) && value !== undefined)),
+    optimizer: typeof optimizer === 'object' ? { ...optimizer, ...(learningRate !== undefined && { learningRate }) } : optimizer,
+    ...(optimizer === undefined && learningRate !== undefined && { optimizer: { learningRate } }),
   };
   const checked = configLayerSchema.safeParse(renameKeys(given, toSnakeCase));
   if (!checked.success) throw invalid(checked.error.issues[0], given);
-  const settings = renameKeys(checked.data, toCamelCase) as unknown as Partial<TrainConfig>;
-  const defaults = DEFAULT_TRAIN_CONFIG.optimizer;
   const config: TrainConfig = {
-    ...DEFAULT_TRAIN_CONFIG,
-    ...settings,
-    model: typeof options.model === 'string' ? options.model : options.model.name,
-    data: typeof options.data === 'string' ? options.data : (options.data.name ?? 'arrays'),
-    optimizer: { ...defaults, ...settings.optimizer, schedule: { ...defaults.schedule, ...settings.optimizer?.schedule } },
+    ...completeConfig(checked.data),
+    model: typeof model === 'string' ? model : model.name,
+    data: typeof data === 'string' ? data : (data.name ?? 'arrays'),
   };
   checkConfig(config, {});
   return config;
@@ -121,13 +89,28 @@ function requireParts({ model, data, devices = [] }: TrainOptions): void {
 function refuseUnknown(given: object, known: readonly string[], prefix: string): void {
   for (const key of Object.keys(given)) {
     if (known.includes(key)) continue;
-    const meant = suggest(key, known) ?? FAMILIAR[key];
+    const hint = optionMeant(key, known, prefix);
     throw new UsageError({
       code: 'OPTION_UNKNOWN',
-      message: `train() has no option ${prefix}${key}${meant === undefined ? '' : `, did you mean ${prefix}${meant}?`}`,
-      next: `leave it out; it knows ${known.map((name) => `${prefix}${name}`).join(', ')}`,
+      message: `train() has no option ${prefix}${key}${hint.meant === undefined ? '' : `, did you mean ${hint.meant}?`}`,
+      next: hint.advice ?? `leave it out; it knows ${known.map((name) => `${prefix}${name}`).join(', ')}`,
     });
   }
+}
+
+/** Of the same place first, then what other tools call it. `setting.path` becomes `optimizer: { momentum }` where the option is a part. */
+function optionMeant(key: string, known: readonly string[], prefix: string): { meant?: string; advice?: string } {
+  const elsewhere = prefix === 'callbacks.' ? null : knownElsewhere(key);
+  if (elsewhere?.advice !== undefined) return { advice: `leave it out: ${elsewhere.advice}` };
+  const near = suggest(toCamelCase(key), known);
+  const path = elsewhere?.path ?? (near === null && prefix !== 'callbacks.' ? nearestSetting(key)?.path : undefined);
+  if (path === undefined) return near === null ? {} : { meant: `${prefix}${near}` };
+  const [first, ...rest] = path.split('.').map(toCamelCase);
+  if (rest.length === 0)
+    return known.includes(first) || OTHERS.includes(first) || OFFERED.includes(first) ? { meant: first } : {};
+  return {
+    meant: rest.join('.') === 'learningRate' ? 'learningRate' : `${first}: { ${rest.join(': { ')}${' }'.repeat(rest.length)}`,
+  };
 }
 
 type Issue = NonNullable<ReturnType<typeof configLayerSchema.safeParse>['error']>['issues'][number];
@@ -142,6 +125,9 @@ function invalid(issue: Issue, given: Record<string, unknown>): UsageError {
       next: 'correct the name, or leave it out',
     });
   }
+  const isName = (value: unknown): boolean => OPTIMIZER_NAMES.some((name) => name === value);
+  if (path.join('.') === 'optimizer' && isName(given.optimizer))
+    return wrong('optimizer', `an object: { name: '${given.optimizer as string}' }`, given.optimizer);
   const found = path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], given);
   return wrong(path.join('.'), issue.message, found);
 }

@@ -226,7 +226,7 @@ describe('train()', () => {
         "seed: 2 OPTION_INVALID: seed must be a whole number of at least 0, found -1",
         "learningRate: 2 OPTION_INVALID: optimizer.learningRate must be a number, above 0, found NaN",
         "loss: 2 OPTION_INVALID: loss must be one of softmax_cross_entropy, sigmoid_cross_entropy, mean_squared_error, found "mse"",
-        "optimizer: 2 OPTION_UNKNOWN: train() has no option optimizer.momentumm",
+        "optimizer: 2 OPTION_UNKNOWN: train() has no option optimizer.momentumm, did you mean optimizer.momentum?",
         "optimizer: 2 OPTION_INVALID: optimizer.schedule.milestones.0 must be a whole number of at least 1, found 0",
         "callbacks: 2 OPTION_UNKNOWN: train() has no option callbacks.onEpochEnds, did you mean callbacks.onEpochEnd?",
         "model: 2 OPTION_INVALID: model must be a tf.LayersModel, gluon_cnn, or a path to model.json or model.mjs, found 3",

@@ -9,14 +9,9 @@ import { EXIT } from '../common/errors.js';
 import type { CommandContext } from './context.js';
 import { resolveFor } from './resolve_for.js';
 import { count, plural } from './run_text.js';
-import { addSettingFlags, GROUP, readOption, wholeNumber, type SettingFlagName } from './setting_flags.js';
+import { addSettingFlags, GROUP, readOption, wholeNumber } from './setting_flags.js';
 
 export type RunBench = (request: BenchRequest) => Promise<BenchReport>;
-
-const FLAGS = [
-  ...(['model', 'batch', 'shards'] as const),
-  ...(['gpus', 'workers', 'threadsPerWorker', 'precision', 'noCompile', 'reporter'] as const),
-] satisfies readonly SettingFlagName[];
 
 const EXAMPLES = `Examples:
   tfjs-parallel bench --gpus none                                    the reference CNN on the CPU
@@ -28,13 +23,13 @@ export function benchCommand(context: CommandContext, loadRunBench: () => Promis
   const command = new Command('bench')
     .description('Measure the training step on this machine, on drawn data.')
     .addHelpText('before', EXAMPLES);
-  addSettingFlags(command, FLAGS);
+  addSettingFlags(command);
   command.addOption(new Option('--steps <n>', 'steps measured').default('50').helpGroup(GROUP.training));
   command.addOption(new Option('--warmup-steps <n>', 'steps before the clock counts').default('5').helpGroup(GROUP.training));
   command.addOption(new Option('--input-shape <sizes>', 'of one example').default('28,28,1').helpGroup(GROUP.data));
   command.addOption(new Option('--classes <n>', 'number of classes').default('10').helpGroup(GROUP.data));
   return command.action(async () => {
-    const { config } = await resolveFor(command, context, { flags: FLAGS });
+    const { config } = await resolveFor(command, context);
     const whole = (flag: string, name: string, atLeast: number) =>
       wholeNumber(readOption(command, name) ?? '', { flag, atLeast });
     const request: BenchRequest = {

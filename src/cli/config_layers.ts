@@ -4,8 +4,11 @@
  */
 import { parse } from 'yaml';
 import type { z } from 'zod';
-import { configLayerSchema, isText, SETTING_PATHS, type ConfigLayer } from '../common/config_schema.js';
 import { UsageError } from '../common/errors.js';
+import { hintFor, knownElsewhere, type Hint } from '../common/settings/hints.js';
+import { configLayerSchema } from '../common/settings/schema.js';
+import { settingAt, SETTING_PATHS, type ConfigLayer } from '../common/settings/table.js';
+import { valueAt } from '../common/snake_case.js';
 import { suggest } from '../common/suggest.js';
 
 /** One source of settings. Paths are dotted snake_case: `optimizer.learning_rate`. */
@@ -27,17 +30,6 @@ export interface FlagValue {
 
 const ENVIRONMENT_PREFIX = 'TFJS_PARALLEL_';
 
-/** Habits from other frameworks that no edit distance finds. */
-const FAMILIAR: Record<string, string> = {
-  lr: 'optimizer.learning_rate',
-  batch_size: 'batch',
-  global_batch: 'batch',
-  weight_decay: 'optimizer.weight_decay',
-  num_epochs: 'epochs',
-  devices: 'gpus',
-  dataset: 'data',
-};
-
 /**
  * `TFJS_PARALLEL_BATCH`, `TFJS_PARALLEL_OPTIMIZER__LEARNING_RATE`, …: two underscores step into a section. Empty means unset.
  * Variables that are nearly a setting's name are returned as warnings.
@@ -51,11 +43,14 @@ export function environmentLayer(environment: Record<string, string | undefined>
     const path = names.get(variable);
     if (path !== undefined) found.push({ path, value: parseSetting(path, text) });
     else {
-      const meant = suggest(
-        variable.slice(ENVIRONMENT_PREFIX.length),
-        [...names.keys()].map((name) => name.slice(ENVIRONMENT_PREFIX.length)),
+      const name = variable.slice(ENVIRONMENT_PREFIX.length);
+      const nearest = suggest(
+        name,
+        [...names.keys()].map((known) => known.slice(ENVIRONMENT_PREFIX.length)),
       );
-      if (meant !== null) warnings.push(`${variable} is not a setting, did you mean ${ENVIRONMENT_PREFIX}${meant}?`);
+      const path = knownElsewhere(name)?.path;
+      const meant = path === undefined ? nearest && `${ENVIRONMENT_PREFIX}${nearest}` : variableOf(path);
+      if (meant !== null) warnings.push(`${variable} is not a setting, did you mean ${meant}?`);
     }
   }
   const layer: Layer = {
@@ -121,9 +116,18 @@ function describeIssue(issue: z.core.$ZodIssue, layer: Layer): UsageError {
 }
 
 function didYouMean(issue: z.core.$ZodIssue, found: unknown): string {
+  const section = issue.path.join('.');
+  if (issue.code === 'invalid_type' && typeof found === 'string' && isNameOf(section, found))
+    return `, did you mean ${section}: { name: ${found} }?`;
   if (issue.code !== 'invalid_value' || typeof found !== 'string') return '';
   const meant = suggest(found, issue.values.map(String));
   return meant === null ? '' : `, did you mean ${meant}?`;
+}
+
+/** `optimizer: adam`, as other tools write it. */
+function isNameOf(section: string, value: string): boolean {
+  const kind = settingAt(`${section}.name`)?.kind;
+  return kind?.kind === 'choice' && kind.names.includes(value);
 }
 
 /** `fullPath` is the mistyped path; `section` the part of it that exists, empty for the top. */
@@ -138,22 +142,28 @@ function unknownKey({
   section: string;
   place: string;
 }): UsageError {
-  const meant = nearestKey({ key, fullPath, section });
+  const hint = hintOf({ key, fullPath, section });
+  const meant = hint?.path === undefined ? '' : `, did you mean ${hint.path}?`;
+  const list = 'config/mnist.yaml shows every setting with its reason';
+  const next = hint?.advice ?? (hint === null ? `remove it; ${list}` : 'correct the key, or remove it');
   return new UsageError({
     code: 'CONFIG_UNKNOWN_KEY',
-    message: `unknown key "${key}" ${place}${meant === null ? '' : `, did you mean ${meant}?`}`,
-    next: meant === null ? 'remove it; config/mnist.yaml shows every setting with its reason' : 'correct the key, or remove it',
+    message: `unknown key "${key}" ${place}${meant}`,
+    next: hint?.advice === undefined ? next : `remove it: ${next}`,
   });
 }
 
-/** A key of the same section first, then of another (given with its path), then of another framework. */
-function nearestKey({ key, fullPath, section }: { key: string; fullPath: string; section: string }): string | null {
+/** A name of another tool first, then the nearest key of the same section, then of any. A key of the same section is given without its path. */
+function hintOf({ key, fullPath, section }: { key: string; fullPath: string; section: string }): Hint | null {
   const prefix = section === '' ? '' : `${section}.`;
+  const inSection = (path: string) => ({ path: path.startsWith(prefix) ? path.slice(prefix.length) : path });
+  const known = knownElsewhere(key);
+  if (known !== null) return known.path === undefined ? known : inSection(known.path);
   const siblings = SETTING_PATHS.filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length).split('.')[0]);
   const sibling = suggest(key, siblings);
-  if (sibling !== null) return sibling;
-  const elsewhere = SETTING_PATHS.find((path) => path.split('.').at(-1) === key);
-  return elsewhere ?? suggest(fullPath, SETTING_PATHS) ?? (Object.hasOwn(FAMILIAR, key) ? FAMILIAR[key] : null);
+  if (sibling !== null) return { path: sibling };
+  const path = suggest(fullPath, SETTING_PATHS);
+  return path === null ? hintFor(key) : inSection(path);
 }
 
 function splitAssignment(assignment: string): { path: string; text: string } {
@@ -169,10 +179,11 @@ function splitAssignment(assignment: string): { path: string; text: string } {
   if (SETTING_PATHS.includes(path)) return { path, text: assignment.slice(equals + 1) };
   if (SETTING_PATHS.some((known) => known.startsWith(`${path}.`))) {
     const keys = SETTING_PATHS.filter((known) => known.startsWith(`${path}.`));
+    const value = assignment.slice(equals + 1).trim();
     throw new UsageError({
       code: 'SET_INVALID',
       message: `--set ${path}= would set a whole section`,
-      next: `set its keys one by one: ${keys.slice(0, 3).join(', ')}, …`,
+      next: isNameOf(path, value) ? `--set ${path}.name=${value}` : `set its keys one by one: ${keys.slice(0, 3).join(', ')}, …`,
     });
   }
   throw unknownKey({ key: path, fullPath: path, section: '', place: 'in --set' });
@@ -183,9 +194,12 @@ function shown(value: unknown): string {
   return typeof value === 'number' ? String(value) : JSON.stringify(value);
 }
 
+/** Kinds whose text is theirs to read: `--name 7` and `TFJS_PARALLEL_NAME=7` mean "7". */
+const TYPED = new Set<string | undefined>(['text', 'devices', 'names']);
+
 /** Text settings are taken as typed; others are read as a YAML value: numbers, true, null, [60, 90]. */
 function parseSetting(path: string, text: string): unknown {
-  if (isText(path)) return text === 'null' ? null : text;
+  if (TYPED.has(settingAt(path)?.kind.kind)) return text === 'null' ? null : text;
   try {
     return parse(text) as unknown;
   } catch {
@@ -207,12 +221,4 @@ export function nest(entries: Iterable<{ path: string; value: unknown }>): Recor
     section[keys[keys.length - 1]] = value;
   }
   return root;
-}
-
-/** What nested sections hold at a dotted path; undefined where there is nothing. */
-export function valueAt(root: unknown, path: string): unknown {
-  let value = root;
-  if (path === '') return value;
-  for (const key of path.split('.')) value = (value as Record<string, unknown> | undefined)?.[key];
-  return value;
 }

@@ -21,7 +21,7 @@ import {
 import { resolveFor } from './resolve_for.js';
 import { runSession, type SessionParts } from './run_session.js';
 import { addSettingFlags, GROUP, readOption, readSwitch, typedFlags, wholeNumber } from './setting_flags.js';
-import { addStartFlags, askedOf, readStart, CLUSTER_RUN_FLAGS, type RunStart } from './train.js';
+import { addStartFlags, askedOf, readStart, type RunStart } from './train.js';
 
 export interface CoordinatorRequest extends RunStart, SessionParts {
   /** `shards` is never null; precision and compile hold for the workers. */
@@ -51,7 +51,7 @@ export function coordinatorCommand(context: CommandContext, loadRunCoordinator: 
   const command = new Command('coordinator')
     .description('Drive a run whose replicas are on other machines, each started with worker --host.')
     .addHelpText('before', EXAMPLES);
-  addSettingFlags(command, CLUSTER_RUN_FLAGS);
+  addSettingFlags(command);
   addStartFlags(command);
   const add = (option: Option) => command.addOption(option.helpGroup(GROUP.network));
   add(new Option('--listen <host:port>', 'where workers connect; 0.0.0.0 for all interfaces').default('127.0.0.1:29500'));
@@ -62,7 +62,7 @@ export function coordinatorCommand(context: CommandContext, loadRunCoordinator: 
   add(new Option('--tls-key <file>', 'its private key, PEM'));
   return command.action(async () => {
     const start = readStart(command);
-    const resolved = await resolveFor(command, context, { flags: CLUSTER_RUN_FLAGS, resume: start.resume });
+    const resolved = await resolveFor(command, context, { resume: start.resume });
     const { config, resumed } = resolved;
     requireShards(config);
     const listen = parseEndpoint(readOption(command, 'listen') ?? '', { flag: '--listen', defaults: DEFAULT_ENDPOINT });

@@ -12,14 +12,9 @@ import type { EvaluateRequest } from '../evaluate_model.js';
 import type { CommandContext } from './context.js';
 import { resolveFor } from './resolve_for.js';
 import { count, percent } from './run_text.js';
-import { addSettingFlags, type SettingFlagName } from './setting_flags.js';
+import { addSettingFlags } from './setting_flags.js';
 
 export type RunEvaluation = (request: EvaluateRequest) => Promise<Evaluation>;
-
-const FLAGS = [
-  ...(['model', 'data', 'dataDir', 'validationLimit', 'loss', 'batch', 'shards', 'target'] as const),
-  ...(['gpus', 'workers', 'threadsPerWorker', 'precision', 'noCompile', 'reporter'] as const),
-] satisfies readonly SettingFlagName[];
 
 const EXAMPLES = `Examples:
   tfjs-parallel evaluate runs/mnist-001/checkpoints/epoch-0120          the data and settings of its run
@@ -32,7 +27,7 @@ export function evaluateCommand(context: CommandContext, loadRunEvaluation: () =
     .description('Loss and accuracy of a saved model on the validation set, every example once.')
     .addArgument(new Argument('<model>', 'a model.json, the folder that holds one, or a run folder (its latest model)'))
     .addHelpText('before', EXAMPLES);
-  addSettingFlags(command, FLAGS);
+  addSettingFlags(command);
   return command.action(async (model: string) => context.finish(await runEvaluate(command, context, model, loadRunEvaluation)));
 }
 
@@ -42,7 +37,7 @@ async function runEvaluate(
   model: string,
   loadRunEvaluation: () => Promise<RunEvaluation>,
 ): Promise<ExitCode> {
-  const { config } = await resolveFor(command, context, { flags: FLAGS, defaultFile: configOfRun(model) });
+  const { config } = await resolveFor(command, context, { defaultFile: configOfRun(model) });
   const runEvaluation = await loadRunEvaluation();
   const answer = await runEvaluation({ path: model, config, say: (line) => void context.stderr.write(`${line}\n`) });
   context.stdout.write(answerLine(answer, config));

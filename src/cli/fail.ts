@@ -5,6 +5,8 @@
 import { CommanderError } from 'commander';
 import { errorMessage, isErrorLike } from '../common/error_facts.js';
 import { EXIT, ExpectedError, UsageError, type ExitCode } from '../common/errors.js';
+import { knownElsewhere, nearestSetting } from '../common/settings/hints.js';
+import { settingAt } from '../common/settings/table.js';
 
 export interface Failure {
   /** One to three lines, newline included; with `verbose` the stack and its causes after them. */
@@ -46,13 +48,22 @@ const CODES: Record<string, string> = {
 
 /** commander says `error: unknown option '--epoch'\n(Did you mean --epochs?)`; we say the same in our form. */
 function usageErrorOf(error: CommanderError, command: string | undefined): UsageError {
-  const [what, hint] = error.message.replace(/^error: /, '').split('\n');
-  const meant = hint === undefined ? '' : `, ${hint.replace(/^\(D/, 'd').replace(/\)$/, '')}`;
+  const [what, similar] = error.message.replace(/^error: /, '').split('\n');
+  const meant = similar === undefined ? '' : `, ${similar.replace(/^\(D/, 'd').replace(/\)$/, '')}`;
+  const help = `tfjs-parallel ${command === undefined ? '' : `${command} `}--help`;
+  const typed = error.code === 'commander.unknownOption' ? /'(--[^'=]+)/.exec(what)?.[1] : undefined;
+  const hint = typed === undefined ? null : (knownElsewhere(typed) ?? (similar === undefined ? nearestSetting(typed) : null));
   return new UsageError({
     code: CODES[error.code] ?? 'USAGE',
-    message: `${what}${meant}`,
-    next: `tfjs-parallel ${command === undefined ? '' : `${command} `}--help`,
+    message: hint?.path === undefined ? `${what}${meant}` : `${what}, did you mean ${asTyped(hint.path, command)}?`,
+    next: hint?.advice === undefined ? help : `leave it out: ${hint.advice}`,
   });
+}
+
+/** `--batch`, where the command has that flag; `--set optimizer.momentum=…` always works. */
+function asTyped(path: string, command: string | undefined): string {
+  const { flag = null, commands = [] } = settingAt(path) ?? {};
+  return flag !== null && commands.some((name) => name === command) ? flag.split(' ')[0] : `--set ${path}=…`;
 }
 
 function messageOf(error: unknown): string {

@@ -6,13 +6,19 @@ import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { checkConfig, type Provenance } from '../common/config_checks.js';
-import { isOfTheRun, SETTING_PATHS, type ConfigLayer } from '../common/config_schema.js';
 import { CheckpointError, UsageError } from '../common/errors.js';
 import type { SettingChange } from '../common/setting_change.js';
-import { renameKeys, toCamelCase, toSnakeCase } from '../common/snake_case.js';
-import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../common/train_config.js';
+import {
+  completeConfig,
+  settingAt,
+  SETTING_LIST,
+  SETTING_PATHS,
+  type ConfigLayer,
+  type TrainConfig,
+} from '../common/settings/table.js';
+import { valueAt } from '../common/snake_case.js';
 import { readConfigFile, shownPathOf } from './config_file.js';
-import { checkLayer, commandLineLayer, environmentLayer, nest, valueAt, type FlagValue, type Layer } from './config_layers.js';
+import { checkLayer, commandLineLayer, environmentLayer, nest, type FlagValue, type Layer } from './config_layers.js';
 import { packageFolder } from '../package_info.js';
 
 export interface ResolvedConfig {
@@ -46,12 +52,6 @@ export interface ConfigSources {
   sets: readonly string[];
 }
 
-/** What a resumed run takes from its state: anything that the final weights depend on, except how long to train. */
-const FIXED_ON_RESUME = [
-  ...['model', 'data', 'loss', 'batch', 'shards', 'seed', 'train_limit', 'validation_limit', 'precision'],
-  ...SETTING_PATHS.filter((path) => path.startsWith('optimizer.')),
-];
-
 /** @throws UsageError */
 export function resolveConfig({ file, resume, environment, flags, sets }: ConfigSources): ResolvedConfig {
   if (resume !== null && file !== null) {
@@ -65,8 +65,7 @@ export function resolveConfig({ file, resume, environment, flags, sets }: Config
   if (resume !== null) requireRunFolder(resume, filePath);
   const fromEnvironment = environmentLayer(environment);
   const settings = new Map<string, { value: unknown; source: string }>();
-  const defaults = renameKeys(DEFAULT_TRAIN_CONFIG, toSnakeCase);
-  for (const setting of SETTING_PATHS) settings.set(setting, { value: valueAt(defaults, setting), source: 'default' });
+  for (const { path, setting } of SETTING_LIST) settings.set(path, { value: setting.default, source: 'default' });
   overlay(settings, readConfigFile(filePath));
   const saved = new Map(settings);
   overlay(settings, fromEnvironment.layer);
@@ -88,13 +87,13 @@ export function resolveConfig({ file, resume, environment, flags, sets }: Config
 }
 
 function configOf(settings: Settings): TrainConfig {
-  return renameKeys(nest([...settings].map(([path, { value }]) => ({ path, value }))), toCamelCase) as unknown as TrainConfig;
+  return completeConfig(nest([...settings].map(([path, { value }]) => ({ path, value }))));
 }
 
 function changesOf({ saved, settings }: { saved: Settings; settings: Settings }): SettingChange[] {
   return [...settings].flatMap(([path, { value, source }]) => {
     const before = saved.get(path)?.value;
-    return isOfTheRun(path) && !isDeepStrictEqual(before, value) ? [{ path, before, value, source }] : [];
+    return settingAt(path)?.resume !== 'call' && !isDeepStrictEqual(before, value) ? [{ path, before, value, source }] : [];
   });
 }
 
@@ -149,7 +148,8 @@ function overlay(settings: Map<string, { value: unknown; source: string }>, laye
 type Settings = ReadonlyMap<string, { value: unknown; source: string }>;
 
 function requireUnchanged({ saved, settings, resume }: { saved: Settings; settings: Settings; resume: string }): void {
-  for (const path of FIXED_ON_RESUME) {
+  for (const { path, setting } of SETTING_LIST) {
+    if (setting.resume !== 'fixed') continue;
     const before = JSON.stringify(saved.get(path)?.value);
     const now = settings.get(path);
     if (now === undefined || JSON.stringify(now.value) === before) continue;

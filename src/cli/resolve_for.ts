@@ -5,11 +5,9 @@
 import type { Command } from 'commander';
 import type { CommandContext } from './context.js';
 import type { ResolvedConfig } from './resolve_config.js';
-import { readOption, readSets, readSettingFlags, type SettingFlagName } from './setting_flags.js';
+import { readOption, readSets, readSettingFlags } from './setting_flags.js';
 
 export interface ResolveOptions {
-  /** The setting flags this command offers. */
-  flags: readonly SettingFlagName[];
   /** `train --resume`. */
   resume?: string | null;
   /** A file to read where `--config` is not given. */
@@ -17,13 +15,17 @@ export interface ResolveOptions {
 }
 
 /** @throws UsageError */
-export async function resolveFor(command: Command, context: CommandContext, options: ResolveOptions): Promise<ResolvedConfig> {
+export async function resolveFor(
+  command: Command,
+  context: CommandContext,
+  options: ResolveOptions = {},
+): Promise<ResolvedConfig> {
   const { resolveConfig } = await import('./resolve_config.js');
   const resolved = resolveConfig({
     file: readOption(command, 'config') ?? options.defaultFile ?? null,
     resume: options.resume ?? null,
     environment: context.environment,
-    flags: readSettingFlags(command, options.flags),
+    flags: readSettingFlags(command),
     sets: readSets(command),
   });
   for (const warning of resolved.warnings) context.warn(warning);

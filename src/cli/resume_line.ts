@@ -3,11 +3,10 @@
  * Does not: print it (run_session.ts).
  */
 import { isDeepStrictEqual } from 'node:util';
-import { isOfTheRun, SETTING_PATHS } from '../common/config_schema.js';
-import { renameKeys, toSnakeCase } from '../common/snake_case.js';
+import type { Setting } from '../common/settings/setting.js';
+import { settingAt, SETTING_LIST } from '../common/settings/table.js';
+import { renameKeys, toSnakeCase, valueAt } from '../common/snake_case.js';
 import type { TrainConfig } from '../common/train_config.js';
-import { valueAt } from './config_layers.js';
-import { SETTING_FLAGS } from './setting_flags.js';
 
 export interface Call {
   readonly command: 'train' | 'coordinator';
@@ -27,7 +26,8 @@ export function resumeLine(
   { command, config, recorded, typed }: Call,
   { run, kept, done = [] }: { run: string; kept: boolean; done?: readonly string[] },
 ): string {
-  const differing = SETTING_PATHS.filter((path) => !done.includes(path) && !(kept && isOfTheRun(path))).flatMap((path) => {
+  const isKept = (setting: Setting): boolean => kept && setting.resume !== 'call';
+  const differing = SETTING_LIST.filter(({ path, setting }) => !done.includes(path) && !isKept(setting)).flatMap(({ path }) => {
     const [now, then] = [settingOf(config, path), settingOf(recorded ?? config, path)];
     return isDeepStrictEqual(now, then) ? [] : [{ path, value: now }];
   });
@@ -47,9 +47,7 @@ function settingOf(config: TrainConfig, path: string): unknown {
 }
 
 function flagOf(path: string, value: unknown): string[] {
-  const flag = Object.values(SETTING_FLAGS)
-    .find((known) => known.path === path)
-    ?.flags.split(' ');
+  const flag = settingAt(path)?.flag?.split(' ');
   // A flag without a value means false: --no-compile.
   if (flag?.length === 1 && value === false) return [flag[0]];
   const text = typeof value === 'string' ? value : JSON.stringify(value);

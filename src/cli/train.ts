@@ -9,33 +9,10 @@ import type { CommandContext } from './context.js';
 import type { ResolvedConfig } from './resolve_config.js';
 import { resolveFor } from './resolve_for.js';
 import { runSession } from './run_session.js';
-import { addSettingFlags, GROUP, readOption, readSwitch, typedFlags, type SettingFlagName } from './setting_flags.js';
+import { addSettingFlags, GROUP, readOption, readSwitch, typedFlags } from './setting_flags.js';
 
 /** Resolves when the run has ended, told its observer so, and freed its devices. Rejects with an ExpectedError where it failed. */
 export type RunTraining = (request: TrainingRequest) => Promise<EndEvent>;
-
-const DATA_AND_TRAINING = [
-  ...(['model', 'data', 'dataDir', 'trainLimit', 'validationLimit'] as const),
-  ...(['epochs', 'maxSteps', 'batch', 'lr', 'loss', 'seed', 'shards', 'target'] as const),
-] satisfies readonly SettingFlagName[];
-
-const SAVING_AND_OUTPUT = [
-  ...(['runDir', 'name', 'saveAbove', 'keep', 'checkpointEvery', 'onCheckpointFailure', 'reporter', 'logEvery'] as const),
-] satisfies readonly SettingFlagName[];
-
-const FLAGS = [
-  ...DATA_AND_TRAINING,
-  ...(['gpus', 'workers', 'threadsPerWorker', 'precision', 'noCompile'] as const),
-  ...SAVING_AND_OUTPUT,
-] satisfies readonly SettingFlagName[];
-
-/** The coordinator's too: it has no devices, but says how its workers compute. */
-export const CLUSTER_RUN_FLAGS = [
-  ...DATA_AND_TRAINING,
-  'precision',
-  'noCompile',
-  ...SAVING_AND_OUTPUT,
-] satisfies readonly SettingFlagName[];
 
 const EXAMPLES = `Examples:
   tfjs-parallel train                                     the reference run on MNIST, on all GPUs or the CPU
@@ -49,11 +26,11 @@ export function trainCommand(context: CommandContext, loadRunTraining: () => Pro
   const command = new Command('train')
     .description('Train a model on one machine, one replica on each device.')
     .addHelpText('before', EXAMPLES);
-  addSettingFlags(command, FLAGS);
+  addSettingFlags(command);
   addStartFlags(command);
   return command.action(async () => {
     const start = readStart(command);
-    const resolved = await resolveFor(command, context, { flags: FLAGS, resume: start.resume });
+    const resolved = await resolveFor(command, context, { resume: start.resume });
     const { config, resumed } = resolved;
     const run: Parameters<typeof runSession>[0]['run'] = async (parts) => {
       const runTraining = await loadRunTraining();

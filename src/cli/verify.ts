@@ -9,17 +9,12 @@ import { renameKeys, toSnakeCase } from '../common/snake_case.js';
 import type { VerifyReport, VerifyRequest } from '../verify.js';
 import type { CommandContext } from './context.js';
 import { resolveFor } from './resolve_for.js';
-import { addSettingFlags, type SettingFlagName } from './setting_flags.js';
+import { addSettingFlags } from './setting_flags.js';
 
 /** src/verify.ts, when it is loaded. */
 export interface VerifyModule {
   verify(request: VerifyRequest): Promise<VerifyReport>;
 }
-
-const FLAGS = [
-  ...(['model', 'data', 'dataDir', 'loss', 'batch', 'seed', 'shards'] as const),
-  ...(['gpus', 'workers', 'threadsPerWorker', 'precision', 'noCompile', 'reporter'] as const),
-] satisfies readonly SettingFlagName[];
 
 const EXAMPLES = `Examples:
   tfjs-parallel verify --workers 2 --shards 4 --data synthetic      4 shards against 1, on 2 replicas against 1
@@ -30,9 +25,9 @@ export function verifyCommand(context: CommandContext, loadVerify: () => Promise
   const command = new Command('verify')
     .description('Compare the gradient of one step on N shards and N replicas with one; exit with code 1 where they differ.')
     .addHelpText('before', EXAMPLES);
-  addSettingFlags(command, FLAGS);
+  addSettingFlags(command);
   return command.action(async () => {
-    const { config } = await resolveFor(command, context, { flags: FLAGS });
+    const { config } = await resolveFor(command, context);
     const shards = config.shards ?? Math.max(2, replicasOf(chooseDevices(config)) ?? 2);
     const { verify } = await loadVerify();
     const report = await verify({ config, shards, say: (line) => void context.stderr.write(`${line}\n`) });

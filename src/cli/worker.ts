@@ -18,7 +18,7 @@ import {
   type TokenSource,
 } from './network_flags.js';
 import { resolveFor } from './resolve_for.js';
-import { addSettingFlags, GROUP, readOption, readSwitch, wholeNumber, type SettingFlagName } from './setting_flags.js';
+import { addSettingFlags, GROUP, readOption, readSwitch, wholeNumber } from './setting_flags.js';
 
 export interface WorkerRequest {
   coordinator: Endpoint;
@@ -47,8 +47,6 @@ export interface WorkerRequest {
 /** Resolves when the run has ended or was stopped, or the worker was asked to leave. */
 export type RunWorker = (request: WorkerRequest) => Promise<'done' | 'stopped' | 'left'>;
 
-const FLAGS = ['dataDir', 'gpus', 'workers', 'threadsPerWorker'] satisfies readonly SettingFlagName[];
-
 const EXAMPLES = `Examples:
   tfjs-parallel worker --host 10.0.0.5:29500 --gpus all --token-file token
   tfjs-parallel worker --host 127.0.0.1 --workers 2                        two replicas on this machine's CPU
@@ -58,7 +56,7 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
   const command = new Command('worker')
     .description("Lend this machine's devices to a coordinator, one replica on each.")
     .addHelpText('before', EXAMPLES);
-  addSettingFlags(command, FLAGS);
+  addSettingFlags(command);
   const add = (option: Option) => command.addOption(option.helpGroup(GROUP.network));
   add(new Option('--host <host:port>', 'where the coordinator listens'));
   add(new Option('--worker-name <name>', "shown in the coordinator's lines (default: the machine's name)"));
@@ -78,7 +76,7 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
     // Not commander's mandatory option: it would hide a mistyped --host behind a missing one.
     if (host === null) throw hostMissing();
     const coordinator = parseEndpoint(host, { flag: '--host', defaults: DEFAULT_ENDPOINT, leastPort: 1 });
-    const { config } = await resolveFor(command, context, { flags: FLAGS });
+    const { config } = await resolveFor(command, context);
     const request = {
       coordinator,
       token: readTokenSource(command, context.environment),

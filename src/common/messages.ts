@@ -21,6 +21,7 @@ import { wireError } from './frame.js';
 import { scanHeader } from './header_scan.js';
 import { LIMITS } from './limits.js';
 import { oneLine } from './one_line.js';
+import { workerSettingSchemas } from './settings/schema.js';
 
 /** For people: what the other side wrote is shown on a terminal. */
 const text = z.string().max(4096).overwrite(oneLine);
@@ -31,7 +32,6 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** NaN and Infinity too: that a shard found them is news that must arrive. */
 const double = z.custom<number>((value) => typeof value === 'number');
 const kind = z.enum(['train', 'evaluate']);
-const limit = count.min(1).nullable();
 
 export const numericsSchema = z.strictObject({
   tensorflow: word,
@@ -58,13 +58,9 @@ export const jobSchema = z.strictObject({
   /** `own`: a module or a folder of files that the worker must have been started with. */
   data: z.enum(['mnist', 'synthetic', 'own']),
   dataName: text,
-  trainLimit: limit,
-  validationLimit: limit,
   datasetSha256: sha256,
-  loss: z.enum(['softmax_cross_entropy', 'sigmoid_cross_entropy', 'mean_squared_error']),
-  seed: z.number().int(),
-  precision: z.enum(['fp32', 'bf16']),
-  compile: z.boolean(),
+  /** The settings that workers need (settings/table.ts), by name. */
+  ...workerSettingSchemas(),
   /** Distinct shard sizes of the run: a golden shard of each is computed at the join. */
   shardSizes: z.array(count.min(1)).min(1).max(LIMITS.maxShardSizes),
 });

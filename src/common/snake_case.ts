@@ -31,3 +31,11 @@ export function renameKeys(value: unknown, rename: (name: string) => string): Js
   }
   return renamed;
 }
+
+/** What nested sections hold at a dotted path; undefined where there is nothing. */
+export function valueAt(root: unknown, path: string): unknown {
+  let value = root;
+  if (path === '') return value;
+  for (const key of path.split('.')) value = (value as Record<string, unknown> | undefined)?.[key];
+  return value;
+}

@@ -51,3 +51,20 @@ test('a mistake on the command line reads like any other', () => {
     text: "error UNKNOWN_FLAG: unknown option '--epoch', did you mean --epochs?\nnext: tfjs-parallel train --help\n",
   });
 });
+
+test("a flag by another tool's name is told by the flag or the setting that it is here", () => {
+  const said = (flag: string, command = 'train', similar = '') =>
+    describeFailure(new CommanderError(1, 'commander.unknownOption', `error: unknown option '${flag}'${similar}`), {
+      verbose: false,
+      command,
+    }).text;
+  expect(said('--batch-size')).toContain("unknown option '--batch-size', did you mean --batch?");
+  expect(said('--batch_size=32')).toContain('did you mean --batch?');
+  expect(said('--optimizer')).toContain('did you mean --set optimizer.name=…?');
+  expect(said('--momentum')).toContain('did you mean --set optimizer.momentum=…?');
+  expect(said('--learning-rate', 'coordinator')).toContain('did you mean --lr?');
+  expect(said('--workers', 'coordinator')).toContain('did you mean --set workers=…?');
+  expect(said('--epoch', 'train', '\n(Did you mean --epochs?)')).toContain('did you mean --epochs?');
+  expect(said('--validation-split')).toContain('next: leave it out: the data says what is validated');
+  expect(said('--xyzzy')).toBe("error UNKNOWN_FLAG: unknown option '--xyzzy'\nnext: tfjs-parallel train --help\n");
+});

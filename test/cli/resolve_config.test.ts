@@ -167,7 +167,7 @@ test('a wrong value is named with what was wanted and found', () => {
     correct the value; config/mnist.yaml shows every setting with its reason"
   `);
   expect(errorOf('optimizer: adam\n')).toMatchInlineSnapshot(`
-    "CONFIG_WRONG_VALUE: optimizer must be a mapping with a name, such as sgd or adam, found "adam" at config/mnist.yaml:1:12
+    "CONFIG_WRONG_VALUE: optimizer must be a mapping with a name, such as sgd or adam, found "adam" at config/mnist.yaml:1:12, did you mean optimizer: { name: adam }?
     correct the value; config/mnist.yaml shows every setting with its reason"
   `);
   expect(errorOf('optimizer:\n  momentum: 1\n')).toMatchInlineSnapshot(`
@@ -246,7 +246,7 @@ test('the command line and the environment are refused in the same words', () =>
   `);
   expect(resolving({ sets: ['optimizer=adam'] })).toMatchInlineSnapshot(`
     "SET_INVALID: --set optimizer= would set a whole section
-    set its keys one by one: optimizer.name, optimizer.learning_rate, optimizer.momentum, …"
+    --set optimizer.name=adam"
   `);
   expect(resolving({ sets: ['batch'] })).toMatchInlineSnapshot(`
     "SET_INVALID: --set wants key=value, found "batch"

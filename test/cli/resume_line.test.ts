@@ -8,11 +8,13 @@ import { coordinatorCommand } from '../../src/cli/coordinator.js';
 import { createProgram } from '../../src/cli/program.js';
 import { resumeLine } from '../../src/cli/resume_line.js';
 import { trainCommand } from '../../src/cli/train.js';
-import { SETTING_PATHS } from '../../src/common/config_schema.js';
+import { SETTING_PATHS } from '../../src/common/settings/table.js';
 import { EXIT, ExpectedError } from '../../src/common/errors.js';
+import { toSnakeCase } from '../../src/common/snake_case.js';
 import type { StopRequest } from '../../src/common/stop_request.js';
 import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../../src/common/train_config.js';
 import { changeConfig, renderConfig } from '../../src/coordinator/run_folder/config_yaml.js';
+import { OPTIMIZER_SETTINGS } from '../../src/optimizers/settings.js';
 import type { RunRequest } from '../../src/run_request.js';
 import { captureStream } from '../support/capture_stream.js';
 import { SAMPLE_START, sampleEnd } from '../support/run_events_sample.js';
@@ -52,19 +54,24 @@ const REFUSED: Record<string, string> = {
   precision: 'bf16',
   'optimizer.name': 'adam',
   'optimizer.learning_rate': '0.5',
-  'optimizer.momentum': '0.5',
-  'optimizer.nesterov': 'true',
   'optimizer.weight_decay': '0.1',
   'optimizer.clip_norm': '1',
-  'optimizer.beta1': '0.8',
-  'optimizer.beta2': '0.8',
-  'optimizer.epsilon': '0.1',
+  ...ownSettingsOfOptimizers(),
   'optimizer.schedule.name': 'constant',
   'optimizer.schedule.warmup_epochs': '1',
   'optimizer.schedule.milestones': '[2]',
   'optimizer.schedule.decay': '0.5',
   'optimizer.schedule.final_fraction': '0.5',
 };
+
+/** A value that is not the default, for each. */
+function ownSettingsOfOptimizers(): Record<string, string> {
+  const values = [...OPTIMIZER_SETTINGS].map(([name, { setting }]) => [
+    `optimizer.${toSnakeCase(name)}`,
+    setting.kind === 'flag' ? String(!setting.default) : '0.625',
+  ]);
+  return Object.fromEntries(values) as Record<string, string>;
+}
 
 const RECORDED: TrainConfig = {
   ...DEFAULT_TRAIN_CONFIG,

@@ -11,9 +11,8 @@ import type { BucketLayout } from '../../common/bucket_layout.js';
 import { errorCode, errorMessage } from '../../common/error_facts.js';
 import { allFinite } from '../../common/all_finite.js';
 import { CheckpointError, invariant } from '../../common/errors.js';
-import { renameKeys, toCamelCase, toSnakeCase } from '../../common/snake_case.js';
-import { DEFAULT_TRAIN_CONFIG } from '../../common/train_config.js';
-import type { TrainConfig } from '../../common/train_config.js';
+import { completeConfig } from '../../common/settings/table.js';
+import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
 import { writeFileAtomically } from '../files/atomic_file.js';
 import type { AtomicFile } from '../files/atomic_file.js';
 import { failPoint } from '../files/fail_point.js';
@@ -192,7 +191,8 @@ function readWords(index: Pick<SafetensorsIndex, 'metadata' | 'tensors'>): State
   const model = words(metadata, 'model', modelSchema);
   const data = words(metadata, 'data', dataIdentitySchema);
   const numerics = words(metadata, 'numerics', numericsSchema);
-  const config = overDefaults(words(metadata, 'config', storedConfigSchema));
+  // Settings that a later version added keep their default, which is how the run was made.
+  const config = completeConfig(words(metadata, 'config', storedConfigSchema));
   const layout = layoutOf(index, model);
   checkSlots(index, layout, run.optimizerSlots);
   const { seed, shards, coordinatorEpoch, optimizerSlots: slotNames } = run;
@@ -266,14 +266,6 @@ function checkSlots({ tensors }: Pick<SafetensorsIndex, 'tensors'>, layout: Buck
       throw new DamagedFileError(`tensor ${name.slice(0, 100)} is not where and what it should be`);
     begin = tensor.end;
   }
-}
-
-/** Settings that a later version added keep their default, which is how the run was made. */
-function overDefaults(stored: z.infer<typeof storedConfigSchema>): TrainConfig {
-  const given = renameKeys(stored, toCamelCase) as Partial<TrainConfig>;
-  const optimizer = { ...DEFAULT_TRAIN_CONFIG.optimizer, ...given.optimizer };
-  const schedule = { ...DEFAULT_TRAIN_CONFIG.optimizer.schedule, ...given.optimizer?.schedule };
-  return { ...DEFAULT_TRAIN_CONFIG, ...given, optimizer: { ...optimizer, schedule } };
 }
 
 function* tensorsOf(prefix: string, values: Float32Array, slots: BucketLayout['slots']): Generator<TensorToStore> {

@@ -8,7 +8,8 @@ import type { BucketLayout } from '../../common/bucket_layout.js';
 import { CheckpointError } from '../../common/errors.js';
 import { numericsDifference } from '../../common/numerics_class.js';
 import type { ModelDescription, NumericsClass } from '../../common/replica.js';
-import { toSnakeCase } from '../../common/snake_case.js';
+import { SETTING_LIST } from '../../common/settings/table.js';
+import { renameKeys, toSnakeCase, valueAt } from '../../common/snake_case.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import type { DataIdentity, RunState } from './state_schema.js';
 
@@ -54,20 +55,22 @@ export function requireSameRun(state: RunState, { model, data, numerics, numeric
   }
 }
 
-/** What the final weights depend on besides model, data and arithmetic. Epochs may change: that is how a run is made longer. */
-const FIXED_SETTINGS = ['seed', 'batch', 'loss', 'optimizer', 'trainLimit', 'validationLimit', 'precision'] as const;
+/** Not by name: what they are is compared (requireSameRun), wherever they lie now; and shards may be what the machine decided. */
+const COMPARED_OTHERWISE = new Set(['model', 'data', 'shards']);
+const FIXED = SETTING_LIST.filter(({ path, setting }) => setting.resume === 'fixed' && !COMPARED_OTHERWISE.has(path));
 
-/** @throws CheckpointError RESUME_CONFIG_DIFFERS naming the setting */
+/** What the final weights depend on besides model, data and arithmetic. @throws CheckpointError RESUME_CONFIG_DIFFERS naming the setting */
 export function requireSameSettings(
   state: RunState,
   { config, shards, run }: { config: TrainConfig; shards: number; run: string },
 ): void {
-  const saved: Record<string, unknown> = { shards: state.shards };
-  const present: Record<string, unknown> = { shards };
-  for (const setting of FIXED_SETTINGS) [saved[setting], present[setting]] = [state.config[setting], config[setting]];
-  const setting = Object.keys(saved).find((key) => !isDeepStrictEqual(saved[key], present[key]));
-  if (setting === undefined) return;
-  const message = `${run} was saved with ${toSnakeCase(setting)} ${JSON.stringify(saved[setting])}, and is to go on with ${JSON.stringify(present[setting])}`;
+  const [then, now] = [state.config, config].map((given) => renameKeys(given, toSnakeCase));
+  const compared = FIXED.map(({ path }) => ({ path, saved: valueAt(then, path), present: valueAt(now, path) }));
+  compared.push({ path: 'shards', saved: state.shards, present: shards });
+  const differing = compared.find(({ saved, present }) => !isDeepStrictEqual(saved, present));
+  if (differing === undefined) return;
+  const { path, saved, present } = differing;
+  const message = `${run} was saved with ${path} ${JSON.stringify(saved)}, and is to go on with ${JSON.stringify(present)}`;
   const next = `take back the change, to ${run}/config.yaml too, or start a new run from its weights with --init-from ${run}`;
   throw new CheckpointError({ code: 'RESUME_CONFIG_DIFFERS', message, next });
 }

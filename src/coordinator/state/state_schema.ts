@@ -3,7 +3,7 @@
  * Does not: read or write files (state_file.ts), or hold tensors' bytes (safetensors.ts).
  */
 import { z } from 'zod';
-import { configLayerSchema } from '../../common/config_schema.js';
+import { configLayerSchema } from '../../common/settings/schema.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import type { NumericsClass } from '../../common/replica.js';
 import type { TrainConfig } from '../../common/train_config.js';

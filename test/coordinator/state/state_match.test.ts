@@ -100,6 +100,8 @@ describe('settings of a resumed run', () => {
     expect(outcome({ batch: 198 })).toBe('runs/mnist-001 was saved with batch 200, and is to go on with 198');
     expect(outcome({ trainLimit: 5900 })).toBe('runs/mnist-001 was saved with train_limit null, and is to go on with 5900');
     expect(outcome({}, 3)).toBe('runs/mnist-001 was saved with shards 2, and is to go on with 3');
-    expect(outcome({ optimizer: { ...config.optimizer, momentum: 0.9 } })).toContain('was saved with optimizer {"name":"sgd"');
+    expect(outcome({ optimizer: { ...config.optimizer, momentum: 0.9 } })).toBe(
+      'runs/mnist-001 was saved with optimizer.momentum 0, and is to go on with 0.9',
+    );
   });
 });

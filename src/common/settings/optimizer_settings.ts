@@ -1,0 +1,70 @@
+/** Rows for the optimizer and its schedule; the settings of single optimizers come from src/optimizers. How to add one: setting.ts. */
+import { OPTIMIZER_NAMES, OPTIMIZER_SETTINGS, type OptimizerSettings } from '../../optimizers/settings.js';
+import { choice, flag, real, RUNS, section, setting, type Facts, type Setting } from './setting.js';
+
+/** The result depends on all of them, and the library call has them in its `optimizer` option. */
+const COMMON = { flag: null, commands: [], group: 'training', resume: 'fixed', workers: false, library: true } as const;
+
+const SCHEDULE_SETTINGS = {
+  name: setting(choice(['constant', 'step', 'cosine']), 'constant', {
+    ...{ ...COMMON, aliases: ['lr_scheduler', 'scheduler', 'lr_schedule', 'lr_scheduler_type', 'schedule'] },
+    help: 'how the learning rate changes: constant, step or cosine',
+  }),
+  warmupEpochs: setting(real({ atLeast: 0 }), 0, {
+    ...{ ...COMMON, aliases: ['warmup', 'warm_up_epochs', 'num_warmup_epochs'] },
+    help: 'epochs in which the rate rises linearly from 0; fractions allowed',
+  }),
+  milestones: setting({ kind: 'wholes', atLeast: 1, wanted: 'a list of epochs, such as [60, 90]' }, [], {
+    ...{ ...COMMON, aliases: ['lr_steps', 'boundaries'] },
+    help: 'step: epochs at whose start the rate is multiplied by decay',
+  }),
+  decay: setting(real({ above: 0, atMost: 1 }), 0.1, {
+    ...{ ...COMMON, aliases: ['gamma', 'lr_decay', 'decay_rate'] },
+    help: 'step: the factor at each milestone',
+  }),
+  finalFraction: setting(real({ atLeast: 0, atMost: 1 }), 0, {
+    ...{ ...COMMON, aliases: ['eta_min', 'min_lr', 'alpha', 'min_lr_ratio'] },
+    help: 'cosine: the rate at the end of the last epoch, as a fraction of learning_rate',
+  }),
+} as const;
+
+const ALIASES: Readonly<Record<string, readonly string[]>> = {
+  momentum: ['mom'],
+  beta1: ['beta_1', 'b1', 'adam_beta1'],
+  beta2: ['beta_2', 'b2', 'adam_beta2'],
+  epsilon: ['eps', 'adam_epsilon'],
+  rho: ['rms_decay'],
+};
+
+export const OPTIMIZER = section('a mapping with a name, such as sgd or adam', {
+  name: setting(choice(OPTIMIZER_NAMES), 'sgd', {
+    ...COMMON,
+    aliases: ['optimizer', 'optimiser', 'optim', 'opt', 'solver'],
+    help: OPTIMIZER_NAMES.join(', '),
+  }),
+  learningRate: setting(real({ above: 0 }), 0.1, {
+    ...{ ...COMMON, flag: '--lr <rate>', commands: RUNS, aliases: ['lr', 'base_lr', 'step_size', 'eta', 'rate'] },
+    help: 'learning rate',
+  }),
+  ...ownSettings(),
+  weightDecay: setting(real({ atLeast: 0 }), 0, {
+    ...{ ...COMMON, aliases: ['wd', 'l2'] },
+    help: 'each weight, times this, is added to its gradient; adamw decays the weights themselves',
+  }),
+  clipNorm: setting(real({ above: 0 }), null, {
+    ...{ ...COMMON, aliases: ['global_clipnorm', 'clipnorm', 'max_grad_norm', 'gradient_clip_val', 'grad_clip', 'clip'] },
+    help: 'largest norm of the whole gradient',
+  }),
+  schedule: section('a mapping with name: constant, step or cosine', SCHEDULE_SETTINGS),
+});
+
+type OwnSettings = { readonly [Name in keyof OptimizerSettings]: Setting<OptimizerSettings[Name]> & Facts };
+function ownSettings(): OwnSettings;
+function ownSettings(): Record<string, Setting> {
+  const rows = [...OPTIMIZER_SETTINGS].map(([name, { setting: own, of }]) => {
+    const facts = { ...COMMON, aliases: ALIASES[name] ?? [], help: `of ${of.join(', ')}` };
+    const { default: unset, ...kind } = own;
+    return [name, { ...facts, default: unset, kind: kind.kind === 'flag' ? flag : kind }] as const;
+  });
+  return Object.fromEntries(rows);
+}

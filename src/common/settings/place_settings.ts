@@ -1,0 +1,85 @@
+/** Rows for where a run computes, what it keeps and what it says. How to add one: setting.ts. */
+import { LIMITS } from '../limits.js';
+import { choice, flag, RUNS, setting, text, whole, type CommandName } from './setting.js';
+
+const ON_THIS_MACHINE = ['train', 'worker', 'evaluate', 'verify', 'bench'] as const satisfies readonly CommandName[];
+const COMPUTE = [...RUNS, 'evaluate', 'verify', 'bench'] as const satisfies readonly CommandName[];
+
+export const DEVICE_SETTINGS = {
+  gpus: setting({ kind: 'devices', wanted: 'indices such as 0,1 or 0-3, all or none' }, null, {
+    ...{ flag: '--gpus <list>', commands: ON_THIS_MACHINE, group: 'devices', resume: 'call' },
+    help: '0,1 or 0-3 or all or none (default: all, or the CPU where there is none)',
+    ...{ workers: false, library: true, aliases: ['devices', 'device', 'gpu', 'gpu_ids', 'num_gpus', 'cuda'] },
+  }),
+  workers: setting(whole({ atLeast: 1, atMost: LIMITS.maxShards }), null, {
+    ...{ flag: '--workers <n>', commands: ON_THIS_MACHINE, group: 'devices', resume: 'call' },
+    help: 'replicas on the CPU',
+    ...{
+      workers: false,
+      library: true,
+      aliases: ['num_workers', 'n_workers', 'replicas', 'num_replicas', 'nproc', 'world_size'],
+    },
+  }),
+  threadsPerWorker: setting(whole({ atLeast: 1, atMost: 1024 }), null, {
+    ...{ flag: '--threads-per-worker <n>', commands: ON_THIS_MACHINE, group: 'devices', resume: 'kept' },
+    help: 'CPU threads per replica (default: cores / replicas)',
+    ...{ workers: false, library: true, aliases: ['threads', 'num_threads', 'intra_op_threads', 'omp_num_threads'] },
+  }),
+  precision: setting(choice(['fp32', 'bf16']), 'fp32', {
+    ...{ flag: '--precision <name>', commands: COMPUTE, group: 'devices', resume: 'fixed' },
+    help: 'fp32 or bf16',
+    ...{ workers: true, library: true, aliases: ['dtype', 'mixed_precision', 'bf16', 'fp16', 'amp'] },
+  }),
+  compile: setting(flag, true, {
+    ...{ flag: '--no-compile', commands: COMPUTE, group: 'devices', resume: 'kept' },
+    help: 'run operation by operation instead of one graph function a step',
+    ...{ workers: true, library: true, aliases: ['jit', 'eager', 'run_eagerly', 'torch_compile'] },
+  }),
+} as const;
+
+const NAME = 'letters, digits, dots, dashes and underscores, in quotes where it is a number';
+
+export const SAVING_SETTINGS = {
+  runDir: setting(text('a folder'), 'runs', {
+    ...{ flag: '--run-dir <folder>', commands: RUNS, group: 'saving', resume: 'call' },
+    help: 'where run folders go',
+    ...{ workers: false, library: true, aliases: ['output_dir', 'out_dir', 'save_dir', 'log_dir', 'default_root_dir'] },
+  }),
+  name: setting(text(NAME, /^[A-Za-z0-9][A-Za-z0-9._-]*$/), null, {
+    ...{ flag: '--name <name>', commands: RUNS, group: 'saving', resume: 'call' },
+    help: "the run's name (default: <config, model or data>-001, ...)",
+    ...{ workers: false, library: true, aliases: ['run_name', 'experiment', 'experiment_name', 'run_id'] },
+  }),
+  keep: setting(whole({ atLeast: 1 }), 3, {
+    ...{ flag: '--keep <n>', commands: RUNS, group: 'saving', resume: 'kept' },
+    help: 'states kept to resume from',
+    ...{ workers: false, library: true, aliases: ['save_total_limit', 'max_to_keep', 'save_top_k'] },
+  }),
+  checkpointEvery: setting(text('epoch, a time such as 60s, or 500 steps'), 'epoch,60s', {
+    ...{ flag: '--checkpoint-every <when>', commands: RUNS, group: 'saving', resume: 'kept' },
+    help: 'epoch, 60s, "500 steps", or several joined by commas',
+    ...{ workers: false, library: true, aliases: ['save_steps', 'save_freq', 'save_every', 'checkpoint_frequency'] },
+  }),
+  onCheckpointFailure: setting(choice(['continue', 'stop']), 'continue', {
+    ...{ flag: '--on-checkpoint-failure <what>', commands: RUNS, group: 'saving', resume: 'kept' },
+    help: 'continue or stop',
+    ...{ workers: false, library: true, aliases: [] },
+  }),
+} as const;
+
+export const OUTPUT_SETTINGS = {
+  reporter: setting(choice(['text', 'json']), 'text', {
+    ...{ flag: '--reporter <name>', commands: COMPUTE, group: 'output', resume: 'call' },
+    help: 'text, or json: one record a line',
+    ...{ workers: false, library: false, aliases: ['report_to', 'logger', 'format', 'output_format', 'json'] },
+  }),
+  logEvery: setting(whole({ atLeast: 1 }), null, {
+    ...{ flag: '--log-every <n>', commands: RUNS, group: 'output', resume: 'call' },
+    help: 'report every n steps',
+    ...{
+      workers: false,
+      library: false,
+      aliases: ['logging_steps', 'log_interval', 'log_every_n_steps', 'print_freq', 'log_freq'],
+    },
+  }),
+} as const;

@@ -1,0 +1,79 @@
+/** Rows for what is trained, on what, and how. How to add one: setting.ts. */
+import { LIMITS } from '../limits.js';
+import { choice, fraction, RUNS, setting, text, whole } from './setting.js';
+
+export const DATA_SETTINGS = {
+  model: setting(text('gluon_cnn, a path to model.json, or a path to a module'), 'gluon_cnn', {
+    ...{ flag: '--model <model>', commands: [...RUNS, 'evaluate', 'verify', 'bench'], group: 'data', resume: 'fixed' },
+    help: 'gluon_cnn, a model.json (tf.LayersModel), or a module exporting createModel(tf)',
+    ...{ workers: false, library: false, aliases: ['net', 'network', 'arch', 'architecture', 'model_path', 'model_name'] },
+  }),
+  data: setting(text('mnist, idx, synthetic, or a path to a module'), 'mnist', {
+    ...{ flag: '--data <data>', commands: [...RUNS, 'evaluate', 'verify'], group: 'data', resume: 'fixed' },
+    help: 'mnist, idx, synthetic, or a module exporting train and validation sets',
+    ...{ workers: false, library: false, aliases: ['dataset', 'dataset_name', 'train_data'] },
+  }),
+  dataDir: setting(text('a folder'), null, {
+    ...{ flag: '--data-dir <folder>', commands: [...RUNS, 'worker', 'evaluate', 'verify'], group: 'data', resume: 'kept' },
+    help: 'folder with the IDX files, instead of downloading MNIST',
+    ...{ workers: false, library: true, aliases: ['data_path', 'data_root', 'root', 'dataset_dir', 'data_folder'] },
+  }),
+  loss: setting(choice(['softmax_cross_entropy', 'sigmoid_cross_entropy', 'mean_squared_error']), 'softmax_cross_entropy', {
+    ...{ flag: '--loss <name>', commands: [...RUNS, 'evaluate', 'verify'], group: 'training', resume: 'fixed' },
+    help: 'softmax_cross_entropy, sigmoid_cross_entropy or mean_squared_error',
+    ...{ workers: true, library: true, aliases: ['criterion', 'loss_fn', 'loss_function', 'objective'] },
+  }),
+  trainLimit: setting(whole({ atLeast: 1 }), null, {
+    ...{ flag: '--train-limit <n>', commands: RUNS, group: 'data', resume: 'fixed' },
+    help: 'train on the first n examples only',
+    ...{ workers: true, library: true, aliases: ['max_train_samples', 'limit_train_batches', 'train_size', 'num_train_samples'] },
+  }),
+  validationLimit: setting(whole({ atLeast: 1 }), null, {
+    ...{ flag: '--validation-limit <n>', commands: [...RUNS, 'evaluate'], group: 'data', resume: 'fixed' },
+    help: 'validate on the first n examples only',
+    ...{ workers: true, library: true, aliases: ['max_eval_samples', 'limit_val_batches', 'val_limit', 'val_size'] },
+  }),
+} as const;
+
+export const TRAINING_SETTINGS = {
+  epochs: setting(whole({ atLeast: 0 }), 130, {
+    ...{ flag: '--epochs <n>', commands: RUNS, group: 'training', resume: 'kept' },
+    help: 'passes over the training set',
+    ...{ workers: false, library: true, aliases: ['num_epochs', 'n_epochs', 'nb_epoch', 'max_epochs', 'num_train_epochs'] },
+  }),
+  maxSteps: setting(whole({ atLeast: 1 }), null, {
+    ...{ flag: '--max-steps <n>', commands: RUNS, group: 'training', resume: 'call' },
+    help: 'stop after n steps in all',
+    ...{ workers: false, library: true, aliases: ['steps', 'num_steps', 'total_steps', 'max_iter', 'max_iters', 'iterations'] },
+  }),
+  batch: setting(whole({ atLeast: 1 }), 200, {
+    ...{ flag: '--batch <n>', commands: [...RUNS, 'evaluate', 'verify', 'bench'], group: 'training', resume: 'fixed' },
+    help: 'examples a step, over all replicas together',
+    ...{ workers: false, library: true },
+    aliases: ['batch_size', 'global_batch', 'global_batch_size', 'train_batch_size', 'per_device_train_batch_size', 'bs'],
+  }),
+  shards: setting(whole({ atLeast: 1, atMost: LIMITS.maxShards }), null, {
+    ...{ flag: '--shards <n>', commands: [...RUNS, 'evaluate', 'verify', 'bench'], group: 'training', resume: 'fixed' },
+    help: 'pieces a batch is cut into; fixes the result (default: one per replica; none in a cluster)',
+    ...{ workers: false, library: true, aliases: ['num_shards', 'gradient_accumulation_steps', 'accumulate_grad_batches'] },
+  }),
+  seed: setting(whole({ atLeast: 0 }), 1, {
+    ...{ flag: '--seed <n>', commands: [...RUNS, 'verify'], group: 'training', resume: 'fixed' },
+    help: 'decides initial weights, order and dropout masks',
+    ...{ workers: true, library: true, aliases: ['random_seed', 'random_state', 'manual_seed'] },
+  }),
+} as const;
+
+/** What a result is measured against. */
+export const GOAL_SETTINGS = {
+  saveAbove: setting(fraction, null, {
+    ...{ flag: '--save-above <fraction>', commands: RUNS, group: 'saving', resume: 'kept' },
+    help: 'save the model when validation accuracy is at least this and the best so far',
+    ...{ workers: false, library: true, aliases: ['save_best', 'save_best_only', 'save_threshold'] },
+  }),
+  target: setting(fraction, null, {
+    ...{ flag: '--target <fraction>', commands: [...RUNS, 'evaluate'], group: 'training', resume: 'kept' },
+    help: 'exit with code 8 if validation accuracy never reaches it',
+    ...{ workers: false, library: false, aliases: ['target_accuracy', 'baseline', 'stop_at'] },
+  }),
+} as const;
