@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { Endpoint } from './common/endpoint.js';
 import type { DeviceChoice } from './common/device_choice.js';
-import { ClusterError, invariant, UsageError } from './common/errors.js';
+import { ClusterError, invariant, isFaultOfTheRun, UsageError } from './common/errors.js';
 import { LIMITS } from './common/limits.js';
 import type { Job } from './common/messages.js';
 import type { StopRequest } from './common/stop_request.js';
@@ -24,7 +24,7 @@ import { newNonce, secretOf } from './wire/secrets.js';
 import { findToken, type TokenSource } from './wire/token.js';
 import { connectToCoordinator, type ClientTls } from './worker/client.js';
 import { keepInTouch, type WorkEnd } from './worker/keep_in_touch.js';
-import { computeGolden, type PreparedJob } from './worker/prepared_job.js';
+import { computeGolden, RunFault, type PreparedJob } from './worker/prepared_job.js';
 import { WorkerSession } from './worker/session.js';
 
 export interface WorkRequest {
@@ -150,7 +150,12 @@ class JobKeeper {
     const { say } = this.request;
     const source = await this.#modelSource(job.model, topology);
     const dataset = await this.#dataset(job);
-    const replicas = await openReplicas({ placement: this.placement, source, dataset, config: job, batchNorm: 'batch', say });
+    const failed = (error: unknown): never => {
+      // On the run's own data: any other worker would find the same.
+      throw isFaultOfTheRun(error) && dataset.sha256 === job.datasetSha256 ? new RunFault(error) : error;
+    };
+    const opening = openReplicas({ placement: this.placement, source, dataset, config: job, batchNorm: 'batch', say });
+    const replicas = await opening.catch(failed);
     try {
       const { model, numerics, versions } = replicas;
       const golden = await computeGolden(replicas.replicas, model, job.shardSizes);
@@ -170,7 +175,7 @@ class JobKeeper {
       return this.#prepared;
     } catch (error) {
       await replicas.close();
-      throw error;
+      return failed(error);
     }
   }
 

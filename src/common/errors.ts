@@ -102,6 +102,11 @@ export class TargetNotMetError extends ExpectedError {
   }
 }
 
+/** Of the run's data or model: every replica would find the same, so none is lost by it and no other is asked. */
+export function isFaultOfTheRun(error: unknown): error is ExpectedError {
+  return error instanceof ExpectedError && (error.exitCode === EXIT.usage || error.exitCode === EXIT.data);
+}
+
 /** States what must hold. A failure is a bug of ours and reads `internal: …`. */
 export function invariant(condition: unknown, statement: string): asserts condition {
   if (!condition) throw new Error(`internal: ${statement}`);

@@ -10,7 +10,7 @@
  *   description      →                                    layout, topology, initial weights as bytes
  *                    ←   admitted | refused
  *                    ←   parameters, assign …             parameters once per version
- *   result, lost …   →
+ *   result, lost, fault … →
  *   leaving          →                                    shards under way are finished first
  *                    ←   finish
  *   heartbeat       ↔
@@ -114,6 +114,15 @@ export const MESSAGES = {
   }),
   /** A replica of the worker is gone; the others go on. */
   lost: z.strictObject({ type: z.literal('lost'), replica: count, reason: text }),
+  /** The run itself is at fault, its data or its model, which any other replica would find too: the run ends with this error. */
+  fault: z.strictObject({
+    type: z.literal('fault'),
+    replica: count,
+    of: z.enum(['usage', 'data']),
+    code: text,
+    message: text,
+    next: text,
+  }),
   leaving: z.strictObject({ type: z.literal('leaving') }),
   /** `done`: the run ended. `stopped`: it ended early and may be resumed. `left`: goodbye to a worker that leaves. `failed`: it cannot go on. */
   finish: z.strictObject({ type: z.literal('finish'), reason: z.enum(['done', 'stopped', 'left', 'failed']) }),

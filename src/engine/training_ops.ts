@@ -62,7 +62,8 @@ interface CallableLayer {
   invokeCallHook(inputs: Inputs, kwargs: Kwargs): void;
 }
 interface BatchNormLayer extends CallableLayer {
-  axis: number;
+  /** A list of one in every model converted from Keras 2. */
+  axis: number | readonly number[];
   epsilon: number;
   momentum: number;
   gamma?: tf.LayerVariable;
@@ -86,7 +87,8 @@ function installBatchNorm(): void {
     if (!kwargs['training'] || tf.getBackend() !== BACKEND_NAME || x.dtype !== 'float32' || x.size === 0)
       return plainCall.call(this, inputs, kwargs);
     return tf.tidy(() => {
-      const axis = this.axis < 0 ? this.axis + x.rank : this.axis;
+      const given = typeof this.axis === 'number' ? this.axis : this.axis[0];
+      const axis = given < 0 ? given + x.rank : given;
       const channels = x.shape[axis];
       const gamma = (this.gamma?.read() ?? tf.ones([channels])) as tf.Tensor1D;
       const beta = (this.beta?.read() ?? tf.zeros([channels])) as tf.Tensor1D;

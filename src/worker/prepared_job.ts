@@ -6,7 +6,7 @@ import type { Job } from '../common/messages.js';
 import { wireError } from '../common/frame.js';
 import type { ModelDescription, NumericsClass, ParameterSnapshot, Replica, ShardResult } from '../common/replica.js';
 import { GOLDEN_VERSION, goldenParameters, goldenShard, resultSha256 } from '../wire/identity.js';
-import { ClusterError } from '../common/errors.js';
+import { ClusterError, type ExpectedError } from '../common/errors.js';
 
 /** A job made ready: data loaded, model built in every replica. */
 export interface PreparedJob {
@@ -21,6 +21,13 @@ export interface PreparedJob {
   /** Of each of the job's shard sizes. */
   readonly golden: readonly string[];
   close(): Promise<void>;
+}
+
+/** The run's own data or model failed here, and would in any worker: `cause` says how. */
+export class RunFault extends Error {
+  constructor(override readonly cause: ExpectedError) {
+    super(cause.message);
+  }
 }
 
 /**

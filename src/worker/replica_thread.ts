@@ -18,6 +18,7 @@ import { buildModel } from '../models/build.js';
 import { topologyJson } from '../models/topology.js';
 import { requireLabels, takesClassIndices } from '../objective/labels.js';
 import { layoutOf, requireInputShape } from './model_layout.js';
+import { requireTokens, tokenLimitOf, type TokenLimit } from './token_check.js';
 import { createEvaluateStep, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ShardTask, ThreadAnswer } from './replica_spec.js';
 
@@ -28,6 +29,7 @@ interface ReplicaState {
   readonly layout: BucketLayout;
   readonly train: TrainStep;
   readonly evaluate: EvaluateStep;
+  readonly tokenLimit: TokenLimit | null;
   /** Version of the parameters that the model's variables hold; -1 before the first. */
   loadedVersion: number;
 }
@@ -89,6 +91,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     layout,
     train: createTrainStep(parts),
     evaluate: createEvaluateStep(parts),
+    tokenLimit: tokenLimitOf(model),
     loadedVersion: -1,
   };
   return {
@@ -138,7 +141,7 @@ function load(replica: ReplicaState, { version, parameters }: ShardTask): void {
 }
 
 function feed(
-  { engine, spec }: ReplicaState,
+  { engine, spec, tokenLimit }: ReplicaState,
   { rows }: ShardTask,
   kind: 'train' | 'validation',
 ): { x: tfjs.Tensor; y: tfjs.Tensor } {
@@ -150,6 +153,8 @@ function feed(
   // Whatever they are stored as: class indices are int32 for TensorFlow, all other labels float32.
   const y = new (takesClassIndices(spec.loss, dataset) ? Int32Array : Float32Array)(sizeOf(dataset.labelShape));
   gatherRows(split, rows, { x, y });
+  if (tokenLimit !== null)
+    requireTokens(tokenLimit, { values: x, rows, scale: dataset.scale, dataset: dataset.name, split: kind });
   return {
     x: upload(engine, x, [rows.length, ...dataset.inputShape]),
     y: upload(engine, y, [rows.length, ...dataset.labelShape]),

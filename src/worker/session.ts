@@ -4,7 +4,7 @@
  */
 import type { WebSocket } from 'ws';
 import { errorMessage } from '../common/error_facts.js';
-import { invariant } from '../common/errors.js';
+import { EXIT, invariant, isFaultOfTheRun } from '../common/errors.js';
 import { encodeDescription } from '../common/description.js';
 import { wireError } from '../common/frame.js';
 import { LIMITS } from '../common/limits.js';
@@ -13,7 +13,7 @@ import type { Job, Message } from '../common/messages.js';
 import { noBytes, type IncomingMessage } from '../common/message_stream.js';
 import type { ShardResult } from '../common/replica.js';
 import { Link, type LinkTimes } from '../wire/link.js';
-import { ReceivedParameters, type PreparedJob } from './prepared_job.js';
+import { ReceivedParameters, RunFault, type PreparedJob } from './prepared_job.js';
 import {
   createWorkerState,
   reduceWorker,
@@ -150,6 +150,11 @@ export class WorkerSession {
         return this.#sendResult(command.assign, command.coordinatorEpoch);
       case 'send_lost':
         return void this.#link.send({ type: 'lost', replica: command.replica, reason: command.reason.slice(0, 1000) });
+      case 'send_fault': {
+        const { code, message, next, exitCode } = command.error;
+        const of = exitCode === EXIT.data ? 'data' : 'usage';
+        return void this.#link.send({ type: 'fault', replica: command.replica, of, code, message: message.slice(0, 2000), next });
+      }
       case 'send_leaving':
         return void this.#link.send({ type: 'leaving' });
       case 'await_goodbye':
@@ -178,7 +183,11 @@ export class WorkerSession {
         this.#parameters = new ReceivedParameters(prepared.model.layout.totalSize);
         this.#dispatch({ type: 'prepared', replicas: prepared.replicas.length });
       },
-      (error: unknown) => this.#dispatch({ type: 'unprepared', error }),
+      (error: unknown) => {
+        if (!(error instanceof RunFault)) return this.#dispatch({ type: 'unprepared', error });
+        this.#lastError = error.cause;
+        this.#dispatch({ type: 'run_faulted', replica: 0, error: error.cause });
+      },
     );
   }
 
@@ -217,6 +226,7 @@ export class WorkerSession {
       (error: unknown) => {
         release();
         this.#lastError = error;
+        if (isFaultOfTheRun(error)) return this.#dispatch({ type: 'run_faulted', replica: index, error });
         this.#dispatch({
           type: 'replica_failed',
           replica: index,

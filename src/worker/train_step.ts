@@ -58,6 +58,11 @@ interface BatchNormInternals {
   call(inputs: tfjs.Tensor | tfjs.Tensor[], kwargs: Record<string, unknown>): tfjs.Tensor | tfjs.Tensor[];
 }
 
+const BACKWARD = {
+  during: 'the backward pass',
+  next: 'Replace the layer or op that has no gradient; tf.variableGrads on one batch shows the same outside of tfjs-parallel.',
+};
+
 export function createTrainStep(parts: StepParts): TrainStep {
   const { engine, model, layout, spec } = parts;
   const { tf } = engine;
@@ -94,7 +99,7 @@ export function createTrainStep(parts: StepParts): TrainStep {
       correct = tf.keep(value.correct);
       return addRegularization(tf, model, value.sum, regularization);
     };
-    const { value, grads } = tf.variableGrads(forward, variables);
+    const { value, grads } = orModelFails(() => tf.variableGrads(forward, variables), BACKWARD);
     invariant(correct, 'the forward pass ran');
     const gradients = variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable));
     // A batch norm that was not asked for its statistics (fixed ones) reports what it has: an update with them changes nothing.
@@ -119,16 +124,25 @@ export function createEvaluateStep(parts: StepParts): EvaluateStep {
   return spec.compile ? engine.compile(step, { name: 'evaluate_step' }) : step;
 }
 
-/** What the model itself throws, a layer of the user's or tfjs's refusal of its shapes, is neither a bug of ours nor a device that died. */
 function applyModel(model: tfjs.LayersModel, x: tfjs.Tensor, training: boolean): tfjs.Tensor {
+  const next = `Mend the model; model.apply(x, { training: ${training} }) on one batch shows the same outside of tfjs-parallel.`;
+  return orModelFails(() => model.apply(x, { training }) as tfjs.Tensor, { during: training ? 'training' : 'evaluation', next });
+}
+
+/**
+ * What the model itself throws, a layer of the user's, tfjs's refusal of its shapes or an op without a gradient, is neither a bug of ours nor a
+ * device that died.
+ */
+function orModelFails<T>(compute: () => T, { during, next }: { during: string; next: string }): T {
   try {
-    return model.apply(x, { training }) as tfjs.Tensor;
+    return compute();
   } catch (error) {
-    if (!isErrorLike(error) || error instanceof ExpectedError || error instanceof TensorFlowError) throw error;
+    const ours = error instanceof ExpectedError || error instanceof TensorFlowError;
+    if (!isErrorLike(error) || ours || error.message.startsWith('internal: ')) throw error;
     throw new UsageError({
       code: 'MODEL_FAILS',
-      message: `the model fails in ${training ? 'training' : 'evaluation'}: ${error.message}${whereThrown(error)}`,
-      next: `Mend the model; model.apply(x, { training: ${training} }) on one batch shows the same outside of tfjs-parallel.`,
+      message: `the model fails in ${during}: ${error.message}${whereThrown(error)}`,
+      next,
       cause: error,
     });
   }

@@ -30,6 +30,7 @@ export type WorkerEvent =
   | { type: 'unprepared'; error: unknown }
   | { type: 'computed'; replica: number }
   | { type: 'replica_failed'; replica: number; reason: string }
+  | { type: 'run_faulted'; replica: number; error: ExpectedError }
   | { type: 'leave_asked' }
   | { type: 'closed'; reason: string };
 
@@ -46,6 +47,7 @@ export type WorkerCommand =
   | { type: 'compute'; assign: Assign }
   | { type: 'send_result'; assign: Assign; coordinatorEpoch: number }
   | { type: 'send_lost'; replica: number; reason: string }
+  | { type: 'send_fault'; replica: number; error: ExpectedError }
   | { type: 'send_leaving' }
   /** All that was asked of it is answered: the coordinator's goodbye must come soon after these words have left. */
   | { type: 'await_goodbye' }
@@ -97,6 +99,13 @@ export function reduceWorker(state: WorkerState, event: WorkerEvent): Transition
     }
     case 'replica_failed':
       return loseReplica(state, event.replica, event.reason);
+    case 'run_faulted': {
+      const { replica, error } = event;
+      return {
+        state: { ...state, phase: 'ended' },
+        commands: [{ type: 'send_fault', replica, error }, { type: 'out_of_replicas' }],
+      };
+    }
     case 'leave_asked': {
       // Nothing was given to it yet, so nobody's goodbye is worth waiting for.
       if (state.phase !== 'admitted') {

@@ -164,4 +164,14 @@ describe('batch norm in training', () => {
       expect(distance(values(first.apply(x, { training: true }) as tf.Tensor), values(wanted))).toBeLessThan(1e-5);
     });
   });
+
+  it('takes an axis in a list, as every model converted from Keras 2 has it', () => {
+    tf.tidy(() => {
+      const x = irregular([4, 2, 2, 3], 2);
+      const [number, list] = [3, [3] as unknown as number].map((axis) => tf.layers.batchNormalization({ axis, epsilon: 1e-3 }));
+      const wanted = values(number.apply(x, { training: true }) as tf.Tensor);
+      expect(values(list.apply(x, { training: true }) as tf.Tensor)).toEqual(wanted);
+      expect(list.getWeights().map(values)).toEqual(number.getWeights().map(values));
+    });
+  });
 });

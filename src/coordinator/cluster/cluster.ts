@@ -2,6 +2,7 @@
  * Owns: the workers of a run: their sessions, who is admitted, and which of their replicas are in the fleet.
  * Does not: listen (server.ts), hold a connection (session.ts) or run the loop (start_run.ts).
  */
+import type { ExpectedError } from '../../common/errors.js';
 import type { WebSocket } from 'ws';
 import type { Job, MessageOf } from '../../common/messages.js';
 import type { ModelDescription, NumericsClass } from '../../common/replica.js';
@@ -52,6 +53,7 @@ export class Cluster implements SessionHost {
   #model: ModelDescription | null = null;
   #facts: FirstModel | null = null;
   #resolveFirst: (first: FirstModel) => void = () => {};
+  #rejectFirst: (error: ExpectedError) => void = () => {};
   /** Admissions are judged one after the other: the first sets what the next are compared with. */
   #judging: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -67,7 +69,9 @@ export class Cluster implements SessionHost {
     this.topology = options.topology;
     const { savedNumerics } = options;
     this.#reference = savedNumerics && { from: 'the saved run', numerics: savedNumerics, layoutSha256: null, golden: null };
-    this.first = new Promise((resolve) => (this.#resolveFirst = resolve));
+    this.first = new Promise((resolve, reject) => ([this.#resolveFirst, this.#rejectFirst] = [resolve, reject]));
+    // Whoever waits hears it; nobody may.
+    this.first.catch(() => undefined);
   }
 
   /** A worker that has proven the token. */
@@ -147,6 +151,12 @@ export class Cluster implements SessionHost {
   onRefused(session: Session, { message, next }: Refusal): void {
     this.#told.add(session);
     this.#options.say(`worker ${session.name} refused: ${message}. ${next}`);
+  }
+
+  /** Nobody has got further with this data and model: nobody is waited for. Where others compute already, it is this worker's own trouble. */
+  onFault(session: Session, error: ExpectedError): void {
+    if (this.#model === null) return this.#rejectFirst(error);
+    this.onRefused(session, error);
   }
 
   onReplicaLost(replica: RemoteReplica, reason: string): void {

@@ -5,7 +5,7 @@
 import type { WebSocket } from 'ws';
 import { errorMessage } from '../../common/error_facts.js';
 import { allFinite } from '../../common/all_finite.js';
-import { ClusterError, invariant } from '../../common/errors.js';
+import { ClusterError, DataError, invariant, UsageError, type ExpectedError } from '../../common/errors.js';
 import { wireError } from '../../common/frame.js';
 import { LIMITS } from '../../common/limits.js';
 import { oneLine } from '../../common/one_line.js';
@@ -40,6 +40,8 @@ export interface SessionHost {
   greet(session: Session, hello: MessageOf<'hello'>): Refusal | null;
   /** It sent what cannot be, and is not wanted again. */
   onPutOut(session: Session, why: string): void;
+  /** Before it joined: the run's data or model failed in it. */
+  onFault(session: Session, error: ExpectedError): void;
   onReplicaLost(replica: RemoteReplica, reason: string): void;
   onLeaving(session: Session): void;
   onClosed(session: Session, reason: string): void;
@@ -177,7 +179,9 @@ export class Session {
       if (message.type === 'result') return this.#result(message, bytes);
       if (message.type === 'leaving') return this.#host.onLeaving(this);
       if (message.type === 'lost') return this.#replicaLost(message);
+      if (message.type === 'fault') return this.#faulted(message);
     }
+    if (message.type === 'fault' && this.#phase === 'preparing') return this.#faulted(message);
     // A worker may be asked to leave before it is admitted.
     if (message.type === 'leaving') return void this.finish('left');
     throw wireError(`${message.type} is not due now`);
@@ -293,6 +297,18 @@ export class Session {
     this.#host.onPutOut(this, why);
     this.#closed(`put out: ${why}`);
     void this.#link.finish(refusal.code);
+  }
+
+  /** The data and the model are the same on every worker, so its shard ends the run; before the join, it is as the host says. */
+  #faulted(message: MessageOf<'fault'>): void {
+    const faulted = this.replicas[message.replica];
+    if (faulted === undefined) throw wireError(`replica ${message.replica} of ${this.replicas.length}`);
+    const { code, next } = message;
+    const details = { code, message: `${faulted.name}: ${message.message}`, next };
+    const error = message.of === 'data' ? new DataError(details) : new UsageError(details);
+    if (this.#phase === 'preparing') return this.#host.onFault(this, error);
+    this.#pending.get(message.replica)?.reject(error);
+    this.#pending.delete(message.replica);
   }
 
   #replicaLost({ replica, reason }: MessageOf<'lost'>): void {

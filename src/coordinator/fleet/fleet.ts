@@ -6,7 +6,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { errorMessage } from '../../common/error_facts.js';
-import { ClusterError, DivergedError, EnvironmentError, EXIT, ExpectedError, invariant } from '../../common/errors.js';
+import { ClusterError, DivergedError, EnvironmentError, ExpectedError, invariant, isFaultOfTheRun } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { Replica, ShardAssignment, ShardResult } from '../../common/replica.js';
 import type { MembershipCommand } from './membership_draft.js';
@@ -226,7 +226,8 @@ export class Fleet {
         this.#abandon(this.#failure);
         return;
       case 'note':
-        this.#onNote(command);
+        // Who goes away from a run that has failed is not lost by it.
+        if (this.#failure === null) this.#onNote(command);
     }
   }
 
@@ -305,10 +306,6 @@ export function checksumOf({ lossSum, correct, examples, gradient, statistics }:
 }
 
 /** What is wrong with the model or the data is wrong on every replica: none is lost by it, and none could do better. */
-function isFaultOfTheRun(error: unknown): error is ExpectedError {
-  return error instanceof ExpectedError && (error.exitCode === EXIT.usage || error.exitCode === EXIT.data);
-}
-
 function bytesOf(values: Float32Array | Float64Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
