@@ -11,6 +11,7 @@
  *     purpose      low 64 bits                              high 64 bits
  *     shuffle      block number within the epoch            epoch
  *     dropout      example · blocksPerExample + block       step
+ *     noise        example · blocksPerExample + block       step
  *     (streams)    block number within the stream           stream
  *
  * TensorFlow's stateless ops with alg = 1 (StatelessRandomUniformFullIntV2, ...) draw the same words when given
@@ -27,7 +28,7 @@ export interface PhiloxKey {
 }
 
 /** What a key is for. The numbers are part of every result: never change or reuse one. */
-export const PURPOSE = { shuffle: 1, dropout: 2, initializer: 3, synthetic: 4 } as const;
+export const PURPOSE = { shuffle: 1, dropout: 2, initializer: 3, synthetic: 4, noise: 5 } as const;
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];
 
 const TWO_32 = 2 ** 32;

@@ -14,7 +14,7 @@ import type { TensorMetadata } from './op_executor.js';
 import { intAttr, typeAttr, withRawOps, type RawOps } from './raw_ops.js';
 
 /** TensorFlow's number of Philox (tensorflow/core/framework/rng_alg.h). */
-const ALGORITHM_PHILOX = 1;
+export const ALGORITHM_PHILOX = 1;
 
 /**
  * x with elements set to 0 with probability `rate` and the others scaled so that the expectation stays x. The first axis counts examples.
@@ -56,18 +56,7 @@ function drawMask(shape: readonly number[], rate: number, key: PhiloxKey, positi
     );
     const type = bits === 8 ? TF_UINT8 : TF_UINT16;
     const padded = reshape(ops, bitcast(ops, words, TF_UINT32, type), type, [examples, blocksPerExample * elementsPerBlock]);
-    const cut =
-      elements === blocksPerExample * elementsPerBlock
-        ? padded
-        : ops.one(
-            'Slice',
-            [
-              padded,
-              ops.constant(Int32Array.of(0, 0), [2], TF_INT32),
-              ops.constant(Int32Array.of(examples, elements), [2], TF_INT32),
-            ],
-            [typeAttr('T', type), typeAttr('Index', TF_INT32)],
-          );
+    const cut = sliceElements(ops, padded, type, examples, elements);
     const draws = reshape(ops, cut, type, shape);
     // Constants of unsigned types do not exist in tfjs: cast one.
     const limit = cast(ops, ops.constant(Int32Array.of(threshold), [], TF_INT32), TF_INT32, type);
@@ -77,13 +66,29 @@ function drawMask(shape: readonly number[], rate: number, key: PhiloxKey, positi
   });
 }
 
+/** The first `elements` numbers of each example, of a whole number of blocks. */
+export function sliceElements(
+  ops: RawOps,
+  padded: TensorMetadata,
+  type: number,
+  examples: number,
+  elements: number,
+): TensorMetadata {
+  if (padded.shape[1] === elements) return padded;
+  return ops.one(
+    'Slice',
+    [padded, ops.constant(Int32Array.of(0, 0), [2], TF_INT32), ops.constant(Int32Array.of(examples, elements), [2], TF_INT32)],
+    [typeAttr('T', type), typeAttr('Index', TF_INT32)],
+  );
+}
+
 /** uint64 [1]: low + 2^32 · high. */
-function keyTensor(ops: RawOps, key: PhiloxKey): TensorMetadata {
+export function keyTensor(ops: RawOps, key: PhiloxKey): TensorMetadata {
   return bitcast(ops, ops.constant(Int32Array.of(key.low, key.high), [1, 2], TF_INT32), TF_INT32, TF_UINT64);
 }
 
 /** uint64 [2]: first example · blocks per example, then the step. */
-function counterTensor(ops: RawOps, position: tf.Tensor, blocksPerExample: number): TensorMetadata {
+export function counterTensor(ops: RawOps, position: tf.Tensor, blocksPerExample: number): TensorMetadata {
   const part = (begin: number, size: number): TensorMetadata =>
     ops.one(
       'Slice',
@@ -115,7 +120,7 @@ function cast(ops: RawOps, input: TensorMetadata, from: number, to: number): Ten
   );
 }
 
-function reshape(ops: RawOps, input: TensorMetadata, type: number, shape: readonly number[]): TensorMetadata {
+export function reshape(ops: RawOps, input: TensorMetadata, type: number, shape: readonly number[]): TensorMetadata {
   const dimensions = ops.constant(Int32Array.from(shape), [shape.length], TF_INT32);
   return ops.one('Reshape', [input, dimensions], [typeAttr('T', type), typeAttr('Tshape', TF_INT32)]);
 }

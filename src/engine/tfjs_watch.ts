@@ -118,7 +118,7 @@ export class TfjsWatch {
         calledFunction(site) ?? 'Math.random',
         userLine(site),
         'Random numbers are drawn in JavaScript while the function is recorded; every call would repeat them',
-        'Use keyedDropout (or withDropout around a model), pass random tensors as arguments, or give the op a seed to repeat it on purpose.',
+        'Use keyedRandom or keyedDropout (with withDropout around the model), pass random tensors as arguments, or give the op a seed to repeat it on purpose.',
       );
     });
   }

@@ -12,14 +12,7 @@ export interface BatchNormLayer {
   readonly momentum: number;
 }
 
-interface Cell {
-  dropout?: number;
-  recurrentDropout?: number;
-  cells?: Cell[];
-}
-
 interface LayerInternals {
-  cell?: Cell;
   layers?: tfjs.layers.Layer[];
   layer?: tfjs.layers.Layer;
   stateful?: boolean;
@@ -37,10 +30,14 @@ export function flattenLayers(model: { layers: tfjs.layers.Layer[] }): tfjs.laye
   });
 }
 
-/** Their randomness is drawn in JavaScript, by whoever computes; a dropout layer's is keyed by the example. */
-const RANDOM_LAYERS = ['GaussianNoise', 'GaussianDropout', 'AlphaDropout', 'RandomWidth'];
+/** They read the values of tensors in JavaScript while they are called: sizes drawn per batch, or checks of tokens. */
+const READ_DATA: Readonly<Record<string, string>> = {
+  RandomWidth: 'draws a width for each batch',
+  RandomHeight: 'draws a height for each batch',
+  CategoryEncoding: 'looks at its tokens in JavaScript',
+};
 
-/** Lays out `model.weights`. Errors: MODEL_INPUTS, MODEL_STATEFUL, MODEL_RANDOM, MODEL_WEIGHT_NAMES, MODEL_NOTHING_TRAINED. */
+/** Lays out `model.weights`. Errors: MODEL_INPUTS, MODEL_STATEFUL, MODEL_READS_DATA, MODEL_WEIGHT_NAMES, MODEL_NOTHING_TRAINED. */
 export function layoutOf(model: tfjs.LayersModel): BucketLayout {
   if (model.inputs.length !== 1 || model.outputs.length !== 1) {
     throw unsupported(
@@ -50,16 +47,12 @@ export function layoutOf(model: tfjs.LayersModel): BucketLayout {
   }
   const momenta = new Map<string, number>();
   for (const layer of flattenLayers(model)) {
-    const { stateful, movingMean, movingVariance, momentum, cell } = layer as unknown as LayerInternals;
-    if (RANDOM_LAYERS.includes(layer.getClassName()))
+    const { stateful, movingMean, movingVariance, momentum } = layer as unknown as LayerInternals;
+    const reads = READ_DATA[layer.getClassName()];
+    if (reads !== undefined)
       throw unsupported(
-        'MODEL_RANDOM',
-        `${layer.getClassName()} (layer ${layer.name}) draws random numbers that would depend on who computes`,
-      );
-    if (cell && dropsOut(cell))
-      throw unsupported(
-        'MODEL_RANDOM',
-        `layer ${layer.name} draws dropout masks of its own, which would depend on who computes; use a dropout layer before or after it`,
+        'MODEL_READS_DATA',
+        `${layer.getClassName()} (layer ${layer.name}) ${reads}, which a step that is recorded once and cut into shards cannot; do it to the data before`,
       );
     if (stateful)
       throw unsupported(
@@ -102,10 +95,6 @@ export function requireInputShape(
     'MODEL_INPUT_SHAPE',
     `the model takes examples of [${wanted.map((extent) => extent ?? 'any').join(', ')}], those of ${name} are [${inputShape.join(', ')}]`,
   );
-}
-
-function dropsOut({ dropout = 0, recurrentDropout = 0, cells = [] }: Cell): boolean {
-  return dropout > 0 || recurrentDropout > 0 || cells.some(dropsOut);
 }
 
 function unsupported(code: string, message: string): UsageError {

@@ -75,15 +75,11 @@ export function createTrainStep(parts: StepParts): TrainStep {
   const step: TrainStep = (x, y, position, regularization) => {
     /** By statistic: one tensor for each time its layer was called, more than one where a layer is shared or repeated over time. */
     const reported = layout.statistics.map((): tfjs.Tensor[] => []);
-    const drawn = new Map<tfjs.layers.Layer, number>();
+    const keyOf = keysOfStep(dropoutLayers, spec.seed);
     let correct: tfjs.Tensor | undefined;
     const forward = (): tfjs.Scalar => {
       const output = withDropout(
-        (layer) => {
-          const call = drawn.get(layer) ?? 0;
-          drawn.set(layer, call + 1);
-          return { key: dropoutKey(dropoutLayers, layer, call, spec.seed), position };
-        },
+        (layer) => ({ key: keyOf(layer), position }),
         () =>
           withBatchStatistics(
             (layer, mean, variance) => {
@@ -195,11 +191,22 @@ function indexStatistics(
 /** Calls of one layer in one step that have keys apart from those of other layers. */
 const CALL_STRIDE = 2 ** 20;
 
-/** Keyed by the layer's place in the model and which call of it this is: names, which tfjs numbers per thread, do not matter. */
-function dropoutKey(places: Map<tfjs.layers.Layer, number>, layer: tfjs.layers.Layer, call: number, seed: number): PhiloxKey {
-  const place = places.get(layer);
-  invariant(place !== undefined && place < CALL_STRIDE, `dropout layer ${layer.name} has a place in the model`);
-  return deriveKey({ seed, purpose: PURPOSE.dropout, layer: place + call * CALL_STRIDE });
+/**
+ * A dropout layer's mask is keyed by its place in the model and which call of it this is; every other draw (noise, masks of recurrent layers, users'
+ * layers) by which of them it is in the step. Names, which tfjs numbers per thread, do not matter.
+ */
+function keysOfStep(places: Map<tfjs.layers.Layer, number>, seed: number): (layer: tfjs.layers.Layer | undefined) => PhiloxKey {
+  const calls = new Map<tfjs.layers.Layer, number>();
+  let others = 0;
+  return (layer) => {
+    // No place: not a dropout layer, or one in a wrapper that the layout does not look into (Bidirectional).
+    const place = layer && places.get(layer);
+    if (layer === undefined || place === undefined) return deriveKey({ seed, purpose: PURPOSE.noise, layer: others++ });
+    invariant(place < CALL_STRIDE, `dropout layer ${layer.name} has a place in the model`);
+    const call = calls.get(layer) ?? 0;
+    calls.set(layer, call + 1);
+    return deriveKey({ seed, purpose: PURPOSE.dropout, layer: place + call * CALL_STRIDE });
+  };
 }
 
 /** Unweighted, as over shards; the inputs are disposed unless there is but one, which is returned. */

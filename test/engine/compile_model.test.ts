@@ -66,7 +66,7 @@ describe('a compiled training step of a LayersModel', () => {
       const statistics: tf.Tensor[] = [];
       const { value, grads } = tf.variableGrads(() => {
         const logits = withDropout(
-          (layer) => ({ key: { low: layer.name.length, high: 5 }, position }),
+          (layer) => ({ key: { low: layer?.name.length ?? 0, high: 5 }, position }),
           () =>
             withBatchStatistics(
               (_, mean, variance) => void statistics.push(tf.keep(mean), tf.keep(variance)),

@@ -59,6 +59,12 @@ it('in bf16 passes where sums differ by what rounding products explains: 4 · 7 
   }
 });
 
+it('a model of all random layers passes: what they draw depends on the example, and not on who computes', () => {
+  const { code, report } = verify(testModelFile('random_layers'), 3);
+  expect(code).toBe(0);
+  expect(report).toMatchObject({ passed: true, largest_bit_difference: 0, many_replicas: { replicas: 2 } });
+});
+
 it('a model that mixes the examples it sees exits 1, and is still the same to the bit on any number of replicas', () => {
   const { code, report } = verify(testModelFile('batch_mean'), 2);
   expect(code).toBe(1);

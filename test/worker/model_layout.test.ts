@@ -153,32 +153,34 @@ describe('a model is refused', () => {
     expect(refusal(after(recurrent()))).toBe('taken');
   });
 
-  it('with layers whose random numbers would depend on who computes', () => {
-    const flat = (layer: tf.layers.Layer) => tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [2] }), layer] });
+  it('with layers that read values in JavaScript while they are called', () => {
+    const images = (layer: tf.layers.Layer) => {
+      const input = tf.input({ shape: [4, 4, 1] });
+      const convolved = tf.layers.conv2d({ filters: 1, kernelSize: 1 }).apply(input) as tf.SymbolicTensor;
+      return tf.model({ inputs: input, outputs: layer.apply(convolved) as tf.SymbolicTensor });
+    };
+    const tokens = tf.layers.categoryEncoding({ name: 'tokens', numTokens: 3 });
     expect([
-      refusal(flat(tf.layers.gaussianNoise({ name: 'noise', stddev: 1 }))),
-      refusal(flat(tf.layers.alphaDropout({ name: 'alpha', rate: 0.5 }))),
-      refusal(after(recurrent({ dropout: 0.2 }))),
-      refusal(after(tf.layers.bidirectional({ layer: recurrent({ recurrentDropout: 0.2 }) as tf.RNN, mergeMode: 'sum' }))),
-      refusal(
-        after(
-          tf.layers.rnn({
-            name: 'stack',
-            cell: [tf.layers.gruCell({ units: 2 }), tf.layers.gruCell({ units: 2, dropout: 0.5 })],
-          }),
-        ),
-      ),
-      refusal(flat(tf.layers.dropout({ rate: 0.5 }))),
+      refusal(images(tf.layers.randomWidth({ name: 'wide', factor: 0.1 }))),
+      refusal(tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [2] }), tokens] })),
     ]).toMatchInlineSnapshot(`
       [
-        "2 MODEL_RANDOM: GaussianNoise (layer noise) draws random numbers that would depend on who computes",
-        "2 MODEL_RANDOM: AlphaDropout (layer alpha) draws random numbers that would depend on who computes",
-        "2 MODEL_RANDOM: layer memory draws dropout masks of its own, which would depend on who computes; use a dropout layer before or after it",
-        "2 MODEL_RANDOM: layer memory draws dropout masks of its own, which would depend on who computes; use a dropout layer before or after it",
-        "2 MODEL_RANDOM: layer stack draws dropout masks of its own, which would depend on who computes; use a dropout layer before or after it",
-        "taken",
+        "2 MODEL_READS_DATA: RandomWidth (layer wide) draws a width for each batch, which a step that is recorded once and cut into shards cannot; do it to the data before",
+        "2 MODEL_READS_DATA: CategoryEncoding (layer tokens) looks at its tokens in JavaScript, which a step that is recorded once and cut into shards cannot; do it to the data before",
       ]
     `);
+  });
+
+  it('never for its random layers, whose numbers are keyed', () => {
+    const flat = (layer: tf.layers.Layer) => tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [2] }), layer] });
+    expect([
+      refusal(flat(tf.layers.gaussianNoise({ stddev: 1 }))),
+      refusal(flat(tf.layers.gaussianDropout({ rate: 0.5 }))),
+      refusal(flat(tf.layers.alphaDropout({ rate: 0.5 }))),
+      refusal(after(recurrent({ dropout: 0.2 }))),
+      refusal(after(tf.layers.bidirectional({ layer: recurrent({ recurrentDropout: 0.2 }) as tf.RNN, mergeMode: 'sum' }))),
+      refusal(after(tf.layers.rnn({ cell: [tf.layers.gruCell({ units: 2 }), tf.layers.gruCell({ units: 2, dropout: 0.5 })] }))),
+    ]).toEqual(Array(6).fill('taken'));
   });
 
   it('with two weights of one name, which tfjs could not load', () => {
