@@ -52,7 +52,7 @@ export function benchCommand(context: CommandContext, loadRunBench: () => Promis
     };
     const runBench = await loadRunBench();
     const report = await runBench(request);
-    context.stdout.write(config.reporter === 'json' ? `${await jsonLine(report)}\n` : `${benchLines(report).join('\n')}\n`);
+    context.stdout.write(config.reporter.includes('json') ? `${await jsonLine(report)}\n` : `${benchLines(report).join('\n')}\n`);
     context.finish(EXIT.ok);
   });
 }

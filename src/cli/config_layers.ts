@@ -119,8 +119,17 @@ function didYouMean(issue: z.core.$ZodIssue, found: unknown): string {
   const section = issue.path.join('.');
   if (issue.code === 'invalid_type' && typeof found === 'string' && isNameOf(section, found))
     return `, did you mean ${section}: { name: ${found} }?`;
+  const kind = settingAt(section)?.kind;
+  if (kind?.kind === 'names' && kind.known !== null && typeof found === 'string') return nearestIn(found.split(','), kind.known);
   if (issue.code !== 'invalid_value' || typeof found !== 'string') return '';
   const meant = suggest(found, issue.values.map(String));
+  return meant === null ? '' : `, did you mean ${meant}?`;
+}
+
+/** For the first of the names that is none of the known. */
+function nearestIn(names: readonly string[], known: readonly string[]): string {
+  const wrong = names.map((name) => name.trim()).find((name) => !known.includes(name)) ?? '';
+  const meant = suggest(wrong, known);
   return meant === null ? '' : `, did you mean ${meant}?`;
 }
 

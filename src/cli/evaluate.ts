@@ -52,7 +52,7 @@ async function runEvaluate(
 }
 
 function answerLine({ loss, accuracy, correct, examples }: Evaluation, { reporter }: TrainConfig): string {
-  if (reporter === 'json') {
+  if (reporter.includes('json')) {
     return `${JSON.stringify({ v: 1, type: 'evaluation', val_loss: loss, val_acc: accuracy, correct, examples })}\n`;
   }
   return `validation accuracy ${percent(accuracy, 2)} (${count(correct)} of ${count(examples)}), loss ${loss.toFixed(4)}\n`;

@@ -1,55 +1,51 @@
 /**
- * Owns: the choice of reporter, and of a live line where there is a terminal for it.
- * Does not: word or draw anything.
+ * Owns: the reporters of a run, several at once: exactly one owns standard output, and one tells what is no report.
+ * Does not: know any of them (reporters.ts), or word or draw anything.
  */
 import { performance } from 'node:perf_hooks';
-import type { RunObserver } from '../common/run_events.js';
+import type { RunEvent, RunObserver } from '../common/run_events.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { CommandContext } from './context.js';
-import type { LiveLine } from './live_line.js';
+import { REPORTERS } from './reporters.js';
 
-export interface OpenReporter {
+export interface OpenReporters {
   observer: RunObserver;
-  /** One line on standard error, above the live line. */
+  /** One line on standard error, above a line drawn in place. */
   say(line: string): void;
   /** Gives the terminal back as it was. */
   close(): void;
 }
 
-export async function openReporter({
+export async function openReporters({
   config,
   verbose,
   afterCrash,
   context,
 }: {
-  config: TrainConfig;
+  config: Pick<TrainConfig, 'reporter'>;
   verbose: boolean;
   /** The command that continues a run whose process died without a word. */
   afterCrash: (run: string) => string;
-  context: CommandContext;
-}): Promise<OpenReporter> {
+  context: Pick<CommandContext, 'stdout' | 'stderr' | 'environment'>;
+}): Promise<OpenReporters> {
   const { stdout, stderr, environment } = context;
-  if (config.reporter === 'json') {
-    const { createJsonReporter } = await import('./report_json.js');
-    return {
-      observer: createJsonReporter({ out: stdout, err: stderr, afterCrash }),
-      say: (line) => stderr.write(`${line}\n`),
-      close: () => undefined,
-    };
-  }
-  const now = () => performance.now();
-  let live: LiveLine | null = null;
-  if (stderr.isTTY && environment.TERM !== 'dumb') {
-    const { createLiveLine } = await import('./live_line.js');
-    live = createLiveLine({ stream: stderr, now });
-  }
-  const { createTextReporter } = await import('./report_text.js');
+  const names = config.reporter;
+  const [owner] = [...names].sort((a, b) => REPORTERS[b].claim - REPORTERS[a].claim);
+  const speaker = names.find((name) => REPORTERS[name].speaks) ?? owner;
+  const open = await Promise.all(
+    names.map(async (name) => {
+      const openOne = await REPORTERS[name].load();
+      const place = { environment, now: () => performance.now(), verbose, afterCrash };
+      return openOne({ ...place, out: name === owner ? stdout : stderr, err: name === speaker ? stderr : null });
+    }),
+  );
+  const makeRoom = (): void => open.forEach((reporter) => reporter.makeRoom());
   return {
-    observer: createTextReporter({ out: stdout, err: stderr, live, now, verbose, afterCrash }),
+    observer: (event: RunEvent) => open.forEach((reporter) => reporter.observer(event)),
     say: (line) => {
-      live?.clear();
+      makeRoom();
       stderr.write(`${line}\n`);
     },
-    close: () => live?.close(),
+    close: () => open.forEach((reporter) => reporter.close()),
   };
 }

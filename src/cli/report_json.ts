@@ -1,10 +1,15 @@
 /**
- * Owns: `--reporter json`: one record a line on standard output, the same records as metrics.jsonl; warnings and errors on standard error too.
+ * Owns: the reporter json: one record a line, the same records as metrics.jsonl; warnings and errors in words too, where no other reporter tells them.
  * Does not: form records (src/common/run_record.ts).
  */
 import type { RunObserver } from '../common/run_events.js';
 import { runRecordLine } from '../common/run_record.js';
 import type { TextStream } from './report_text.js';
+import type { OpenReporter, ReporterPlace } from './reporters.js';
+
+export async function openJsonReporter(place: ReporterPlace): Promise<OpenReporter> {
+  return { observer: createJsonReporter(place), makeRoom: () => undefined, close: () => undefined };
+}
 
 /** Step records are written every `logEvery` steps; with null none is. */
 export function createJsonReporter({
@@ -13,7 +18,7 @@ export function createJsonReporter({
   afterCrash,
 }: {
   out: TextStream;
-  err: TextStream;
+  err: TextStream | null;
   /** The command that continues a run whose process died without a word. */
   afterCrash?: (run: string) => string;
 }): RunObserver {
@@ -23,8 +28,8 @@ export function createJsonReporter({
     if (event.type === 'step' && (logEvery === null || event.step % logEvery !== 0)) return;
     out.write(runRecordLine(event));
     if (event.type === 'start' && afterCrash)
-      err.write(`should this process die, continue with: ${afterCrash(event.runFolder)}\n`);
-    if (event.type === 'warn') err.write(`warning ${event.code}: ${event.message}\n`);
-    if (event.type === 'error') err.write(`error ${event.code}: ${event.message}\n`);
+      err?.write(`should this process die, continue with: ${afterCrash(event.runFolder)}\n`);
+    if (event.type === 'warn') err?.write(`warning ${event.code}: ${event.message}\n`);
+    if (event.type === 'error') err?.write(`error ${event.code}: ${event.message}\n`);
   };
 }

@@ -1,11 +1,27 @@
 /**
- * Owns: `--reporter text`: the report's lines on standard output, everything else on standard error, live on a terminal, plain lines elsewhere.
+ * Owns: the reporter text: the report's lines on its output, everything else on standard error, live on a terminal, plain lines elsewhere.
  * Does not: word them (run_text.ts) or draw a line in place (live_line.ts).
  */
 import { styleText } from 'node:util';
+import { invariant } from '../common/errors.js';
 import type { RunEvent, RunObserver, StartEvent, StepEvent } from '../common/run_events.js';
 import type { LiveLine } from './live_line.js';
+import type { OpenReporter, ReporterPlace } from './reporters.js';
 import { contextLine, endLines, epochLines, headerLines, progressLine, progressLogLine, type Progress } from './run_text.js';
+
+export async function openTextReporter({ out, err, environment, ...options }: ReporterPlace): Promise<OpenReporter> {
+  invariant(err !== null, 'text tells what is no report');
+  let live: LiveLine | null = null;
+  if (err.isTTY && environment.TERM !== 'dumb') {
+    const { createLiveLine } = await import('./live_line.js');
+    live = createLiveLine({ stream: err, now: options.now });
+  }
+  return {
+    observer: createTextReporter({ ...options, out, err, live }),
+    makeRoom: () => live?.clear(),
+    close: () => live?.close(),
+  };
+}
 
 /** What a reporter needs of a stream, so that tests can stand in for a terminal. */
 export interface TextStream {

@@ -50,7 +50,8 @@ function flagOf(path: string, value: unknown): string[] {
   const flag = settingAt(path)?.flag?.split(' ');
   // A flag without a value means false: --no-compile.
   if (flag?.length === 1 && value === false) return [flag[0]];
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const isNames = settingAt(path)?.kind.kind === 'names';
+  const text = typeof value === 'string' || (isNames && Array.isArray(value)) ? String(value) : JSON.stringify(value);
   return flag === undefined || flag.length === 1 ? ['--set', `${path}=${text}`] : [flag[0], text];
 }
 

@@ -36,10 +36,10 @@ export interface Session {
 /** @throws TargetNotMetError, and what `run` rejects with */
 export async function runSession({ context, call, resume, verbose, needs = null, run }: Session): Promise<ExitCode> {
   const { config } = call;
-  const { openReporter } = await import('./open_reporter.js');
+  const { openReporters } = await import('./open_reporter.js');
   const { resumeLine } = await import('./resume_line.js');
   const afterCrash = (run: string): string => resumeLine(call, { run, kept: true });
-  const reporter = await openReporter({ config, verbose, context, afterCrash });
+  const reporter = await openReporters({ config, verbose, context, afterCrash });
   const watch = await context.watchStop(reporter.say, 'finishing the step and saving');
   const best = bestSeen();
   /** Its settings are on the disk before the start event. */

@@ -31,7 +31,7 @@ export function verifyCommand(context: CommandContext, loadVerify: () => Promise
     const shards = config.shards ?? Math.max(2, replicasOf(chooseDevices(config)) ?? 2);
     const { verify } = await loadVerify();
     const report = await verify({ config, shards, say: (line) => void context.stderr.write(`${line}\n`) });
-    const json = config.reporter === 'json';
+    const json = config.reporter.includes('json');
     context.stdout.write(json ? jsonLine(report) : `${verifyLines(report).join('\n')}\n`);
     context.finish(report.passed ? EXIT.ok : EXIT.toleranceExceeded);
   });

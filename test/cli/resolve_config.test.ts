@@ -318,3 +318,19 @@ test('devices are one choice: a flag for one kind ends what the file says about 
   expect(devices('workers: 2\n', '--gpus', 'none')).toEqual({ gpus: 'none', workers: 2 });
   expect(messageOf(() => resolveText('gpus: 0-3\nworkers: 2\n'))).toContain('GPUS_AND_WORKERS');
 });
+
+test('reporters are a list, in a file and on the command line', () => {
+  const reporters = (text: string) => resolveText(text).config.reporter;
+  expect([reporters(''), reporters('reporter: json\n'), reporters('reporter: [json, text]\n')]).toEqual([
+    ...[['text'], ['json'], ['json', 'text']],
+  ]);
+  const flag = (value: string) => ({ flags: [{ path: 'reporter', flag: '--reporter', value }] });
+  expect(resolveConfig({ ...NOTHING, ...flag('text, json') }).config.reporter).toEqual(['text', 'json']);
+  const wrong = ['csv', 'text,', 'json,json', 'jsn'].map((value) => resolving(flag(value)).split('\n')[0]);
+  expect(wrong).toEqual([
+    'CONFIG_WRONG_VALUE: reporter must be text, json, or several joined by commas, each once, found "csv" in --reporter',
+    'CONFIG_WRONG_VALUE: reporter must be text, json, or several joined by commas, each once, found "text," in --reporter',
+    'CONFIG_WRONG_VALUE: reporter must be text, json, or several joined by commas, each once, found "json,json" in --reporter',
+    'CONFIG_WRONG_VALUE: reporter must be text, json, or several joined by commas, each once, found "jsn" in --reporter, did you mean json?',
+  ]);
+});

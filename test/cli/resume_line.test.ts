@@ -36,7 +36,7 @@ const REPEATED: Record<string, string> = {
   max_steps: '30',
   gpus: '0,1',
   workers: '3',
-  reporter: 'json',
+  reporter: 'json,text',
   log_every: '5',
 };
 /** Where and how a run is called does not change by resuming it. */

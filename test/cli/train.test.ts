@@ -90,7 +90,7 @@ test('every flag reaches the configuration, with its source', async () => {
       compile: false,
     },
     ...{ runDir: 'out', name: 'mine', saveAbove: 0.25, keep: 7, checkpointEvery: 'epoch', onCheckpointFailure: 'stop' },
-    ...{ reporter: 'json', logEvery: 8, optimizer: { learningRate: 0.5, momentum: 0.9, nesterov: true } },
+    ...{ reporter: ['json'], logEvery: 8, optimizer: { learningRate: 0.5, momentum: 0.9, nesterov: true } },
   });
   expect(request?.provenance).toMatchObject({
     'optimizer.learning_rate': 'flag --lr',

@@ -67,10 +67,19 @@ export const SAVING_SETTINGS = {
   }),
 } as const;
 
+/** In src/cli/reporters.ts a row each. */
+export const REPORTER_NAMES = ['text', 'json'] as const;
+export type ReporterName = (typeof REPORTER_NAMES)[number];
+const REPORTERS = {
+  kind: 'names',
+  known: REPORTER_NAMES,
+  wanted: `${REPORTER_NAMES.join(', ')}, or several joined by commas`,
+} as const;
+
 export const OUTPUT_SETTINGS = {
-  reporter: setting(choice(['text', 'json']), 'text', {
-    ...{ flag: '--reporter <name>', commands: COMPUTE, group: 'output', resume: 'call' },
-    help: 'text, or json: one record a line',
+  reporter: setting(REPORTERS, ['text'], {
+    ...{ flag: '--reporter <names>', commands: COMPUTE, group: 'output', resume: 'call' },
+    help: 'text; json: one record a line; or both, joined by a comma: json then owns standard output',
     ...{ workers: false, library: false, aliases: ['report_to', 'logger', 'format', 'output_format', 'json'] },
   }),
   logEvery: setting(whole({ atLeast: 1 }), null, {

@@ -44,16 +44,13 @@ function devices(wanted: string): z.ZodType {
 /** People write `metrics: accuracy` and `--metrics accuracy,auc`. */
 function names({ wanted, known }: Extract<Kind, { kind: 'names' }>): z.ZodType {
   const split = (value: unknown) => (typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value);
-  const name = known === null ? text(wanted) : text(wanted).refine((one) => known.includes(one), { error: wanted });
-  const isOnce = (list: string[]) => new Set(list).size === list.length;
-  return z.preprocess(
-    split,
-    z
-      .array(name, { error: wanted })
-      .min(1, { error: wanted })
-      .max(32, { error: wanted })
-      .refine(isOnce, { error: `${wanted}, each once` }),
-  );
+  const fits = (list: string[]) =>
+    new Set(list).size === list.length && list.every((name) => name !== '' && (known === null || known.includes(name)));
+  const list = z
+    .array(z.string({ error: wanted }), { error: wanted })
+    .min(1, { error: wanted })
+    .max(32, { error: wanted });
+  return z.preprocess(split, list.refine(fits, { error: `${wanted}, each once` }));
 }
 
 function schemaOfKind(kind: Kind): z.ZodType {

@@ -40,15 +40,17 @@ export type Kind =
 
 export type ValueOf<K extends Kind> = K extends { kind: 'choice'; names: readonly (infer Name)[] }
   ? Name
-  : K extends { kind: 'whole' | 'real' | 'fraction' }
-    ? number
-    : K extends { kind: 'flag' }
-      ? boolean
-      : K extends { kind: 'wholes' }
-        ? number[]
-        : K extends { kind: 'names' }
-          ? string[]
-          : string;
+  : K extends { kind: 'names'; known: readonly (infer Name)[] }
+    ? Name[]
+    : K extends { kind: 'whole' | 'real' | 'fraction' }
+      ? number
+      : K extends { kind: 'flag' }
+        ? boolean
+        : K extends { kind: 'wholes' }
+          ? number[]
+          : K extends { kind: 'names' }
+            ? string[]
+            : string;
 
 export const whole = (bounds: { atLeast: number; atMost?: number }) => ({ kind: 'whole', ...bounds }) as const;
 export const real = (bounds: { atLeast?: number; above?: number; atMost?: number; below?: number }) =>
