@@ -3,12 +3,14 @@
  * Does not: choose what stays in float32 (mixed_precision.ts).
  */
 import * as tf from '@tensorflow/tfjs';
+import { UsageError } from '../common/errors.js';
 import type { Engine } from './backend.js';
 import { TF_FLOAT } from './data_types.js';
 import { oneDnnHasBfloat16 } from './instruction_set.js';
 import { kernelBackend } from './kernel_backend.js';
 import { FLOAT32_BARRIER } from './mixed_precision.js';
 import { typeAttr, withRawOps } from './raw_ops.js';
+import { TensorFlowError } from './status.js';
 
 /**
  * The output of a model on its way into a loss. In a function that is compiled for bf16 the loss, its gradient and the model's last bias and
@@ -32,7 +34,10 @@ export interface Bfloat16Support {
   readonly reason: string;
 }
 
-/** What an engine of precision bf16 really does, by trying: 1 + 1/512 is 1 in bfloat16. Takes some milliseconds. */
+/**
+ * What an engine of precision bf16 really does, by trying: 1 + 1/512 is 1 in bfloat16. Takes some milliseconds.
+ * @throws UsageError BF16_FAILS where TensorFlow tries and cannot: oneDNN held to less than the processor has.
+ */
 export function bfloat16Support(engine: Engine): Bfloat16Support {
   if (engine.context.precision !== 'bf16') return { computed: false, reason: 'the engine was installed with precision fp32' };
   const rounded = engine.compile((x: tf.Tensor2D, y: tf.Tensor2D) => tf.matMul(tf.matMul(x, y), y), { name: 'bfloat16_probe' });
@@ -43,6 +48,14 @@ export function bfloat16Support(engine: Engine): Bfloat16Support {
     const [value] = product.dataSync();
     product.dispose();
     return value === 1 ? { computed: true, reason: '' } : { computed: false, reason: reasonAgainst() };
+  } catch (error) {
+    if (!(error instanceof TensorFlowError)) throw error;
+    throw new UsageError({
+      code: 'BF16_FAILS',
+      message: `precision bf16 does not work on this processor: ${error.tfMessage}`,
+      next: 'Use precision fp32; where ONEDNN_MAX_CPU_ISA is set, unset it.',
+      cause: error,
+    });
   } finally {
     tf.dispose([one, above]);
     rounded.dispose();
