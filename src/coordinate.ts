@@ -28,7 +28,7 @@ import { requireLabels } from './objective/labels.js';
 import { packageVersion } from './package_info.js';
 import { readSaved } from './saved_models.js';
 import type { RunRequest } from './run_request.js';
-import type { LinkTimes } from './wire/link.js';
+import { linkTimes, type LinkTimes } from './wire/link.js';
 import { secretOf } from './wire/secrets.js';
 import { findToken, type TokenSource } from './wire/token.js';
 
@@ -43,7 +43,9 @@ export interface CoordinationRequest extends RunRequest {
     | { kind: 'trusted_certificate'; authority: string };
   readonly minWorkers: number;
   readonly joinTimeoutMs: number | null;
-  /** For tests; the product's own otherwise. */
+  /** A side that sends no byte for this long counts as gone, ms. */
+  readonly silenceMs: number;
+  /** For tests; by default those that follow from the silence. */
   readonly times?: LinkTimes;
 }
 
@@ -107,7 +109,7 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
       numericsCheck: request.numericsCheck,
       savedNumerics: run.saved?.numerics ?? null,
       say,
-      times: request.times,
+      times: request.times ?? linkTimes(request.silenceMs),
     });
     const server = await startServer({
       listen: request.listen,

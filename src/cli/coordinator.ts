@@ -5,6 +5,7 @@
 import { Command, Option } from 'commander';
 import { parseEndpoint, type Endpoint } from '../common/endpoint.js';
 import { UsageError } from '../common/errors.js';
+import { LIMITS } from '../common/limits.js';
 import type { EndEvent } from '../common/run_events.js';
 import type { SettingChange } from '../common/setting_change.js';
 import type { TrainConfig } from '../common/train_config.js';
@@ -37,6 +38,8 @@ export interface CoordinatorRequest extends RunStart, SessionParts {
   minWorkers: number;
   /** How long to wait for them; null for ever. */
   joinTimeoutMs: number | null;
+  /** A side that sends no byte for this long counts as gone, ms. */
+  silenceMs: number;
 }
 
 export type RunCoordinator = (request: CoordinatorRequest) => Promise<EndEvent>;
@@ -57,6 +60,11 @@ export function coordinatorCommand(context: CommandContext, loadRunCoordinator: 
   add(new Option('--listen <host:port>', 'where workers connect; 0.0.0.0 for all interfaces').default('127.0.0.1:29500'));
   add(new Option('--min-workers <n>', 'worker processes to wait for before the first step').default('1'));
   add(new Option('--join-timeout <seconds>', 'give up when they have not come (default: never)'));
+  add(
+    new Option('--silence <seconds>', 'count a worker as gone, and let it count us, after so long without a byte').default(
+      String(LIMITS.heartbeatTimeoutMs / 1000),
+    ),
+  );
   addTokenFlags(command);
   add(new Option('--tls-cert <file>', 'certificate chain, PEM (default: keys from the token)'));
   add(new Option('--tls-key <file>', 'its private key, PEM'));
@@ -72,6 +80,7 @@ export function coordinatorCommand(context: CommandContext, loadRunCoordinator: 
       token: readTokenSource(command, context.environment),
       encryption: readServerEncryption(command, listen),
       minWorkers: wholeNumber(readOption(command, 'minWorkers') ?? '', { flag: '--min-workers', atLeast: 1 }),
+      silenceMs: readSilence(command),
       joinTimeoutMs: joinTimeout === null ? null : 1000 * wholeNumber(joinTimeout, { flag: '--join-timeout', atLeast: 1 }),
     };
     const run = async (parts: SessionParts) => {
@@ -89,6 +98,17 @@ export function coordinatorCommand(context: CommandContext, loadRunCoordinator: 
 function tokenNeeded({ kind }: TokenSource): string | null {
   if (kind === 'environment') return `with the token in ${TOKEN_VARIABLE}, as this time`;
   return kind === 'stdin' ? 'with the token on standard input, as this time' : null;
+}
+
+function readSilence(command: Command): number {
+  const seconds = wholeNumber(readOption(command, 'silence') ?? '', { flag: '--silence', atLeast: LIMITS.minSilenceMs / 1000 });
+  const most = LIMITS.maxSilenceMs / 1000;
+  if (seconds <= most) return 1000 * seconds;
+  throw new UsageError({
+    code: 'VALUE_INVALID',
+    message: `--silence wants at most ${most} seconds, found ${seconds}`,
+    next: 'for example --silence 60, for links that may be interrupted for half a minute',
+  });
 }
 
 /** In a cluster the number of replicas is not known, and the result must not depend on it. */

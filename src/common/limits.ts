@@ -53,8 +53,14 @@ export const LIMITS = {
   /** The same between threads of one machine, which share its cores. */
   localStragglerFloorMs: 20_000,
   stragglerFactor: 3,
-  /** A shard that took this many replicas with it is the cause, not the victim. */
+  /** A shard that took processes on so many machines, or so many processes in a row where fewer machines are there, is the cause, not the victim. */
+  maxMachinesPerShard: 3,
   maxLossesPerShard: 16,
+  /** A process that was gone with a shard and has not come back after this long died of it, ms: its silence, its pauses and its login fit in. */
+  returnGraceMs: 30_000,
+  /** Who just lost a shard is given none for this long, doubled each time up to the maximum, ms. */
+  firstPauseMs: 1_000,
+  maxPauseMs: 60_000,
   /** A process shows itself that it runs this often, ms; after so long without it was stopped, or blocked as if it were. */
   processBeatMs: 1_000,
   processStoppedMs: 5_000,
@@ -88,7 +94,13 @@ export const LIMITS = {
   /** Each side speaks this often, and counts the other as gone after this long without a word, ms. */
   heartbeatMs: 2_000,
   heartbeatTimeoutMs: 10_000,
-  /** A piece that the other side does not read for this long ends the session, ms. */
+  /** A frame that takes longer than this, ms, must bring, or be taken at, this many bytes a second on average: a peer that only trickles holds memory. */
+  trickleWindowMs: 30_000,
+  trickleBytesPerS: 1_024,
+  /** Shortest and longest `--silence`, ms: below it a beat that is late reads as a death. */
+  minSilenceMs: 2_000,
+  maxSilenceMs: 3_600_000,
+  /** A piece of which the other side takes no byte for this long ends the session, ms. */
   sendTimeoutMs: 30_000,
   /** Each question of a login is answered within this, ms; and the login followed by `hello`, and that by `welcome`. */
   loginTimeoutMs: 5_000,

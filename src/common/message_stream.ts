@@ -90,6 +90,11 @@ export class MessageReader {
     private readonly onPiece: (message: Message, bytes: Uint8Array, filled: number) => void = () => {},
   ) {}
 
+  /** A message has begun and is not whole. */
+  get midMessage(): boolean {
+    return this.#open !== null;
+  }
+
   /** `apart` is the frame's piece, where `data` ends before it. @returns the message that this frame completes, if any. @throws ClusterError WIRE_INVALID */
   push(data: Uint8Array, apart?: Uint8Array): IncomingMessage | null {
     const { kind, sequence, step, shard, header, piece, pieceChecksum, totalBytes, offset } = decodeFrame(

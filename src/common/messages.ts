@@ -79,7 +79,15 @@ export const MESSAGES = {
     /** Names of its replicas' devices: `cpu(0)`. */
     replicas: z.array(text.max(100)).min(1).max(LIMITS.maxReplicasPerWorker),
   }),
-  welcome: z.strictObject({ type: z.literal('welcome'), software: text, runId: text, coordinatorEpoch: count, job: jobSchema }),
+  welcome: z.strictObject({
+    type: z.literal('welcome'),
+    software: text,
+    runId: text,
+    coordinatorEpoch: count,
+    /** Both sides count the other as gone after this long without a byte, ms. */
+    silenceMs: count.min(LIMITS.minSilenceMs).max(LIMITS.maxSilenceMs),
+    job: jobSchema,
+  }),
   prepared: z.strictObject({
     type: z.literal('prepared'),
     datasetSha256: sha256,

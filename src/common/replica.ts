@@ -108,6 +108,8 @@ export interface Replica {
   numerics(): Promise<NumericsClass>;
   /** Computes one shard. One call at a time. Rejects when the replica is lost; the caller gives the shard to another. */
   compute(assignment: ShardAssignment): Promise<ShardResult>;
+  /** What it was sent, or answers, is still on its way: no time of its own. Absent where nothing travels. */
+  readonly moving?: boolean;
   /** Frees the device and ends the thread or session. Idempotent. */
   close(): Promise<void>;
 }

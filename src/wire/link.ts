@@ -2,7 +2,8 @@
  * Owns: one logged-in WebSocket as a stream of messages: frames, heartbeats, backpressure, and why it ended.
  * Does not: know what messages mean, log anyone in, or reconnect.
  *
- * Heartbeats are sent and heard on this thread while TensorFlow computes in others. Time is taken from a monotonic clock.
+ * Heartbeats are sent and heard on this thread while TensorFlow computes in others. Time is taken from a monotonic clock. Alive is who sends bytes:
+ * on a slow line a single frame may take longer than any silence that is allowed.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
@@ -17,6 +18,7 @@ import {
   type PieceSource,
   type PlaceBytes,
 } from '../common/message_stream.js';
+import { bytesOf } from './progress.js';
 import { errorMessage } from '../common/error_facts.js';
 
 export interface LinkHandlers {
@@ -34,8 +36,16 @@ export interface LinkTimes {
   readonly heartbeatMs: number;
   readonly heartbeatTimeoutMs: number;
   readonly sendTimeoutMs: number;
+  /** In place of LIMITS.trickleWindowMs, for tests. */
+  readonly trickleMs?: number;
   /** In place of every question's own deadline, for tests. */
   readonly questionMs?: number;
+}
+
+/** The times that follow from how long a silence may last: five beats, and thrice as long for a reader that takes nothing. */
+export function linkTimes(silenceMs: number): LinkTimes {
+  const sendTimeoutMs = Math.max(LIMITS.sendTimeoutMs, 3 * silenceMs);
+  return { heartbeatMs: silenceMs / 5, heartbeatTimeoutMs: silenceMs, sendTimeoutMs };
 }
 
 /** What both ends tell ws: no compression, every buffer capped. */
@@ -48,6 +58,26 @@ export const SOCKET_OPTIONS = {
   skipUTF8Validation: true,
 } as const;
 
+/** The piece that is being sent. */
+interface Sending {
+  readonly sinceMs: number;
+  /** When the system last took bytes of it. */
+  progressMs: number;
+  /** Bytes that the system had not taken then. */
+  unsent: number | null;
+  taken: number;
+}
+
+/**
+ * What moved of a frame, for people, where it is less than the floor asks for; null where it is enough, or too early to say. Where nothing moved the
+ * silence tells.
+ */
+function trickle(ms: number, bytes: number, { heartbeatTimeoutMs, trickleMs }: LinkTimes): string | null {
+  const windowMs = trickleMs ?? Math.max(LIMITS.trickleWindowMs, 3 * heartbeatTimeoutMs);
+  if (ms < windowMs || bytes === 0 || bytes >= (LIMITS.trickleBytesPerS * ms) / 1000) return null;
+  return `${bytes} bytes in ${Math.round(ms / 1000)} s`;
+}
+
 const NOTHING = new Uint8Array(0);
 const CLOSE_NORMAL = 1000;
 const CLOSE_PROTOCOL = 1002;
@@ -56,14 +86,18 @@ const CLOSE_POLICY = 1008;
 export class Link {
   readonly #socket: WebSocket;
   readonly #handlers: LinkHandlers;
-  readonly #times: LinkTimes;
+  #times: LinkTimes;
   readonly #writer = new MessageWriter(crc32);
   readonly #reader: MessageReader;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
   #queue: Promise<void> = Promise.resolve();
   #lastHeardMs = performance.now();
   #lastBeatMs = performance.now();
-  #sendingSinceMs: number | null = null;
+  /** Bytes that had come at the last beat. */
+  #readBytes = 0;
+  /** When the last whole frame came, and how many bytes had come then. */
+  #frame: { readonly atMs: number; readonly bytes: number };
+  #sending: Sending | null = null;
   #closed = false;
 
   constructor(socket: WebSocket, handlers: LinkHandlers, times: LinkTimes = LIMITS) {
@@ -78,7 +112,22 @@ export class Link {
     socket.on('ping', () => this.close('pings are not part of the protocol', CLOSE_POLICY));
     socket.on('close', (code, why) => this.#end(why.toString() || `connection closed (${code})`));
     socket.on('error', (error) => this.#end(error.message, true));
+    this.#frame = { atMs: this.#lastHeardMs, bytes: bytesOf(socket).read ?? 0 };
     this.#timer = setInterval(() => this.#beat(), times.heartbeatMs / 2);
+  }
+
+  /** Goes by other times from now on. */
+  adopt(times: LinkTimes): void {
+    if (this.#closed) return;
+    clearInterval(this.#timer);
+    this.#times = times;
+    this.#lastBeatMs = performance.now();
+    this.#timer = setInterval(() => this.#beat(), times.heartbeatMs / 2);
+  }
+
+  /** Tensor bytes are on their way, in either direction; a link on which none move ends by itself. */
+  get moving(): boolean {
+    return !this.#closed && (this.#sending !== null || this.#reader.midMessage);
   }
 
   get closed(): boolean {
@@ -113,7 +162,8 @@ export class Link {
       if (!first) await nextTurn();
       first = false;
       if (this.#closed) return;
-      this.#sendingSinceMs = performance.now();
+      const began = performance.now();
+      this.#sending = { sinceMs: began, progressMs: began, unsent: null, taken: 0 };
       await new Promise<void>((resolve) => {
         const sent = (error?: Error | null): void => {
           if (error) this.#end(error.message, true);
@@ -122,14 +172,16 @@ export class Link {
         if (piece.length === 0) return this.#socket.send(head, { binary: true, fin: true }, sent);
         this.#socket.send(head, { binary: true, fin: false });
         this.#socket.send(piece, { binary: true, fin: true }, sent);
+        if (this.#sending !== null) this.#sending.unsent = bytesOf(this.#socket).unsent;
       });
-      this.#sendingSinceMs = null;
+      this.#sending = null;
     }
   }
 
   #hear(data: RawData, isBinary: boolean): void {
     if (this.#closed) return;
     this.#lastHeardMs = performance.now();
+    this.#frame = { atMs: this.#lastHeardMs, bytes: bytesOf(this.#socket).read ?? 0 };
     try {
       if (!isBinary) throw new Error('text, where frames are binary');
       const [head = NOTHING, piece] = data as Buffer[];
@@ -142,20 +194,40 @@ export class Link {
 
   #beat(): void {
     const now = performance.now();
-    const { heartbeatMs, heartbeatTimeoutMs, sendTimeoutMs } = this.#times;
+    const { heartbeatMs, heartbeatTimeoutMs } = this.#times;
+    const { read, unsent } = bytesOf(this.#socket);
     // If this process was stopped, the other side's words may be waiting unread: it is not the other side that was silent.
-    if (now - this.#lastBeatMs > 2 * heartbeatMs) this.#lastHeardMs = now;
+    if (now - this.#lastBeatMs > 2 * heartbeatMs) {
+      this.#lastHeardMs = now;
+      this.#frame = { atMs: now, bytes: read ?? 0 };
+      if (this.#sending !== null) this.#sending = { ...this.#sending, sinceMs: now, progressMs: now, taken: 0 };
+    }
     this.#lastBeatMs = now;
+    // Whoever sends bytes is alive, also in the middle of a frame that takes a minute on a slow line.
+    if (read !== null && read !== this.#readBytes) this.#lastHeardMs = now;
+    this.#readBytes = read ?? 0;
     if (now - this.#lastHeardMs > heartbeatTimeoutMs) {
       return this.close(`silent for ${Math.round(heartbeatTimeoutMs / 1000)} s`, CLOSE_POLICY);
     }
-    if (this.#sendingSinceMs !== null) {
-      if (now - this.#sendingSinceMs > sendTimeoutMs)
-        this.close(`reads nothing since ${Math.round(sendTimeoutMs / 1000)} s`, CLOSE_POLICY);
-      // What is being sent says as much as a heartbeat.
-      return;
+    const trickled = trickle(now - this.#frame.atMs, this.#readBytes - this.#frame.bytes, this.#times);
+    if (trickled !== null) return this.close(`sends only ${trickled}, in the middle of a message`, CLOSE_POLICY);
+    if (this.#sending === null) return void this.send({ type: 'heartbeat' });
+    // What is being sent says as much as a heartbeat.
+    this.#watchReader(this.#sending, unsent, now);
+  }
+
+  /** How the other side takes the piece that is being sent. */
+  #watchReader(sending: Sending, unsent: number | null, now: number): void {
+    const { sendTimeoutMs } = this.#times;
+    if (unsent !== sending.unsent) {
+      sending.progressMs = now;
+      sending.taken += Math.max(0, (sending.unsent ?? 0) - (unsent ?? 0));
+      sending.unsent = unsent;
     }
-    void this.send({ type: 'heartbeat' });
+    if (now - sending.progressMs > sendTimeoutMs)
+      return this.close(`reads nothing since ${Math.round(sendTimeoutMs / 1000)} s`, CLOSE_POLICY);
+    const trickled = unsent === null ? null : trickle(now - sending.sinceMs, sending.taken, this.#times);
+    if (trickled !== null) this.close(`reads only ${trickled}`, CLOSE_POLICY);
   }
 
   #end(reason: string, terminate = false): void {

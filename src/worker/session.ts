@@ -12,7 +12,7 @@ import { oneLine } from '../common/one_line.js';
 import type { Job, Message } from '../common/messages.js';
 import { noBytes, type IncomingMessage } from '../common/message_stream.js';
 import type { ShardResult } from '../common/replica.js';
-import { Link, type LinkTimes } from '../wire/link.js';
+import { Link, linkTimes, type LinkTimes } from '../wire/link.js';
 import { ReceivedParameters, RunFault, type PreparedJob } from './prepared_job.js';
 import {
   createWorkerState,
@@ -135,6 +135,7 @@ export class WorkerSession {
   #carryOut(command: WorkerCommand): void {
     switch (command.type) {
       case 'prepare':
+        if (this.#host.times === undefined) this.#link.adopt(linkTimes(command.silenceMs));
         return this.#prepare(command.job);
       case 'send_prepared':
         return this.#sendPrepared();

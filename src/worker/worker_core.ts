@@ -39,7 +39,7 @@ export type SessionEnd =
   { kind: 'finished'; reason: MessageOf<'finish'>['reason'] } | { kind: 'broken'; reason: string; admitted: boolean };
 
 export type WorkerCommand =
-  | { type: 'prepare'; job: Job }
+  | { type: 'prepare'; job: Job; silenceMs: number }
   | { type: 'send_prepared' }
   | { type: 'send_description' }
   | { type: 'admitted'; worker: string }
@@ -149,7 +149,7 @@ function hear(state: WorkerState, message: Message): Transition {
   throw wireError(`${message.type} is not due now`);
 }
 
-function welcome(state: WorkerState, { software, runId, coordinatorEpoch, job }: MessageOf<'welcome'>): Transition {
+function welcome(state: WorkerState, { software, runId, coordinatorEpoch, silenceMs, job }: MessageOf<'welcome'>): Transition {
   if (software !== state.software) {
     const message = `the coordinator runs tfjs-parallel ${software}, this worker ${state.software}`;
     return giveUp(state, new ClusterError({ code: 'VERSION_DIFFERS', message, next: 'Install the same version on both.' }));
@@ -158,7 +158,7 @@ function welcome(state: WorkerState, { software, runId, coordinatorEpoch, job }:
   if (coordinatorEpoch < (state.epochs.get(runId) ?? 0))
     return { state, commands: [{ type: 'close', reason: 'an older start of this run' }] };
   const epochs = new Map(state.epochs).set(runId, coordinatorEpoch);
-  return { state: { ...state, phase: 'preparing', epochs, coordinatorEpoch }, commands: [{ type: 'prepare', job }] };
+  return { state: { ...state, phase: 'preparing', epochs, coordinatorEpoch }, commands: [{ type: 'prepare', job, silenceMs }] };
 }
 
 function assigned(state: WorkerState, assign: Assign): Transition {

@@ -119,6 +119,10 @@ export const PLANTED_BUGS: Record<string, Bug> = {
     ...after,
     members: new Map([...after.members].map(([id, member]) => [id, { ...member, draining: false }])),
   })),
+  'takes a broken link for a death': hearing((state, event) =>
+    event.type === 'joined' ? { ...event, process: `${event.process} ${state.nextMemberId}` } : event,
+  ),
+  'gives a shard at once to who was just lost with one': remembering((after) => ({ ...after, strikes: new Map() })),
   'recomputes a bad number where it was found': {
     core: (core) => (state, event, nowMs) => {
       const transition = core(state, event, nowMs);

@@ -108,5 +108,5 @@ export async function scriptedCoordinator(): Promise<{ port: number; next: () =>
 }
 
 export function welcomeOf(coordinatorEpoch = 1): MessageOf<'welcome'> {
-  return { type: 'welcome', software, runId: 'run-001', coordinatorEpoch, job: JOB };
+  return { type: 'welcome', software, runId: 'run-001', coordinatorEpoch, silenceMs: 10_000, job: JOB };
 }

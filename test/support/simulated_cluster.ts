@@ -13,7 +13,7 @@ import {
 } from '../../src/coordinator/fleet/membership_state.js';
 import { reduceWorker } from '../../src/worker/worker_core.js';
 import { createFaults, type Arriving } from './simulated_faults.js';
-import { checkCommit, checkState, type Kept } from './simulated_invariants.js';
+import { checkCommit, checkState, SeenLosses, type Kept } from './simulated_invariants.js';
 import { SimulatedWorker, type Process, type WorkerCore } from './simulated_worker.js';
 import { Chance, committed, gradientOf, hash, treeSum, undisturbed, VirtualClock } from './simulated_world.js';
 
@@ -34,7 +34,12 @@ const SETTINGS = {
   firstDeadlineMs: 300_000,
   stragglerFloorMs: 100,
   stragglerFactor: 3,
-  maxLossesPerShard: 1000,
+  // Kills of the simulation strike by chance: what counts against a shard is a process that comes back under another name.
+  maxMachinesPerShard: 1000,
+  maxLossesPerShard: 6,
+  returnGraceMs: 3_000,
+  firstPauseMs: 50,
+  maxPauseMs: 400,
 };
 
 export interface Outcome {
@@ -44,8 +49,17 @@ export interface Outcome {
   readonly speculative: number;
 }
 
-/** Runs one seed to its end. Throws, naming the seed, when an invariant breaks or the run does not finish after healing. */
+/** Runs one seed to its end. Throws, naming the seed, when an invariant breaks, a core throws, or the run does not finish after healing. */
 export function simulate(seed: number, bug: Bug = {}): Outcome {
+  try {
+    return simulated(seed, bug);
+  } catch (error) {
+    if (!(error instanceof Error) || error.message.startsWith('seed ')) throw error;
+    throw new Error(`seed ${seed}: ${error.message}`, { cause: error });
+  }
+}
+
+function simulated(seed: number, bug: Bug): Outcome {
   const chance = new Chance(seed);
   const clock = new VirtualClock();
   const core = bug.core?.(reduceMembership, chance) ?? reduceMembership;
@@ -69,6 +83,8 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
   const draining = new Set<number>();
   const given = new Map<number, Attempt>();
 
+  const losses = new SeenLosses();
+
   const must = (condition: boolean, statement: string): void => {
     if (!condition) throw new Error(`seed ${seed}, ${clock.now.toFixed(1)} ms, step ${step}: ${statement}`);
   };
@@ -77,6 +93,10 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
   function send(event: MembershipEvent, arriving?: Arriving): void {
     if (finished) return;
     const before = state;
+    if (event.type === 'lost') losses.lost(state, event.member, clock.now);
+    if (event.type === 'tick')
+      for (const { id, running } of before.members.values())
+        if (running && clock.now >= running.deadlineMs) losses.lost(state, id, clock.now);
     const transition = core(state, event, clock.now);
     state = transition.state;
     let verdicts = 0;
@@ -85,7 +105,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
       carryOut(command, before, arriving, event);
     }
     must(event.type !== 'answered' || verdicts === 1, `every answer is kept or dropped exactly once, not ${verdicts} times`);
-    checkState({ state, given, hasSession: (member) => processOf(member) !== undefined, must });
+    checkState({ state, given, suspects: losses.suspects, hasSession: (member) => processOf(member) !== undefined, must });
     plan();
   }
 
@@ -100,6 +120,8 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
       must(process !== undefined, 'a shard is given to a live session');
       must(!draining.has(command.member), 'a draining replica gets nothing');
       const unit = state.round?.units.find(({ shard }) => shard === command.attempt.shard);
+      const taker = state.members.get(command.member)?.process ?? '';
+      must(!losses.isPaused(taker, clock.now - SETTINGS.firstPauseMs), 'who was just lost with a shard is paused');
       const others = [...state.members.values()].filter(({ draining }) => !draining).length > 1;
       must(
         !(others && unit?.nonFinite?.memberId === command.member),
@@ -108,6 +130,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
       given.set(command.member, command.attempt);
       if (process) assign(process, command.member, command.attempt);
     } else if (command.type === 'accept') {
+      losses.finished(before.members.get(command.member)?.process ?? '');
       must(arriving !== undefined && event.type === 'answered', 'only an answer is accepted');
       if (!arriving || event.type !== 'answered') return;
       must(!kept.has(command.attempt.shard), 'a shard is taken once');
@@ -175,6 +198,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
       if (!process.alive || worker.session !== session) return;
       if (news) worker.hearParameters(attempt.version, sent);
       const { assign: work, parameters: from } = worker.hearAssign(attempt);
+      if (process.sick && chance.happens(0.8)) return breakLink(process);
       compute(process, member, { session, attempt: work, from, of });
     });
   }
@@ -209,6 +233,13 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
     send({ type: 'answered', member: session, answer }, { gradient, honest: answer, process, finite });
   }
 
+  /** Its link is reset: the coordinator hears of it, and the same process comes back. */
+  function breakLink(process: Process): void {
+    const { member } = process;
+    disconnect(process);
+    if (member !== null) send({ type: 'lost', member, reason: 'connection reset' });
+  }
+
   function drop(process: Process): void {
     const { member } = process;
     disconnect(process);
@@ -220,7 +251,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
     process.member = state.nextMemberId;
     process.sentVersion = null;
     process.worker.join(epoch);
-    send({ type: 'joined', name: process.name, worker: process.name });
+    send({ type: 'joined', name: process.name, worker: `${process.name} ${process.worker.session}`, process: process.name });
   }
 
   function disconnect(process: Process): void {
@@ -241,6 +272,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
       stopped: false,
       stuck: false,
       faulty,
+      sick: !healed && chance.happens(0.1),
       lastAnswer: null,
       alive: true,
     };
@@ -250,7 +282,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
 
   const faults = {
     ...createFaults({
-      ...{ chance, clock, processes, start, connect, send, must },
+      ...{ chance, clock, processes, start, connect, breakLink, send, must },
       epoch: () => epoch,
       killed: () => (kills += 1),
       drainAsked: (member) => draining.add(member),
@@ -265,6 +297,7 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
       arrivals = [];
       draining.clear();
       given.clear();
+      losses.clear();
       for (const process of processes) disconnect(process);
       startRound(epoch)();
     },
@@ -273,24 +306,15 @@ export function simulate(seed: number, bug: Bug = {}): Outcome {
   clock.after(0, startRound(epoch));
   for (let i = 1 + chance.below(4); i > 0; i--) clock.after(chance.below(50), start);
   const horizon = 500 + chance.below(5000);
-  const kinds: (keyof typeof faults)[] = [
-    'kill',
-    'kill',
-    'join',
-    'join',
-    'stop',
-    'stick',
-    'drain',
-    'repeat',
-    'repeat',
-    'repeat',
-    'restart',
-    'ghost',
-  ];
+  const often = ['kill', 'kill', 'kill', 'join', 'join', 'repeat', 'repeat', 'repeat'] as const;
+  const kinds: (keyof typeof faults)[] = [...often, 'stop', 'stick', 'drain', 'restart', 'ghost', 'reset'];
   for (let i = chance.below(25); i > 0; i--) clock.after(chance.below(horizon), faults[chance.of(kinds)]);
   clock.after(horizon, () => {
     healed = true;
-    for (const process of processes) process.stuck &&= process.member !== null;
+    for (const process of processes) {
+      process.stuck &&= process.member !== null;
+      process.sick = false;
+    }
     start();
   });
 

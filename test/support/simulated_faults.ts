@@ -23,6 +23,7 @@ export interface Stage {
   epoch(): number;
   start(): void;
   connect(process: Process): void;
+  breakLink(process: Process): void;
   send(event: MembershipEvent, arriving?: Arriving): void;
   killed(): void;
   drainAsked(member: number): void;
@@ -33,7 +34,7 @@ const SILENCE_MS = 10_000;
 
 export function createFaults(
   stage: Stage,
-): Record<'kill' | 'join' | 'stop' | 'stick' | 'drain' | 'repeat' | 'ghost', () => void> {
+): Record<'kill' | 'join' | 'stop' | 'stick' | 'drain' | 'repeat' | 'ghost' | 'reset', () => void> {
   const { chance, clock, processes } = stage;
   return {
     kill() {
@@ -60,6 +61,10 @@ export function createFaults(
         process.stopped = false;
         stage.connect(process);
       });
+    },
+    reset() {
+      const process = chance.of([...processes]);
+      if (process?.member != null) stage.breakLink(process);
     },
     stick() {
       const process = chance.of([...processes]);

@@ -21,12 +21,15 @@ export interface Kept {
 export function checkState({
   state,
   given,
+  suspects,
   hasSession,
   must,
 }: {
   state: MembershipState;
   /** What each member was last given. */
   given: ReadonlyMap<number, Attempt>;
+  /** Processes that were lost with a shard: these may be paused. */
+  suspects: ReadonlySet<string>;
   hasSession: (member: number) => boolean;
   must: Must;
 }): void {
@@ -38,7 +41,14 @@ export function checkState({
       ({ running }) => running?.round === round?.number && running?.shard === unit.shard,
     );
     must(runners.length <= 2, 'a shard has at most two runners');
-    const takers = free.filter(({ id }) => unit.nonFinite?.memberId !== id || usable.length === 1);
+    const takers = free.filter(
+      ({ id, process }) =>
+        (unit.nonFinite === null ||
+          usable.length === 1 ||
+          (unit.nonFinite.memberId !== id && unit.nonFinite.process !== process)) &&
+        !suspects.has(process) &&
+        (unit.newcomersFrom === null || id < unit.newcomersFrom),
+    );
     must(unit.done || runners.length > 0 || takers.length === 0, `shard ${unit.shard} waits although a replica is free`);
   }
   for (const { id, running } of members.values()) {
@@ -75,5 +85,36 @@ export function checkCommit({
     must(finite, 'NaN is never committed');
     must(attempt.step === step && attempt.shard === shard && attempt.version === step - 1, 'a shard is of its step and version');
     must(gradient === gradientOf(parameters, step, shard), 'a gradient is of the current parameters');
+  }
+}
+
+/** Who was lost with a shard, as the simulation saw it. */
+export class SeenLosses {
+  readonly suspects = new Set<string>();
+  /** When, of those that have finished none since. */
+  readonly #struckMs = new Map<string, number>();
+
+  /** Before the core hears of it. */
+  lost(state: MembershipState, id: number, nowMs: number): void {
+    const member = state.members.get(id);
+    const { round } = state;
+    const open = round?.units.some(({ shard, done }) => !done && shard === member?.running?.shard);
+    if (!member?.running || !open || member.running.round !== round?.number) return;
+    this.suspects.add(member.process);
+    this.#struckMs.set(member.process, nowMs);
+  }
+
+  finished(process: string): void {
+    this.#struckMs.delete(process);
+  }
+
+  /** It was lost with a shard after this time, and has finished none since. */
+  isPaused(process: string, sinceMs: number): boolean {
+    return (this.#struckMs.get(process) ?? -Infinity) > sinceMs;
+  }
+
+  clear(): void {
+    this.suspects.clear();
+    this.#struckMs.clear();
   }
 }

@@ -18,6 +18,7 @@ const welcome = (coordinatorEpoch: number): Message => ({
   software: SOFTWARE,
   runId: RUN_ID,
   coordinatorEpoch,
+  silenceMs: 10_000,
   job: {} as Job,
 });
 
@@ -93,6 +94,8 @@ export interface Process {
   stuck: boolean;
   /** Every gradient it computes is off by one bit. */
   faulty: boolean;
+  /** Its link breaks at most shards that it is given; it lives. */
+  sick: boolean;
   lastAnswer: { answer: Answer; gradient: number } | null;
   alive: boolean;
 }

@@ -3,18 +3,21 @@ import { expect, it, onTestFinished } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Message } from '../../src/common/messages.js';
 import { MessageWriter, piecesOf } from '../../src/common/message_stream.js';
+import { slowLine } from '../support/slow_line.js';
 import { Link, SOCKET_OPTIONS, type LinkTimes } from '../../src/wire/link.js';
 
 const TIMES: LinkTimes = { heartbeatMs: 50, heartbeatTimeoutMs: 600_000, sendTimeoutMs: 600_000 };
 const IMPATIENT: LinkTimes = { ...TIMES, sendTimeoutMs: 300 };
 
 /** A link of ours, and the other end as a bare socket. */
-async function linkAndPeer(onMessage: (message: Message) => void = () => {}, times = TIMES) {
+async function linkAndPeer(onMessage: (message: Message) => void = () => {}, times = TIMES, bytesPerS: number | null = null) {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', ...SOCKET_OPTIONS });
   onTestFinished(() => void server.close());
   const accepted = new Promise<WebSocket>((resolve) => server.once('connection', resolve));
   await new Promise((resolve) => server.once('listening', resolve));
-  const peer = new WebSocket(`ws://127.0.0.1:${(server.address() as { port: number }).port}`, SOCKET_OPTIONS);
+  const { port } = server.address() as { port: number };
+  const by = bytesPerS === null ? port : await slowLine({ port, bytesPerS });
+  const peer = new WebSocket(`ws://127.0.0.1:${by}`, SOCKET_OPTIONS);
   onTestFinished(() => peer.terminate());
   await new Promise((resolve) => peer.once('open', resolve));
   const socket = await accepted;
@@ -68,4 +71,38 @@ it.each([
   const edges = [0, ...cuts, frame.length];
   edges.slice(1).forEach((end, i) => peer.send(frame.subarray(edges[i], end), { binary: true, fin: end === frame.length }));
   expect(await Promise.race([heard, ended])).toContain(wanted);
+});
+
+/** A peer with a link of its own, and what it hears. */
+function heardBy(peer: WebSocket, times: LinkTimes) {
+  const heard: Message[] = [];
+  let tell: (reason: string) => void = () => {};
+  const ended = new Promise<string>((resolve) => (tell = resolve));
+  const handlers = {
+    place: (_: Message, total: number) => new Uint8Array(total),
+    onMessage: ({ message }: { message: Message }) => void heard.push(message),
+    onClosed: tell,
+  };
+  const link = new Link(peer, handlers, times);
+  onTestFinished(() => link.close('done'));
+  return { heard, link, ended };
+}
+
+it('counts bytes as life in both directions: 3 MiB at 500 kB/s, where 0.7 s of silence or of not reading ends a link', async () => {
+  const times = { heartbeatMs: 140, heartbeatTimeoutMs: 700, sendTimeoutMs: 700 };
+  const { link, peer, ended } = await linkAndPeer(() => {}, times, 500_000);
+  const other = heardBy(peer, times);
+  // A piece of 1 MiB takes 2.1 s: nothing whole comes for that long, and each side sends all the time.
+  const bytes = new Uint8Array(3 * 2 ** 20);
+  const sent = [link.send({ type: 'parameters', version: 1 }, bytes), other.link.send({ type: 'parameters', version: 1 }, bytes)];
+  const first = await Promise.race([ended, other.ended, Promise.all(sent).then(() => 'sent')]);
+  expect(first).toBe('sent');
+  await expect.poll(() => other.heard.length, { timeout: 60_000 }).toBe(1);
+}, 120_000);
+
+it('ends a peer that only trickles: 200 bytes a second, in the middle of a message', async () => {
+  const times = { heartbeatMs: 100, heartbeatTimeoutMs: 60_000, sendTimeoutMs: 60_000, trickleMs: 1_000 };
+  const { peer, ended } = await linkAndPeer(() => {}, times, 200);
+  peer.send(Buffer.alloc(100_000), { binary: true });
+  expect(await ended).toMatch(/^sends only \d+ bytes in \d+ s, in the middle of a message$/);
 });

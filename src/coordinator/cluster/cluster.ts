@@ -75,9 +75,9 @@ export class Cluster implements SessionHost {
   }
 
   /** A worker that has proven the token. */
-  accept(socket: WebSocket, from: string): void {
+  accept(socket: WebSocket, from: string, machine: string | null = null): void {
     if (this.#closed) return socket.terminate();
-    this.#sessions.add(new Session(socket, this, from, this.#options.times));
+    this.#sessions.add(new Session(socket, this, { from, machine }, this.#options.times));
   }
 
   /** Ends the fleet, tells all workers how the run ended and lets them go. */
@@ -130,7 +130,8 @@ export class Cluster implements SessionHost {
 
   onReady(session: Session): void {
     this.#told.add(session);
-    for (const replica of session.replicas) this.#options.fleet.add(replica, session.name);
+    const home = { worker: session.name, process: session.process, machine: session.machine };
+    for (const replica of session.replicas) this.#options.fleet.add(replica, home);
     if (this.#facts !== null) this.#resolveFirst(this.#facts);
   }
 
@@ -161,7 +162,7 @@ export class Cluster implements SessionHost {
 
   onReplicaLost(replica: RemoteReplica, reason: string): void {
     replica.left = true;
-    this.#options.fleet.lose(replica, reason);
+    this.#options.fleet.lose(replica, reason, 'said');
   }
 
   /** Its replicas finish what they have, then the worker may go. */
@@ -177,11 +178,10 @@ export class Cluster implements SessionHost {
     // It said hello, and then could not prepare, died or was stopped: its last words are all that is known here.
     if (!this.#told.has(session) && session.replicas.length > 0)
       this.#options.say(`worker ${session.name} went away before it joined: ${reason}`);
-    for (const replica of session.replicas) {
-      const leaving = replica.left;
-      replica.left = true;
-      this.#options.fleet.lose(replica, leaving ? 'left before its shard was done' : reason);
-    }
+    const [leaving, lost] = [session.replicas.filter(({ left }) => left), session.replicas.filter(({ left }) => !left)];
+    for (const replica of lost) replica.left = true;
+    this.#options.fleet.loseAll(lost, reason, this.#putOut.has(session.process) ? 'blameless' : 'gone');
+    this.#options.fleet.loseAll(leaving, 'left before its shard was done', 'gone');
   }
 }
 

@@ -9,6 +9,7 @@ export interface ReplicaSession {
   describe(): Promise<ModelDescription>;
   compute(replica: number, assignment: ShardAssignment): Promise<ShardResult>;
   close(reason: string): void;
+  readonly moving: boolean;
 }
 
 export class RemoteReplica implements Replica {
@@ -35,6 +36,10 @@ export class RemoteReplica implements Replica {
 
   compute(assignment: ShardAssignment): Promise<ShardResult> {
     return this.session.compute(this.index, assignment);
+  }
+
+  get moving(): boolean {
+    return this.session.moving;
   }
 
   /** A replica that hangs cannot be ended from here: its worker's session is, and the worker may come back. */

@@ -4,8 +4,7 @@
  */
 import type { WebSocket } from 'ws';
 import { errorMessage } from '../../common/error_facts.js';
-import { allFinite } from '../../common/all_finite.js';
-import { ClusterError, DataError, invariant, UsageError, type ExpectedError } from '../../common/errors.js';
+import { invariant, type ExpectedError } from '../../common/errors.js';
 import { wireError } from '../../common/frame.js';
 import { LIMITS } from '../../common/limits.js';
 import { oneLine } from '../../common/one_line.js';
@@ -15,9 +14,11 @@ import { noBytes, type IncomingMessage } from '../../common/message_stream.js';
 import type { ModelDescription, ParameterSnapshot, ShardAssignment, ShardResult } from '../../common/replica.js';
 import { impossible } from '../../common/result_bounds.js';
 import { Link, type LinkTimes } from '../../wire/link.js';
+import { ArrivingValues } from './arriving_values.js';
 import { judgeSoftware, type Refusal } from './admission.js';
 import type { ParameterBytes, ParameterLease } from './parameter_bytes.js';
 import { RemoteReplica } from './remote_replica.js';
+import { faultOf, impossibleResult, lostWorker } from './session_errors.js';
 
 /** What a session needs of the run it belongs to. */
 export interface SessionHost {
@@ -47,6 +48,12 @@ export interface SessionHost {
   onClosed(session: Session, reason: string): void;
 }
 
+/** Of whom the door let in: its address, and its machine where the token was its own. */
+export interface CameFrom {
+  readonly from: string;
+  readonly machine: string | null;
+}
+
 type Phase = 'hello' | 'preparing' | 'judging' | 'ready' | 'closed';
 
 interface Pending {
@@ -57,17 +64,12 @@ interface Pending {
   reject(error: Error): void;
 }
 
-interface Looked {
-  readonly bytes: Uint8Array | null;
-  readonly at: number;
-  readonly finite: boolean;
-}
-const NOT_LOOKED: Looked = { bytes: null, at: 0, finite: true };
-
 export class Session {
   name: string;
   /** Of its process, which says so in its hello; another session may be of the same one. */
   process = '';
+  /** By its own token; null under the shared one. */
+  readonly machine: string | null;
   replicas: readonly RemoteReplica[] = [];
   readonly #host: SessionHost;
   readonly #link: Link;
@@ -78,17 +80,19 @@ export class Session {
   #patience: NodeJS.Timeout;
   /** What this worker has, or will have when its socket has taken it. */
   #sent: { readonly version: number; readonly lease: ParameterLease } | null = null;
-  /** How much of the result that is arriving was looked at, and whether all of it is finite. */
-  #looked: Looked = NOT_LOOKED;
+  readonly #values = new ArrivingValues();
   #describing: { resolve(model: ModelDescription): void; reject(error: Error): void } | null = null;
 
-  constructor(socket: WebSocket, host: SessionHost, from: string, times?: LinkTimes) {
+  constructor(socket: WebSocket, host: SessionHost, { from, machine }: CameFrom, times?: LinkTimes) {
+    this.machine = machine;
     this.#host = host;
     this.#times = times;
     this.name = from;
     const handlers = {
       place: (message: Message, totalBytes: number) => this.#place(message, totalBytes),
-      onPiece: (message: Message, bytes: Uint8Array, filled: number) => this.#lookAt(message, bytes, filled),
+      onPiece: ({ type }: Message, bytes: Uint8Array, filled: number) => {
+        if (type === 'result') this.#values.look(bytes, filled);
+      },
       onMessage: ({ message, bytes }: IncomingMessage) => this.#hear(message, bytes),
       onClosed: (reason: string) => this.#closed(oneLine(reason)),
     };
@@ -128,6 +132,11 @@ export class Session {
     this.#sent = { version, lease };
     void this.#link.send({ type: 'parameters', version }, lease.source).finally(() => lease.release());
     return lease;
+  }
+
+  /** Tensor bytes are on their way, to it or from it. */
+  get moving(): boolean {
+    return this.#link.moving;
   }
 
   /** Says goodbye after what is under way, and closes. */
@@ -187,16 +196,6 @@ export class Session {
     throw wireError(`${message.type} is not due now`);
   }
 
-  /** Numbers are looked at as they come: those of ten million weights at once would hold the event loop. */
-  #lookAt(message: Message, bytes: Uint8Array, filled: number): void {
-    if (message.type !== 'result') return;
-    const whole = filled - (filled % 4);
-    if (this.#looked.bytes !== bytes || this.#looked.at > whole) this.#looked = { bytes, at: 0, finite: true };
-    const { at, finite } = this.#looked;
-    const fresh = new Float32Array(bytes.buffer, bytes.byteOffset + at, (whole - at) / 4);
-    this.#looked = { bytes, at: whole, finite: allFinite(fresh) && finite };
-  }
-
   #hello(hello: MessageOf<'hello'>): void {
     const { software, worker, replicas, process } = hello;
     this.process = process;
@@ -208,7 +207,9 @@ export class Session {
     this.#patience = this.#within(LIMITS.prepareTimeoutMs, 'not prepared');
     const { runId, coordinatorEpoch, job, topology } = this.#host;
     const bytes = topology === null ? undefined : Buffer.from(topology);
-    void this.#link.send({ type: 'welcome', software: this.#host.software, runId, coordinatorEpoch, job }, bytes);
+    const silenceMs = Math.max(LIMITS.minSilenceMs, this.#times?.heartbeatTimeoutMs ?? LIMITS.heartbeatTimeoutMs);
+    const facts = { software: this.#host.software, runId, coordinatorEpoch, silenceMs, job };
+    void this.#link.send({ type: 'welcome', ...facts }, bytes);
   }
 
   #prepared(prepared: MessageOf<'prepared'>): void {
@@ -254,11 +255,10 @@ export class Session {
   #result(message: MessageOf<'result'>, bytes: Uint8Array): void {
     const { resolve } = this.#answered(message);
     const { kind, step, shard, attempt, version, examples, lossSum, correct, computeMs } = message;
-    const wrong = impossible({ ...message, tensorsFinite: bytes.length === 0 || this.#looked.finite });
+    const wrong = impossible({ ...message, tensorsFinite: this.#values.take() });
     if (wrong !== null)
       return this.#putOut(`${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}: ${wrong}`);
     this.#pending.delete(message.replica);
-    this.#looked = NOT_LOOKED;
     const nonFinite = message.nonFinite ?? (Number.isFinite(lossSum) ? null : 'loss');
     const result = {
       kind,
@@ -288,11 +288,7 @@ export class Session {
 
   /** Its shards go to others now, before it has heard why. */
   #putOut(why: string): void {
-    const refusal = {
-      code: 'RESULT_IMPOSSIBLE',
-      message: `this worker sent a result that cannot be: ${why}`,
-      next: 'Its memory, device or software is broken: take it out, or test it alone with `tfjs-parallel verify`.',
-    };
+    const refusal = impossibleResult(why);
     void this.#link.send({ type: 'refused', ...refusal });
     this.#host.onPutOut(this, why);
     this.#closed(`put out: ${why}`);
@@ -303,9 +299,7 @@ export class Session {
   #faulted(message: MessageOf<'fault'>): void {
     const faulted = this.replicas[message.replica];
     if (faulted === undefined) throw wireError(`replica ${message.replica} of ${this.replicas.length}`);
-    const { code, next } = message;
-    const details = { code, message: `${faulted.name}: ${message.message}`, next };
-    const error = message.of === 'data' ? new DataError(details) : new UsageError(details);
+    const error = faultOf(faulted.name, message);
     if (this.#phase === 'preparing') return this.#host.onFault(this, error);
     this.#pending.get(message.replica)?.reject(error);
     this.#pending.delete(message.replica);
@@ -330,12 +324,4 @@ export class Session {
     for (const { reject } of pending) reject(lostWorker(this.name, reason));
     this.#host.onClosed(this, reason);
   }
-}
-
-function lostWorker(name: string, reason: string): ClusterError {
-  return new ClusterError({
-    code: 'WORKER_LOST',
-    message: reason,
-    next: `Look at the output of worker ${name}; it may be started again at any time.`,
-  });
 }

@@ -4,14 +4,15 @@
  *
  * `computeRound` gives back the shards' results in shard order, whoever computed them and however often it had to be tried.
  */
-import { crc32 } from 'node:zlib';
 import { errorMessage } from '../../common/error_facts.js';
-import { ClusterError, DivergedError, EnvironmentError, ExpectedError, invariant, isFaultOfTheRun } from '../../common/errors.js';
+import { invariant, isFaultOfTheRun } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { Replica, ShardAssignment, ShardResult } from '../../common/replica.js';
+import { failureOf } from './fleet_failure.js';
 import type { MembershipCommand } from './membership_draft.js';
-import { reduceMembership, type MembershipEvent } from './membership.js';
+import { reduceMembership, type LossCause, type MembershipEvent } from './membership.js';
 import { ProcessClock } from './process_clock.js';
+import { checksumOf } from './result_checksum.js';
 import {
   createMembership,
   hasTwin,
@@ -34,6 +35,13 @@ interface Seat {
   readonly replica: Replica;
   /** Resolves `remove` once the replica is closed. */
   whenClosed: (() => void) | null;
+}
+
+/** Where a replica lives: its session, its process, and the machine where its token is its own. */
+export interface ReplicaHome {
+  readonly worker: string;
+  readonly process: string;
+  readonly machine: string | null;
 }
 
 interface OpenRound {
@@ -72,7 +80,11 @@ export class Fleet {
       firstDeadlineMs: LIMITS.firstShardDeadlineMs,
       stragglerFloorMs: LIMITS.stragglerFloorMs,
       stragglerFactor: LIMITS.stragglerFactor,
+      maxMachinesPerShard: LIMITS.maxMachinesPerShard,
       maxLossesPerShard: LIMITS.maxLossesPerShard,
+      returnGraceMs: LIMITS.returnGraceMs,
+      firstPauseMs: LIMITS.firstPauseMs,
+      maxPauseMs: LIMITS.maxPauseMs,
       ...settings,
     });
   }
@@ -91,11 +103,11 @@ export class Fleet {
     return this.#state.incidents;
   }
 
-  /** A replica may join at any time, mid-round too. `worker` is the process it lives in; by default it counts as its own. */
-  add(replica: Replica, worker: string = replica.name): void {
+  /** A replica may join at any time, mid-round too. By default it is a worker and a process of its own, on this machine. */
+  add(replica: Replica, home: ReplicaHome = { worker: replica.name, process: replica.name, machine: 'this one' }): void {
     invariant(this.#seatOf(replica) === null, 'a replica joins once');
     this.#seats.set(this.#state.nextMemberId, { replica, whenClosed: null });
-    this.#dispatch({ type: 'joined', name: replica.name, worker });
+    this.#dispatch({ type: 'joined', name: replica.name, ...home });
   }
 
   /** Lets the replica finish the shard it has, gives it nothing more and closes it; resolves when it is closed. */
@@ -111,9 +123,14 @@ export class Fleet {
   }
 
   /** Says that a replica is gone, for example because its connection is. Its shard goes to another at once. */
-  lose(replica: Replica, reason: string): void {
-    const member = this.#seatOf(replica);
-    if (member !== null) this.#dispatch({ type: 'lost', member, reason });
+  lose(replica: Replica, reason: string, cause: LossCause = 'gone'): void {
+    this.loseAll([replica], reason, cause);
+  }
+
+  /** All of one process, gone at the same moment: none of them is given a shard that another leaves. */
+  loseAll(replicas: readonly Replica[], reason: string, cause: LossCause): void {
+    const [member, ...also] = replicas.flatMap((replica) => this.#seatOf(replica) ?? []);
+    if (member !== undefined) this.#dispatch({ type: 'lost', member, also, reason, cause });
   }
 
   /**
@@ -237,7 +254,7 @@ export class Fleet {
       (error: unknown) => {
         if (isFaultOfTheRun(error)) return this.#giveUp(error);
         this.#lastError = error;
-        this.#dispatch({ type: 'lost', member, reason: errorMessage(error) });
+        this.#dispatch({ type: 'lost', member, reason: errorMessage(error), cause: 'said' });
       },
     );
   }
@@ -290,30 +307,12 @@ export class Fleet {
     const wake = this.#failure === null ? nextWakeMs(this.#state) : null;
     if (wake === null) return;
     const delayMs = Math.min(Math.max(1, Math.ceil(wake - this.#clock.nowMs())), LIMITS.maxTimerMs);
-    this.#timer = setTimeout(() => this.#dispatch({ type: 'tick' }), delayMs);
+    this.#timer = setTimeout(() => {
+      const members = [...this.#seats].filter(([, { replica }]) => replica.moving).map(([id]) => id);
+      if (members.length > 0) this.#dispatch({ type: 'moving', members });
+      this.#dispatch({ type: 'tick' });
+    }, delayMs);
     // A twin that lost its race must not keep a finished run's process alive.
     if (this.#round === null) this.#timer.unref();
   }
-}
-
-/** Over every bit that a step is made of: two answers to one shard are equal if and, but for chance, only if these are. */
-export function checksumOf({ lossSum, correct, examples, gradient, statistics }: ShardResult): number {
-  let sum = crc32(bytesOf(Float64Array.of(lossSum, correct, examples)));
-  // zlib answers 0, not the sum so far, for memory of no length.
-  if (gradient !== undefined && gradient.values.length > 0) sum = crc32(bytesOf(gradient.values), sum);
-  if (statistics !== undefined && statistics.length > 0) sum = crc32(bytesOf(statistics), sum);
-  return sum;
-}
-
-/** What is wrong with the model or the data is wrong on every replica: none is lost by it, and none could do better. */
-function bytesOf(values: Float32Array | Float64Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-}
-
-function failureOf({ code, message, next }: Extract<MembershipCommand, { type: 'fail' }>, lastError: unknown): Error {
-  // The last replica's own words say more than that it was the last.
-  if (code === 'ALL_REPLICAS_LOST' && lastError instanceof ExpectedError) return lastError;
-  const details = { code, message, next, cause: lastError ?? undefined };
-  if (code === 'NON_FINITE') return new DivergedError(details);
-  return code === 'JOIN_TIMEOUT' ? new ClusterError(details) : new EnvironmentError(details);
 }

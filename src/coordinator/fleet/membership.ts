@@ -17,6 +17,7 @@ import {
   type Draft,
   type MembershipCommand,
 } from './membership_draft.js';
+import { clearStrikes, endIfDeadly, forgive, giveUpReturning, lostBy, strike } from './membership_losses.js';
 import { schedule } from './membership_schedule.js';
 import {
   addTime,
@@ -39,13 +40,19 @@ export interface Answer extends Attempt {
 }
 
 export type MembershipEvent =
-  | { type: 'joined'; name: string; worker: string }
+  /** By default the worker is a process of its own, on a machine that is not known. */
+  | { type: 'joined'; name: string; worker: string; process?: string; machine?: string | null }
   | { type: 'drain_asked'; member: number }
-  | { type: 'lost'; member: number; reason: string }
+  /** `also`: the others of its process, gone at the same moment. `said`: its process told of it, and lives. `blameless`: the shard had no part in it. */
+  | { type: 'lost'; member: number; reason: string; also?: readonly number[]; cause?: LossCause }
   | { type: 'round_started'; round: RoundSpec }
   | { type: 'round_abandoned' }
   | { type: 'answered'; member: number; answer: Answer }
+  /** What these members were sent, or answer, is still on its way: the deadlines of their shards have not begun. */
+  | { type: 'moving'; members: readonly number[] }
   | { type: 'tick' };
+
+export type LossCause = 'gone' | 'said' | 'blameless';
 
 export interface Transition {
   readonly state: MembershipState;
@@ -70,7 +77,10 @@ function apply(draft: Draft, event: MembershipEvent, nowMs: number): void {
   switch (event.type) {
     case 'joined': {
       const id = draft.nextMemberId++;
-      draft.members.set(id, { id, name: event.name, worker: event.worker, draining: false, running: null, shardsDone: 0 });
+      const { name, worker, process = worker, machine = null } = event;
+      const fresh = { draining: false, running: null, shardsDone: 0 };
+      draft.members.set(id, { id, name, worker, process, machine, ...fresh });
+      forgive(draft, process);
       draft.generation += 1;
       draft.incidents.joined += 1;
       note(draft, 'info', 'join', event.name, `${event.name} joined; ${count(draft)}`);
@@ -84,7 +94,8 @@ function apply(draft: Draft, event: MembershipEvent, nowMs: number): void {
       return;
     }
     case 'lost':
-      return lose(draft, event.member, event.reason, nowMs);
+      for (const member of [event.member, ...(event.also ?? [])]) lose(draft, member, event, nowMs);
+      return endIfDeadly(draft);
     case 'round_started':
       return startRound(draft, event.round);
     case 'round_abandoned':
@@ -93,12 +104,24 @@ function apply(draft: Draft, event: MembershipEvent, nowMs: number): void {
       return;
     case 'answered':
       return answer(draft, event.member, event.answer, nowMs);
+    case 'moving': {
+      for (const id of event.members) {
+        const member = draft.members.get(id);
+        if (!member?.running || nowMs < member.running.deadlineMs) continue;
+        const deadline = nowMs + draft.settings.deadlineFloorMs;
+        draft.members.set(id, { ...member, running: { ...member.running, deadlineMs: deadline } });
+      }
+      return;
+    }
     case 'tick': {
       for (const { id, running } of [...draft.members.values()]) {
         if (running === null || nowMs < running.deadlineMs) continue;
         const seconds = Math.round((nowMs - running.startedMs) / 1000);
-        lose(draft, id, `no answer to ${where(running)} after ${seconds} s`, nowMs);
+        lose(draft, id, { reason: `no answer to ${where(running)} after ${seconds} s` }, nowMs);
       }
+      giveUpReturning(draft, nowMs);
+      endIfDeadly(draft);
+      if (draft.failed) return;
       const { joinTimeoutMs, minWorkers } = draft.settings;
       if (draft.waitingSinceMs !== null && joinTimeoutMs !== null && nowMs - draft.waitingSinceMs >= joinTimeoutMs) {
         const wanted = draft.started ? 1 : minWorkers;
@@ -117,7 +140,8 @@ function startRound(draft: Draft, spec: RoundSpec): void {
   invariant(draft.round === null, 'one round at a time');
   invariant(spec.shards.length > 0, 'a round has a shard that is not empty');
   draft.rounds += 1;
-  const units = spec.shards.map((shard) => ({ shard, done: false, attempts: 0, losses: 0, nonFinite: null }));
+  const untried = { done: false, attempts: 0, losses: [], lossCount: 0, lastLossMs: null, newcomersFrom: null, nonFinite: null };
+  const units = spec.shards.map((shard) => ({ shard, ...untried }));
   draft.round = { ...spec, number: draft.rounds, units, remaining: units.length };
 }
 
@@ -129,7 +153,7 @@ function leave(draft: Draft, member: Member): void {
   draft.commands.push({ type: 'dismiss', member: member.id, reason: 'drained' });
 }
 
-function lose(draft: Draft, id: number, reason: string, nowMs: number): void {
+function lose(draft: Draft, id: number, { reason, cause = 'gone' }: { reason: string; cause?: LossCause }, nowMs: number): void {
   const member = draft.members.get(id);
   if (member === undefined) return;
   draft.members.delete(id);
@@ -143,20 +167,12 @@ function lose(draft: Draft, id: number, reason: string, nowMs: number): void {
       ? 'while idle'
       : `in ${where(member.running)}, ${Math.round(nowMs - member.running.startedMs)} ms after it was given`;
   note(draft, 'warn', 'lost', member.name, `${member.name} lost ${busy}: ${reason}; ${count(draft)}`);
-  const { running } = member;
-  const unit = unitOf(draft, running);
-  if (running === null || unit === null || unit.done) return;
-  const losses = unit.losses + 1;
-  replaceUnit(draft, { ...unit, losses });
+  const unit = unitOf(draft, member.running);
+  if (unit === null || unit.done) return;
   draft.incidents.reassigned += 1;
-  if (losses >= draft.settings.maxLossesPerShard) {
-    fail(
-      draft,
-      'SHARD_KILLS_REPLICAS',
-      `${where(running)} took ${losses} replicas with it, ${member.name} last: ${reason}`,
-      'Look at the last words of the lost workers; a smaller batch or more shards needs less memory.',
-    );
-  }
+  if (cause !== 'blameless')
+    replaceUnit(draft, lostBy(unit, member, { reason, died: cause === 'said', nowMs, nextId: draft.nextMemberId }));
+  strike(draft, member, nowMs);
 }
 
 function answer(draft: Draft, id: number, got: Answer, nowMs: number): void {
@@ -166,6 +182,7 @@ function answer(draft: Draft, id: number, got: Answer, nowMs: number): void {
   const { running } = member;
   if (running === null || !sameAttempt(running, got)) return refuse(draft, id, 'not_assigned');
   draft.members.set(id, { ...member, running: null, shardsDone: member.shardsDone + 1 });
+  if (draft.strikes.size > 0) clearStrikes(draft, member);
   draft.timesMs = { ...draft.timesMs, [got.kind]: addTime(draft.timesMs[got.kind], nowMs - running.startedMs) };
   settle(draft, member, running, got);
   const after = draft.members.get(id);
@@ -189,7 +206,10 @@ function settle(draft: Draft, member: Member, running: RunningAttempt, got: Answ
   if (got.nonFinite !== null && !(got.kind === 'evaluate' && unit.nonFinite !== null)) {
     refuse(draft, member.id, 'non_finite');
     if (unit.nonFinite === null) {
-      replaceUnit(draft, { ...unit, nonFinite: { memberId: member.id, member: member.name, tensor: got.nonFinite } });
+      replaceUnit(draft, {
+        ...unit,
+        nonFinite: { memberId: member.id, process: member.process, member: member.name, tensor: got.nonFinite },
+      });
       draft.incidents.recomputed += 1;
       const text = `${member.name} found NaN or Inf in ${got.nonFinite} of ${where(running)}; computing it once more before anything is applied`;
       return note(draft, 'warn', 'recompute', member.name, text);

@@ -6,7 +6,18 @@
  * the slowest one once it is a straggler.
  */
 import { count, fail, note, replaceUnit, where, workers, type Draft } from './membership_draft.js';
-import { deadlineMs, mayRepeat, runnersOf, stragglerMs, type Attempt, type Member, type Unit } from './membership_state.js';
+import {
+  deadlineMs,
+  isBarred,
+  mayRepeat,
+  pausedUntilMs,
+  runnersOf,
+  stragglerMs,
+  takesFromMs,
+  type Attempt,
+  type Member,
+  type Unit,
+} from './membership_state.js';
 
 /** Gives shards to free replicas until there are no more of either. */
 export function schedule(draft: Draft, nowMs: number): void {
@@ -23,8 +34,8 @@ export function schedule(draft: Draft, nowMs: number): void {
     note(draft, 'info', 'going_on', '', `going on with ${count(draft)}`);
   }
   for (const member of usable) {
-    if (member.running !== null) continue;
-    const unit = round.units.find((candidate) => mayTake(draft, candidate, member, usable)) ?? straggler(draft, member, nowMs);
+    if (member.running !== null || nowMs < pausedUntilMs(draft, member)) continue;
+    const unit = round.units.find((candidate) => mayTake(draft, candidate, member, nowMs)) ?? straggler(draft, member, nowMs);
     if (unit === undefined) continue;
     if (unit.attempts > 0) {
       const repeated = runnersOf(draft, unit.shard).length > 0;
@@ -52,10 +63,10 @@ export function schedule(draft: Draft, nowMs: number): void {
   }
 }
 
-/** A shard nobody computes; after a bad number it goes elsewhere if there is an elsewhere. */
-function mayTake(draft: Draft, unit: Unit, member: Member, usable: readonly Member[]): boolean {
-  if (unit.done || runnersOf(draft, unit.shard).length > 0) return false;
-  return unit.nonFinite?.memberId !== member.id || usable.every(({ id }) => id === member.id);
+/** A shard nobody computes, and this member may. */
+function mayTake(draft: Draft, unit: Unit, member: Member, nowMs: number): boolean {
+  if (unit.done || runnersOf(draft, unit.shard).length > 0 || isBarred(draft, unit, member)) return false;
+  return nowMs >= takesFromMs(draft, unit, member);
 }
 
 /** The longest-running shard that one other replica has had for too long. */

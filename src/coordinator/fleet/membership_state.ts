@@ -38,12 +38,35 @@ export interface Member {
   readonly id: number;
   /** Shown to people: `host-b:gpu(0)`. */
   readonly name: string;
-  /** The process it lives in; `--min-workers` counts these. */
+  /** The session it came by; `--min-workers` counts these. */
   readonly worker: string;
+  /** The process it lives in: one that comes back did not die. */
+  readonly process: string;
+  /** Where that runs, as its own token says; null where the token is shared: then each process counts as one. */
+  readonly machine: string | null;
   /** Asked to leave: finishes what it has and gets nothing more. */
   readonly draining: boolean;
   readonly running: RunningAttempt | null;
   readonly shardsDone: number;
+}
+
+/** A process that was gone while it had a shard. */
+export interface Loss {
+  readonly process: string;
+  readonly machine: string | null;
+  readonly member: string;
+  readonly reason: string;
+  readonly atMs: number;
+  /** It said so, or has not come back: the shard may be the cause. Until then its link may have broken. */
+  readonly died: boolean;
+}
+
+/** How often a process, or a machine, was lost with a shard since it last finished one, and until when it is given none. */
+export interface Strike {
+  readonly count: number;
+  /** Members from this number on came after it. */
+  readonly newcomersFrom: number;
+  readonly untilMs: number;
 }
 
 export interface Unit {
@@ -51,9 +74,20 @@ export interface Unit {
   readonly done: boolean;
   /** The number the next attempt gets. */
   readonly attempts: number;
-  readonly losses: number;
+  /** By process, each once; those whose process came back are taken out. */
+  readonly losses: readonly Loss[];
+  /** All, also of those that came back; and when the last was. */
+  readonly lossCount: number;
+  readonly lastLossMs: number | null;
+  /** Members from this number on came after it was first lost; null where it was not. */
+  readonly newcomersFrom: number | null;
   /** The first answer that was not finite, if any: by whom, and which tensor. */
-  readonly nonFinite: { readonly memberId: number; readonly member: string; readonly tensor: string } | null;
+  readonly nonFinite: {
+    readonly memberId: number;
+    readonly process: string;
+    readonly member: string;
+    readonly tensor: string;
+  } | null;
 }
 
 export interface Round extends RoundSpec {
@@ -79,8 +113,14 @@ export interface MembershipSettings {
   /** A free replica repeats a shard that runs longer than max(floor, factor × median). */
   readonly stragglerFloorMs: number;
   readonly stragglerFactor: number;
-  /** A shard that took this many replicas with it is the cause, not the victim. */
+  /** A shard that took processes on this many machines, or this many processes in a row where fewer machines are there, is the cause, not the victim. */
+  readonly maxMachinesPerShard: number;
   readonly maxLossesPerShard: number;
+  /** A process that has not come back after this long died. */
+  readonly returnGraceMs: number;
+  /** Who just lost a shard is given none for this long, doubled each time up to the maximum. */
+  readonly firstPauseMs: number;
+  readonly maxPauseMs: number;
 }
 
 /** What went wrong and was survived, for the summary at the end. */
@@ -109,6 +149,8 @@ export interface MembershipState {
   readonly started: boolean;
   /** Since when a round has had nobody to compute it. */
   readonly waitingSinceMs: number | null;
+  /** By process, and by machine where that is known; bounded, the oldest is forgotten. */
+  readonly strikes: ReadonlyMap<string, Strike>;
   /** Latest shard times per kind, oldest first, bounded. */
   readonly timesMs: { readonly train: readonly number[]; readonly evaluate: readonly number[] };
   readonly incidents: Incidents;
@@ -130,6 +172,7 @@ export function createMembership(settings: MembershipSettings): MembershipState 
     rounds: 0,
     started: false,
     waitingSinceMs: null,
+    strikes: new Map(),
     timesMs: { train: [], evaluate: [] },
     incidents: {
       joined: 0,
@@ -184,9 +227,60 @@ export function hasTwin(state: MembershipState, memberId: number): boolean {
   return running.winner !== null || runnersOf(state, running.shard).length > 1;
 }
 
-/** True if a free replica may repeat this shard: one other has it, and it is not the one that found a bad number in it. */
+/** True if a free replica may repeat this shard: one of another session has it, and it is not the one that found a bad number in it. */
 export function mayRepeat(state: MembershipState, unit: Unit, member: Member): boolean {
-  return !unit.done && unit.nonFinite?.memberId !== member.id && runnersOf(state, unit.shard).length === 1;
+  if (unit.done || unit.nonFinite?.memberId === member.id) return false;
+  const runners = runnersOf(state, unit.shard);
+  return runners.length === 1 && runners[0].worker !== member.worker;
+}
+
+export function pauseMs({ settings: { firstPauseMs, maxPauseMs } }: MembershipState, times: number): number {
+  return times < 1 ? 0 : Math.min(maxPauseMs, firstPauseMs * 2 ** Math.min(times - 1, 30));
+}
+
+export function machineKey(machine: string): string {
+  return `machine ${machine}`;
+}
+
+/** Until when this member is given no shard at all; those who came to a machine after it was struck are paused with it. */
+export function pausedUntilMs({ strikes }: MembershipState, { id, process, machine }: Member): number {
+  const own = strikes.get(process)?.untilMs ?? 0;
+  const there = machine === null ? undefined : strikes.get(machineKey(machine));
+  return there === undefined || id < there.newcomersFrom ? own : Math.max(own, there.untilMs);
+}
+
+/** True for one that was here before the shard was first lost, and has not lost it: nothing speaks against it. */
+export function isElder(unit: Unit, member: Member): boolean {
+  if (unit.newcomersFrom === null) return true;
+  return member.id < unit.newcomersFrom && unit.losses.every(({ process }) => process !== member.process);
+}
+
+/**
+ * From when on this member may be given this shard, which nobody computes. Who lost a shard is paused; who came after it was lost may be the same sick
+ * machine under another name, and leaves it to those who were here, for longer each time.
+ */
+export function takesFromMs(state: MembershipState, unit: Unit, member: Member): number {
+  const paused = pausedUntilMs(state, member);
+  if (isElder(unit, member) || unit.lastLossMs === null) return paused;
+  return Math.max(paused, unit.lastLossMs + pauseMs(state, unit.lossCount - 1));
+}
+
+/** Enough processes are gone with this shard to end the run, if `losses` are deaths. */
+export function isDeadly({ settings }: MembershipState, losses: readonly Loss[]): boolean {
+  const machines = new Set(losses.map(({ process, machine }) => machine ?? `process ${process}`));
+  return machines.size >= settings.maxMachinesPerShard || losses.length >= settings.maxLossesPerShard;
+}
+
+/**
+ * True for who must not compute this shard now, whatever time passes: it found a bad number in it and there is an elsewhere; or as many processes are gone
+ * with it as end a run, and whether they died is not known yet.
+ */
+export function isBarred(state: MembershipState, unit: Unit, member: Member): boolean {
+  if (isDeadly(state, unit.losses) && !isElder(unit, member)) return true;
+  if (unit.nonFinite === null) return false;
+  const others = [...state.members.values()].filter(({ draining }) => !draining);
+  if (others.some(({ process }) => process !== unit.nonFinite?.process)) return member.process === unit.nonFinite.process;
+  return member.id === unit.nonFinite.memberId && others.some(({ id }) => id !== member.id);
 }
 
 /** When the core wants to hear a `tick`, in the clock of the events; null for not at all. */
@@ -196,13 +290,23 @@ export function nextWakeMs(state: MembershipState): number | null {
   for (const { running } of state.members.values()) if (running !== null) times.push(running.deadlineMs);
   if (waitingSinceMs !== null && settings.joinTimeoutMs !== null) times.push(waitingSinceMs + settings.joinTimeoutMs);
   const limitMs = round === null || !started ? null : stragglerMs(state, round.kind);
+  const free = [...state.members.values()].filter(({ running, draining }) => running === null && !draining);
+  if (round !== null && started) {
+    for (const unit of round.units) {
+      for (const { died, atMs } of unit.losses) if (!died && !unit.done) times.push(atMs + settings.returnGraceMs);
+      if (unit.done || runnersOf(state, unit.shard).length > 0) continue;
+      for (const member of free) if (!isBarred(state, unit, member)) times.push(takesFromMs(state, unit, member));
+    }
+  }
   if (round !== null && limitMs !== null) {
-    const free = [...state.members.values()].filter(({ running, draining }) => running === null && !draining);
     for (const unit of round.units) {
       const [runner] = runnersOf(state, unit.shard);
-      // A wake that changes nothing would come again at once, for ever: only where somebody may act on it.
-      if (runner?.running && free.some((member) => mayRepeat(state, unit, member)))
-        times.push(runner.running.startedMs + limitMs);
+      // A wake that changes nothing would come again at once, for ever: only where somebody may act on it, and when.
+      if (!runner?.running) continue;
+      for (const member of free) {
+        if (mayRepeat(state, unit, member))
+          times.push(Math.max(runner.running.startedMs + limitMs, pausedUntilMs(state, member)));
+      }
     }
   }
   return times.length === 0 ? null : Math.min(...times);

@@ -20,6 +20,10 @@ const SETTINGS: MembershipSettings = {
   stragglerFloorMs: 100,
   stragglerFactor: 3,
   maxLossesPerShard: 4,
+  maxMachinesPerShard: 3,
+  returnGraceMs: 30_000,
+  firstPauseMs: 1_000,
+  maxPauseMs: 60_000,
 };
 
 /** Drives the core by hand: members are numbered 1, 2, 3 in order of joining. */
@@ -65,6 +69,9 @@ function cluster(settings: Partial<MembershipSettings> = {}) {
       return commands
         .filter(({ type }) => type !== 'note')
         .map((c) => (c.type === 'refuse' ? `refuse ${c.reason}` : c.type === 'fail' ? `fail ${c.code}` : c.type));
+    },
+    get failure() {
+      return commands.flatMap((c) => (c.type === 'fail' ? [c.message] : [])).join();
     },
     get notes() {
       return commands.flatMap((c) => (c.type === 'note' ? [c.message] : []));
@@ -145,10 +152,97 @@ describe('losses', () => {
     expect(c.answer(1).assigns).toEqual(['1:s1.1']);
   });
 
-  it('blames the shard once it took four replicas with it', () => {
-    const c = cluster().join('a', 'b', 'c', 'd').round([0]);
-    c.lose(1).lose(2).lose(3);
-    expect(c.lose(4).types).toEqual(['dismiss', 'fail SHARD_KILLS_REPLICAS']);
+  /** A process of its own for each; on a machine that is known where there is an @. */
+  const arrive = (c: ReturnType<typeof cluster>, name: string) => {
+    const [process, machine = null] = name.split('@');
+    return c.send({ type: 'joined', name, worker: `session of ${name}`, process, machine });
+  };
+  const said = (c: ReturnType<typeof cluster>, member: number) =>
+    c.send({ type: 'lost', member, reason: 'out of memory', cause: 'said' });
+
+  it('ends the run for a shard that took processes on three machines, and names them with their last words', () => {
+    const c = cluster();
+    for (const name of ['a@x', 'b@y', 'c@z', 'd@w']) arrive(c, name);
+    c.round([0]);
+    said(said(c, 1), 2);
+    expect(said(c, 3).types).toEqual(['dismiss', 'fail SHARD_KILLS_REPLICAS']);
+    const last = c.failure;
+    expect(last).toContain('step 2, shard 0 took 3 processes on 3 machines with it');
+    expect(last).toContain('a@x: out of memory; b@y: out of memory; c@z: out of memory');
+  });
+
+  it('on fewer machines only after four in a row (16 outside of tests), with growing pauses', () => {
+    const c = cluster();
+    arrive(c, 'p1@x').round([0]);
+    // Each is a new process on the same machine: the second goes on at once, the next after 1 s and 2 s.
+    for (const [nth, pause] of [0, 1000, 2000].entries()) {
+      said(c, nth + 1);
+      arrive(c, `p${nth + 2}@x`);
+      if (pause > 0) expect([c.assigns, nextWakeMs(c.state)]).toEqual([[], c.now + pause]);
+      c.tick(c.now + pause);
+      expect(c.state.members.get(nth + 2)?.running?.shard).toBe(0);
+    }
+    expect(said(c, 4).types).toEqual(['dismiss', 'fail SHARD_KILLS_REPLICAS']);
+  });
+
+  it('counts a process once, however many of its replicas say that they are lost', () => {
+    const c = cluster();
+    for (let i = 0; i < 16; i++) c.send({ type: 'joined', name: `a:${i}`, worker: 'a', process: 'a' });
+    arrive(c, 'b').round([0]);
+    for (let i = 1; i <= 16; i++) expect(said(c, i).state.failed).toBe(false);
+    expect(c.state.members.get(17)?.running?.shard).toBe(0);
+  });
+
+  it('counts a process once that dies with 17 replicas, none of which is given a shard that another leaves', () => {
+    const c = cluster();
+    for (let i = 0; i < 17; i++) c.send({ type: 'joined', name: `a:${i}`, worker: 'a', process: 'a' });
+    c.round([0, 1]);
+    const also = Array.from({ length: 16 }, (_, i) => i + 2);
+    c.send({ type: 'lost', member: 1, also, reason: 'connection closed' });
+    expect(c.assigns).toEqual([]);
+    expect(c.state.round?.units.map(({ losses }) => losses.length)).toEqual([1, 1]);
+  });
+
+  it('a link that breaks 100 times is no loss of the shard: the same process comes back', () => {
+    const c = cluster();
+    arrive(c, 'sick').round([0]);
+    for (let nth = 1; nth <= 100; nth++) {
+      c.lose(nth);
+      arrive(c, 'sick');
+      // Paused for 1, 2, 4 … 60 s.
+      expect(nextWakeMs(c.state)).toBe(c.now + Math.min(60_000, 1000 * 2 ** (nth - 1)));
+      c.tick(nextWakeMs(c.state) ?? 0);
+      expect(c.state.members.get(nth + 1)?.running?.shard).toBe(0);
+    }
+    expect(c.answer(101).types).toEqual(['accept', 'complete']);
+  });
+
+  it('leaves a shard to who was here before it was lost, however often others come for it', () => {
+    const c = cluster();
+    arrive(c, 'healthy');
+    arrive(c, 'p1').round([0, 1]);
+    // The healthy one is busy with shard 0; shard 1 takes process after process of a shared token.
+    for (let nth = 2; nth <= 5; nth++) {
+      said(c, nth);
+      arrive(c, `p${nth}`);
+      c.tick(c.now + 60_000);
+      expect(c.state.members.get(nth + 1)?.running?.shard).toBe(nth < 4 ? 1 : undefined);
+      expect(c.state.failed).toBe(false);
+      if (nth >= 4) break;
+    }
+    expect(c.answer(1).assigns).toEqual(['1:s1.3']);
+    expect(c.answer(1).types).toEqual(['accept', 'complete']);
+  });
+
+  it('waits for a process before it takes its silence for a death', () => {
+    const c = cluster();
+    for (const name of ['a', 'b', 'c']) arrive(c, name);
+    c.round([0]).lose(1).lose(2).lose(3);
+    arrive(c, 'd');
+    // Three are gone, and may come back within 30 s: nobody else is sent after them.
+    expect([c.assigns, nextWakeMs(c.state)]).toEqual([[], 30_000]);
+    expect(c.tick(29_999).types).toEqual([]);
+    expect(c.tick(30_000).types).toEqual(['fail SHARD_KILLS_REPLICAS']);
   });
 
   it('calls a replica lost at the deadline of max(30 s, 5 x p95), 300 s before anything was measured', () => {
@@ -164,6 +258,16 @@ describe('losses', () => {
 });
 
 describe('stragglers', () => {
+  it('are repeated by another session, never by the one that has them', () => {
+    const c = cluster();
+    for (const name of ['a:0', 'a:1']) c.send({ type: 'joined', name, worker: 'a', process: 'a' });
+    c.round([0, 1]);
+    c.now = 200;
+    c.answer(2);
+    expect(c.tick(10_000).assigns).toEqual([]);
+    expect(c.join('b').assigns).toEqual(['3:s0.1']);
+  });
+
   /** Two replicas; one shard took 200 ms, the other runs on. */
   function slow() {
     const c = cluster().join('a', 'b').round([0, 1]);

@@ -1,0 +1,23 @@
+/**
+ * Owns: how many bytes a WebSocket's connection has brought, and how many of those handed over the system has not taken yet.
+ * Does not: judge that (link.ts does).
+ *
+ * Node counts a write when it is handed over, not when the system takes it, so the queue is asked of the socket's handle, as Node's own socket timeout
+ * does. Under TLS the handle below counts: a record of 16 KiB is heard of only when it is whole.
+ */
+import type { Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+
+interface Counts {
+  readonly bytesRead?: number;
+  readonly writeQueueSize?: number;
+}
+type Handle = Counts & { readonly _parent?: Counts };
+
+/** Null where this version of Node or ws does not tell. */
+export function bytesOf(socket: WebSocket): { readonly read: number | null; readonly unsent: number | null } {
+  const wire = (socket as WebSocket & { _socket?: Socket })._socket;
+  const handle = (wire as (Socket & { _handle?: Handle | null }) | undefined)?._handle;
+  const counts: Counts | undefined = handle?._parent ?? handle ?? undefined;
+  return { read: counts?.bytesRead ?? wire?.bytesRead ?? null, unsent: counts?.writeQueueSize ?? null };
+}
