@@ -110,7 +110,7 @@ export const LIMITS = {
   /** From a worker's `prepared` to the coordinator's verdict, ms: several who prepared before it may each let their `describe` pass. */
   verdictTimeoutMs: 300_000,
   /** From `leaving`, or the last result after it, to the coordinator's goodbye, ms. */
-  goodbyeTimeoutMs: 2_000,
+  goodbyeTimeoutMs: 5_000,
   /** A worker may fetch data and TensorFlow in between, ms. */
   prepareTimeoutMs: 3_600_000,
   /** Life of a challenge, ms. */

@@ -34,6 +34,8 @@ process.once('message', async ({ port, token, name, weights, prepared, software,
     name,
     process: randomUUID(),
     deviceNames: ['cpu(0)'],
+    // A machine that is busy with other tests is slow to answer, and not gone.
+    times: { heartbeatMs: 2_000, heartbeatTimeoutMs: 600_000, sendTimeoutMs: 600_000, questionMs: 600_000 },
     prepare: () => Promise.resolve({ ...job, model }),
     onAdmitted: () => process.send('joined'),
   });
