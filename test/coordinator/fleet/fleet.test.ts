@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { UsageError } from '../../../src/common/errors.js';
-import { checksumOf, Fleet, type FleetOptions } from '../../../src/coordinator/fleet/fleet.js';
+import { Fleet, type FleetOptions } from '../../../src/coordinator/fleet/fleet.js';
+import { checksumOf } from '../../../src/coordinator/fleet/result_checksum.js';
 import { FakeReplica, turn, units } from '../../support/fake_replica.js';
 
 function fleetOf(names: string[], options: FleetOptions = {}) {
