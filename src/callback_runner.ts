@@ -59,7 +59,8 @@ export class CallbackRunner {
       this.history.push(logs);
       this.call(() => callbacks.onEpochEnd?.(event.epoch - 1, logs));
     }
-    if (event.type === 'end') this.call(() => callbacks.onTrainEnd?.());
+    const failed = event.type === 'end' && (event.reason === 'diverged' || event.reason === 'failed');
+    if (event.type === 'end' && !failed) this.call(() => callbacks.onTrainEnd?.());
   }
 
   /** @throws what the first failing callback threw */

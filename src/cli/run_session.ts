@@ -72,7 +72,8 @@ export async function runSession({ context, call, resume, verbose, needs = null,
 
 const RESUME = 'resume with: ';
 
-const isUnfinished = ({ reason }: EndEvent): boolean => reason !== 'done';
+/** A run that diverged would meet the same numbers again: its error says what to do. */
+const isUnfinished = ({ reason }: EndEvent): boolean => reason !== 'done' && reason !== 'diverged';
 
 /** @throws TargetNotMetError where the run came to its own end below `target` */
 function exitCodeOfEnd(end: EndEvent, { config, reached }: { config: TrainConfig; reached: number }): ExitCode {

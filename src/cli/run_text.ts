@@ -137,8 +137,8 @@ function barText({ done, all, columns }: { done: number; all: number; columns: n
 /** What a run leaves its user with. */
 export function endLines(end: EndEvent): string[] {
   const best = end.best === null ? [] : [`best validation accuracy ${percent(end.best.valAcc, 2)} at epoch ${end.best.epoch}`];
-  const resumable = end.reason === 'interrupted' || end.reason === 'stopped';
-  const how = resumable ? `${end.reason} after` : end.reason === 'max_steps' ? 'max_steps reached:' : 'done:';
+  const early = end.reason !== 'done' && end.reason !== 'max_steps';
+  const how = early ? `${end.reason} after` : end.reason === 'max_steps' ? 'max_steps reached:' : 'done:';
   return [
     joined([`${how} ${plural(end.epochs, 'epoch')}, ${plural(end.steps, 'step')}`, ...best]),
     `weights_sha256 ${end.weightsSha256}`,

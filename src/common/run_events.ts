@@ -29,10 +29,15 @@ export interface StartEvent {
 
 /** Milliseconds spent in each phase of a step, as the main thread sees it. */
 export interface PhasesMs {
+  /** Drawing and cutting the batch. */
   data: number;
+  /** The slowest replica's computation. */
   compute: number;
+  /** The rest of the time until all shards were there. */
   wait: number;
+  /** Adding the shards' gradients, and their norm where it is clipped. */
   reduce: number;
+  /** The optimizer and the moving statistics. */
   apply: number;
   publish: number;
 }
@@ -50,6 +55,10 @@ export interface StepEvent {
   /** Mean over the epoch so far. */
   epochLoss: number;
   epochAcc: number;
+  /** Of this step, by the schedule. */
+  learningRate: number;
+  /** Of the mean gradient before clipping, where it is clipped. */
+  gradientNorm?: number;
   imagesPerS: number;
   phasesMs: PhasesMs;
 }
@@ -92,14 +101,16 @@ export interface NoticeEvent {
   message: string;
 }
 
+export type EndReason = 'done' | 'max_steps' | 'interrupted' | 'stopped' | 'diverged' | 'failed';
+
 export interface EndEvent {
   type: 'end';
   epochs: number;
   steps: number;
   best: { epoch: number; valAcc: number } | null;
   weightsSha256: string;
-  /** `done`, `max_steps`, `interrupted`, `stopped`, `diverged`, `failed`. */
-  reason: string;
+  /** `diverged` and `failed`: an error ended it; the weights are those of its last commit. */
+  reason: EndReason;
 }
 
 export type RunEvent = StartEvent | StepEvent | EpochEvent | WorkerEvent | CheckpointEvent | NoticeEvent | EndEvent;

@@ -47,14 +47,22 @@ export async function runTraining(parts: RunParts): Promise<EndEvent> {
     while (ending === null && state.progress.epoch <= config.epochs) ending = await runEpoch(parts);
   } catch (error) {
     await store.finish(state, { error });
+    observe(endOf(state, error instanceof DivergedError ? 'diverged' : 'failed'));
     throw error;
   }
-  await store.finish(state, ending === null ? 'done' : 'stopped');
-  const { step, epoch, best } = state.progress;
-  const sha256 = weightsSha256(state.current.parameters, state.current.slots);
-  const end: EndEvent = { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: sha256, reason: ending ?? 'done' };
+  await store.finish(state, ending === null ? 'done' : 'stopped').catch((error: unknown) => {
+    observe(endOf(state, 'failed'));
+    throw error;
+  });
+  const end = endOf(state, ending ?? 'done');
   observe(end);
   return end;
+}
+
+function endOf({ progress, current }: TrainingState, reason: EndEvent['reason']): EndEvent {
+  const { step, epoch, best } = progress;
+  const sha256 = weightsSha256(current.parameters, current.slots);
+  return { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: sha256, reason };
 }
 
 /** What remains of the epoch in progress: its steps, then its evaluation. Null when it ended, else why it stopped inside it. */
@@ -91,10 +99,18 @@ async function runStep(parts: RunParts, order: Int32Array, meter: StepMeter): Pr
   const { schedule, learningRate: base } = config.optimizer;
   const learningRate = learningRateAt({ schedule, base, step, stepsPerEpoch, epochs: config.epochs });
   const { current, next } = state;
-  const { nonFinite } = await update({ results, shards, globalBatch: rows.length, learningRate, step, current, next });
+  const { nonFinite, reduceMs, gradientNorm } = await update({
+    results,
+    shards,
+    globalBatch: rows.length,
+    learningRate,
+    step,
+    current,
+    next,
+  });
   for (const { gradient } of results) gradient?.release();
   if (nonFinite !== undefined) throw diverged(parts, nonFinite);
-  meter.mark('apply');
+  meter.updated(reduceMs);
 
   const lossSum = results.reduce((sum, result) => sum + result.lossSum, 0);
   const correct = results.reduce((sum, result) => sum + result.correct, 0);
@@ -111,6 +127,8 @@ async function runStep(parts: RunParts, order: Int32Array, meter: StepMeter): Pr
     loss: lossSum / rows.length,
     epochLoss: epochLossSum / epochExamples,
     epochAcc: epochCorrect / epochExamples,
+    learningRate,
+    ...(gradientNorm !== undefined && { gradientNorm }),
     ...meter.end(rows.length),
   });
   return true;

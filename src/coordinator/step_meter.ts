@@ -38,6 +38,14 @@ export class StepMeter {
     this.phases.compute += compute;
   }
 
+  /** Of the time since the last mark so much went into adding gradients, the rest into the update. */
+  updated(reduceMs: number): void {
+    const elapsed = this.nowMs() - this.markedMs;
+    const reduce = Math.min(elapsed, reduceMs);
+    this.mark('apply', elapsed - reduce);
+    this.phases.reduce += reduce;
+  }
+
   end(examples: number): { imagesPerS: number; phasesMs: PhasesMs } {
     const ms = this.nowMs() - this.beganMs;
     this.steppingMs += ms;

@@ -51,6 +51,7 @@ test('a loss that is not finite becomes null, so that the line stays JSON', () =
     epochLoss: Number.POSITIVE_INFINITY,
     epochAcc: 0,
     imagesPerS: 0,
+    learningRate: 0.1,
     phasesMs: { data: 1, compute: 2, wait: 3, reduce: 4, apply: 5, publish: 6 },
   });
   expect(JSON.parse(line)).toMatchObject({ loss: null, epoch_loss: null, phases_ms: { data: 1, publish: 6 } });

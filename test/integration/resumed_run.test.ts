@@ -167,11 +167,13 @@ describe.skipIf(!isBuilt)('a run that diverges', () => {
       /^error NON_FINITE: epoch 1: NaN or Inf at step \d+, shard \d: \S+ on cpu\(\d\), \S+ on cpu\(\d\)\. Not applied\.$/m,
     );
     expect(err).toContain('--init-from');
+    expect(err).not.toContain('resume with');
     const [, step, first, second] = /at step (\d+), shard \d: \S+ on (\S+), \S+ on (\S+)\./.exec(err) ?? [];
     // Elsewhere if there is an elsewhere.
     expect(first === second).toBe(workers === '1');
     const warnings = recordsIn(out).filter(({ type }) => type === 'warn');
     expect(warnings.map(({ message }) => message)).toContainEqual(expect.stringContaining('computing it once more'));
+    expect(recordsIn(out).at(-1)).toMatchObject({ type: 'end', reason: 'diverged', steps: Number(step) - 1, epochs: 0 });
     const { state } = await newest(name);
     expect(state?.progress.step).toBe(Number(step) - 1);
     expect(

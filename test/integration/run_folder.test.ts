@@ -64,6 +64,8 @@ describe('standard output', () => {
       [1, 2],
     ]);
     expect(Object.keys(steps[0].phases_ms as object).sort()).toEqual(['apply', 'compute', 'data', 'publish', 'reduce', 'wait']);
+    expect(steps.map(({ learning_rate }) => learning_rate)).toEqual([0.1, 0.1]);
+    for (const { phases_ms } of steps) expect((phases_ms as { reduce: number }).reduce).toBeGreaterThan(0);
     expect(run.start).toMatchObject({
       numerics: { execution: 'compiled', intra_op_threads: 1 },
       replicas: ['cpu(0)', 'cpu(1)'],

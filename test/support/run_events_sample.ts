@@ -38,6 +38,7 @@ export function sampleStep({ epoch, stepInEpoch }: { epoch: number; stepInEpoch:
     loss: 1.5,
     epochLoss: 1.25,
     epochAcc: 0.5,
+    learningRate: 0.1,
     imagesPerS: 1234.4,
     phasesMs: { data: 1, compute: 2, wait: 3, reduce: 4, apply: 5, publish: 6 },
   };

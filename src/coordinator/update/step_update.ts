@@ -30,6 +30,16 @@ export interface StepInput {
   readonly step: number;
   readonly current: Buffers;
   readonly next: Buffers;
+  /** Monotonic milliseconds; absent where nobody asks for times. */
+  readonly nowMs?: () => number;
+}
+
+const noClock = (): number => 0;
+
+export interface StepOutput {
+  readonly nonFinite?: NonFinite;
+  readonly gradientNorm?: number;
+  readonly reduceMs: number;
 }
 
 /** Where the first bad number is, by layout: in the mean gradient, in the next weights, or in an optimizer slot. */
@@ -40,14 +50,18 @@ export interface NonFinite {
 }
 
 /** Writes all of `next`; yields between slices. Where a number is bad, it is found and named, and `next` is worthless. */
-export function* applyStep(input: StepInput): Generator<void, { nonFinite?: NonFinite }> {
-  const { layout, clipNorm, current, next } = input;
+export function* applyStep(input: StepInput): Generator<void, StepOutput> {
+  const { layout, clipNorm, current, next, nowMs = noClock } = input;
   const sum = new ShardSum(input.gradients);
-  const clip = clipNorm === null ? 1 : yield* clipFactor(input, sum, clipNorm);
+  const norm = clipNorm === null ? undefined : yield* gradientNormOf(input, sum);
+  const clip = clipNorm === null || norm === undefined ? 1 : clipFactor(norm.value, clipNorm);
   let finite = Number.isFinite(clip);
+  let reduceMs = norm?.ms ?? 0;
   for (let start = 0; start < layout.trainedSize; start += SLICE_ELEMENTS) {
     const length = Math.min(SLICE_ELEMENTS, layout.trainedSize - start);
+    const beganMs = nowMs();
     sum.divide({ start, length, divisor: input.globalBatch });
+    reduceMs += nowMs() - beganMs;
     if (clip !== 1) scaleSlice(SUM, clip, length);
     finite = updateSlice(input, start, length) && finite;
     yield;
@@ -58,7 +72,8 @@ export function* applyStep(input: StepInput): Generator<void, { nonFinite?: NonF
     current: current.parameters,
     next: next.parameters,
   });
-  return finite && statisticsFinite ? {} : { nonFinite: yield* findNonFinite(input, sum) };
+  const outcome = { reduceMs, ...(norm && { gradientNorm: norm.value }) };
+  return finite && statisticsFinite ? outcome : { ...outcome, nonFinite: yield* findNonFinite(input, sum) };
 }
 
 /** With the slice's gradient in `SUM`. Returns whether what it wrote is finite. */
@@ -73,12 +88,27 @@ function updateSlice({ optimizer, current, next, learningRate, step }: StepInput
 }
 
 /**
- * tf.clip_by_global_norm's: clipNorm / max(norm, clipNorm), in float64, rounded to float32. NaN where the gradient is not finite. The sum
- * over shards is computed a second time when applied: memory for a whole gradient costs more.
+ * Of the mean gradient, in float64. The sum over shards is computed a second time when applied: memory for a whole gradient costs more. The time
+ * is the norm's own, without what the process does between its turns.
  */
-function* clipFactor({ layout, globalBatch }: StepInput, sum: ShardSum, clipNorm: number): Generator<void, number> {
+function* gradientNormOf(
+  { layout, globalBatch, nowMs = noClock }: StepInput,
+  sum: ShardSum,
+): Generator<void, { value: number; ms: number }> {
   const weights = layout.slots.slice(0, layout.trainedSlots);
-  const norm = Math.sqrt(yield* squaredNorm({ sum, divisor: globalBatch }, weights));
+  const work = squaredNorm({ sum, divisor: globalBatch }, weights);
+  let ms = 0;
+  for (;;) {
+    const beganMs = nowMs();
+    const next = work.next();
+    ms += nowMs() - beganMs;
+    if (next.done === true) return { value: Math.sqrt(next.value), ms };
+    yield;
+  }
+}
+
+/** tf.clip_by_global_norm's: clipNorm / max(norm, clipNorm), in float64, rounded to float32. NaN where the gradient is not finite. */
+function clipFactor(norm: number, clipNorm: number): number {
   if (!Number.isFinite(norm)) return NaN;
   return norm > clipNorm ? Math.fround(clipNorm / norm) : 1;
 }

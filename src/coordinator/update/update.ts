@@ -28,9 +28,18 @@ export interface UpdateInput {
   readonly next: Buffers;
 }
 
+/** All of `next` is written. */
+export interface UpdateOutcome {
+  /** Where the first NaN or Inf is; then `next` must be dropped. */
+  readonly nonFinite?: string;
+  /** Of the mean gradient, before clipping; absent where it is not clipped. */
+  readonly gradientNorm?: number;
+  /** Of the update's time, what went into adding the shards' gradients and their norm. */
+  readonly reduceMs: number;
+}
+
 export interface Update {
-  /** Writes all of `next`. `nonFinite` says where the first NaN or Inf is; then `next` must be dropped. */
-  (input: UpdateInput): Promise<{ nonFinite?: string }>;
+  (input: UpdateInput): Promise<UpdateOutcome>;
   readonly slots: readonly SlotSpec[];
 }
 
@@ -48,17 +57,18 @@ export function createUpdate({
   nowMs?: () => number;
 }): Update {
   const optimizer = createOptimizer(config);
-  const update = async ({ results, shards, ...step }: UpdateInput): Promise<{ nonFinite?: string }> => {
+  const update = async ({ results, shards, ...step }: UpdateInput): Promise<UpdateOutcome> => {
     const work = applyStep({
       ...step,
       layout,
       optimizer,
       clipNorm: config.clipNorm,
+      nowMs,
       gradients: gradientsByShard({ results, shards, layout }),
       statistics: statisticsByShard({ results, shards, layout }),
     });
-    const { nonFinite } = await inTurns(work, { turnMs: TURN_MS, nowMs });
-    return nonFinite === undefined ? {} : { nonFinite: describe(nonFinite) };
+    const { nonFinite, ...outcome } = await inTurns(work, { turnMs: TURN_MS, nowMs });
+    return nonFinite === undefined ? outcome : { ...outcome, nonFinite: describe(nonFinite) };
   };
   return Object.assign(update, { slots: optimizer.slots });
 }

@@ -25,8 +25,23 @@ test('shards are placed by their index, not by the order they came in', async ()
   const results = [result(3, [-1e8, 4], 8), result(0, [1e8, 0], 0), result(1, [1, 0], 4)];
   const next = buffers(0);
   const outcome = await update({ results, shards: 4, globalBatch: 2, learningRate: 1, step: 0, current: buffers(0), next });
-  expect(outcome).toEqual({});
+  expect(outcome.nonFinite).toBeUndefined();
   expect([...next.parameters]).toEqual([0, -2, 2]);
+});
+
+test('tells the norm of the mean gradient where it is clipped, and the time that adding took', async () => {
+  // A clock that moves 1 ms whenever it is asked: adding the only slice takes 1 ms, and computing its norm takes more.
+  const outcome = async (clipNorm: number | null, globalBatch: number) => {
+    let ms = 0;
+    const update = createUpdate({ layout, optimizer: { ...optimizer, clipNorm }, nowMs: () => ms++ });
+    const results = [result(0, [2, 4]), result(1, [1, 0])];
+    return update({ results, shards: 2, globalBatch, learningRate: 1, step: 0, current: buffers(0), next: buffers(0) });
+  };
+  expect(await outcome(null, 1)).toEqual({ reduceMs: 1 });
+  const clipped = await outcome(0.5, 1);
+  expect(clipped.gradientNorm).toBe(5);
+  expect(clipped.reduceMs).toBeGreaterThan(1);
+  expect((await outcome(100, 2)).gradientNorm).toBe(2.5);
 });
 
 test('each optimizer names its slots', () => {
