@@ -5,6 +5,7 @@
  * The order is `model.weights` of tfjs: trained weights first, then moving statistics and frozen weights.
  */
 import { invariant } from './errors.js';
+import type { WeightConstraint } from './weight_constraint.js';
 
 export interface WeightSlot {
   /** tfjs weight name, unique in the model, e.g. `conv2d_1/kernel`. */
@@ -22,6 +23,13 @@ export interface StatisticSlot {
   readonly momentum: number;
 }
 
+/** What holds after every step. */
+export interface ConstraintSlot {
+  /** Index into `slots`; a trained one. */
+  readonly slot: number;
+  readonly constraint: WeightConstraint;
+}
+
 export interface BucketLayout {
   readonly slots: readonly WeightSlot[];
   /** The first `trainedSlots` slots are trained. */
@@ -33,6 +41,8 @@ export interface BucketLayout {
   /** Moving statistics in slot order; a shard's `statistics` array is their concatenation. */
   readonly statistics: readonly StatisticSlot[];
   readonly statisticsSize: number;
+  /** Of trained weights, in slot order. */
+  readonly constraints: readonly ConstraintSlot[];
 }
 
 export interface WeightShape {
@@ -40,6 +50,8 @@ export interface WeightShape {
   readonly shape: readonly number[];
   /** Set for a batch norm's moving mean or variance. */
   readonly statisticMomentum?: number;
+  /** Of a trained weight; those of others say nothing. */
+  readonly constraint?: WeightConstraint;
 }
 
 /** Lays out weights in the given order. `weights[0 .. trained)` are the trained ones. */
@@ -47,19 +59,21 @@ export function createBucketLayout({ weights, trained }: { weights: readonly Wei
   invariant(trained >= 0 && trained <= weights.length, 'trained weights come first');
   const slots: WeightSlot[] = [];
   const statistics: StatisticSlot[] = [];
+  const constraints: ConstraintSlot[] = [];
   let offset = 0;
   let trainedSize = 0;
   let statisticsSize = 0;
-  weights.forEach(({ name, shape, statisticMomentum }, index) => {
+  weights.forEach(({ name, shape, statisticMomentum, constraint }, index) => {
     const size = shape.reduce((product, extent) => product * extent, 1);
     slots.push({ name, shape: [...shape], offset, size });
     offset += size;
     if (index < trained) trainedSize = offset;
+    if (index < trained && constraint !== undefined) constraints.push({ slot: index, constraint });
     if (statisticMomentum !== undefined) {
       invariant(index >= trained, 'a moving statistic is never trained');
       statistics.push({ slot: index, momentum: statisticMomentum });
       statisticsSize += size;
     }
   });
-  return { slots, trainedSlots: trained, trainedSize, totalSize: offset, statistics, statisticsSize };
+  return { slots, trainedSlots: trained, trainedSize, totalSize: offset, statistics, statisticsSize, constraints };
 }

@@ -9,6 +9,7 @@ import { wireError } from './frame.js';
 import { LIMITS } from './limits.js';
 import { oneLine } from './one_line.js';
 import type { ModelDescription } from './replica.js';
+import { weightConstraintSchema } from './weight_constraint.js';
 
 const extent = z.number().int().min(0).max(LIMITS.maxWireWeights);
 const descriptionSchema = z.strictObject({
@@ -20,6 +21,7 @@ const descriptionSchema = z.strictObject({
         name: z.string().min(1).max(500),
         shape: z.array(extent).max(8),
         statisticMomentum: z.number().min(0).max(1).optional(),
+        constraint: weightConstraintSchema.optional(),
       }),
     )
     .min(1)
@@ -35,7 +37,13 @@ export interface EncodedDescription {
 
 export function encodeDescription({ layout, initial, name, topology }: ModelDescription): EncodedDescription {
   const momenta = new Map(layout.statistics.map(({ slot, momentum }) => [slot, momentum]));
-  const shapes = layout.slots.map((slot, at) => ({ name: slot.name, shape: slot.shape, statisticMomentum: momenta.get(at) }));
+  const constraints = new Map(layout.constraints.map(({ slot, constraint }) => [slot, constraint]));
+  const shapes = layout.slots.map(({ name: weight, shape }, at) => ({
+    name: weight,
+    shape,
+    statisticMomentum: momenta.get(at),
+    constraint: constraints.get(at),
+  }));
   const json = new TextEncoder().encode(JSON.stringify({ name, topology, shapes, trained: layout.trainedSlots }));
   const bytes = new Uint8Array(json.length + initial.byteLength);
   bytes.set(json);
@@ -52,6 +60,12 @@ export function readDescription({ jsonBytes, weights, bytes }: EncodedDescriptio
     seen.add(weight);
   }
   if (trained > shapes.length) throw wireError(`a description of ${trained} trained weights among ${shapes.length}`);
+  if (
+    shapes.some(
+      ({ shape, constraint }) => constraint && 'axes' in constraint && constraint.axes.some((axis) => axis >= shape.length),
+    )
+  )
+    throw wireError('a description of a constraint over an axis that its weight has not');
   if (shapes.slice(0, trained).some(({ statisticMomentum }) => statisticMomentum !== undefined))
     throw wireError('a description of a moving statistic that is trained');
   const layout = createBucketLayout({ weights: shapes, trained });

@@ -23,7 +23,10 @@ export function putWeights(
     model.weights.forEach((weight, index) => {
       const { shape } = manifest[places[index]];
       const start = starts[places[index]];
-      weight.write(tf.tensor(values.slice(start, start + sizeOf(shape)), [...shape], 'float32'));
+      // Not `write`, which holds a weight to its constraint: a constraint is for what a step made.
+      (weight as unknown as { val: tfjs.Variable }).val.assign(
+        tf.tensor(values.slice(start, start + sizeOf(shape)), [...shape], 'float32'),
+      );
     });
   });
 }

@@ -6,10 +6,10 @@ import { createHash } from 'node:crypto';
 import type { BucketLayout } from '../common/bucket_layout.js';
 import type { ParameterSnapshot, ShardAssignment, ShardResult } from '../common/replica.js';
 
-export function layoutSha256({ slots, trainedSlots, statistics }: BucketLayout): string {
+export function layoutSha256({ slots, trainedSlots, statistics, constraints }: BucketLayout): string {
   const weights = slots.map(({ name, shape }) => [name, shape]);
   return createHash('sha256')
-    .update(JSON.stringify([weights, trainedSlots, statistics]))
+    .update(JSON.stringify([weights, trainedSlots, statistics, constraints]))
     .digest('hex');
 }
 

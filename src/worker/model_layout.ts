@@ -69,6 +69,7 @@ export function layoutOf(model: tfjs.LayersModel): BucketLayout {
       name: weight.originalName,
       shape: weight.shape as number[],
       ...(statisticMomentum !== undefined && { statisticMomentum }),
+      ...constraintOf(weight as unknown as ConstrainedWeight),
     };
   });
   // tfjs saves and loads weights by these names; it refuses to load a model in which two are equal.
@@ -80,6 +81,40 @@ export function layoutOf(model: tfjs.LayersModel): BucketLayout {
     );
   if (model.trainableWeights.length === 0) throw unsupported('MODEL_NOTHING_TRAINED', 'no weight of the model is trained');
   return createBucketLayout({ weights, trained: model.trainableWeights.length });
+}
+
+interface ConstrainedWeight {
+  readonly originalName: string;
+  readonly shape: readonly number[];
+  readonly constraint: {
+    getClassName(): string;
+    readonly axis?: number | number[];
+    readonly minValue?: number;
+    readonly maxValue?: number;
+    readonly rate?: number;
+  } | null;
+}
+
+/** The coordinator applies it, which has no tfjs: as data, so that of a class that tfjs has. */
+function constraintOf({ originalName, shape, constraint }: ConstrainedWeight): Pick<WeightShape, 'constraint'> {
+  if (constraint === null || constraint === undefined) return {};
+  const { axis = 0, minValue = 0, maxValue = 1, rate = 1 } = constraint;
+  const axes = [axis].flat().map((given) => (given < 0 ? given + shape.length : given));
+  switch (constraint.getClassName()) {
+    case 'NonNeg':
+      return { constraint: { kind: 'nonNeg' } };
+    case 'UnitNorm':
+      return { constraint: { kind: 'unitNorm', axes } };
+    case 'MaxNorm':
+      return { constraint: { kind: 'maxNorm', axes, maxValue } };
+    case 'MinMaxNorm':
+      return { constraint: { kind: 'minMaxNorm', axes, minValue, maxValue, rate } };
+    default:
+      throw unsupported(
+        'MODEL_CONSTRAINT',
+        `weight ${originalName} has a constraint of class ${constraint.getClassName()}; maxNorm, minMaxNorm, nonNeg and unitNorm are supported`,
+      );
+  }
 }
 
 /** @throws UsageError MODEL_INPUT_SHAPE where the model does not take examples of this shape. */

@@ -1,5 +1,5 @@
 /**
- * Owns: what one step does to the weights: add shards → divide by the global batch → clip → optimizer → moving statistics; and finding
+ * Owns: what one step does to the weights: add shards → divide by the global batch → clip → optimizer → constraints → moving statistics; and finding
  * what is not finite.
  * Does not: commit (run.ts does): it reads `current` and writes `next`, so a bad step is dropped by forgetting `next`.
  *
@@ -8,6 +8,7 @@
 import type { BucketLayout, WeightSlot } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
 import { scaleSlice } from './basic_kernels.js';
+import { constrain } from './constrain.js';
 import { OPERANDS, type Optimizer } from './optimizer.js';
 import { ShardSum, SUM } from './reducer.js';
 import { contents, load, SLICE_ELEMENTS, store } from './slice_kernels.js';
@@ -66,6 +67,7 @@ export function* applyStep(input: StepInput): Generator<void, StepOutput> {
     finite = updateSlice(input, start, length) && finite;
     yield;
   }
+  yield* constrain(layout, next.parameters);
   const statisticsFinite = yield* applyStatistics({
     layout,
     statistics: input.statistics,
