@@ -8,5 +8,10 @@
  *
  *   0  before the version was kept: states without it
  *   1  the first that is kept; dilated depthwise convolutions alike on every processor
+ *   2  the update flushes denormals, as TensorFlow does
+ *   3  the norm that gradients are clipped by is added by halves
+ *   4  compiled functions keep the arithmetic of the function; in bf16 sums, and what no product comes after, are float32
+ *   5  a dropout mask that all examples share (noise shape of 1 first) is the whole batch's, not the shard's
+ *   6  constraints hold after every step; a batch norm that is used several times in a step moves its statistics at each use
  */
-export const ARITHMETIC_VERSION = 1;
+export const ARITHMETIC_VERSION = 6;

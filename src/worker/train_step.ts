@@ -99,9 +99,10 @@ export function createTrainStep(parts: StepParts): TrainStep {
     invariant(correct, 'the forward pass ran');
     const gradients = variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable));
     // A batch norm that was not asked for its statistics (fixed ones) reports what it has: an update with them changes nothing.
-    const statistics = layout.statistics.map(({ slot }, index) =>
-      reported[index].length === 0 ? tf.clone(model.weights[slot].read()) : meanOf(tf, reported[index]),
-    );
+    const statistics = layout.statistics.map(({ slot, momentum }, index) => {
+      const running = model.weights[slot].read();
+      return reported[index].length === 0 ? tf.clone(running) : inTurn(tf, reported[index], { running, momentum });
+    });
     return { loss: value, correct, gradients, statistics };
   };
   return spec.compile ? engine.compile(step, { name: 'train_step' }) : step;
@@ -209,12 +210,28 @@ function keysOfStep(places: Map<tfjs.layers.Layer, number>, seed: number): (laye
   };
 }
 
-/** Unweighted, as over shards; the inputs are disposed unless there is but one, which is returned. */
-function meanOf(tf: typeof tfjs, tensors: tfjs.Tensor[]): tfjs.Tensor {
-  if (tensors.length === 1) return tensors[0];
-  const mean = tf.tidy(() => tf.div(tf.addN(tensors), tensors.length));
-  tf.dispose(tensors);
-  return mean;
+/**
+ * The one value s with which `m · running + (1 − m) · s` is what the values give in turn, each moving what the one before it left: as tfjs and
+ * Keras update a layer that is called several times. Linear in the values, so a mean over shards stays right. The inputs are disposed unless
+ * there is but one, which is returned.
+ */
+function inTurn(
+  tf: typeof tfjs,
+  values: tfjs.Tensor[],
+  { running, momentum }: { running: tfjs.Tensor; momentum: number },
+): tfjs.Tensor {
+  if (values.length === 1) return values[0];
+  const one = tf.tidy(() => {
+    let owed = 0;
+    let sum = values[0];
+    for (const value of values.slice(1)) {
+      sum = tf.add(tf.mul(sum, momentum), value);
+      owed = momentum * (owed + 1);
+    }
+    return tf.sub(sum, tf.mul(running, owed));
+  });
+  tf.dispose(values);
+  return one;
 }
 
 function batchNorms(model: tfjs.LayersModel): tfjs.layers.Layer[] {

@@ -84,7 +84,7 @@ describe.each([{ compile: true }, { compile: false }])('a replica (compiled: $co
     expect(new Set(losses).size).toBe(4);
   });
 
-  it('averages the statistics of a batch norm that is used several times in a step, and keeps dropout masks apart', async () => {
+  it('moves the statistics of a batch norm at each of its uses in a step, in turn, and keeps dropout masks apart', async () => {
     const input = tf.input({ shape: [4] });
     const shared = tf.layers.batchNormalization({ name: 'shared' });
     const drop = tf.layers.dropout({ name: 'drop', rate: 0.5 });
@@ -99,8 +99,15 @@ describe.each([{ compile: true }, { compile: false }])('a replica (compiled: $co
     const { results, gradient } = await stepOn(replica, { rows: 6, shards: 1 });
     const mean = (c: number, read: (x: number) => number) =>
       [0, 1, 2, 3, 4, 5].reduce((total, row) => total + read(train.x[row * 4 + c]), 0) / 6;
-    for (let c = 0; c < 4; c++)
-      expect(results[0].statistics![c]).toBeCloseTo((mean(c, (x) => x) + mean(c, (x) => Math.max(x, 0))) / 2, 5);
+    for (let c = 0; c < 4; c++) {
+      // tfjs calls the branch behind relu first: from 0 to 0.01 · a, then to 0.99 · 0.01 · a + 0.01 · b, which one update gives with 0.99 · a + b.
+      const [a, b] = [mean(c, (x) => Math.max(x, 0)), mean(c, (x) => x)];
+      expect(results[0].statistics![c]).toBeCloseTo(0.99 * a + b, 5);
+      // From 1: 0.99² · 1 + 0.99 · 0.01 · a + 0.01 · b = 0.99 · 1 + 0.01 · s, so s = 0.99 · a + b − 0.99.
+      const spread = (read: (x: number) => number) => mean(c, (x) => read(x) ** 2) - mean(c, read) ** 2;
+      const s = 0.99 * spread((x) => Math.max(x, 0)) + spread((x) => x) - 0.99;
+      expect(results[0].statistics![4 + c]).toBeCloseTo(s, 5);
+    }
     const { layout } = await replica.describe();
     // Both branches get the same error back: with one mask for both calls their gradients would be equal.
     expect(relativeDifference(slotOf(layout, gradient, 'a/kernel'), slotOf(layout, gradient, 'b/kernel'))).toBeGreaterThan(0.1);
