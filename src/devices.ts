@@ -2,9 +2,9 @@
  * Owns: which devices the replicas of a run go on: the user's choice met with what the machine has.
  * Does not: open a device. A GPU that was asked for and is missing is an error, never a silent fallback.
  */
-import { availableParallelism } from 'node:os';
 import type { DeviceChoice } from './common/device_choice.js';
 import { EnvironmentError, UsageError } from './common/errors.js';
+import { availableCores } from './cores.js';
 import { findGpus, type GpuSearch } from './engine/gpus.js';
 
 export interface PlacedReplica {
@@ -30,7 +30,7 @@ export function placeReplicas(
   search: () => GpuSearch = findGpus,
 ): Placement {
   const { replicas, notice } = place(choice, search);
-  const threads = threadsPerWorker ?? Math.max(1, Math.floor(availableParallelism() / replicas.length));
+  const threads = threadsPerWorker ?? Math.max(1, Math.floor(availableCores() / replicas.length));
   return { replicas, intraOpThreads: threads, logicalCpuDevices: 1, notice };
 }
 
@@ -67,7 +67,7 @@ export function placeOnNamedDevices(devices: readonly string[], threadsPerWorker
   const cpus = parsed.filter(({ kind }) => kind === 'CPU').map(({ index }) => index + 1);
   return {
     replicas,
-    intraOpThreads: threadsPerWorker ?? Math.max(1, Math.floor(availableParallelism() / replicas.length)),
+    intraOpThreads: threadsPerWorker ?? Math.max(1, Math.floor(availableCores() / replicas.length)),
     logicalCpuDevices: Math.max(1, ...cpus),
     notice: '',
   };

@@ -14,6 +14,7 @@ import { resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
 import { topologyJson } from './models/topology.js';
 import { manifestOf, putWeights } from './models/weights.js';
+import { errorInOptions } from './option_words.js';
 import { trainLocally, type TrainingOutcome } from './train.js';
 import { configOf, type TrainOptions } from './train_options.js';
 
@@ -34,6 +35,14 @@ export interface TrainedRun {
  * Errors: any ExpectedError of common/errors.ts, with `code` and `next`.
  */
 export async function train(options: TrainOptions): Promise<TrainedRun> {
+  try {
+    return await trainAsTold(options);
+  } catch (error) {
+    throw errorInOptions(error);
+  }
+}
+
+async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
   requireTfjs();
   const tf = (await import('@tensorflow/tfjs')) as typeof tfjs;
   const config = configOf(options);

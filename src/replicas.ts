@@ -8,6 +8,7 @@ import type { TrainConfig } from './common/train_config.js';
 import type { Placement } from './devices.js';
 import { ensureTensorFlow } from './engine/library.js';
 import { requireTfjs } from './engine/peer.js';
+import { temporaryFolderProblem } from './engine/quiet_load.js';
 import type { ModelSource } from './models/model_source.js';
 import { LocalReplica } from './worker/local_replica.js';
 
@@ -38,6 +39,8 @@ export async function openReplicas({
   say,
 }: ReplicaRequest): Promise<OpenedReplicas> {
   requireTfjs();
+  const problem = temporaryFolderProblem();
+  if (problem !== '') say(`warning: ${problem}: set TMPDIR to a folder that can be written; going on without one`);
   const { folder } = await ensureTensorFlow({ onProgress: say });
   const replicas = placement.replicas.map(
     ({ name, device }) =>
@@ -61,6 +64,7 @@ export async function openReplicas({
   };
   try {
     const [first] = await Promise.all(replicas.map((replica) => replica.open()));
+    if (first.precisionNote !== '') say(`warning: ${first.precisionNote}`);
     return { replicas, model: first.description, numerics: first.numerics, versions: first.versions, close };
   } catch (error) {
     await close();

@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import { errorMessage } from '../common/error_facts.js';
 import { UsageError } from '../common/errors.js';
 import type { Layer } from './config_layers.js';
 
@@ -32,10 +33,24 @@ export function parseConfig({ text, shownPath }: { text: string; shownPath: stri
   if (document.contents !== null) collectPlaces({ node: document.contents, path: '', keyOffset: 0, places });
   const offsetOf = (path: string, part: 'key' | 'value') => places.get(path)?.[part] ?? 0;
   return {
-    values: document.toJS() as unknown,
+    values: valuesOf(document, shownPath),
     sourceOf: (path) => `${shownPath}:${at(offsetOf(path, 'key')).line}`,
     placeOf: (path, part) => at(offsetOf(path, part)).place,
   };
+}
+
+/** Aliases that would make a small file large are refused by the parser's own count. */
+function valuesOf(document: Document, shownPath: string): unknown {
+  try {
+    return document.toJS() as unknown;
+  } catch (cause) {
+    throw new UsageError({
+      code: 'CONFIG_SYNTAX',
+      message: `${shownPath} cannot be read as settings: ${lowerFirst(errorMessage(cause))}`,
+      next: 'write the values out, without aliases',
+      cause,
+    });
+  }
 }
 
 function collectPlaces(found: {

@@ -11,7 +11,7 @@ import type { Evaluation } from '../coordinator/evaluate.js';
 import type { EvaluateRequest } from '../evaluate_model.js';
 import type { CommandContext } from './context.js';
 import { resolveFor } from './resolve_for.js';
-import { count, percent } from './run_text.js';
+import { count, percent, percentsApart } from './run_text.js';
 import { addSettingFlags } from './setting_flags.js';
 
 export type RunEvaluation = (request: EvaluateRequest) => Promise<Evaluation>;
@@ -42,9 +42,10 @@ async function runEvaluate(
   const answer = await runEvaluation({ path: model, config, say: (line) => void context.stderr.write(`${line}\n`) });
   context.stdout.write(answerLine(answer, config));
   if (config.target !== null && !(answer.accuracy >= config.target)) {
+    const [target, has] = percentsApart(config.target, answer.accuracy);
     throw new TargetNotMetError({
       code: 'TARGET_NOT_MET',
-      message: `the target was ${percent(config.target, 2)} validation accuracy, the model has ${percent(answer.accuracy, 2)}`,
+      message: `the target was ${target} validation accuracy, the model has ${has}`,
       next: 'train longer, or evaluate a later checkpoint',
     });
   }

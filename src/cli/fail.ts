@@ -3,6 +3,7 @@
  * Does not: exit (command_line.ts) or print.
  */
 import { CommanderError } from 'commander';
+import { environmentErrorOf } from '../common/environment_error.js';
 import { errorMessage, isErrorLike } from '../common/error_facts.js';
 import { EXIT, ExpectedError, UsageError, type ExitCode } from '../common/errors.js';
 import { knownElsewhere, nearestSetting } from '../common/settings/hints.js';
@@ -16,7 +17,7 @@ export interface Failure {
 
 /** `error CODE: what happened` and `next: what to do`. */
 export function describeFailure(error: unknown, { verbose, command }: { verbose: boolean; command?: string }): Failure {
-  const expected = error instanceof CommanderError ? usageErrorOf(error, command) : error;
+  const expected = error instanceof CommanderError ? usageErrorOf(error, command) : expectedOf(error);
   const known = expected instanceof ExpectedError;
   const lines = known
     ? [`error ${expected.code}: ${expected.message}`, `next: ${expected.next}`]
@@ -28,6 +29,10 @@ export function describeFailure(error: unknown, { verbose, command }: { verbose:
       ];
   if (verbose && !(error instanceof CommanderError)) lines.push(...stackLines(error));
   return { text: `${lines.join('\n')}\n`, exitCode: known ? expected.exitCode : EXIT.internal };
+}
+
+function expectedOf(error: unknown): unknown {
+  return error instanceof ExpectedError ? error : (environmentErrorOf(error) ?? error);
 }
 
 /** `warning: …`, one line. */

@@ -9,7 +9,7 @@ import { exitCodeOf, type StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { CommandContext } from './context.js';
 import type { Call } from './resume_line.js';
-import { percent } from './run_text.js';
+import { percentsApart } from './run_text.js';
 
 /** What a run needs of the session. */
 export interface SessionParts {
@@ -79,9 +79,10 @@ const isUnfinished = ({ reason }: EndEvent): boolean => reason !== 'done' && rea
 function exitCodeOfEnd(end: EndEvent, { config, reached }: { config: TrainConfig; reached: number }): ExitCode {
   if (end.reason === 'interrupted' || end.reason === 'stopped') return exitCodeOf(end.reason);
   if (config.target !== null && reached < config.target) {
+    const [target, best] = percentsApart(config.target, reached);
     throw new TargetNotMetError({
       code: 'TARGET_NOT_MET',
-      message: `the target was ${percent(config.target, 2)} validation accuracy, the best epoch reached ${percent(reached, 2)}`,
+      message: `the target was ${target} validation accuracy, the best epoch reached ${best}`,
       next: 'train longer (--epochs), or change the learning rate or the target',
     });
   }

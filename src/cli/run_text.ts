@@ -167,6 +167,16 @@ export function percent(fraction: number, digits: number): string {
   return `${(100 * fraction).toFixed(digits)} %`;
 }
 
+/** Two percentages that are compared, with as many decimals, at least two, as tell them apart. */
+export function percentsApart(a: number, b: number): [string, string] {
+  let digits = 2;
+  while (digits < MAX_PERCENT_DIGITS && a !== b && percent(a, digits) === percent(b, digits)) digits++;
+  return [percent(a, digits), percent(b, digits)];
+}
+
+/** Of a double between 0 and 100. */
+const MAX_PERCENT_DIGITS = 15;
+
 /** As the report prints it: two decimals, `9.80` as wide as `94.99`. */
 function reportPercent(fraction: number): string {
   return (100 * fraction).toFixed(2).padStart(5);

@@ -44,6 +44,11 @@ export class ExpectedError extends Error {
     this.next = next;
     this.exitCode = exitCode;
   }
+
+  /** This error in other words. */
+  reworded(words: (text: string) => string): this {
+    return Object.assign(this, { message: words(this.message), next: words(this.next) });
+  }
 }
 
 /** A wrong flag, configuration key or argument (exit 2). */

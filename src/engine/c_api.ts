@@ -161,7 +161,9 @@ export function openCApi(folder: string): CApi {
     throw new EnvironmentError({
       code: 'TENSORFLOW_NOT_LOADABLE',
       message: `${path} cannot be loaded: ${errorMessage(cause)}`,
-      next: 'Delete that folder to have TensorFlow fetched again, or point TFJS_PARALLEL_TENSORFLOW at a TensorFlow 2.21 package folder.',
+      next: process.env.TFJS_PARALLEL_TENSORFLOW
+        ? `Point TFJS_PARALLEL_TENSORFLOW at a TensorFlow ${TENSORFLOW_VERSION} package folder, or unset it to have TensorFlow fetched.`
+        : `Delete that folder to have TensorFlow fetched again, or point TFJS_PARALLEL_TENSORFLOW at a TensorFlow ${TENSORFLOW_VERSION} package folder.`,
       cause,
     });
   }

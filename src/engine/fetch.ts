@@ -6,11 +6,23 @@
  * in it; `NAME.lock` is held by the process that makes it.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  accessSync,
+  constants,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { LIMITS } from '../common/limits.js';
-import { errorMessage } from '../common/error_facts.js';
+import { errorCode, errorMessage } from '../common/error_facts.js';
 import { EnvironmentError } from '../common/errors.js';
 import { withFileLock } from './file_lock.js';
 import { downloadWheel, unpackWheel, whyNoPip } from './python.js';
@@ -30,8 +42,8 @@ export async function fetchDistribution(request: FetchRequest): Promise<string> 
   const { cacheFolder, distribution, onProgress } = request;
   const complete = join(cacheFolder, distribution.name);
   if (existsSync(complete)) return complete;
+  prepareCache(cacheFolder);
   try {
-    mkdirSync(cacheFolder, { recursive: true });
     return await withFileLock(`${complete}.lock`, waiting, async () => {
       if (!existsSync(complete)) await fetchLocked(request, complete);
       return complete;
@@ -43,6 +55,32 @@ export async function fetchDistribution(request: FetchRequest): Promise<string> 
 
   function waiting(pid: string): void {
     onProgress(`another process (${pid || 'unknown'}) is fetching TensorFlow; waiting for it`);
+  }
+}
+
+/** @throws EnvironmentError CACHE_NOT_WRITABLE */
+function prepareCache(cacheFolder: string): void {
+  try {
+    createFolder(cacheFolder);
+    accessSync(cacheFolder, constants.W_OK);
+  } catch (cause) {
+    throw new EnvironmentError({
+      code: 'CACHE_NOT_WRITABLE',
+      message: `the folder that TensorFlow is kept in, ${cacheFolder}, cannot be written: ${errorMessage(cause)}`,
+      next: 'Set TFJS_PARALLEL_CACHE to a folder that can be written, or TFJS_PARALLEL_TENSORFLOW to a TensorFlow package folder.',
+      cause,
+    });
+  }
+}
+
+/** Not mkdirSync's own `recursive`: on file systems that make no folders (/proc) it tries for ever. */
+function createFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (dirname(path) !== path) createFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST' || !statSync(path).isDirectory()) throw error;
   }
 }
 

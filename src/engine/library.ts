@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { EnvironmentError } from '../common/errors.js';
 import { TENSORFLOW_LIBRARY_NAME } from './c_api.js';
 import { fetchDistribution } from './fetch.js';
@@ -58,7 +58,7 @@ export function findTensorFlow({ kind }: Pick<EnsureOptions, 'kind'> = {}): Tens
 /** `TFJS_PARALLEL_CACHE`, else `XDG_CACHE_HOME/tfjs-parallel`, else `~/.cache/tfjs-parallel`. */
 export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
   const named = environment[CACHE_FOLDER_VARIABLE];
-  if (named) return named;
+  if (named) return resolve(named);
   return join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tfjs-parallel');
 }
 

@@ -63,7 +63,17 @@ for name in ('tensorflow', 'tensorflow-cpu'):
 export function findPythonTensorFlow(python: string): PythonTensorFlow | undefined {
   const answer = spawnSync(python, ['-c', FIND_TENSORFLOW], { cwd: NEUTRAL_FOLDER, encoding: 'utf8', timeout: QUERY_TIMEOUT_MS });
   if (answer.status !== 0 || answer.stdout.trim() === '') return undefined;
-  return JSON.parse(answer.stdout) as PythonTensorFlow;
+  return parsed(lastLines(answer.stdout, 1));
+}
+
+/** The last line: a site's own start-up may print before it. Undefined for a python3 that is something else. */
+function parsed(line: string): PythonTensorFlow | undefined {
+  try {
+    const { folder, version } = JSON.parse(line) as Partial<PythonTensorFlow>;
+    return typeof folder === 'string' && typeof version === 'string' ? { folder, version } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export interface DownloadRequest {

@@ -2,10 +2,11 @@
  * Owns: keeping the notes that TensorFlow prints while its libraries are loaded off standard error. Does not: touch what it says later, which
  * TF_CPP_MIN_LOG_LEVEL governs.
  */
-import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import { accessSync, closeSync, constants, fstatSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { errorCode } from '../common/error_facts.js';
 import { openLibrary, setNativeDefaults } from './ffi.js';
 
 const STANDARD_ERROR = 2;
@@ -37,6 +38,10 @@ export function withoutLoadNotes(load: () => void): void {
     return load();
   }
   const caught = openUnlinked();
+  if (caught === null) {
+    close(original);
+    return load();
+  }
   try {
     duplicateOnto(caught, STANDARD_ERROR);
     load();
@@ -50,11 +55,31 @@ export function withoutLoadNotes(load: () => void): void {
   }
 }
 
-function openUnlinked(): number {
+/** Null where there is no temporary folder to write in: then the notes are seen, and nothing is lost. */
+function openUnlinked(): number | null {
   const path = join(tmpdir(), `tfjs-parallel-${randomUUID()}`);
-  const file = openSync(path, 'wx+', 0o600);
-  unlinkSync(path);
-  return file;
+  try {
+    const file = openSync(path, 'wx+', 0o600);
+    unlinkSync(path);
+    return file;
+  } catch {
+    return null;
+  }
+}
+
+/** What is wrong with the temporary folder, for a line to the user; empty where nothing is. */
+export function temporaryFolderProblem(): string {
+  const folder = tmpdir();
+  try {
+    accessSync(folder, constants.W_OK);
+    const file = openUnlinked();
+    if (file === null) return `the temporary folder ${folder} takes no files`;
+    closeSync(file);
+    return '';
+  } catch (error) {
+    const code = errorCode(error);
+    return `the temporary folder ${folder} ${code === 'ENOENT' ? 'does not exist' : `cannot be written (${code})`}`;
+  }
 }
 
 function readAll(file: number): string {

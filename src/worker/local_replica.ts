@@ -5,7 +5,8 @@
  * One piscina per replica with exactly one thread, because piscina cannot pin a task to a thread and the replica's state lives in it.
  */
 import { Piscina } from 'piscina';
-import { ExpectedError, invariant } from '../common/errors.js';
+import { errorMessage } from '../common/error_facts.js';
+import { EnvironmentError, ExpectedError, invariant } from '../common/errors.js';
 import type { ModelDescription, NumericsClass, Replica, ShardAssignment, ShardGradient, ShardResult } from '../common/replica.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ThreadAnswer } from './replica_spec.js';
 
@@ -98,9 +99,23 @@ export class LocalReplica implements Replica {
   }
 
   private async run<T>(task: ReplicaTask): Promise<T> {
-    const answer = (await this.pool.run(task)) as ThreadAnswer<T>;
+    const answer = (await this.pool.run(task).catch((error: unknown) => {
+      throw this.threadEnded(error) ?? error;
+    })) as ThreadAnswer<T>;
     if ('value' in answer) return answer.value;
     const { exitCode, ...details } = answer.failure;
     throw new ExpectedError(exitCode, details);
+  }
+
+  /** piscina's words for a thread that ended itself: no code of ours does. */
+  private threadEnded(error: unknown): EnvironmentError | null {
+    const [, exitCode] = /^worker exited with code: (\d+)/.exec(errorMessage(error)) ?? [];
+    if (exitCode === undefined) return null;
+    return new EnvironmentError({
+      code: 'REPLICA_ENDED',
+      message: `the thread of ${this.name} was ended with code ${exitCode}, by a call of process.exit in it`,
+      next: 'Take process.exit out of the model module and what it imports.',
+      cause: error,
+    });
   }
 }

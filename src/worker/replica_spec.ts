@@ -50,6 +50,8 @@ export interface OpenAnswer {
   readonly description: ModelDescription;
   readonly numerics: NumericsClass;
   readonly versions: { readonly tensorflow: string; readonly tfjs: string };
+  /** Where bf16 was asked for and this machine computes in float32: that, and why. Empty otherwise. */
+  readonly precisionNote: string;
 }
 
 export interface ShardAnswer {

@@ -7,13 +7,14 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
 import { ARITHMETIC_VERSION } from '../common/arithmetic.js';
+import { environmentErrorOf } from '../common/environment_error.js';
 import { ExpectedError, invariant, UsageError } from '../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import type { BucketLayout } from '../common/bucket_layout.js';
 import type { NumericArray } from '../common/dataset.js';
 import { allFinite } from '../common/all_finite.js';
 import { gatherRows } from '../data/gather.js';
-import { arithmeticProbe, download, installEngine, TensorFlowError, upload, type Engine } from '../engine/index.js';
+import { arithmeticProbe, bfloat16Support, download, installEngine, TensorFlowError, upload, type Engine } from '../engine/index.js';
 import { buildModel } from '../models/build.js';
 import { topologyJson } from '../models/topology.js';
 import { requireLabels, takesClassIndices } from '../objective/labels.js';
@@ -41,8 +42,9 @@ export default async function handle(task: ReplicaTask): Promise<ThreadAnswer<un
   try {
     return { value: await answer(task) };
   } catch (error) {
-    if (!(error instanceof ExpectedError)) throw error;
-    const { code, message, next, exitCode } = error;
+    const expected = error instanceof ExpectedError ? error : environmentErrorOf(error);
+    if (expected === null) throw error;
+    const { code, message, next, exitCode } = expected;
     return { failure: { code, message, next, exitCode } };
   }
 }
@@ -98,7 +100,16 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     description: describeModel(spec, model, layout, engine),
     numerics: numericsOf(spec, engine),
     versions: { tensorflow: engine.info.tensorflowVersion, tfjs: engine.tf.version['tfjs'] },
+    precisionNote: precisionNoteOf(spec, engine),
   };
+}
+
+function precisionNoteOf({ precision, compile }: ReplicaSpec, engine: Engine): string {
+  if (precision === 'fp32') return '';
+  const { computed, reason } = compile
+    ? bfloat16Support(engine)
+    : { computed: false, reason: 'without compile, operation by operation, everything is float32' };
+  return computed ? '' : `precision bf16 computes in float32 here, no faster than fp32: ${reason}`;
 }
 
 function describeModel(spec: ReplicaSpec, model: tfjs.LayersModel, layout: BucketLayout, engine: Engine): ModelDescription {

@@ -61,6 +61,8 @@ const EXPLANATIONS: Record<string, Explanation> = {
   ENFILE: { code: 'TOO_MANY_OPEN_FILES', why: 'too many open files', next: 'raise the limit (ulimit -n)' },
 };
 
+const NO_PARENT = 'use --run-dir with a folder in which folders can be made';
+
 /**
  * Turns a system error into a CheckpointError; errors that already are CheckpointErrors, and errors that do not come from the system, pass unchanged.
  * `doing` reads like `write the state of step 300 to runs/mnist-001/state`.
@@ -73,7 +75,10 @@ export function storageError(error: unknown, doing: string, stands?: string): un
   return new CheckpointError({
     code: known?.code ?? 'STORAGE_FAILED',
     message: `cannot ${doing}: ${why} (${systemCode})${stands === undefined ? '' : `; ${stands}`}`,
-    next: known?.next ?? 'look at the system error above; use --run-dir with another folder',
+    next:
+      doing.startsWith('create ') && systemCode === 'ENOENT'
+        ? NO_PARENT
+        : (known?.next ?? 'look at the system error above; use --run-dir with another folder'),
     cause: error,
   });
 }

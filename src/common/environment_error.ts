@@ -1,0 +1,71 @@
+/**
+ * Owns: what the machine, the installation or Node's own options refused, in words: such an error is never a bug of ours, wherever it came up.
+ * Does not: know what was being done; whoever knows says it better, and before.
+ */
+import { errorCode, errorMessage, isErrorLike } from './error_facts.js';
+import { DivergedError, EnvironmentError, type ExpectedError } from './errors.js';
+
+const OUT_OF_MEMORY =
+  /^(Array buffer allocation failed|Invalid array buffer length|Invalid typed array length|.*could not allocate memory)/;
+const MISSING_PARTS = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND', 'ERR_DLOPEN_FAILED', 'ERR_PACKAGE_PATH_NOT_EXPORTED'];
+
+/** What the system's codes mean for a program that reads and writes files and starts threads and programs. */
+const SYSTEM: Record<string, string> = {
+  ENOSPC: 'Free space on that disk.',
+  EDQUOT: 'Free space within your quota.',
+  EMFILE: 'Raise the limit of open files (ulimit -n).',
+  ENFILE: 'Close programs: the whole system has no open files left.',
+  ENOMEM: 'Free memory, or raise the limit (ulimit -v, the container’s memory).',
+  EAGAIN: 'Raise the limits of processes and memory (ulimit -u, ulimit -v).',
+  EFBIG: 'Raise the limit of a file’s size (ulimit -f).',
+  EACCES: 'Give yourself permission, or name another file or folder.',
+  EPERM: 'Give yourself permission, or name another file or folder.',
+  EROFS: 'Name a file or folder that can be written.',
+  ENOENT: 'Check that this file or folder exists.',
+  ENOTDIR: 'Check the path: a part of it is a file.',
+  EISDIR: 'Check the path: it is a folder.',
+  ENAMETOOLONG: 'Choose a shorter name.',
+  EIO: 'Check the disk (dmesg, smartctl).',
+  ELOOP: 'Check the path: its symbolic links go round.',
+};
+
+/** Null where the error is not known to come from the surroundings. */
+export function environmentErrorOf(error: unknown): ExpectedError | null {
+  if (!isErrorLike(error)) return null;
+  const code = errorCode(error);
+  const message = errorMessage(error).split('\n')[0];
+  const because = (kind: string, next: string, text = message): EnvironmentError =>
+    new EnvironmentError({ code: kind, message: text, next, cause: error });
+  if (error.name === 'RangeError' && OUT_OF_MEMORY.test(message))
+    return new DivergedError({
+      code: 'OUT_OF_MEMORY',
+      message,
+      next: 'Use less data, a smaller batch or fewer replicas, or more memory.',
+      cause: error,
+    });
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY' || code === 'ERR_WORKER_INIT_FAILED')
+    return because(
+      'OUT_OF_MEMORY',
+      'Raise the limits of memory and threads (--max-old-space-size, ulimit -u, ulimit -v), or use fewer replicas.',
+    );
+  if (MISSING_PARTS.includes(code))
+    return because(
+      'INSTALLATION_BROKEN',
+      'Delete node_modules and install again, on this machine and with this version of Node.',
+    );
+  if (code === 'ERR_ACCESS_DENIED')
+    return because(
+      'NODE_PERMISSION',
+      'Start Node without --permission: TensorFlow is a native library, and replicas are threads.',
+    );
+  if (error.name === 'EvalError' || /^WebAssembly is not defined|Code generation from strings disallowed/.test(message))
+    return because('NODE_OPTION', 'Start Node without --jitless and --disallow-code-generation-from-strings; see NODE_OPTIONS.');
+  if ('syscall' in error && error.syscall === 'uv_cwd')
+    return because(
+      'FOLDER_GONE',
+      'Change into a folder that exists (cd) and start again.',
+      'the current folder does not exist any more',
+    );
+  const next = SYSTEM[code];
+  return next === undefined || !('syscall' in error || 'errno' in error) ? null : because('SYSTEM_REFUSED', next);
+}
