@@ -7,6 +7,7 @@
 import { Piscina } from 'piscina';
 import { errorMessage } from '../common/error_facts.js';
 import { EnvironmentError, ExpectedError, invariant } from '../common/errors.js';
+import { requirePackageFile } from '../engine/peer.js';
 import type { ModelDescription, NumericsClass, Replica, ShardAssignment, ShardGradient, ShardResult } from '../common/replica.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ThreadAnswer } from './replica_spec.js';
 
@@ -23,6 +24,7 @@ export class LocalReplica implements Replica {
 
   constructor(private readonly spec: ReplicaSpec) {
     this.name = spec.name;
+    requirePackageFile(THREAD_FILE);
     this.pool = new Piscina({ filename: THREAD_FILE.href, minThreads: 1, maxThreads: 1, idleTimeout: Infinity });
   }
 

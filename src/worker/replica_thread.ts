@@ -14,7 +14,15 @@ import type { BucketLayout } from '../common/bucket_layout.js';
 import type { NumericArray } from '../common/dataset.js';
 import { allFinite } from '../common/all_finite.js';
 import { gatherRows } from '../data/gather.js';
-import { arithmeticProbe, bfloat16Support, download, installEngine, TensorFlowError, upload, type Engine } from '../engine/index.js';
+import {
+  arithmeticProbe,
+  bfloat16Support,
+  download,
+  installEngine,
+  TensorFlowError,
+  upload,
+  type Engine,
+} from '../engine/index.js';
 import { buildModel } from '../models/build.js';
 import { topologyJson } from '../models/topology.js';
 import { requireLabels, takesClassIndices } from '../objective/labels.js';

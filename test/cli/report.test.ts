@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createJsonReporter } from '../../src/cli/report_json.js';
 import { createTextReporter } from '../../src/cli/report_text.js';
-import { contextLine, duration, endLines, epochLines, headerLines, progressLine } from '../../src/cli/run_text.js';
+import { contextLine, duration, endLines, epochLines, headerLines, percentsApart, progressLine } from '../../src/cli/run_text.js';
 import type { RunEvent } from '../../src/common/run_events.js';
 import { captureStream } from '../support/capture_stream.js';
 import { SAMPLE_START, sampleEnd, sampleEpoch, sampleStep } from '../support/run_events_sample.js';
@@ -234,3 +234,13 @@ test('JSON lines: one record each, steps only as often as asked, warnings on sta
   expect(report(2).types).toEqual(['start', 'step 2', 'epoch', 'step 4', 'checkpoint', 'warn', 'worker_lost', 'epoch', 'end']);
   expect(report(null).err).toBe('warning DISK_FULL: the state was not written\n');
 });
+
+test.each([
+  [0.9931, 0.99, '99.31 %', '99.00 %'],
+  [0.5097, 0.50966, '50.970 %', '50.966 %'],
+  [0.99, 0.98999999, '99.000000 %', '98.999999 %'],
+  [0.5, 0.5, '50.00 %', '50.00 %'],
+  // One unit in the last place of a double.
+  [0.5, 0.5 + 2 ** -53, '50.00000000000000 %', '50.00000000000001 %'],
+  [0.97, Number.NaN, '97.00 %', 'NaN %'],
+])('compared, %d and %d are shown as %s and %s', (a, b, first, second) => expect(percentsApart(a, b)).toEqual([first, second]));

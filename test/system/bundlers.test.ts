@@ -1,0 +1,74 @@
+/**
+ * Owns: programs that are bundled before they run: left external this package works, bundled in it says what to leave external.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runIn, writeFiles } from '../support/consumer_project.js';
+import { isBuilt } from '../support/real_run.js';
+
+if (!isBuilt) console.warn('bundlers.test.ts skipped: dist/ is not built (npm run build)');
+const hasTsup = spawnSync('npx', ['--yes', 'tsup@8', '--version'], { stdio: 'ignore' }).status === 0;
+if (!hasTsup) console.warn('bundlers.test.ts: tsup skipped: npx cannot fetch it here');
+
+const folder = mkdtempSync(join(tmpdir(), 'bundlers-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+beforeAll(() => {
+  writeFiles(folder, {
+    'package.json': { name: 'bundled', type: 'module', dependencies: { 'tfjs-parallel': '*', '@tensorflow/tfjs': '*' } },
+    'program.ts': `import * as tf from '@tensorflow/tfjs';
+      import { train } from 'tfjs-parallel';
+      const model = tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [3] })] });
+      const set = (n: number) => ({ x: Float32Array.from({ length: 3 * n }, (_, i) => i % 5), y: Int32Array.from({ length: n }, (_, i) => i % 2) });
+      const data = { train: set(8), validation: set(4), inputShape: [3] };
+      try {
+        const run = await train({ model, data, batch: 4, epochs: 1, devices: ['CPU:0'], loss: 'softmax_cross_entropy' });
+        console.log('trained', run.history.length, run.end.steps);
+      } catch (error) {
+        console.log(error.code, error.next);
+        process.exitCode = error.exitCode;
+      }\n`,
+  });
+  mkdirSync(join(folder, 'node_modules'));
+  symlinkSync(resolve('node_modules/@tensorflow'), join(folder, 'node_modules/@tensorflow'));
+  symlinkSync(resolve('.'), join(folder, 'node_modules/tfjs-parallel'));
+});
+
+describe.skipIf(!isBuilt)('a program', () => {
+  const bundle = (options: object) =>
+    build({
+      ...{ entryPoints: [join(folder, 'program.ts')], outfile: join(folder, 'out/program.js'), absWorkingDir: folder },
+      ...{ bundle: true, platform: 'node', format: 'esm', target: 'node20', logLevel: 'silent', ...options },
+    });
+
+  it('bundled by esbuild with its packages external trains', async () => {
+    await bundle({ external: ['tfjs-parallel', '@tensorflow/tfjs'] });
+    expect(runIn(folder, 'node out/program.js')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('trained 1 2') as string,
+    });
+  });
+
+  it('bundled by esbuild with this package inside is told to leave it external', async () => {
+    await bundle({ external: ['@tensorflow/tfjs'], loader: { '.node': 'file' }, banner: { js: REQUIRE } });
+    expect(runIn(folder, 'node out/program.js')).toMatchObject({
+      code: 3,
+      out: expect.stringContaining('BUNDLED Leave it out of the bundle: esbuild --external:tfjs-parallel') as string,
+    });
+  });
+
+  it.skipIf(!hasTsup)('bundled by tsup, which leaves dependencies external by itself, trains', () => {
+    expect(runIn(folder, 'npx --yes tsup@8 program.ts --format esm --target node20 --out-dir tsup').code).toBe(0);
+    expect(runIn(folder, 'node tsup/program.js')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('trained 1 2') as string,
+    });
+  });
+});
+
+/** What a bundle of CommonJS parts as an ES module needs of esbuild's users. */
+const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
