@@ -44,7 +44,17 @@ export function headerLines({ versions, replicas, numerics, dataset, model, plan
       optimizerText(config.optimizer),
       `all-reduce exact, ${megabytes} MB/step/replica`,
     ])}`,
+    ...batchNormLines(plan, config),
     `  run      ${runFolder}`,
+  ];
+}
+
+/** What a reader who knows model.fit would not expect. */
+function batchNormLines({ batchNormPerShard, shardSizes }: StartEvent['plan'], { batch }: StartEvent['config']): string[] {
+  if (!batchNormPerShard) return [];
+  const [first] = shardSizes;
+  return [
+    `  norm     batch norm over each shard of ${first}, not over the batch of ${batch} as model.fit on one device: that is --shards 1`,
   ];
 }
 

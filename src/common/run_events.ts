@@ -23,6 +23,8 @@ export interface StartEvent {
     epochs: number;
     firstEpoch: number;
     bytesPerReplicaStep: number;
+    /** The model has batch norms, whose statistics are those of a shard where there are several. */
+    batchNormPerShard: boolean;
   };
   versions: { tfjsParallel: string; node: string; tensorflow: string; tfjs: string };
 }

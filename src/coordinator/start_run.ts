@@ -152,6 +152,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
       epochs: config.epochs,
       firstEpoch: state.progress.epoch,
       bytesPerReplicaStep: model.layout.trainedSize * 4,
+      batchNormPerShard: shards > 1 && model.layout.statistics.length > 0,
     },
     versions,
   });

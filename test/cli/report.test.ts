@@ -56,6 +56,7 @@ test('everything else is on standard error, plain where it is no terminal', () =
       data     MNIST · 600 train · 100 validation · sha256 0123456789ab
       model    gluon_cnn · 1,085,002 trained parameters
       plan     batch 200 = 100 + 100 · 3 steps/epoch · 2 epochs · sgd 0.1 · all-reduce exact, 4.34 MB/step/replica
+      norm     batch norm over each shard of 100, not over the batch of 200 as model.fit on one device: that is --shards 1
       run      runs/mnist-001
     warning DISK_FULL: the state was not written
     host-b:gpu(0) lost while idle: silent for 10 s; 1 replica now
@@ -129,6 +130,7 @@ test('the header says what runs where', () => {
       data     MNIST · 600 train · 100 validation · sha256 0123456789ab
       model    gluon_cnn · 1,085,002 trained parameters
       plan     batch 200 = 100 + 100 · 3 steps/epoch · 2 epochs · sgd 0.1 · all-reduce exact, 4.34 MB/step/replica
+      norm     batch norm over each shard of 100, not over the batch of 200 as model.fit on one device: that is --shards 1
       run      runs/mnist-001"
   `);
   const plan = { ...SAMPLE_START.plan, shards: 9, shardSizes: [23, 23, 22, 22, 22, 22, 22, 22, 22], firstEpoch: 2, epochs: 4 };
@@ -142,6 +144,7 @@ test('the header says what runs where', () => {
       data     MNIST · 600 train · 100 validation · sha256 0123456789ab
       model    gluon_cnn · 1,085,002 trained parameters
       plan     batch 200 = 2 × 23 + 7 × 22 · 3 steps/epoch · epochs 2 to 4 · sgd 0.1, nesterov 0.9, × 0.1 at epochs 60, 90, warm-up 1 epoch · all-reduce exact, 4.34 MB/step/replica
+      norm     batch norm over each shard of 23, not over the batch of 200 as model.fit on one device: that is --shards 1
       run      runs/mnist-001"
   `);
   expect(contextLine({ ...SAMPLE_START, replicas: ['gpu(0)'] })).toBe('context: [gpu(0)]');

@@ -24,7 +24,15 @@ export const SAMPLE_START: StartEvent = {
   runFolder: 'runs/mnist-001',
   dataset: { name: 'MNIST', train: 600, validation: 100, sha256: '0123456789abcdef' },
   model: { name: 'gluon_cnn', trainedParameters: 1_085_002, totalParameters: 1_085_898 },
-  plan: { shards: 2, shardSizes: [100, 100], stepsPerEpoch: 3, epochs: 2, firstEpoch: 1, bytesPerReplicaStep: 4_340_008 },
+  plan: {
+    shards: 2,
+    shardSizes: [100, 100],
+    stepsPerEpoch: 3,
+    epochs: 2,
+    firstEpoch: 1,
+    bytesPerReplicaStep: 4_340_008,
+    batchNormPerShard: true,
+  },
   versions: { tfjsParallel: '0.1.0', node: '22.21.0', tensorflow: '2.21.0', tfjs: '4.22.0' },
 };
 
