@@ -31,6 +31,7 @@ import type { RunRequest } from './run_request.js';
 import { linkTimes, type LinkTimes } from './wire/link.js';
 import { secretOf } from './wire/secrets.js';
 import { findToken, type TokenSource } from './wire/token.js';
+import { WorkerTokens, workerTokenFolder } from './wire/worker_tokens.js';
 
 export interface CoordinationRequest extends RunRequest {
   readonly listen: Endpoint;
@@ -48,6 +49,9 @@ export interface CoordinationRequest extends RunRequest {
   /** For tests; by default those that follow from the silence. */
   readonly times?: LinkTimes;
 }
+
+/** Workers whose token was taken back are looked for this often, ms. */
+const REVOCATION_MS = 1_000;
 
 /** Runs one training on workers that come and go. Closes the door, and says goodbye to workers, whatever happens. */
 export async function coordinate(request: CoordinationRequest): Promise<EndEvent> {
@@ -111,11 +115,15 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
       say,
       times: request.times ?? linkTimes(request.silenceMs),
     });
+    const workerTokens = new WorkerTokens(workerTokenFolder(request.token, process.env));
+    if (workerTokens.size > 0) say(`${workerTokens.size} workers have tokens of their own`);
+    const revocations = setInterval(() => cluster.putOutRevoked((id) => workerTokens.find(id) !== null), REVOCATION_MS);
     const server = await startServer({
       listen: request.listen,
       secret,
+      workers: (id) => workerTokens.find(id),
       tls,
-      onWorker: (socket, from) => cluster.accept(socket, from),
+      onWorker: (socket, from, own) => cluster.accept(socket, from, own),
       onRefused: (from, why) => say(`login from ${from} refused: ${why}`),
     });
     let goodbye: 'done' | 'stopped' | 'failed' = 'failed';
@@ -154,6 +162,7 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
       tellIncidents(fleet, say);
       return end;
     } finally {
+      clearInterval(revocations);
       await cluster.close(goodbye);
       await server.close();
     }

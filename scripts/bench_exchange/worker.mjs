@@ -14,6 +14,7 @@ process.once('message', async ({ port, token, name, elements }) => {
   const session = new WorkerSession(socket, {
     software: SOFTWARE,
     name,
+    process: `bench-exchange-${process.pid}-${Date.now()}`,
     deviceNames: ['cpu(0)'],
     prepare: (job) => Promise.resolve(preparedJob({ job, elements, layoutSha256 })),
     onAdmitted: () => {},

@@ -14,6 +14,7 @@ import { describeFailure, warningLine } from './fail.js';
 import { trainCommand } from './train.js';
 import { commandNameOf, createProgram } from './program.js';
 import type { SignalWatch } from './signals.js';
+import { tokenCommand } from './token.js';
 import { verifyCommand } from './verify.js';
 import { workerCommand } from './worker.js';
 
@@ -58,6 +59,7 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
     }),
     evaluateCommand(context, async () => (await import('../evaluate_model.js')).evaluateModel),
     verifyCommand(context, () => import('../verify.js')),
+    tokenCommand(context, () => import('../wire/worker_tokens.js')),
     benchCommand(context, async () => (await import('../bench.js')).bench),
   ]);
 

@@ -9,6 +9,8 @@ import { LOGIN, loginTranscript, type LoginFacts } from '../common/login.js';
 
 /** The token and what is derived from it; never printed. */
 export interface Secret {
+  /** Which token it is, for a coordinator that knows several; says nothing about it. */
+  readonly id: string;
   readonly login: Buffer;
   readonly tls: Buffer;
 }
@@ -16,7 +18,7 @@ export interface Secret {
 /** Two keys, so that a proof says nothing about the TLS key. */
 export function secretOf(token: string): Secret {
   const derive = (purpose: string): Buffer => createHmac('sha256', token).update(`tfjs-parallel ${purpose}`).digest();
-  return { login: derive('login'), tls: derive('tls') };
+  return { id: derive('name').toString('hex').slice(0, 32), login: derive('login'), tls: derive('tls') };
 }
 
 export function proofOf(secret: Secret, role: 'coordinator' | 'worker', facts: LoginFacts): string {
@@ -42,4 +44,6 @@ export function exporterOf(socket: Duplex): string {
 
 /** TLS without certificates: both sides know the key. Ephemeral, so that a token that leaks later opens no recording. TLS 1.2: Node's PSK needs it. */
 export const PSK_TLS = { ciphers: 'ECDHE-PSK-CHACHA20-POLY1305', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const;
-export const PSK_IDENTITY = 'tfjs-parallel';
+export function pskIdentity({ id }: Pick<Secret, 'id'>): string {
+  return `tfjs-parallel ${id}`;
+}

@@ -11,7 +11,7 @@ import { ClusterError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 import { isNonce, LOGIN } from '../common/login.js';
 import { SOCKET_OPTIONS } from '../wire/link.js';
-import { exporterOf, newNonce, proofOf, PSK_IDENTITY, PSK_TLS, sameProof, type Secret } from '../wire/secrets.js';
+import { exporterOf, newNonce, proofOf, pskIdentity, PSK_TLS, sameProof, type Secret } from '../wire/secrets.js';
 
 export type ClientTls = { kind: 'none' } | { kind: 'psk' } | { kind: 'trusted_certificate'; authority: string };
 
@@ -47,6 +47,7 @@ export async function connectToCoordinator(request: ConnectRequest): Promise<Web
         host: LOGIN.host,
         [LOGIN.nonceHeader]: facts.coordinatorNonce,
         [LOGIN.workerNonceHeader]: facts.workerNonce,
+        [LOGIN.tokenHeader]: secret.id,
         [LOGIN.proofHeader]: proofOf(secret, 'worker', facts),
       },
       // Masking protects old proxies from scripts; there is neither here, and a zero key costs nothing (docs: a deviation from RFC 6455).
@@ -110,7 +111,7 @@ function openSocket(request: ConnectRequest): Promise<Socket> {
             host,
             port,
             ...PSK_TLS,
-            pskCallback: () => ({ psk: secret.tls, identity: PSK_IDENTITY }),
+            pskCallback: () => ({ psk: secret.tls, identity: pskIdentity(secret) }),
             // No certificate is involved; who does not have the key cannot finish the handshake.
             checkServerIdentity: () => undefined,
           })

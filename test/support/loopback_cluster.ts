@@ -8,7 +8,7 @@ import type { Job } from '../../src/common/messages.js';
 import type { ModelDescription, NumericsClass, Replica, ShardAssignment, ShardResult } from '../../src/common/replica.js';
 import { Cluster, type ClusterOptions } from '../../src/coordinator/cluster/cluster.js';
 import { Fleet, type FleetOptions } from '../../src/coordinator/fleet/fleet.js';
-import { startServer, type ServerTls } from '../../src/coordinator/cluster/server.js';
+import { startServer, type ServerRequest, type ServerTls } from '../../src/coordinator/cluster/server.js';
 import { layoutSha256 } from '../../src/wire/identity.js';
 import { newNonce, secretOf } from '../../src/wire/secrets.js';
 import { connectToCoordinator, type ClientTls } from '../../src/worker/client.js';
@@ -118,7 +118,14 @@ export async function loopbackCluster({
   tls = { kind: 'none' },
   fleet: fleetOptions = {},
   cluster: clusterOptions = {},
-}: { weights?: number; tls?: ServerTls; fleet?: FleetOptions; cluster?: Partial<ClusterOptions> } = {}): Promise<TestCluster> {
+  workers,
+}: {
+  weights?: number;
+  tls?: ServerTls;
+  fleet?: FleetOptions;
+  cluster?: Partial<ClusterOptions>;
+  workers?: ServerRequest['workers'];
+} = {}): Promise<TestCluster> {
   const lines: string[] = [];
   const fleet = new Fleet({ canJoin: true, onNote: ({ message }) => lines.push(message), ...fleetOptions });
   const cluster = new Cluster({
@@ -137,7 +144,8 @@ export async function loopbackCluster({
     listen: { host: '127.0.0.1', port: 0 },
     secret: SECRET,
     tls,
-    onWorker: (socket, from) => cluster.accept(socket, from),
+    workers,
+    onWorker: (socket, from, own) => cluster.accept(socket, from, own),
     onRefused: (_, why) => lines.push(`login refused: ${why}`),
   });
   onTestFinished(async () => {

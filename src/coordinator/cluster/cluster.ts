@@ -12,6 +12,7 @@ import { judgeWorker, type Reference, type Refusal } from './admission.js';
 import type { Fleet } from '../fleet/fleet.js';
 import { ParameterBytes } from './parameter_bytes.js';
 import type { RemoteReplica } from './remote_replica.js';
+import type { OwnToken } from './server.js';
 import { Session, type SessionHost } from './session.js';
 
 export interface ClusterOptions {
@@ -75,9 +76,23 @@ export class Cluster implements SessionHost {
   }
 
   /** A worker that has proven the token. */
-  accept(socket: WebSocket, from: string, machine: string | null = null): void {
+  accept(socket: WebSocket, from: string, own: OwnToken | null = null): void {
     if (this.#closed) return socket.terminate();
-    this.#sessions.add(new Session(socket, this, { from, machine }, this.#options.times));
+    this.#sessions.add(new Session(socket, this, { from, own }, this.#options.times));
+  }
+
+  /** Ends the sessions of workers whose own token is no longer known. */
+  putOutRevoked(isKnown: (id: string) => boolean): void {
+    for (const session of this.#sessions) {
+      if (session.own === null || isKnown(session.own.id)) continue;
+      this.#told.add(session);
+      this.#options.say(`worker ${session.name} is put out: the token of ${session.own.name} was taken back`);
+      session.putOut({
+        code: 'TOKEN_REVOKED',
+        message: `the coordinator took back the token of ${session.own.name}`,
+        next: 'Ask for a new one: `tfjs-parallel token add NAME --replace` on its machine.',
+      });
+    }
   }
 
   /** Ends the fleet, tells all workers how the run ended and lets them go. */
@@ -130,7 +145,7 @@ export class Cluster implements SessionHost {
 
   onReady(session: Session): void {
     this.#told.add(session);
-    const home = { worker: session.name, process: session.process, machine: session.machine };
+    const home = { worker: session.name, process: session.process, machine: session.own?.name ?? null };
     for (const replica of session.replicas) this.#options.fleet.add(replica, home);
     if (this.#facts !== null) this.#resolveFirst(this.#facts);
   }

@@ -21,18 +21,27 @@ import { ClusterError } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import { isNonce, LOGIN } from '../../common/login.js';
 import { SOCKET_OPTIONS } from '../../wire/link.js';
-import { exporterOf, newNonce, proofOf, PSK_IDENTITY, PSK_TLS, sameProof, type Secret } from '../../wire/secrets.js';
+import { exporterOf, newNonce, proofOf, pskIdentity, PSK_TLS, sameProof, type Secret } from '../../wire/secrets.js';
 import { Challenges } from './challenge.js';
 
 /** PEM text, read by the caller. */
 export type ServerTls = { kind: 'none' } | { kind: 'psk' } | { kind: 'certificate'; certificate: string; key: string };
 
+/** A token that one worker has: what it is called, and its id. */
+export interface OwnToken {
+  readonly name: string;
+  readonly id: string;
+}
+
 export interface ServerRequest {
   readonly listen: Endpoint;
+  /** Of the token that all may share. */
   readonly secret: Secret;
+  /** The secret and the name of a worker that has a token of its own; null for an id that is not known, or no longer. */
+  readonly workers?: (id: string) => { readonly secret: Secret; readonly name: string } | null;
   readonly tls: ServerTls;
-  /** A worker that proved the token; `from` is its address. */
-  readonly onWorker: (socket: WebSocket, from: string) => void;
+  /** A worker that proved a token; `from` is its address, `own` its own token, null under the shared one. */
+  readonly onWorker: (socket: WebSocket, from: string, own: OwnToken | null) => void;
   /** A refused login, at most one line a second. */
   readonly onRefused: (from: string, why: string) => void;
 }
@@ -58,7 +67,8 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
   const sockets = new WebSocketServer({ noServer: true, ...SOCKET_OPTIONS });
   const proofs = new WeakMap<IncomingMessage, string>();
   sockets.on('headers', (headers, incoming) => headers.push(`${LOGIN.proofHeader}: ${proofs.get(incoming) ?? ''}`));
-  const server = createServer(tls, secret);
+  const keyring: Keyring = (id) => (id === secret.id ? { secret, name: null } : (request.workers?.(id) ?? null));
+  const server = createServer(tls, keyring);
   const strangers = new Set<Socket>();
   const refused = sparingly(request.onRefused);
   let sessions = 0;
@@ -81,7 +91,7 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
 
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const verdict = judge(incoming, secret, challenges);
+    const verdict = judge(incoming, secret, keyring, challenges);
     const from = `${socket.remoteAddress}:${socket.remotePort}`;
     if (typeof verdict === 'string') {
       refused(from, verdict);
@@ -89,14 +99,14 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
     }
     if (sessions >= LIMITS.maxSessions) return deny(socket, '503 Service Unavailable');
     challenges.use(verdict.coordinatorNonce);
-    proofs.set(incoming, proofOf(secret, 'coordinator', verdict));
+    proofs.set(incoming, proofOf(verdict.secret, 'coordinator', verdict));
     sockets.handleUpgrade(incoming, socket, head, (webSocket) => {
       const lower = (socket as Socket & { _parent?: Socket })._parent;
       for (const known of [socket, lower]) if (known) welcome(known, strangers);
       socket.setNoDelay(true);
       sessions += 1;
       webSocket.on('close', () => (sessions -= 1));
-      request.onWorker(webSocket, from);
+      request.onWorker(webSocket, from, verdict.own);
     });
   });
 
@@ -117,13 +127,18 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
   };
 }
 
-function createServer(tls: ServerTls, secret: Secret): Server {
+/** By a token's id; the name is null for the shared one. */
+type Keyring = (id: string) => { readonly secret: Secret; readonly name: string | null } | null;
+
+function createServer(tls: ServerTls, keyring: Keyring): Server {
   if (tls.kind === 'none') return createHttpServer(HTTP_OPTIONS);
   const handshakeTimeout = LIMITS.loginTimeoutMs;
   if (tls.kind === 'certificate') {
     return createHttpsServer({ ...HTTP_OPTIONS, cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.3', handshakeTimeout });
   }
-  const pskCallback = (_: unknown, identity: string): Buffer | null => (identity === PSK_IDENTITY ? secret.tls : null);
+  const prefix = pskIdentity({ id: '' });
+  const pskCallback = (_: unknown, identity: string): Buffer | null =>
+    identity.startsWith(prefix) ? (keyring(identity.slice(prefix.length))?.secret.tls ?? null) : null;
   return createHttpsServer({ ...HTTP_OPTIONS, ...PSK_TLS, pskCallback, handshakeTimeout });
 }
 
@@ -162,10 +177,12 @@ interface Proven {
   readonly coordinatorNonce: string;
   readonly workerNonce: string;
   readonly exporter: string;
+  readonly secret: Secret;
+  readonly own: OwnToken | null;
 }
 
 /** The facts of a right login, or why it is none. The proof is compared even where the challenge is stale, so that time tells nothing. */
-function judge(incoming: IncomingMessage, secret: Secret, challenges: Challenges): Proven | string {
+function judge(incoming: IncomingMessage, shared: Secret, keyring: Keyring, challenges: Challenges): Proven | string {
   const { headers, method, url, socket } = incoming;
   if (headers.origin !== undefined) return 'it is a browser';
   if (headers.host !== LOGIN.host || method !== 'GET' || url !== LOGIN.sessionPath) return 'it is no worker';
@@ -177,8 +194,13 @@ function judge(incoming: IncomingMessage, secret: Secret, challenges: Challenges
     workerNonce: known ? workerNonce : newNonce(),
     exporter: exporterOf(socket),
   };
+  const id = headers[LOGIN.tokenHeader];
+  // Without an id it can be the shared one only; one that is not known is compared with it too, so that time tells nothing.
+  const key = typeof id === 'string' ? keyring(id) : { secret: shared, name: null };
+  const { secret, name } = key ?? { secret: shared, name: null };
   const proven = sameProof(proofOf(secret, 'worker', facts), headers[LOGIN.proofHeader]);
-  return proven && challenges.isOpen(facts.coordinatorNonce) ? facts : 'token refused';
+  if (!proven || key === null || !challenges.isOpen(facts.coordinatorNonce)) return 'token refused';
+  return { ...facts, secret, own: name === null ? null : { name, id: secret.id } };
 }
 
 function deny(socket: Socket, status: string): void {

@@ -17,6 +17,7 @@ import { Link, type LinkTimes } from '../../wire/link.js';
 import { ArrivingValues } from './arriving_values.js';
 import { judgeSoftware, type Refusal } from './admission.js';
 import type { ParameterBytes, ParameterLease } from './parameter_bytes.js';
+import type { OwnToken } from './server.js';
 import { RemoteReplica } from './remote_replica.js';
 import { faultOf, impossibleResult, lostWorker } from './session_errors.js';
 
@@ -48,11 +49,8 @@ export interface SessionHost {
   onClosed(session: Session, reason: string): void;
 }
 
-/** Of whom the door let in: its address, and its machine where the token was its own. */
-export interface CameFrom {
-  readonly from: string;
-  readonly machine: string | null;
-}
+/** Of whom the door let in: its address, and its token where that is its own. */
+type CameFrom = { readonly from: string; readonly own: OwnToken | null };
 
 type Phase = 'hello' | 'preparing' | 'judging' | 'ready' | 'closed';
 
@@ -68,8 +66,8 @@ export class Session {
   name: string;
   /** Of its process, which says so in its hello; another session may be of the same one. */
   process = '';
-  /** By its own token; null under the shared one. */
-  readonly machine: string | null;
+  /** Null under the shared token. */
+  readonly own: OwnToken | null;
   replicas: readonly RemoteReplica[] = [];
   readonly #host: SessionHost;
   readonly #link: Link;
@@ -83,8 +81,8 @@ export class Session {
   readonly #values = new ArrivingValues();
   #describing: { resolve(model: ModelDescription): void; reject(error: Error): void } | null = null;
 
-  constructor(socket: WebSocket, host: SessionHost, { from, machine }: CameFrom, times?: LinkTimes) {
-    this.machine = machine;
+  constructor(socket: WebSocket, host: SessionHost, { from, own }: CameFrom, times?: LinkTimes) {
+    this.own = own;
     this.#host = host;
     this.#times = times;
     this.name = from;
@@ -286,12 +284,15 @@ export class Session {
     resolve({ ...result, gradient, statistics: values.slice(gradientSize) });
   }
 
-  /** Its shards go to others now, before it has heard why. */
   #putOut(why: string): void {
-    const refusal = impossibleResult(why);
-    void this.#link.send({ type: 'refused', ...refusal });
     this.#host.onPutOut(this, why);
-    this.#closed(`put out: ${why}`);
+    this.putOut(impossibleResult(why));
+  }
+
+  /** Its shards go to others now, before it has heard why. */
+  putOut(refusal: Refusal): void {
+    void this.#link.send({ type: 'refused', ...refusal });
+    this.#closed(refusal.message);
     void this.#link.finish(refusal.code);
   }
 
