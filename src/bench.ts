@@ -87,6 +87,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       examples: { train: dataset.train.count, validation: 0 },
       fleet,
       update,
+      monitor: { name: 'loss', direction: 'min' },
       state: new TrainingState(model, update.slots),
       store: NO_STORE,
       observe: (event) => {

@@ -5,12 +5,13 @@
 import type { EpochEvent, RunEvent } from './common/run_events.js';
 import type { TrainConfig } from './common/train_config.js';
 
-/** tfjs's names; accuracies are fractions. `acc` and `val_acc` are absent for mean squared error. */
+/** tfjs's names, `val_` before those over the validation set; accuracies are fractions and absent where there is none. */
 export interface EpochLogs {
   readonly loss: number;
-  readonly acc?: number;
   readonly val_loss: number;
+  readonly acc?: number;
   readonly val_acc?: number;
+  readonly [metric: string]: number | undefined;
 }
 
 export interface BatchLogs {
@@ -55,7 +56,7 @@ export class CallbackRunner {
       this.call(() => callbacks.onBatchEnd?.(batch, { batch, size, loss }));
     }
     if (event.type === 'epoch') {
-      const logs = this.logsOf(event);
+      const logs = event.values as EpochLogs & EpochEvent['values'];
       this.history.push(logs);
       this.call(() => callbacks.onEpochEnd?.(event.epoch - 1, logs));
     }
@@ -67,11 +68,6 @@ export class CallbackRunner {
   async settled(): Promise<void> {
     await this.tail;
     if (this.failure) throw this.failure.error;
-  }
-
-  private logsOf({ loss, acc, valLoss, valAcc }: EpochEvent): EpochLogs {
-    const isRegression = this.config.loss === 'mean_squared_error';
-    return { loss, val_loss: valLoss, ...(!isRegression && { acc, val_acc: valAcc }) };
   }
 
   private call(callback: () => void | Promise<void>): void {

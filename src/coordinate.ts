@@ -24,7 +24,7 @@ import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun } fr
 import { loadDataset } from './data/load.js';
 import { resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
-import { requireLabels } from './objective/labels.js';
+import { requireKnown } from './objective/find_names.js';
 import { packageVersion } from './package_info.js';
 import { readSaved } from './saved_models.js';
 import type { RunRequest } from './run_request.js';
@@ -59,13 +59,13 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
   const { shards } = asked;
   invariant(shards !== null, 'a cluster is given its shards');
   requireBatchCoversShards({ batch: asked.batch, shards });
+  requireKnown(asked);
   const secret = await secretFor(request);
   const tls = await readTls(request.encryption);
   const source = await resolveModelSource(asked.model);
   const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
   const loading = loadDataset(asked, { onProgress: (progress) => progress.kind === 'note' && say(progress.message) });
   const dataset = await unlessHurried(loading, stop);
-  requireLabels(asked.loss, dataset);
   const job = await jobOf(asked, shards, source, dataset);
 
   const run = await openRun(request);
@@ -210,6 +210,13 @@ async function readTls(encryption: CoordinationRequest['encryption']): Promise<S
   return encryption;
 }
 
+/** The run's own settings, else what the model's file was compiled with, which a topology does not carry. */
+function judgedBy({ loss, metrics }: TrainConfig, source: ModelSource): Pick<TrainConfig, 'loss' | 'metrics'> {
+  const compiled = source.kind === 'topology' ? source.compiled : undefined;
+  const named = compiled?.metrics ?? [];
+  return { loss: loss ?? compiled?.loss ?? null, metrics: metrics ?? (named.length > 0 ? [...named] : null) };
+}
+
 async function jobOf(config: TrainConfig, shards: number, source: ModelSource, dataset: Dataset): Promise<Job> {
   const train = dataset.train.count;
   const batches = [Math.min(config.batch, train), train % config.batch];
@@ -220,7 +227,7 @@ async function jobOf(config: TrainConfig, shards: number, source: ModelSource, d
     data: builtin ? (config.data as 'mnist' | 'synthetic') : 'own',
     dataName: dataset.name,
     datasetSha256: dataset.sha256,
-    ...workerSettings(config),
+    ...workerSettings({ ...config, ...judgedBy(config, source) }),
     shardSizes: [...new Set(sizes)],
   };
 }

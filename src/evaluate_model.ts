@@ -4,16 +4,19 @@
  */
 import { chooseDevices } from './common/device_choice.js';
 import { requireBatchCoversShards } from './common/config_checks.js';
+import type { Monitor } from './common/objective.js';
 import type { TrainConfig } from './common/train_config.js';
 import { weightsFor } from './coordinator/state/saved_model.js';
 import type { SavedModelOrState } from './coordinator/state/saved_weights.js';
-import { evaluate, type Evaluation } from './coordinator/evaluate.js';
+import { evaluate } from './coordinator/evaluate.js';
 import { Fleet } from './coordinator/fleet/fleet.js';
 import { loadDataset } from './data/load.js';
 import { placeReplicas } from './devices.js';
 import { hasForeignLayers } from './models/class_names.js';
 import { isModule, resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
+import { requireShards } from './objective/one_shard.js';
+import { monitorOf, valuesOf } from './objective/values.js';
 import { openReplicas } from './replicas.js';
 import { readSaved } from './saved_models.js';
 
@@ -25,12 +28,19 @@ export interface EvaluateRequest {
   readonly say: (line: string) => void;
 }
 
+export interface Evaluation {
+  /** `{ val_loss, val_acc }` and so on. */
+  readonly values: Readonly<Record<string, number>>;
+  readonly monitor: Monitor;
+  /** Right predictions, where each example has one; null otherwise. */
+  readonly correct: number | null;
+  readonly examples: number;
+  readonly model: string;
+  readonly dataset: string;
+}
+
 /** Every validation example once. Errors: MODEL_FILE_INVALID, data and device errors. */
-export async function evaluateModel({
-  path,
-  config,
-  say,
-}: EvaluateRequest): Promise<Evaluation & { model: string; dataset: string }> {
+export async function evaluateModel({ path, config, say }: EvaluateRequest): Promise<Evaluation> {
   const placement = placeReplicas(chooseDevices(config), config.threadsPerWorker);
   const shards = config.shards ?? placement.replicas.length;
   requireBatchCoversShards({ batch: config.batch, shards });
@@ -48,8 +58,26 @@ export async function evaluateModel({
     const fleet = new Fleet();
     for (const replica of opened.replicas) fleet.add(replica);
     const examples = dataset.validation.count;
-    const result = await evaluate({ fleet, examples, batch: config.batch, shards, parameters: { version: 0, values } });
-    return { ...result, model: saved.path, dataset: dataset.name };
+    const { objective } = opened.model;
+    requireShards(objective, shards);
+    const monitor = monitorOf(objective, { asked: config.monitor, validated: true });
+    const totals = await evaluate({
+      fleet,
+      objective,
+      examples,
+      batch: config.batch,
+      shards,
+      parameters: { version: 0, values },
+    });
+    const accuracy = objective.metrics.findIndex(({ name, per }) => name === 'acc' && per === 1);
+    return {
+      values: valuesOf(objective, totals, 'val_'),
+      monitor,
+      correct: accuracy === -1 ? null : totals.metrics[accuracy],
+      examples,
+      model: saved.path,
+      dataset: dataset.name,
+    };
   } finally {
     await opened.close();
   }

@@ -5,7 +5,7 @@ export type { TrainOptions } from './train_options.js';
 export type { BatchLogs, EpochLogs, TrainCallbacks } from './callback_runner.js';
 export type { ArraysSource, SourceArray, SplitSource } from './data/arrays.js';
 export type { RunEvent, RunObserver } from './common/run_events.js';
-export type { LossName, OptimizerConfig, ScheduleConfig, TrainConfig } from './common/train_config.js';
+export type { OptimizerConfig, ScheduleConfig, TrainConfig } from './common/train_config.js';
 export {
   CheckpointError,
   ClusterError,

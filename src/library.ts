@@ -6,6 +6,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { CallbackRunner, type EpochLogs } from './callback_runner.js';
 import type { EndEvent } from './common/run_events.js';
 import type { StopRequest } from './common/stop_request.js';
+import type { TrainConfig } from './common/train_config.js';
 import { datasetFromArrays } from './data/arrays.js';
 import { limitDataset } from './data/load.js';
 import { requireTfjs } from './engine/peer.js';
@@ -15,6 +16,7 @@ import type { ModelSource } from './models/model_source.js';
 import { topologyJson } from './models/topology.js';
 import { manifestOf, putWeights } from './models/weights.js';
 import { errorInOptions } from './option_words.js';
+import { compiledOf, requireNames } from './objective/compiled.js';
 import { trainLocally, type TrainingOutcome } from './train.js';
 import { configOf, type TrainOptions } from './train_options.js';
 
@@ -46,7 +48,8 @@ async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
   requireTfjs();
   const tf = (await import('@tensorflow/tfjs')) as typeof tfjs;
   const config = configOf(options);
-  const source = typeof options.model === 'string' ? await resolveModelSource(options.model) : sourceOf(options.model);
+  const source =
+    typeof options.model === 'string' ? await resolveModelSource(options.model) : sourceOf(tf, options.model, config);
   const dataset = typeof options.data === 'string' ? undefined : limitDataset(await datasetFromArrays(options.data), config);
   const stop = stopOn(options.signal);
   const calls = new CallbackRunner(options.callbacks ?? {}, config, stop.abort);
@@ -80,7 +83,7 @@ async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
   }
 }
 
-function sourceOf(model: tfjs.LayersModel): ModelSource {
+function sourceOf(tf: typeof tfjs, model: tfjs.LayersModel, config: TrainConfig): ModelSource {
   const values = model.weights.map((weight) => weight.read().dataSync() as Float32Array);
   const weights = new Float32Array(values.reduce((sum, value) => sum + value.length, 0));
   let offset = 0;
@@ -88,7 +91,11 @@ function sourceOf(model: tfjs.LayersModel): ModelSource {
     weights.set(value, offset);
     offset += value.length;
   }
-  return { kind: 'topology', name: model.name, topology: topologyJson(model), weights, manifest: manifestOf(model) };
+  const compiled = compiledOf(tf, model);
+  return {
+    ...{ kind: 'topology', name: model.name, topology: topologyJson(model), weights, manifest: manifestOf(model) },
+    ...(compiled !== null && { compiled: requireNames(compiled, config) }),
+  };
 }
 
 /** The layout's order is that of the replica's copy; the names are both models'. */

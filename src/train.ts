@@ -19,7 +19,7 @@ import type { DataProgress } from './data/progress.js';
 import { placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
 import { resolveModelSource } from './models/load.js';
 import type { ModelSource } from './models/model_source.js';
-import { requireLabels } from './objective/labels.js';
+import { requireKnown } from './objective/find_names.js';
 import { packageVersion } from './package_info.js';
 import type { RunRequest } from './run_request.js';
 import { openReplicas, type OpenedReplicas } from './replicas.js';
@@ -48,11 +48,11 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
   const placement = placementOf(request);
   const shards = asked.shards ?? placement.replicas.length;
   requireBatchCoversShards({ batch: asked.batch, shards });
+  requireKnown(asked);
   const source = request.model ?? (await resolveModelSource(asked.model));
   const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
   const onProgress = (progress: DataProgress): void => request.say(describeProgress(progress));
   const dataset = request.dataset ?? (await unlessHurried(loadDataset(asked, { onProgress }), request.stop));
-  requireLabels(asked.loss, dataset);
   if (placement.notice !== '') request.observer({ type: 'warn', code: 'CPU_FALLBACK', message: placement.notice });
 
   const run = await openRun(request);

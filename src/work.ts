@@ -167,7 +167,7 @@ class JobKeeper {
         versions,
         datasetSha256: dataset.sha256,
         examples: { train: dataset.train.count, validation: dataset.validation.count },
-        layoutSha256: layoutSha256(model.layout),
+        layoutSha256: layoutSha256(model),
         golden,
         close: () => replicas.close(),
       };

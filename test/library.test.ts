@@ -84,7 +84,7 @@ describe('train()', () => {
     expect(calls).toEqual([['begin'], ...epoch(0), ...epoch(1), ['end']]);
     expect(run.end).toMatchObject({ epochs: 2, steps: 6, reason: 'done', weightsSha256: run.weightsSha256 });
     expect(run.history).toHaveLength(2);
-    expect(run.best!.valAcc).toBe(Math.max(...run.history.map(({ val_acc }) => val_acc!)));
+    expect(run.best!.value).toBe(Math.max(...run.history.map(({ val_acc }) => val_acc!)));
     expect(getEventListeners(signal, 'abort')).toEqual([]);
 
     // The same object, its weights moved, and plain tfjs finds the accuracy and loss that the run told last.
@@ -199,7 +199,7 @@ describe('train()', () => {
       { batch: 2 },
       { seed: -1 },
       { learningRate: Number.NaN },
-      { loss: 'mse' },
+      { loss: 'softmax_crossentropy' },
       { optimizer: { name: 'adam', momentumm: 0.9 } },
       { optimizer: { schedule: { name: 'step', milestones: [0] } } },
       { callbacks: { onEpochEnds: () => undefined } },
@@ -225,7 +225,7 @@ describe('train()', () => {
         "batch: 2 BATCH_SMALLER_THAN_SHARDS: batch is 2 and shards is 3: 1 of the shards would have no example in any step",
         "seed: 2 OPTION_INVALID: seed must be a whole number of at least 0, found -1",
         "learningRate: 2 OPTION_INVALID: optimizer.learningRate must be a number, above 0, found NaN",
-        "loss: 2 OPTION_INVALID: loss must be one of softmax_cross_entropy, sigmoid_cross_entropy, mean_squared_error, found "mse"",
+        "loss: 2 LOSS_UNKNOWN: no loss is called softmax_crossentropy, did you mean softmax_cross_entropy?",
         "optimizer: 2 OPTION_UNKNOWN: train() has no option optimizer.momentumm, did you mean optimizer.momentum?",
         "optimizer: 2 OPTION_INVALID: optimizer.schedule.milestones.0 must be a whole number of at least 1, found 0",
         "callbacks: 2 OPTION_UNKNOWN: train() has no option callbacks.onEpochEnds, did you mean callbacks.onEpochEnd?",

@@ -79,7 +79,7 @@ async function stepping({ fleet, workers, elements, steps, warmup }) {
     });
     for (const { gradient } of results) gradient.release();
     if (nonFinite !== undefined) throw new Error(`NaN or Inf in ${nonFinite}`);
-    state.commit({ examples: GLOBAL_BATCH, lossSum: workers, correct: 0 });
+    state.commit(state.progress.totals, GLOBAL_BATCH);
     const done = performance.now();
     if (step < warmup) continue;
     times.step.push(done - begun);

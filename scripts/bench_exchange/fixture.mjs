@@ -15,13 +15,27 @@ const GRADIENT = 1;
 
 export function modelOf(elements) {
   const layout = createBucketLayout({ weights: [{ name: 'w', shape: [elements] }], trained: 1 });
-  return { name: 'exchange', topology: '{}', layout, initial: new Float32Array(elements) };
+  const objective = {
+    loss: { name: 'mean_squared_error', sum: { kind: 'real', least: 0, most: null } },
+    metrics: [],
+    wholeBatch: [],
+    notes: [],
+  };
+  return { name: 'exchange', topology: '{}', layout, objective, initial: new Float32Array(elements) };
 }
 
 export function jobOf(workers) {
   return {
     ...{ model: { kind: 'builtin', name: 'gluon_cnn' }, data: 'synthetic', dataName: 'none', datasetSha256: HASH },
-    ...{ trainLimit: null, validationLimit: null, loss: 'softmax_cross_entropy', seed: 1, precision: 'fp32', compile: true },
+    ...{
+      trainLimit: null,
+      validationLimit: null,
+      loss: 'softmax_cross_entropy',
+      metrics: [],
+      seed: 1,
+      precision: 'fp32',
+      compile: true,
+    },
     shardSizes: [...new Set(shardSizes({ globalBatch: GLOBAL_BATCH, shards: workers }))],
   };
 }
@@ -33,7 +47,7 @@ export function preparedJob({ job, elements, layoutSha256 }) {
   const gradient = { kind: 'host', values, release: () => {} };
   const compute = ({ kind, step, shard, attempt, rows, parameters }) => {
     const asked = { kind, step, shard, attempt, version: parameters.version, examples: rows.length };
-    return Promise.resolve({ ...asked, lossSum: 1, correct: 0, computeMs: 0, gradient });
+    return Promise.resolve({ ...asked, lossSum: 1, sums: [], computeMs: 0, gradient });
   };
   return {
     job,
@@ -47,7 +61,7 @@ export function preparedJob({ job, elements, layoutSha256 }) {
     versions: { tensorflow: 'none', tfjs: 'none' },
     datasetSha256: HASH,
     examples: { train: GLOBAL_BATCH, validation: 0 },
-    layoutSha256: layoutSha256(model.layout),
+    layoutSha256: layoutSha256(model),
     golden: job.shardSizes.map(() => HASH),
     close: () => Promise.resolve(),
   };

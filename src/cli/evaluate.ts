@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { Argument, Command } from 'commander';
 import { EXIT, TargetNotMetError, type ExitCode } from '../common/errors.js';
 import type { TrainConfig } from '../common/train_config.js';
-import type { Evaluation } from '../coordinator/evaluate.js';
-import type { EvaluateRequest } from '../evaluate_model.js';
+import type { EvaluateRequest, Evaluation } from '../evaluate_model.js';
 import type { CommandContext } from './context.js';
 import { resolveFor } from './resolve_for.js';
-import { count, percent, percentsApart } from './run_text.js';
+import { RECORD_VERSION } from '../common/run_record.js';
+import { reaches } from '../objective/values.js';
+import { count, percent, valueName, valuesApart, valueText } from './run_text.js';
 import { addSettingFlags } from './setting_flags.js';
 
 export type RunEvaluation = (request: EvaluateRequest) => Promise<Evaluation>;
@@ -24,7 +25,7 @@ const EXAMPLES = `Examples:
 
 export function evaluateCommand(context: CommandContext, loadRunEvaluation: () => Promise<RunEvaluation>): Command {
   const command = new Command('evaluate')
-    .description('Loss and accuracy of a saved model on the validation set, every example once.')
+    .description('Loss and metrics of a saved model on the validation set, every example once.')
     .addArgument(new Argument('<model>', 'a model.json, the folder that holds one, or a run folder (its latest model)'))
     .addHelpText('before', EXAMPLES);
   addSettingFlags(command);
@@ -41,22 +42,32 @@ async function runEvaluate(
   const runEvaluation = await loadRunEvaluation();
   const answer = await runEvaluation({ path: model, config, say: (line) => void context.stderr.write(`${line}\n`) });
   context.stdout.write(answerLine(answer, config));
-  if (config.target !== null && !(answer.accuracy >= config.target)) {
-    const [target, has] = percentsApart(config.target, answer.accuracy);
+  const { monitor } = answer;
+  const value = answer.values[monitor.name];
+  if (config.target !== null && !reaches(monitor, value, config.target)) {
+    const [target, has] = valuesApart(monitor.name, config.target, value);
     throw new TargetNotMetError({
       code: 'TARGET_NOT_MET',
-      message: `the target was ${target} validation accuracy, the model has ${has}`,
+      message: `the target was ${target} ${valueName(monitor.name)}, the model has ${has}`,
       next: 'train longer, or evaluate a later checkpoint',
     });
   }
   return EXIT.ok;
 }
 
-function answerLine({ loss, accuracy, correct, examples }: Evaluation, { reporter }: TrainConfig): string {
+function answerLine({ values, correct, examples }: Evaluation, { reporter }: TrainConfig): string {
+  const counted = correct === null ? {} : { correct };
   if (reporter.includes('json')) {
-    return `${JSON.stringify({ v: 1, type: 'evaluation', val_loss: loss, val_acc: accuracy, correct, examples })}\n`;
+    return `${JSON.stringify({ v: RECORD_VERSION, type: 'evaluation', ...values, ...counted, examples })}\n`;
   }
-  return `validation accuracy ${percent(accuracy, 2)} (${count(correct)} of ${count(examples)}), loss ${loss.toFixed(4)}\n`;
+  const { val_loss: loss, val_acc: accuracy, ...others } = values;
+  const parts = Object.entries(others).map(([name, value]) => `${name} ${valueText(name, value)}`);
+  if (accuracy !== undefined) {
+    const of = correct === null ? '' : ` (${count(correct)} of ${count(examples)})`;
+    parts.unshift(`validation accuracy ${percent(accuracy, 2)}${of}`);
+    parts.push(`loss ${loss.toFixed(4)}`);
+  } else parts.unshift(`validation loss ${valueText('loss', loss)}`);
+  return `${parts.join(', ')}\n`;
 }
 
 /** Data and settings of the run that the model is from: its folder, a checkpoint's folder in it, or that folder's model.json; null elsewhere. */

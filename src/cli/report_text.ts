@@ -7,7 +7,16 @@ import { invariant } from '../common/errors.js';
 import type { RunEvent, RunObserver, StartEvent, StepEvent } from '../common/run_events.js';
 import type { LiveLine } from './live_line.js';
 import type { OpenReporter, ReporterPlace } from './reporters.js';
-import { contextLine, endLines, epochLines, headerLines, progressLine, progressLogLine, type Progress } from './run_text.js';
+import {
+  contextLine,
+  endLines,
+  epochLines,
+  headerLines,
+  lossLines,
+  progressLine,
+  progressLogLine,
+  type Progress,
+} from './run_text.js';
 
 export async function openTextReporter({ out, err, environment, ...options }: ReporterPlace): Promise<OpenReporter> {
   invariant(err !== null, 'text tells what is no report');
@@ -108,6 +117,7 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
         lastEpochS = event.seconds;
         lastPlainMs = now();
         toOut(epochLines(event));
+        toErr(lossLines(event));
         return;
       case 'worker_join':
       case 'worker_leave':

@@ -4,12 +4,14 @@
  */
 import { isErrorLike } from '../common/error_facts.js';
 import { EXIT, TargetNotMetError, type ExitCode } from '../common/errors.js';
+import type { Monitor } from '../common/objective.js';
 import type { EndEvent, RunObserver } from '../common/run_events.js';
 import { exitCodeOf, type StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
+import { isBetter, reaches } from '../objective/values.js';
 import type { CommandContext } from './context.js';
 import type { Call } from './resume_line.js';
-import { percentsApart } from './run_text.js';
+import { valueName, valuesApart } from './run_text.js';
 
 /** What a run needs of the session. */
 export interface SessionParts {
@@ -57,7 +59,7 @@ export async function runSession({ context, call, resume, verbose, needs = null,
   };
   try {
     const end = await run({ observer, stop: watch.request, say: reporter.say, onFirstStep: watch.begin });
-    return exitCodeOfEnd(end, { config, reached: best.valAcc() });
+    return exitCodeOfEnd(end, config, best.reached());
   } catch (error) {
     if (stoppedBeforeStart(error, watch.request)) {
       if (resume !== null) tellResume(RESUME, resumeLine(call, { run: resume, kept: begun !== null }));
@@ -76,13 +78,14 @@ const RESUME = 'resume with: ';
 const isUnfinished = ({ reason }: EndEvent): boolean => reason !== 'done' && reason !== 'diverged';
 
 /** @throws TargetNotMetError where the run came to its own end below `target` */
-function exitCodeOfEnd(end: EndEvent, { config, reached }: { config: TrainConfig; reached: number }): ExitCode {
+function exitCodeOfEnd(end: EndEvent, { target }: TrainConfig, reached: Reached | null): ExitCode {
   if (end.reason === 'interrupted' || end.reason === 'stopped') return exitCodeOf(end.reason);
-  if (config.target !== null && reached < config.target) {
-    const [target, best] = percentsApart(config.target, reached);
+  if (target !== null && !(reached?.value != null && reaches(reached.monitor, reached.value, target))) {
+    const name = reached?.monitor.name ?? 'val_acc';
+    const [wanted, best] = valuesApart(name, target, reached?.value ?? 0);
     throw new TargetNotMetError({
       code: 'TARGET_NOT_MET',
-      message: `the target was ${target} validation accuracy, the best epoch reached ${best}`,
+      message: `the target was ${wanted} ${valueName(name)}, ${reached?.value == null ? 'and no epoch ended' : `the best epoch reached ${best}`}`,
       next: 'train longer (--epochs), or change the learning rate or the target',
     });
   }
@@ -95,15 +98,30 @@ function stoppedBeforeStart(error: unknown, { asked, hurry }: StopRequest): bool
   return error === asked.reason || error === hurry.reason || (isErrorLike(error) && error.name === 'AbortError');
 }
 
-/** The best validation accuracy of any epoch, those before a resume included. */
-function bestSeen(): { observer: RunObserver; valAcc: () => number } {
-  let best = 0;
+interface Reached {
+  readonly monitor: Monitor;
+  /** Null where no epoch ended. */
+  readonly value: number | null;
+}
+
+/** The best monitored value of any epoch, those before a resume included; null before a run has begun. */
+function bestSeen(): { observer: RunObserver; reached: () => Reached | null } {
+  let monitor: Monitor | null = null;
+  let best: number | null = null;
+  const offer = (name: string, value: number | undefined): void => {
+    if (monitor?.name !== name || value === undefined || Number.isNaN(value)) return;
+    if (best === null || isBetter(monitor, value, best)) best = value;
+  };
   return {
     observer: (event) => {
-      // Without validation examples there is no accuracy: NaN is never above anything.
-      if (event.type === 'epoch' && event.valAcc > best) best = event.valAcc;
-      if (event.type === 'end' && event.best !== null && event.best.valAcc > best) best = event.best.valAcc;
+      if (event.type === 'start') monitor = event.objective.monitor;
+      if (event.type === 'epoch' && monitor !== null) offer(monitor.name, event.values[monitor.name]);
+      if (event.type === 'end' && event.best !== null) {
+        // A run that had nothing left to do begins nothing.
+        monitor ??= { name: event.best.monitor, direction: event.best.monitor.endsWith('loss') ? 'min' : 'max' };
+        offer(event.best.monitor, event.best.value);
+      }
     },
-    valAcc: () => best,
+    reached: () => monitor && { monitor, value: best },
   };
 }

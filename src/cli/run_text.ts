@@ -10,18 +10,65 @@ export function contextLine(start: StartEvent): string {
   return `context: [${start.replicas.join(', ')}]`;
 }
 
-/** The report's two lines for an epoch, tabs and all, and `saved epoch 17` where the model was saved. */
+/**
+ * The report's two lines for an epoch, tabs and all, and `saved epoch 17` where the model was saved. Where accuracy is the only metric they are the
+ * report's to the byte, and the loss is for standard error; otherwise all values are in them.
+ */
 export function epochLines(event: EpochEvent): string[] {
-  const lines = [
-    `epoch ${String(event.epoch).padStart(2)}: \t ${reportPercent(event.acc)}% - train set accuracy`,
-    `\t\t ${reportPercent(event.valAcc)}% - validation set accuracy`,
-  ];
+  const { values } = event;
+  const head = `epoch ${String(event.epoch).padStart(2)}: \t `;
+  const names = Object.keys(values).filter((name) => !name.startsWith('val_'));
+  const lines = isAccuracyAlone(values)
+    ? [
+        `${head}${reportPercent(values.acc)}% - train set accuracy`,
+        `\t\t ${reportPercent(values.val_acc)}% - validation set accuracy`,
+      ]
+    : [
+        `${head}${valuesText(values, names)} - train set`,
+        ...('val_loss' in values ? [`\t\t ${valuesText(values, names, 'val_')} - validation set`] : []),
+      ];
   if (event.saved) lines.push(`saved epoch ${event.epoch}`);
   return lines;
 }
 
+/** The losses that the report's lines leave out. */
+export function lossLines({ epoch, values }: EpochEvent): string[] {
+  if (!isAccuracyAlone(values)) return [];
+  return [`epoch ${epoch}: ${joined(['loss', 'val_loss'].map((name) => `${name} ${valueText(name, values[name])}`))}`];
+}
+
+function isAccuracyAlone(values: Readonly<Record<string, number>>): boolean {
+  return Object.keys(values).sort().join() === 'acc,loss,val_acc,val_loss';
+}
+
+/** `loss 0.2500, mae 0.1250`, of the training set or with the prefix of another. */
+function valuesText(values: Readonly<Record<string, number>>, names: readonly string[], prefix = ''): string {
+  return names.map((name) => `${name} ${valueText(name, values[`${prefix}${name}`])}`).join(', ');
+}
+
+/** Accuracies in per cent. */
+export function valueText(name: string, value: number, digits = 2): string {
+  if (name.endsWith('acc')) return percent(value, digits);
+  return Math.abs(value) >= 1e-3 || value === 0 ? value.toFixed(4) : value.toPrecision(4);
+}
+
+/** `validation accuracy` for `val_acc`, as people say it; other names as they are. */
+export function valueName(name: string): string {
+  return name === 'val_acc' ? 'validation accuracy' : name;
+}
+
 /** The block above the report: versions, devices, data, model, plan, run. */
-export function headerLines({ versions, replicas, numerics, dataset, model, plan, runFolder, config }: StartEvent): string[] {
+export function headerLines({
+  versions,
+  replicas,
+  numerics,
+  dataset,
+  model,
+  objective,
+  plan,
+  runFolder,
+  config,
+}: StartEvent): string[] {
   const { tfjsParallel, node, tensorflow, tfjs } = versions;
   const threads = numerics.intraOpThreads === 1 ? '1 thread each' : `${numerics.intraOpThreads} threads each`;
   const devices = [...summarise(replicas), numerics.deviceModel, threads, `${numerics.precision} ${numerics.execution}`];
@@ -45,6 +92,7 @@ export function headerLines({ versions, replicas, numerics, dataset, model, plan
       `all-reduce exact, ${megabytes} MB/step/replica`,
     ])}`,
     ...batchNormLines(plan, config),
+    `  judged   ${joined([objective.loss, ...objective.metrics, `best is the ${bestText(objective.monitor)}`])}`,
     `  run      ${runFolder}`,
   ];
 }
@@ -56,6 +104,10 @@ function batchNormLines({ batchNormPerShard, shardSizes }: StartEvent['plan'], {
   return [
     `  norm     batch norm over each shard of ${first}, not over the batch of ${batch} as model.fit on one device: that is --shards 1`,
   ];
+}
+
+function bestText({ name, direction }: StartEvent['objective']['monitor']): string {
+  return `${direction === 'max' ? 'largest' : 'smallest'} ${name}`;
 }
 
 /** `130 epochs`; of a resumed run, those that remain. */
@@ -130,8 +182,7 @@ export function progressLogLine(progress: Progress): string {
 
 function progressDetails({ step, etaS }: Progress): string[] {
   return [
-    `loss ${step.epochLoss.toFixed(4)}`,
-    `acc ${percent(step.epochAcc, 1)}`,
+    ...Object.entries(step.epochValues).map(([name, value]) => `${name} ${valueText(name, value, 1)}`),
     `${count(Math.round(step.imagesPerS))} img/s`,
     ...(etaS === null ? [] : [`eta ${duration(etaS)}`]),
   ];
@@ -146,7 +197,10 @@ function barText({ done, all, columns }: { done: number; all: number; columns: n
 
 /** What a run leaves its user with. */
 export function endLines(end: EndEvent): string[] {
-  const best = end.best === null ? [] : [`best validation accuracy ${percent(end.best.valAcc, 2)} at epoch ${end.best.epoch}`];
+  const best =
+    end.best === null
+      ? []
+      : [`best ${valueName(end.best.monitor)} ${valueText(end.best.monitor, end.best.value)} at epoch ${end.best.epoch}`];
   const early = end.reason !== 'done' && end.reason !== 'max_steps';
   const how = early ? `${end.reason} after` : end.reason === 'max_steps' ? 'max_steps reached:' : 'done:';
   return [
@@ -177,15 +231,17 @@ export function percent(fraction: number, digits: number): string {
   return `${(100 * fraction).toFixed(digits)} %`;
 }
 
-/** Two percentages that are compared, with as many decimals, at least two, as tell them apart. */
-export function percentsApart(a: number, b: number): [string, string] {
+/** Two values of one name that are compared, with as many digits, at least two, as tell them apart. */
+export function valuesApart(name: string, a: number, b: number): [string, string] {
   let digits = 2;
-  while (digits < MAX_PERCENT_DIGITS && a !== b && percent(a, digits) === percent(b, digits)) digits++;
-  return [percent(a, digits), percent(b, digits)];
+  const show = (value: number): string =>
+    digits === 2 || name.endsWith('acc') ? valueText(name, value, digits) : value.toPrecision(digits + 2);
+  while (digits < MAX_DIGITS && a !== b && show(a) === show(b)) digits++;
+  return [show(a), show(b)];
 }
 
 /** Of a double between 0 and 100. */
-const MAX_PERCENT_DIGITS = 15;
+const MAX_DIGITS = 15;
 
 /** As the report prints it: two decimals, `9.80` as wide as `94.99`. */
 function reportPercent(fraction: number): string {

@@ -73,6 +73,8 @@ export const LIMITS = {
   fetchReportMs: 2_000,
   /** msgpack header of a frame, bytes: the largest message has some thousand bytes. */
   maxHeaderBytes: 64 * 2 ** 10,
+  /** Sums of metrics that a shard answers with: 200 for an area under a curve by thresholds, and room for ten of them. */
+  maxMetricSums: 2048,
   /** Nesting and number of values in it: `hello` with the names of 64 replicas has the most. */
   maxHeaderDepth: 6,
   maxHeaderItems: 4096,

@@ -116,7 +116,8 @@ export const MESSAGES = {
     parametersChecksum: count,
     examples: count,
     lossSum: double,
-    correct: double,
+    /** Of all metrics, in the order of the objective. */
+    sums: z.array(double).max(LIMITS.maxMetricSums),
     nonFinite: text.nullable(),
     computeMs: double,
   }),

@@ -6,6 +6,7 @@
  * Everything here is plain data plus typed arrays, so that it can cross a thread or a wire.
  */
 import type { BucketLayout } from './bucket_layout.js';
+import type { ObjectiveDescription } from './objective.js';
 
 /** Parameters as published after a commit: flat float32 in bucket-layout order, never written again while the version is current. */
 export interface ParameterSnapshot {
@@ -53,8 +54,8 @@ export interface ShardResult {
   readonly version: number;
   readonly examples: number;
   readonly lossSum: number;
-  /** Correct predictions (classification; 0 for regression). */
-  readonly correct: number;
+  /** Of all metrics, in the order of the objective. */
+  readonly sums: readonly number[];
   /** Absent for evaluation. */
   readonly gradient?: ShardGradient;
   /** Mean and biased variance of this shard per batch norm, in `BucketLayout.statistics` order. Absent for evaluation. */
@@ -72,6 +73,7 @@ export interface ModelDescription {
   /** `modelTopology` of a tf.LayersModel file, as a JSON string. */
   readonly topology: string;
   readonly layout: BucketLayout;
+  readonly objective: ObjectiveDescription;
   /** Initial weights in layout order. */
   readonly initial: Float32Array;
 }

@@ -3,6 +3,8 @@
  * Does not: know whether an answer inside is right (twins and audits tell).
  */
 
+import { faultInSums, type ObjectiveDescription } from './objective.js';
+
 /** The largest float32: what a loss per example is computed in. */
 const MAX_FLOAT32 = 2 ** 128 - 2 ** 104;
 /** A computation that took longer than a month was not measured, ms. */
@@ -13,7 +15,7 @@ export interface ClaimedSums {
   /** Examples of the shard. */
   readonly examples: number;
   readonly lossSum: number;
-  readonly correct: number;
+  readonly sums: readonly number[];
   readonly computeMs: number;
   /** The tensor that its sender says holds a NaN or Inf; null for none. */
   readonly nonFinite: string | null;
@@ -21,18 +23,11 @@ export interface ClaimedSums {
   readonly tensorsFinite: boolean;
 }
 
-/** What cannot be, as `correct is 0.5, wanted a whole number from 0 to 200`; null for an answer that can. */
-export function impossible({
-  kind,
-  examples,
-  lossSum,
-  correct,
-  computeMs,
-  nonFinite,
-  tensorsFinite,
-}: ClaimedSums): string | null {
-  if (!Number.isInteger(correct) || correct < 0 || correct > examples)
-    return `correct is ${correct}, wanted a whole number from 0 to ${examples}`;
+/** What cannot be, as `acc is 0.5, wanted a whole number from 0 to 200`; null for an answer that can. */
+export function impossible(objective: ObjectiveDescription, claimed: ClaimedSums): string | null {
+  const { kind, examples, lossSum, computeMs, nonFinite, tensorsFinite } = claimed;
+  const fault = faultInSums(objective, claimed);
+  if (fault !== null) return fault;
   if (!(computeMs >= 0 && computeMs <= MAX_COMPUTE_MS)) return `computeMs is ${computeMs}, wanted a time`;
   const lossFinite = Number.isFinite(lossSum);
   if (lossFinite && Math.abs(lossSum) > examples * MAX_FLOAT32)

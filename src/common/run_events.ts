@@ -4,6 +4,7 @@
  *
  * The run loop speaks these; src/cli/report_*.ts and src/coordinator/run_folder/run_folder.ts turn them into lines.
  */
+import type { Monitor } from './objective.js';
 import type { NumericsClass } from './replica.js';
 import type { TrainConfig } from './train_config.js';
 
@@ -16,6 +17,8 @@ export interface StartEvent {
   runFolder: string;
   dataset: { name: string; train: number; validation: number; sha256: string };
   model: { name: string; trainedParameters: number; totalParameters: number };
+  /** Names of the loss and the metrics, and what "best" means. */
+  objective: { loss: string; metrics: string[]; monitor: Monitor };
   plan: {
     shards: number;
     shardSizes: number[];
@@ -54,9 +57,8 @@ export interface StepEvent {
   stepsPerEpoch: number;
   /** Mean over the global batch. */
   loss: number;
-  /** Mean over the epoch so far. */
-  epochLoss: number;
-  epochAcc: number;
+  /** `{ loss, acc }` and so on, over the epoch so far; in records `epoch_loss`, `epoch_acc`. */
+  epochValues: Record<string, number>;
   /** Of this step, by the schedule. */
   learningRate: number;
   /** Of the mean gradient before clipping, where it is clipped. */
@@ -68,10 +70,8 @@ export interface StepEvent {
 export interface EpochEvent {
   type: 'epoch';
   epoch: number;
-  loss: number;
-  acc: number;
-  valLoss: number;
-  valAcc: number;
+  /** `{ loss, acc, val_loss, val_acc }` and so on; keys of the record itself. */
+  values: Record<string, number>;
   seconds: number;
   imagesPerS: number;
   /** True when the model was saved under this epoch's number. */
@@ -105,11 +105,19 @@ export interface NoticeEvent {
 
 export type EndReason = 'done' | 'max_steps' | 'interrupted' | 'stopped' | 'diverged' | 'failed';
 
+/** The epoch whose monitored value is the best so far. */
+export interface Best {
+  epoch: number;
+  /** `val_acc`, `val_loss`, … */
+  monitor: string;
+  value: number;
+}
+
 export interface EndEvent {
   type: 'end';
   epochs: number;
   steps: number;
-  best: { epoch: number; valAcc: number } | null;
+  best: Best | null;
   weightsSha256: string;
   /** `diverged` and `failed`: an error ended it; the weights are those of its last commit. */
   reason: EndReason;

@@ -5,7 +5,6 @@
 import { completeConfig, type TrainConfig } from './settings/table.js';
 
 export type { TrainConfig };
-export type LossName = TrainConfig['loss'];
 /** With the settings of every optimizer (src/optimizers), of which the one named reads its own. */
 export type OptimizerConfig = TrainConfig['optimizer'];
 export type ScheduleConfig = OptimizerConfig['schedule'];

@@ -1,39 +1,35 @@
 /**
  * Owns: evaluation over a whole split, sharded and exact: every example once, in batches of the training batch size cut into the run's shards.
- * Does not: compute (replicas do). Counts are integers; losses are added in shard order, so the result does not depend on who computed what.
+ * Does not: compute (replicas do), or know a metric. Sums are added in shard order, so the result does not depend on who computed what.
  */
+import type { ObjectiveDescription } from '../common/objective.js';
 import type { ParameterSnapshot, ShardAssignment, ShardResult } from '../common/replica.js';
+import { addBatch, noTotals, type Totals } from '../objective/values.js';
 import { shardBatch } from './batches.js';
-
-export interface Evaluation {
-  /** Mean over the examples. */
-  readonly loss: number;
-  /** Correct ÷ examples. */
-  readonly accuracy: number;
-  readonly correct: number;
-  readonly examples: number;
-}
 
 /** Computes rounds of shards; Fleet does. */
 export interface RoundComputer {
   computeRound(units: readonly ShardAssignment[]): Promise<ShardResult[]>;
 }
 
+/** Totals over all batches; of no example, for no example. */
 export async function evaluate({
   fleet,
+  objective,
   examples,
   batch,
   shards,
   parameters,
 }: {
   fleet: RoundComputer;
+  objective: ObjectiveDescription;
   /** Size of the validation split. */
   examples: number;
   batch: number;
   shards: number;
   parameters: ParameterSnapshot;
-}): Promise<Evaluation> {
-  if (examples === 0) return { loss: NaN, accuracy: NaN, correct: 0, examples: 0 };
+}): Promise<Totals> {
+  if (examples === 0) return noTotals(objective);
   const rows = Int32Array.from({ length: examples }, (_, row) => row);
   // One round for all batches: replicas never wait for each other between them.
   const units: ShardAssignment[] = [];
@@ -44,11 +40,11 @@ export async function evaluate({
     );
   }
   const results = await fleet.computeRound(units);
-  let lossSum = 0;
-  let correct = 0;
-  for (const result of results) {
-    lossSum += result.lossSum;
-    correct += result.correct;
+  let totals = noTotals(objective);
+  for (let first = 0, next = 0; first < results.length; first = next) {
+    const batch = Math.floor(results[first].shard / shards);
+    while (next < results.length && Math.floor(results[next].shard / shards) === batch) next++;
+    totals = addBatch(objective, totals, results.slice(first, next));
   }
-  return { loss: lossSum / examples, accuracy: correct / examples, correct, examples };
+  return totals;
 }

@@ -8,10 +8,12 @@
  */
 import { DivergedError } from '../common/errors.js';
 import { permutation } from '../common/random.js';
+import type { Monitor } from '../common/objective.js';
 import type { ModelDescription } from '../common/replica.js';
 import type { EndEvent, RunObserver } from '../common/run_events.js';
 import type { StopReason, StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
+import { addBatch, valuesOf } from '../objective/values.js';
 import { shardBatch } from './batches.js';
 import { evaluate, type RoundComputer } from './evaluate.js';
 import type { RunStore } from './run_store.js';
@@ -29,6 +31,7 @@ export interface RunParts {
   readonly examples: { readonly train: number; readonly validation: number };
   readonly fleet: RoundComputer;
   readonly update: Update;
+  readonly monitor: Monitor;
   readonly state: TrainingState;
   readonly store: RunStore;
   readonly observe: RunObserver;
@@ -112,21 +115,19 @@ async function runStep(parts: RunParts, order: Int32Array, meter: StepMeter): Pr
   if (nonFinite !== undefined) throw diverged(parts, nonFinite);
   meter.updated(reduceMs);
 
-  const lossSum = results.reduce((sum, result) => sum + result.lossSum, 0);
-  const correct = results.reduce((sum, result) => sum + result.correct, 0);
-  state.commit({ examples: rows.length, lossSum, correct });
+  const { objective } = parts.model;
+  state.commit(addBatch(objective, state.progress.totals, results), rows.length);
   meter.mark('publish');
 
-  const { epoch, stepInEpoch, epochLossSum, epochCorrect, epochExamples } = state.progress;
+  const { epoch, stepInEpoch, totals } = state.progress;
   parts.observe({
     type: 'step',
     epoch,
     step: step + 1,
     stepInEpoch,
     stepsPerEpoch,
-    loss: lossSum / rows.length,
-    epochLoss: epochLossSum / epochExamples,
-    epochAcc: epochCorrect / epochExamples,
+    loss: results.reduce((sum, result) => sum + result.lossSum, 0) / rows.length,
+    epochValues: valuesOf(objective, totals),
     learningRate,
     ...(gradientNorm !== undefined && { gradientNorm }),
     ...meter.end(rows.length),
@@ -135,10 +136,12 @@ async function runStep(parts: RunParts, order: Int32Array, meter: StepMeter): Pr
 }
 
 async function endEpoch(parts: RunParts, meter: StepMeter): Promise<Ending | null> {
-  const { config, shards, fleet, state, store, examples, stop, observe } = parts;
-  const { epoch, epochLossSum, epochCorrect, epochExamples } = state.progress;
+  const { config, shards, fleet, state, store, examples, monitor, stop, observe } = parts;
+  const { objective } = parts.model;
+  const { epoch, totals } = state.progress;
   const evaluation = evaluate({
     fleet,
+    objective,
     examples: examples.validation,
     batch: config.batch,
     shards,
@@ -146,17 +149,16 @@ async function endEpoch(parts: RunParts, meter: StepMeter): Promise<Ending | nul
   });
   const validation = await unlessHurried(evaluation, stop);
   if (validation === null) return stop.reason ?? 'stopped';
-  await store.afterEvaluation(examples.validation > 0 ? validation.loss : epochLossSum / epochExamples);
-  const isBest = state.endEpoch(validation.accuracy);
-  const saved = await store.saveIfBest(state, { epoch, valAcc: validation.accuracy, isBest });
+  const values = { ...valuesOf(objective, totals), ...(examples.validation > 0 && valuesOf(objective, validation, 'val_')) };
+  const value = values[monitor.name];
+  await store.afterEvaluation(values.val_loss ?? values.loss);
+  const isBest = state.endEpoch(monitor, value);
+  const saved = await store.saveIfBest(state, { epoch, value, isBest });
   observe({
     type: 'epoch',
     epoch,
-    loss: epochLossSum / epochExamples,
-    acc: epochCorrect / epochExamples,
-    valLoss: validation.loss,
-    valAcc: validation.accuracy,
-    ...meter.total(epochExamples),
+    values,
+    ...meter.total(totals.examples),
     saved,
   });
   await store.afterCommit(state, { epochEnded: true });

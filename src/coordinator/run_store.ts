@@ -4,7 +4,9 @@
  */
 import { CheckpointError, ExpectedError } from '../common/errors.js';
 import { parseCheckpointEvery } from '../common/checkpoint_every.js';
+import type { Monitor } from '../common/objective.js';
 import type { NumericsClass, ModelDescription } from '../common/replica.js';
+import { reaches } from '../objective/values.js';
 import type { RunObserver } from '../common/run_events.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { createCheckpointClock } from './checkpoint_due.js';
@@ -28,8 +30,8 @@ export interface RunStore {
   afterEvaluation(loss: number): Promise<void>;
   /** The newest state after which an evaluation was finite and within ten times the best loss. */
   readonly sound: { readonly path: string; readonly epoch: number } | null;
-  /** The report's rule: saved when validation accuracy is at least `saveAbove` and the best so far. */
-  saveIfBest(state: TrainingState, epoch: { epoch: number; valAcc: number; isBest: boolean }): Promise<boolean>;
+  /** The report's rule: saved when the monitored value is `saveAbove` or better, and the best so far. */
+  saveIfBest(state: TrainingState, epoch: { epoch: number; value: number; isBest: boolean }): Promise<boolean>;
   /**
    * Writes the last state, and the model where the run came to its own end; after an error, the last commit where that error leaves it trustworthy.
    * @throws CheckpointError when the last state is not on the disk; never after an error, which is on its way to the user already
@@ -43,6 +45,7 @@ export interface StoreParts {
   readonly config: TrainConfig;
   readonly shards: number;
   readonly model: ModelDescription;
+  readonly monitor: Monitor;
   readonly numerics: NumericsClass;
   readonly data: DataIdentity;
   readonly folder: RunFolder;
@@ -56,7 +59,7 @@ export interface StoreParts {
 }
 
 export function createRunStore(parts: StoreParts): RunStore {
-  const { config, model, folder, observe, nowMs, sound } = parts;
+  const { config, model, monitor, folder, observe, nowMs, sound } = parts;
   const due = createCheckpointClock(parseCheckpointEvery(config.checkpointEvery), { step: parts.firstStep, nowMs: nowMs() });
   const topology = topologySha256(model);
   let lastSavedEpoch = 0;
@@ -79,8 +82,8 @@ export function createRunStore(parts: StoreParts): RunStore {
     now: nowMs,
   });
 
-  const save = async (state: TrainingState, epoch: number, valAcc: number | null): Promise<boolean> => {
-    const notes = { epoch, step: state.progress.step, ...(valAcc !== null && { val_acc: valAcc }) };
+  const save = async (state: TrainingState, epoch: number, value: number | null): Promise<boolean> => {
+    const notes = { epoch, step: state.progress.step, ...(value !== null && { [monitor.name]: value }) };
     const values = state.current.parameters.slice();
     try {
       await saveModel(
@@ -126,9 +129,9 @@ export function createRunStore(parts: StoreParts): RunStore {
     get sound() {
       return sound.sound;
     },
-    async saveIfBest(state, { epoch, valAcc, isBest }) {
-      if (config.saveAbove === null || !isBest || valAcc < config.saveAbove) return false;
-      return save(state, epoch, valAcc);
+    async saveIfBest(state, { epoch, value, isBest }) {
+      if (config.saveAbove === null || !isBest || !reaches(monitor, value, config.saveAbove)) return false;
+      return save(state, epoch, value);
     },
     async finish(state, ending) {
       if (typeof ending === 'object') {
@@ -140,8 +143,8 @@ export function createRunStore(parts: StoreParts): RunStore {
       const { epoch, best } = state.progress;
       const last = epoch - 1;
       // As the report's rule wrote it, where it did in an earlier start: then it is left alone.
-      const valAcc = best?.epoch === last ? best.valAcc : null;
-      if (ending === 'done' && last > 0 && lastSavedEpoch !== last) await save(state, last, valAcc);
+      const value = best?.epoch === last ? best.value : null;
+      if (ending === 'done' && last > 0 && lastSavedEpoch !== last) await save(state, last, value);
       await states.flush();
       if (!isOnDisk(state)) offer(state);
       await states.flush();
@@ -164,6 +167,7 @@ function stateOf(
     coordinatorEpoch: folder.coordinatorEpoch,
     config,
     model: { name: model.name, topologySha256: topology, layout: model.layout },
+    objective: model.objective,
     data,
     numerics,
     metrics: folder.metricsCursor(),

@@ -6,10 +6,13 @@
 import { basename } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { isErrorLike } from '../common/error_facts.js';
-import { ExpectedError } from '../common/errors.js';
+import { ExpectedError, UsageError } from '../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import type { EndEvent, RunEvent, RunObserver, StartEvent } from '../common/run_events.js';
 import type { SettingChange } from '../common/setting_change.js';
+import type { Monitor } from '../common/objective.js';
+import { requireShards } from '../objective/one_shard.js';
+import { monitorOf } from '../objective/values.js';
 import { shardSizes } from '../common/shard.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
@@ -20,7 +23,7 @@ import { runTraining } from './run.js';
 import { createRunStore } from './run_store.js';
 import { rateRise } from './schedule.js';
 import { SoundStates } from './state/sound_state.js';
-import { requireSameRun, requireSameSettings } from './state/state_match.js';
+import { progressUnder, requireSameRun, requireSameSettings } from './state/state_match.js';
 import type { DataIdentity, RunState } from './state/state_schema.js';
 import { TrainingState } from './state/training_state.js';
 import { createUpdate } from './update/update.js';
@@ -122,17 +125,33 @@ export interface StartParts {
   readonly onStart?: () => void;
 }
 
+/** @throws UsageError VALUE_INVALID for an accuracy in per cent: nothing would ever reach it. */
+function requireReachable(config: Pick<TrainConfig, 'target' | 'saveAbove'>, { name }: Monitor): void {
+  for (const [setting, value] of Object.entries({ target: config.target, save_above: config.saveAbove })) {
+    if (value === null || !name.endsWith('acc') || (value >= 0 && value <= 1)) continue;
+    throw new UsageError({
+      code: 'VALUE_INVALID',
+      message: `${setting} is ${value}, and the monitored value is ${name}, a fraction from 0 to 1`,
+      next: 'Write 99.3 % as 0.993, or name another value with --monitor.',
+    });
+  }
+}
+
 /** Runs to the end. Resolves with the final weights in layout order. Errors: those of a resume that does not fit, and of run.ts. */
 export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weights: Float32Array }> {
   const { config, shards, model, numerics, data, versions, fleet, observe, stop } = parts;
   const { folder, saved } = parts.run;
+  const { objective } = model;
+  const monitor = monitorOf(objective, { asked: config.monitor, validated: data.validation > 0 });
+  requireReachable(config, monitor);
+  requireShards(objective, shards);
   const update = createUpdate({ layout: model.layout, optimizer: config.optimizer });
   const initial = parts.initFrom === null ? model.initial : weightsFor(model, parts.initFrom);
-  const state = new TrainingState({ layout: model.layout, initial }, update.slots);
+  const state = new TrainingState({ layout: model.layout, objective, initial }, update.slots);
   if (saved !== null) {
     requireSameSettings(saved, { config, shards, run: folder.path });
     requireSameRun(saved, { model, data, numerics, numericsCheck: parts.numericsCheck, run: folder.path });
-    state.restore(saved);
+    state.restore({ ...saved, progress: progressUnder(objective, saved, folder.path) });
   }
   await folder.keepChanges(parts.changes, { step: state.progress.step });
   const platform = `${process.platform} ${process.arch}`;
@@ -145,6 +164,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
     runFolder: folder.path,
     dataset: { name: data.name, train: data.train, validation: data.validation, sha256: data.sha256 },
     model: { name: model.name, trainedParameters: model.layout.trainedSize, totalParameters: model.layout.totalSize },
+    objective: { loss: objective.loss.name, metrics: objective.metrics.map(({ name }) => name), monitor },
     plan: {
       shards,
       shardSizes: shardSizes({ globalBatch: Math.min(config.batch, data.train), shards }),
@@ -157,6 +177,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
     versions,
   });
   parts.onStart?.();
+  for (const message of objective.notes) observe({ type: 'warn', code: 'COMPILED_OVERRIDDEN', message });
   tellRise(parts, state.progress.step);
   const nowMs = (): number => performance.now();
   const sound = new SoundStates({
@@ -171,6 +192,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
     config: { ...config, shards },
     shards,
     model,
+    monitor,
     numerics,
     data,
     folder,
@@ -181,7 +203,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
   });
   if (parts.initFrom !== null) await store.begin(state);
   const examples = { train: data.train, validation: data.validation };
-  const loop = runTraining({ config, shards, model, examples, fleet, update, state, store, observe, stop, nowMs });
+  const loop = runTraining({ config, shards, model, examples, fleet, update, monitor, state, store, observe, stop, nowMs });
   const end = await loop.catch((error: unknown) => {
     folder.log({ type: 'error', ...wordsOf(error) });
     throw error;

@@ -22,6 +22,8 @@ export interface TopologyModel {
   readonly weights?: Float32Array;
   /** Their names, in the order they have in `weights`; absent: they are in `model.weights` order. */
   readonly manifest?: readonly NamedWeight[];
+  /** Loss and metrics it was compiled with, by name; absent where it was not. */
+  readonly compiled?: { readonly loss: string | null; readonly metrics: readonly string[] | null };
 }
 
 /** A user's module exporting `createModel(tf)`. Local runs only: code never crosses the wire. */

@@ -1,46 +1,19 @@
 /**
  * Owns: whether the labels of a data set are ones that a loss has a meaning for; the first that is not is named with its place.
- * Does not: compare their shape with the model's output (worker/losses.ts does).
+ * Does not: compare their shape with the model's output (shapes.ts does).
  */
 import type { Dataset, NumericArray } from '../common/dataset.js';
 import { DataError } from '../common/errors.js';
-import type { LossName } from '../common/train_config.js';
+import type { Loss } from './loss.js';
 
-interface LabelRange {
-  readonly least: number;
-  readonly most: number;
-  /** What a label is to the loss, after "wants". */
-  readonly wants: string;
-  readonly next: string;
-}
+export type LabeledData = Pick<Dataset, 'name' | 'labelShape' | 'train' | 'validation'>;
 
-/** Of losses that take any real value: none. */
-const RANGES: Partial<Record<LossName, LabelRange>> = {
-  softmax_cross_entropy: {
-    least: 0,
-    most: 1,
-    wants: 'shares from 0 to 1 in the rows of labels',
-    next:
-      'Write one-hot rows with 0 and 1, divide rows of 0 and 255 by 255 and rows of class weights by the largest weight; ' +
-      'for real-valued targets choose --loss mean_squared_error.',
-  },
-  sigmoid_cross_entropy: {
-    least: 0,
-    most: 1,
-    wants: 'probabilities from 0 to 1',
-    next: 'Write no and yes as 0 and 1, divide a mask of 0 and 255 by 255; for real-valued targets choose --loss mean_squared_error.',
-  },
-};
-
-export type LabeledData = Pick<Dataset, 'name' | 'labelShape' | 'classes' | 'train' | 'validation'>;
-
-/** Whether the loss takes `labelShape: []` as indices of classes; others take it as one value. */
-export function takesClassIndices(loss: LossName, { labelShape }: Pick<Dataset, 'labelShape'>): boolean {
-  return loss === 'softmax_cross_entropy' && labelShape.length === 0;
-}
-
-/** @throws DataError DATA_LABELS */
-export function requireLabels(loss: LossName, dataset: LabeledData): void {
+/** `classes`: where labels are indices, how many there are; null where the model is not known yet. @throws DataError DATA_LABELS */
+export function requireLabels(
+  { name, labels }: { name: string; labels: Loss['labels'] },
+  dataset: LabeledData,
+  { indices, classes }: { indices: boolean; classes: number | null },
+): void {
   const width = dataset.labelShape.reduce((product, extent) => product * extent, 1);
   const splits: [string, NumericArray][] = [
     ['train', dataset.train.y],
@@ -51,31 +24,24 @@ export function requireLabels(loss: LossName, dataset: LabeledData): void {
       const place = width === 1 ? '' : ` in value ${at % width}`;
       return `${dataset.name}: label ${Math.floor(at / width)} of the ${split} set is ${y[at]}${place}`;
     };
-    if (takesClassIndices(loss, dataset)) {
-      const at = firstNoIndex(y);
+    if (indices) {
+      const at = firstWrong(y, (value) => value >= 0 && Number.isInteger(value) && (classes === null || value < classes));
       if (at === -1) continue;
-      const wanted =
-        dataset.classes === undefined ? 'a whole number of at least 0' : `a whole number from 0 to ${dataset.classes - 1}`;
+      const wanted = classes === null ? 'a whole number of at least 0' : `a whole number from 0 to ${classes - 1}`;
       throw refuse(
-        `${found(at)}, wanted ${wanted}: ${loss} takes a label of one value for the index of a class`,
-        'Number the classes from 0, or choose a loss for real-valued targets, such as --loss mean_squared_error.',
+        `${found(at)}, wanted ${wanted}: ${name} takes it for the index of a class`,
+        'Number the classes from 0, give the model an output for each, or choose a loss for real-valued targets, such as --loss mean_squared_error.',
       );
     }
-    const range = RANGES[loss];
-    if (range === undefined) continue;
-    const at = firstOutside(y, range);
-    if (at !== -1) throw refuse(`${found(at)}, and ${loss} wants ${range.wants}`, range.next);
+    if (labels.values === null) continue;
+    const { isRight, wants, next } = labels.values;
+    const at = firstWrong(y, isRight);
+    if (at !== -1) throw refuse(`${found(at)}, and ${name} wants ${wants}`, next);
   }
 }
 
-function firstNoIndex(y: NumericArray): number {
-  if (y instanceof Uint8Array) return -1;
-  for (let at = 0; at < y.length; at++) if (!(y[at] >= 0 && Number.isInteger(y[at]))) return at;
-  return -1;
-}
-
-function firstOutside(y: NumericArray, { least, most }: LabelRange): number {
-  for (let at = 0; at < y.length; at++) if (!(y[at] >= least && y[at] <= most)) return at;
+function firstWrong(y: NumericArray, isRight: (value: number) => boolean): number {
+  for (let at = 0; at < y.length; at++) if (!isRight(y[at])) return at;
   return -1;
 }
 

@@ -4,12 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import type { BucketLayout } from '../common/bucket_layout.js';
-import type { ParameterSnapshot, ShardAssignment, ShardResult } from '../common/replica.js';
+import type { ModelDescription, ParameterSnapshot, ShardAssignment, ShardResult } from '../common/replica.js';
 
-export function layoutSha256({ slots, trainedSlots, statistics, constraints }: BucketLayout): string {
+/** Of the layout, and of what the model is judged by. */
+export function layoutSha256({ layout, objective }: Pick<ModelDescription, 'layout' | 'objective'>): string {
+  const { slots, trainedSlots, statistics, constraints } = layout;
   const weights = slots.map(({ name, shape }) => [name, shape]);
   return createHash('sha256')
-    .update(JSON.stringify([weights, trainedSlots, statistics, constraints]))
+    .update(JSON.stringify([weights, trainedSlots, statistics, constraints, objective]))
     .digest('hex');
 }
 
@@ -30,8 +32,8 @@ export function goldenShard(size: number, parameters: ParameterSnapshot): ShardA
 }
 
 /** Over every bit that a step is made of. */
-export function resultSha256({ lossSum, correct, examples, gradient, statistics }: ShardResult): string {
-  const hash = createHash('sha256').update(Float64Array.of(lossSum, correct, examples));
+export function resultSha256({ lossSum, sums, examples, gradient, statistics }: ShardResult): string {
+  const hash = createHash('sha256').update(Float64Array.of(lossSum, ...sums, examples));
   if (gradient !== undefined) hash.update(gradient.values);
   if (statistics !== undefined) hash.update(statistics);
   return hash.digest('hex');

@@ -5,8 +5,8 @@
 import type { Dataset } from '../common/dataset.js';
 import type { ExitCode } from '../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
-import type { LossName } from '../common/train_config.js';
 import type { ModelSource } from '../models/model_source.js';
+import type { ObjectiveRequest } from '../objective/request.js';
 
 export interface ReplicaSpec {
   /** Shown to people: `cpu(0)`. */
@@ -21,7 +21,7 @@ export interface ReplicaSpec {
   readonly precision: 'fp32' | 'bf16';
   readonly compile: boolean;
   readonly seed: number;
-  readonly loss: LossName;
+  readonly objective: ObjectiveRequest;
   /** `batch`: statistics per shard, as in training. `fixed`: moving statistics, so that shards do not matter (verify). */
   readonly batchNorm: 'batch' | 'fixed';
   readonly model: ModelSource;
@@ -56,7 +56,7 @@ export interface OpenAnswer {
 
 export interface ShardAnswer {
   readonly lossSum: number;
-  readonly correct: number;
+  readonly sums: readonly number[];
   readonly statistics?: Float32Array;
   readonly nonFinite?: string;
   readonly computeMs: number;

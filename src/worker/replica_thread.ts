@@ -19,13 +19,16 @@ import {
   bfloat16Support,
   download,
   installEngine,
+  sigmoidCrossEntropy,
+  softmaxCrossEntropy,
   TensorFlowError,
   upload,
   type Engine,
 } from '../engine/index.js';
 import { buildModel } from '../models/build.js';
 import { topologyJson } from '../models/topology.js';
-import { requireLabels, takesClassIndices } from '../objective/labels.js';
+import { compiledOf } from '../objective/compiled.js';
+import { createObjective, type Objective } from '../objective/create_objective.js';
 import { layoutOf, requireInputShape } from './model_layout.js';
 import { requireTokens, tokenLimitOf, type TokenLimit } from './token_check.js';
 import { createEvaluateStep, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
@@ -36,6 +39,7 @@ interface ReplicaState {
   readonly engine: Engine;
   readonly model: tfjs.LayersModel;
   readonly layout: BucketLayout;
+  readonly objective: Objective;
   readonly train: TrainStep;
   readonly evaluate: EvaluateStep;
   readonly tokenLimit: TokenLimit | null;
@@ -92,20 +96,23 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
   const model = await buildModel(engine.tf, spec.model, spec.seed);
   const layout = layoutOf(model);
   requireInputShape(model, spec.dataset);
-  requireLabels(spec.loss, spec.dataset);
-  const parts = { engine, model, layout, spec };
+  const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
+  const compiled = spec.model.kind === 'topology' ? (spec.model.compiled ?? null) : compiledOf(engine.tf, model);
+  const objective = createObjective(engine.tf, fused, { request: spec.objective, compiled, model, dataset: spec.dataset });
+  const parts = { engine, model, layout, objective, spec };
   state = {
     spec,
     engine,
     model,
     layout,
+    objective,
     train: createTrainStep(parts),
     evaluate: createEvaluateStep(parts),
     tokenLimit: tokenLimitOf(model),
     loadedVersion: -1,
   };
   return {
-    description: describeModel(spec, model, layout, engine),
+    description: describeModel(spec, model, layout, objective, engine),
     numerics: numericsOf(spec, engine),
     versions: { tensorflow: engine.info.tensorflowVersion, tfjs: engine.tf.version['tfjs'] },
     precisionNote: precisionNoteOf(spec, engine),
@@ -120,13 +127,19 @@ function precisionNoteOf({ precision, compile }: ReplicaSpec, engine: Engine): s
   return computed ? '' : `precision bf16 computes in float32 here, no faster than fp32: ${reason}`;
 }
 
-function describeModel(spec: ReplicaSpec, model: tfjs.LayersModel, layout: BucketLayout, engine: Engine): ModelDescription {
+function describeModel(
+  spec: ReplicaSpec,
+  model: tfjs.LayersModel,
+  layout: BucketLayout,
+  { description: objective }: Objective,
+  engine: Engine,
+): ModelDescription {
   const initial = new Float32Array(layout.totalSize);
   model.weights.forEach((weight, index) => {
     const { offset, size } = layout.slots[index];
     download(engine, weight.read(), initial.subarray(offset, offset + size));
   });
-  return { name: spec.model.name, topology: topologyJson(model), layout, initial };
+  return { name: spec.model.name, topology: topologyJson(model), layout, objective, initial };
 }
 
 function numericsOf(spec: ReplicaSpec, engine: Engine): NumericsClass {
@@ -160,7 +173,7 @@ function load(replica: ReplicaState, { version, parameters }: ShardTask): void {
 }
 
 function feed(
-  { engine, spec, tokenLimit }: ReplicaState,
+  { engine, spec, objective, tokenLimit }: ReplicaState,
   { rows }: ShardTask,
   kind: 'train' | 'validation',
 ): { x: tfjs.Tensor; y: tfjs.Tensor } {
@@ -170,7 +183,7 @@ function feed(
   const Values = split.x.constructor as new (length: number) => NumericArray;
   const x = new Values(sizeOf(dataset.inputShape));
   // Whatever they are stored as: class indices are int32 for TensorFlow, all other labels float32.
-  const y = new (takesClassIndices(spec.loss, dataset) ? Int32Array : Float32Array)(sizeOf(dataset.labelShape));
+  const y = new (objective.indices ? Int32Array : Float32Array)(sizeOf(dataset.labelShape));
   gatherRows(split, rows, { x, y });
   if (tokenLimit !== null)
     requireTokens(tokenLimit, { values: x, rows, scale: dataset.scale, dataset: dataset.name, split: kind });
@@ -200,10 +213,10 @@ function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Ar
     at += tensor.size;
   });
   const lossSum = outputs.loss.dataSync()[0];
-  const correct = outputs.correct.dataSync()[0];
-  tf.dispose([x, y, position, regularization, outputs.loss, outputs.correct, ...outputs.gradients, ...outputs.statistics]);
+  const sums = readSums(outputs.sums);
+  tf.dispose([x, y, position, regularization, outputs.loss, ...outputs.sums, ...outputs.gradients, ...outputs.statistics]);
   const nonFinite = firstNonFinite(lossSum, gradient, statistics, layout);
-  return { lossSum, correct, statistics, ...(nonFinite !== undefined && { nonFinite }), computeMs: performance.now() - begin };
+  return { lossSum, sums, statistics, ...(nonFinite !== undefined && { nonFinite }), computeMs: performance.now() - begin };
 }
 
 function evaluateShard(replica: ReplicaState, shard: ShardTask): ShardAnswer {
@@ -212,10 +225,14 @@ function evaluateShard(replica: ReplicaState, shard: ShardTask): ShardAnswer {
   load(replica, shard);
   const { x, y } = feed(replica, shard, 'validation');
   const regularization = engine.tf.scalar(shard.regularizationWeight);
-  const { loss, correct } = onExamples(() => replica.evaluate(x, y, regularization));
-  const answer = { lossSum: loss.dataSync()[0], correct: correct.dataSync()[0], computeMs: performance.now() - begin };
-  engine.tf.dispose([x, y, regularization, loss, correct]);
+  const { loss, sums } = onExamples(() => replica.evaluate(x, y, regularization));
+  const answer = { lossSum: loss.dataSync()[0], sums: readSums(sums), computeMs: performance.now() - begin };
+  engine.tf.dispose([x, y, regularization, loss, ...sums]);
   return answer;
+}
+
+function readSums(sums: readonly tfjs.Tensor[]): number[] {
+  return sums.flatMap((sum) => Array.from(sum.dataSync()));
 }
 
 /** What TensorFlow finds wrong with the values themselves is the same on any device: the data or the model must change, not the replica. */

@@ -241,9 +241,9 @@ export class WorkerSession {
     invariant(this.#computed !== null, 'a result has just been computed');
     const { result, parametersChecksum } = this.#computed;
     this.#computed = null;
-    const { examples, lossSum, correct, nonFinite = null, computeMs, gradient, statistics } = result;
+    const { examples, lossSum, sums, nonFinite = null, computeMs, gradient, statistics } = result;
     const asked = { kind, step, shard, attempt, version, replica, coordinatorEpoch, parametersChecksum };
-    const message = { type: 'result', ...asked, examples, lossSum, correct, nonFinite, computeMs } as const;
+    const message: Message = { type: 'result', ...asked, examples, lossSum, sums: [...sums], nonFinite, computeMs };
     if (gradient === undefined) return void this.#link.send(message);
     const parts = [gradient.values, statistics ?? new Float32Array(0)];
     const size = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);

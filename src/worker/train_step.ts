@@ -10,17 +10,9 @@ import { ExpectedError, invariant, UsageError } from '../common/errors.js';
 import type { BucketLayout } from '../common/bucket_layout.js';
 import { deriveKey, PURPOSE, type PhiloxKey } from '../common/random.js';
 import type { Engine } from '../engine/index.js';
-import {
-  intoFloat32,
-  scaledFloat,
-  softmaxCrossEntropy,
-  sigmoidCrossEntropy,
-  TensorFlowError,
-  withBatchStatistics,
-  withDropout,
-} from '../engine/index.js';
+import { intoFloat32, scaledFloat, TensorFlowError, withBatchStatistics, withDropout } from '../engine/index.js';
 import { placeOf } from '../engine/record_error.js';
-import { createLoss, type LossFunction } from './losses.js';
+import type { Objective } from '../objective/create_objective.js';
 import { flattenLayers } from './model_layout.js';
 import type { ReplicaSpec } from './replica_spec.js';
 
@@ -28,8 +20,8 @@ import type { ReplicaSpec } from './replica_spec.js';
 export interface TrainOutputs {
   /** Scalar, sum over examples. */
   readonly loss: tfjs.Tensor;
-  /** Scalar int32. */
-  readonly correct: tfjs.Tensor;
+  /** Of each metric, in the order of the objective: its sums over examples. */
+  readonly sums: tfjs.Tensor[];
   /** Summed over examples, one per trained slot, in layout order. */
   readonly gradients: tfjs.Tensor[];
   /** Batch mean and biased variance, in `layout.statistics` order. */
@@ -38,7 +30,7 @@ export interface TrainOutputs {
 
 export interface EvaluateOutputs {
   readonly loss: tfjs.Tensor;
-  readonly correct: tfjs.Tensor;
+  readonly sums: tfjs.Tensor[];
 }
 
 /** `position` is int32 [4]: step low word, step high word, first example's index in the global batch, 0. `regularization` is a scalar. */
@@ -49,6 +41,7 @@ interface StepParts {
   readonly engine: Engine;
   readonly model: tfjs.LayersModel;
   readonly layout: BucketLayout;
+  readonly objective: Objective;
   readonly spec: ReplicaSpec;
 }
 
@@ -64,9 +57,8 @@ const BACKWARD = {
 };
 
 export function createTrainStep(parts: StepParts): TrainStep {
-  const { engine, model, layout, spec } = parts;
+  const { engine, model, layout, objective, spec } = parts;
   const { tf } = engine;
-  const loss = lossOf(parts);
   const variables = trainedVariables(model);
   const statisticIndex = indexStatistics(model, layout);
   const dropoutLayers = new Map(flattenLayers(model).map((layer, index) => [layer, index]));
@@ -76,7 +68,7 @@ export function createTrainStep(parts: StepParts): TrainStep {
     /** By statistic: one tensor for each time its layer was called, more than one where a layer is shared or repeated over time. */
     const reported = layout.statistics.map((): tfjs.Tensor[] => []);
     const keyOf = keysOfStep(dropoutLayers, spec.seed);
-    let correct: tfjs.Tensor | undefined;
+    let sums: tfjs.Tensor[] | undefined;
     const forward = (): tfjs.Scalar => {
       const output = withDropout(
         (layer) => ({ key: keyOf(layer), position }),
@@ -91,32 +83,31 @@ export function createTrainStep(parts: StepParts): TrainStep {
             () => applyModel(model, scaledFloat(x, spec.dataset.scale), true),
           ),
       );
-      const value = loss(y, intoFloat32(output));
-      correct = tf.keep(value.correct);
+      const value = objective.evaluate(y, intoFloat32(output));
+      sums = value.sums.map((sum) => tf.keep(sum));
       return addRegularization(tf, model, value.sum, regularization);
     };
     const { value, grads } = orModelFails(() => tf.variableGrads(forward, variables), BACKWARD);
-    invariant(correct, 'the forward pass ran');
+    invariant(sums, 'the forward pass ran');
     const gradients = variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable));
     // A batch norm that was not asked for its statistics (fixed ones) reports what it has: an update with them changes nothing.
     const statistics = layout.statistics.map(({ slot, momentum }, index) => {
       const running = model.weights[slot].read();
       return reported[index].length === 0 ? tf.clone(running) : inTurn(tf, reported[index], { running, momentum });
     });
-    return { loss: value, correct, gradients, statistics };
+    return { loss: value, sums, gradients, statistics };
   };
   return spec.compile ? engine.compile(step, { name: 'train_step' }) : step;
 }
 
 /** Forward pass and loss with moving statistics and no dropout. */
 export function createEvaluateStep(parts: StepParts): EvaluateStep {
-  const { engine, model, spec } = parts;
+  const { engine, model, objective, spec } = parts;
   const { tf } = engine;
-  const loss = lossOf(parts);
   const step: EvaluateStep = (x, y, regularization) =>
     tf.tidy(() => {
-      const value = loss(y, intoFloat32(applyModel(model, scaledFloat(x, spec.dataset.scale), false)));
-      return { loss: addRegularization(tf, model, value.sum, regularization), correct: value.correct };
+      const value = objective.evaluate(y, intoFloat32(applyModel(model, scaledFloat(x, spec.dataset.scale), false)));
+      return { loss: addRegularization(tf, model, value.sum, regularization), sums: value.sums };
     });
   return spec.compile ? engine.compile(step, { name: 'evaluate_step' }) : step;
 }
@@ -149,17 +140,6 @@ function orModelFails<T>(compute: () => T, { during, next }: { during: string; n
 function whereThrown(error: Error): string {
   const place = placeOf(error);
   return place === undefined || place.includes('/node_modules/') ? '' : ` (${place})`;
-}
-
-function lossOf({ engine, model, spec }: StepParts): LossFunction {
-  const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
-  return createLoss(engine.tf, fused, {
-    loss: spec.loss,
-    model,
-    inputShape: spec.dataset.inputShape,
-    labelShape: spec.dataset.labelShape,
-    classes: spec.dataset.classes,
-  });
 }
 
 /** Regularisation losses count once per step: the first shard carries them, times the global batch that the sum is divided by. */

@@ -29,7 +29,11 @@ async function run(makeCommand: (context: CommandContext) => Command, args: read
 
 async function evaluate(args: readonly string[]) {
   let request: EvaluateRequest | null = null;
-  const answer = { loss: 0.81234, accuracy: 0.9931, correct: 9931, examples: 10_000 };
+  const answer = {
+    values: { val_loss: 0.81234, val_acc: 0.9931 },
+    monitor: { name: 'val_acc', direction: 'max' } as const,
+    ...{ correct: 9931, examples: 10_000, model: 'm.json', dataset: 'MNIST' },
+  };
   const result = await run(
     (context) => evaluateCommand(context, async () => async (asked) => ((request = asked), answer)),
     ['evaluate', ...args],
@@ -40,7 +44,7 @@ async function evaluate(args: readonly string[]) {
 test('evaluate tells accuracy, counts and loss in one line', async () => {
   expect((await evaluate(['m.json'])).out).toBe('validation accuracy 99.31 % (9,931 of 10,000), loss 0.8123\n');
   expect(JSON.parse((await evaluate(['m.json', '--reporter', 'json'])).out)).toEqual({
-    ...{ v: 1, type: 'evaluation', val_loss: 0.81234, val_acc: 0.9931, correct: 9931, examples: 10_000 },
+    ...{ v: 2, type: 'evaluation', val_loss: 0.81234, val_acc: 0.9931, correct: 9931, examples: 10_000 },
   });
 });
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createJsonReporter } from '../../src/cli/report_json.js';
 import { createTextReporter } from '../../src/cli/report_text.js';
-import { contextLine, duration, endLines, epochLines, headerLines, percentsApart, progressLine } from '../../src/cli/run_text.js';
+import { contextLine, duration, endLines, epochLines, headerLines, progressLine, valuesApart } from '../../src/cli/run_text.js';
 import type { RunEvent } from '../../src/common/run_events.js';
 import { captureStream } from '../support/capture_stream.js';
 import { SAMPLE_START, sampleEnd, sampleEpoch, sampleStep } from '../support/run_events_sample.js';
@@ -70,7 +70,10 @@ test('everything else is on standard error, plain where it is no terminal', () =
 });
 
 test('percentages are as wide as the report’s, at both ends', () => {
-  const [train] = epochLines({ ...sampleEpoch({ epoch: 120, valAcc: 0, saved: false }), acc: 1 });
+  const [train] = epochLines({
+    ...sampleEpoch({ epoch: 120, valAcc: 0, saved: false }),
+    values: { loss: 0, acc: 1, val_loss: 0, val_acc: 0 },
+  });
   expect(train).toBe('epoch 120: \t 100.00% - train set accuracy');
   expect(epochLines(sampleEpoch({ epoch: 1, valAcc: 0.098, saved: false }))[1]).toBe('\t\t  9.80% - validation set accuracy');
 });
@@ -246,4 +249,6 @@ test.each([
   // One unit in the last place of a double.
   [0.5, 0.5 + 2 ** -53, '50.00000000000000 %', '50.00000000000001 %'],
   [0.97, Number.NaN, '97.00 %', 'NaN %'],
-])('compared, %d and %d are shown as %s and %s', (a, b, first, second) => expect(percentsApart(a, b)).toEqual([first, second]));
+])('compared, %d and %d are shown as %s and %s', (a, b, first, second) =>
+  expect(valuesApart('val_acc', a, b)).toEqual([first, second]),
+);

@@ -120,7 +120,7 @@ test('the exit code is 8 below the target, 0 at it, and the best of earlier star
   expect(codeOf(missed.error)).toBe(
     '8 TARGET_NOT_MET: the target was 97.60 % validation accuracy, the best epoch reached 97.53 %',
   );
-  const before = sampleEnd({ best: { epoch: 1, valAcc: 0.98 } });
+  const before = sampleEnd({ best: { epoch: 1, monitor: 'val_acc', value: 0.98 } });
   expect((await train(['--target', '0.976'], { end: before })).code).toBe(0);
 });
 

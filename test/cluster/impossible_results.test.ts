@@ -34,7 +34,7 @@ async function runWithLiar(kind: 'train' | 'evaluate', { values = [1, 2, 3, 4, 5
     if (message.type !== 'assign') return;
     const { shard: index, step, attempt, version, replica } = message;
     const asked = { kind, step, shard: index, attempt, version, replica, coordinatorEpoch: 1, parametersChecksum: checksum };
-    const honest = { examples: 2, lossSum: 0.5, correct: 1, nonFinite: null, computeMs: 1 };
+    const honest = { examples: 2, lossSum: 0.5, sums: [1], nonFinite: null, computeMs: 1 };
     const bytes = kind === 'train' ? new Uint8Array(Float32Array.from(values).buffer) : new Uint8Array(0);
     void liar.send({ type: 'result', ...asked, ...honest, ...lie }, bytes);
   };
@@ -46,10 +46,12 @@ async function runWithLiar(kind: 'train' | 'evaluate', { values = [1, 2, 3, 4, 5
 
 const NAN = Number.NaN;
 it.each<['train' | 'evaluate', string, Lie, string]>([
-  ['train', 'half a correct example', { correct: 0.5 }, 'correct is 0.5, wanted a whole number from 0 to 2'],
-  ['train', 'fewer than none', { correct: -1000 }, 'correct is -1000, wanted'],
-  ['evaluate', '10^300 of them', { correct: 1e300 }, 'correct is 1e+300, wanted'],
-  ['evaluate', 'one more than there are', { correct: 3 }, 'correct is 3, wanted'],
+  ['train', 'half a correct example', { sums: [0.5] }, 'acc is 0.5, wanted a whole number from 0 to 2'],
+  ['train', 'fewer than none', { sums: [-1000] }, 'acc is -1000, wanted'],
+  ['evaluate', '10^300 of them', { sums: [1e300] }, 'acc is 1e+300, wanted'],
+  ['evaluate', 'one more than there are', { sums: [3] }, 'acc is 3, wanted'],
+  ['train', 'a metric too many', { sums: [1, 1] }, '2 sums of metrics, wanted 1'],
+  ['train', 'a loss below 0', { lossSum: -1 }, 'lossSum is -1, wanted a number of at least 0'],
   ['train', 'a loss of 10^300', { lossSum: 1e300 }, 'lossSum is 1e+300, wanted'],
   ['evaluate', 'a loss of 10^300', { lossSum: 1e300 }, 'lossSum is 1e+300, wanted'],
   ['train', 'a NaN loss that is not marked', { lossSum: NAN }, 'lossSum is NaN, and not marked as such'],
@@ -59,7 +61,7 @@ it.each<['train' | 'evaluate', string, Lie, string]>([
   ['evaluate', 'a time of −1', { computeMs: -1 }, 'computeMs is -1, wanted a time'],
 ])('%s: a worker that sends %s is put out by name, and another computes its shard', async (kind, _, lie, why) => {
   const { cluster, liar, hello, results } = await runWithLiar(kind, lie);
-  expect(results.map(({ lossSum, correct }) => [lossSum, correct])).toEqual([
+  expect(results.map(({ lossSum, sums }) => [lossSum, ...sums])).toEqual([
     [0.5, 1],
     [0.5, 1],
   ]);

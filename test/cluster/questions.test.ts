@@ -61,7 +61,7 @@ describe('a worker', () => {
     versions: { tensorflow: '2.21.0', tfjs: '4.22.0' },
     datasetSha256: JOB.datasetSha256,
     examples: { train: 10, validation: 10 },
-    layoutSha256: layoutSha256(model.layout),
+    layoutSha256: layoutSha256(model),
     golden: ['0'.repeat(64)],
     close: () => Promise.resolve(),
   };

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { encodeDescription, readDescription } from '../../src/common/description.js';
+import { ACCURACY_OBJECTIVE } from '../support/accuracy_objective.js';
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
 
 const weights = [
@@ -10,6 +11,7 @@ const model = {
   name: 'm',
   topology: '{}',
   layout: createBucketLayout({ weights, trained: 1 }),
+  objective: ACCURACY_OBJECTIVE,
   initial: Float32Array.from({ length: 9 }, (_, i) => i / 8),
 };
 

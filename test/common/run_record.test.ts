@@ -7,16 +7,13 @@ test('an epoch is one line with snake_case keys, version and type first', () => 
   const line = runRecordLine({
     type: 'epoch',
     epoch: 2,
-    loss: 0.25,
-    acc: 0.5,
-    valLoss: 0.125,
-    valAcc: 0.75,
+    values: { loss: 0.25, acc: 0.5, val_loss: 0.125, val_acc: 0.75 },
     seconds: 8,
     imagesPerS: 7500,
     saved: true,
   });
   expect(line).toBe(
-    '{"v":1,"type":"epoch","epoch":2,"loss":0.25,"acc":0.5,"val_loss":0.125,"val_acc":0.75,"seconds":8,"images_per_s":7500,"saved":true}\n',
+    '{"v":2,"type":"epoch","epoch":2,"loss":0.25,"acc":0.5,"val_loss":0.125,"val_acc":0.75,"seconds":8,"images_per_s":7500,"saved":true}\n',
   );
 });
 
@@ -25,16 +22,16 @@ test('nested keys are renamed too, values and array items are not', () => {
     type: 'end',
     epochs: 3,
     steps: 12,
-    best: { epoch: 2, valAcc: 0.75 },
+    best: { epoch: 2, monitor: 'val_loss', value: 0.75 },
     weightsSha256: 'aB',
     reason: 'max_steps',
   });
   expect(record).toEqual({
-    v: 1,
+    v: 2,
     type: 'end',
     epochs: 3,
     steps: 12,
-    best: { epoch: 2, val_acc: 0.75 },
+    best: { epoch: 2, monitor: 'val_loss', value: 0.75 },
     weights_sha256: 'aB',
     reason: 'max_steps',
   });
@@ -48,13 +45,12 @@ test('a loss that is not finite becomes null, so that the line stays JSON', () =
     stepInEpoch: 1,
     stepsPerEpoch: 300,
     loss: Number.NaN,
-    epochLoss: Number.POSITIVE_INFINITY,
-    epochAcc: 0,
+    epochValues: { loss: Number.POSITIVE_INFINITY, mae: 0.5 },
     imagesPerS: 0,
     learningRate: 0.1,
     phasesMs: { data: 1, compute: 2, wait: 3, reduce: 4, apply: 5, publish: 6 },
   });
-  expect(JSON.parse(line)).toMatchObject({ loss: null, epoch_loss: null, phases_ms: { data: 1, publish: 6 } });
+  expect(JSON.parse(line)).toMatchObject({ loss: null, epoch_loss: null, epoch_mae: 0.5, phases_ms: { data: 1, publish: 6 } });
 });
 
 test('every name of the configuration survives the way to snake_case and back', () => {

@@ -22,7 +22,7 @@ const RESULT: MessageOf<'result'> = {
   parametersChecksum: 3,
   examples: 67,
   lossSum: 0.1,
-  correct: 60,
+  sums: [60],
   nonFinite: null,
   computeMs: 12.5,
 };

@@ -96,6 +96,7 @@ async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, poisonedStep, re
     fleet,
     update,
     state,
+    monitor: { name: 'val_acc', direction: 'max' } as const,
     stop,
   };
   const sound = new SoundStates({ run: RUN, states: join(RUN, 'state'), fileSystem: disk });
@@ -139,7 +140,7 @@ function answer({ kind, step, shard, attempt, rows, parameters }: ShardAssignmen
     version: parameters.version,
     examples: rows.length,
     lossSum,
-    correct,
+    sums: [correct],
     computeMs: 1,
     nonFinite,
     gradient: { kind: 'host', values, release: () => undefined },

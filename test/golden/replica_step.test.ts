@@ -32,14 +32,14 @@ describe.each([
         golden.tensors.map((tensor) => ({ name: tensor.name, shape: tensor.shape })),
       );
       const update = createUpdate({ layout, optimizer: { ...DEFAULT_TRAIN_CONFIG.optimizer, learningRate: golden.learningRate } });
-      const state = new TrainingState({ layout, initial: golden.initial }, update.slots);
+      const state = new TrainingState({ layout, objective: description.objective, initial: golden.initial }, update.slots);
       const rows = Int32Array.from({ length: golden.batch }, (_, row) => row);
       for (let step = 0; step < golden.steps; step++) {
         const [assignment] = shardBatch({ kind: 'train', rows, shards: 1, step, parameters: state.snapshot() });
         const result: ShardResult = await replica.compute(assignment);
         expect(result.lossSum / golden.lossSums[step]).toBeCloseTo(1, 5);
         if (step === 0) {
-          expect(result.correct).toBe(golden.correct);
+          expect(result.sums).toEqual([golden.correct]);
           expect(furthestTensor(golden, golden.gradients, result.gradient!.values).difference).toBeLessThan(TOLERANCE);
           expect(furthestTensor(golden, golden.statistics, result.statistics!).difference).toBeLessThan(TOLERANCE);
         }
@@ -47,7 +47,7 @@ describe.each([
         const input = { results: [result], shards: 1, globalBatch: golden.batch, step, current, next };
         expect(await update({ ...input, learningRate: golden.learningRate })).toEqual({});
         result.gradient!.release();
-        state.commit({ examples: golden.batch, lossSum: result.lossSum, correct: result.correct });
+        state.commit(state.progress.totals, golden.batch);
       }
       const { parameters } = state.current;
       expect(furthestTensor(golden, golden.weights, parameters.subarray(0, layout.trainedSize)).difference).toBeLessThan(TOLERANCE);

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import type { ExpectedError } from '../../src/common/errors.js';
-import type { LossName } from '../../src/common/train_config.js';
 import { datasetFromArrays, type SourceArray } from '../../src/data/arrays.js';
+import { findLoss } from '../../src/objective/find_names.js';
 import { requireLabels } from '../../src/objective/labels.js';
 
 /** What is said of these labels, with as many inputs; `taken` where nothing is. The validation set has the first label alone. */
-async function said(loss: LossName, y: SourceArray, labelShape: number[]): Promise<string> {
+async function said(loss: string, y: SourceArray, labelShape: number[]): Promise<string> {
   const width = labelShape.reduce((a, b) => a * b, 1);
   const dataset = await datasetFromArrays({
     train: { x: new Float32Array(y.length / width), y },
@@ -14,7 +14,9 @@ async function said(loss: LossName, y: SourceArray, labelShape: number[]): Promi
     labelShape,
   });
   try {
-    requireLabels(loss, dataset);
+    const found = findLoss(loss);
+    const indices = labelShape.length === 0 && found.loss.labels.indices !== 'never';
+    requireLabels({ name: found.name, labels: found.loss.labels }, dataset, { indices, classes: null });
     return 'taken';
   } catch (error) {
     const { exitCode, code, message } = error as ExpectedError;
@@ -42,8 +44,8 @@ test('labels that a cross-entropy has no meaning for are refused with their plac
       "4 DATA_LABELS: arrays: label 1 of the train set is 2 in value 2, and sigmoid_cross_entropy wants probabilities from 0 to 1",
       "4 DATA_LABELS: arrays: label 0 of the train set is 255 in value 1, and softmax_cross_entropy wants shares from 0 to 1 in the rows of labels",
       "4 DATA_LABELS: arrays: label 1 of the train set is -0.5 in value 1, and softmax_cross_entropy wants shares from 0 to 1 in the rows of labels",
-      "4 DATA_LABELS: arrays: label 1 of the train set is -1, wanted a whole number of at least 0: softmax_cross_entropy takes a label of one value for the index of a class",
-      "4 DATA_LABELS: arrays: label 1 of the train set is 1.5, wanted a whole number of at least 0: softmax_cross_entropy takes a label of one value for the index of a class",
+      "4 DATA_LABELS: arrays: label 1 of the train set is -1, wanted a whole number of at least 0: softmax_cross_entropy takes it for the index of a class",
+      "4 DATA_LABELS: arrays: label 1 of the train set is 1.5, wanted a whole number of at least 0: softmax_cross_entropy takes it for the index of a class",
     ]
   `);
 });

@@ -1,6 +1,7 @@
 /**
  * Owns: a replica that computes nothing: it answers, hangs or dies when the test says so.
  */
+import { ACCURACY_OBJECTIVE } from './accuracy_objective.js';
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
 import type { ModelDescription, NumericsClass, Replica, ShardAssignment, ShardResult } from '../../src/common/replica.js';
 
@@ -15,7 +16,7 @@ export class FakeReplica implements Replica {
 
   describe(): Promise<ModelDescription> {
     const layout = createBucketLayout({ weights: [{ name: 'w', shape: [2] }], trained: 1 });
-    return Promise.resolve({ name: 'fake', topology: '{}', layout, initial: new Float32Array(2) });
+    return Promise.resolve({ name: 'fake', topology: '{}', layout, objective: ACCURACY_OBJECTIVE, initial: new Float32Array(2) });
   }
 
   numerics(): Promise<NumericsClass> {
@@ -57,7 +58,7 @@ export class FakeReplica implements Replica {
       version: parameters.version,
       examples: rows.length,
       lossSum: value,
-      correct: 0,
+      sums: [0],
       gradient: { kind: 'host', values: Float32Array.of(value, shard), release },
       computeMs: 1,
       ...changes,

@@ -17,16 +17,28 @@ process.once('message', async ({ port, token, name, weights, prepared, software,
   ];
   const layout = createBucketLayout({ weights: shapes, trained: 1 });
   const initial = Float32Array.from({ length: weights + 1 }, (_, i) => i);
+  // ACCURACY_OBJECTIVE.
+  const objective = {
+    loss: { name: 'softmax_cross_entropy', sum: { kind: 'real', least: 0, most: null } },
+    metrics: [{ name: 'acc', sums: [{ kind: 'count', least: 0, most: 1 }], value: 'mean', per: 1, direction: 'max' }],
+    wholeBatch: [],
+    notes: [],
+  };
   const compute = async ({ kind, step, shard, attempt, rows, parameters }) => {
     await new Promise((resolve) => setTimeout(resolve, shardMs * Math.random()));
     const sum = rows.reduce((a, b) => a + b, 0);
     const values = parameters.values.slice(0, weights).map((value) => value + sum);
     const asked = { kind, step, shard, attempt, version: parameters.version, examples: rows.length };
     const gradient = { kind: 'host', values, release: () => {} };
-    return { ...asked, lossSum: sum / 10, correct: 1, computeMs: 1, gradient, statistics: Float32Array.of(sum) };
+    return { ...asked, lossSum: sum / 10, sums: [1], computeMs: 1, gradient, statistics: Float32Array.of(sum) };
   };
-  const job = { ...prepared, replicas: [{ name, compute }], layoutSha256: layoutSha256(layout), close: () => Promise.resolve() };
-  const model = { name: 'test', topology: '{}', layout, initial };
+  const job = {
+    ...prepared,
+    replicas: [{ name, compute }],
+    layoutSha256: layoutSha256({ layout, objective }),
+    close: () => Promise.resolve(),
+  };
+  const model = { name: 'test', topology: '{}', layout, objective, initial };
   const coordinator = { host: '127.0.0.1', port };
   const socket = await connectToCoordinator({ coordinator, secret: secretOf(token), tls: { kind: 'none' } });
   const session = new WorkerSession(socket, {

@@ -2,6 +2,7 @@
  * Owns: a coordinator and workers in this process, joined by real sockets on loopback, with replicas that need no TensorFlow:
  * a shard's gradient is arithmetic on small integers.
  */
+import { ACCURACY_OBJECTIVE } from './accuracy_objective.js';
 import { onTestFinished } from 'vitest';
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
 import type { Job } from '../../src/common/messages.js';
@@ -41,6 +42,7 @@ export const JOB: Job = {
   validationLimit: null,
   datasetSha256: HASH,
   loss: 'softmax_cross_entropy',
+  metrics: null,
   seed: 1,
   precision: 'fp32',
   compile: true,
@@ -55,7 +57,13 @@ export function modelOf(weights: number): ModelDescription {
     ],
     trained: 1,
   });
-  return { name: 'test', topology: '{}', layout, initial: Float32Array.from({ length: weights + 1 }, (_, i) => i) };
+  return {
+    name: 'test',
+    topology: '{}',
+    layout,
+    objective: ACCURACY_OBJECTIVE,
+    initial: Float32Array.from({ length: weights + 1 }, (_, i) => i),
+  };
 }
 
 /** Computes gradient[i] = parameters[i] + sum of rows; `behave` may delay it, break it or never answer. */
@@ -83,7 +91,7 @@ export class IntegerReplica implements Replica {
       version: parameters.version,
       examples: rows.length,
       lossSum: sum / 10,
-      correct: 1,
+      sums: [1],
       computeMs: 1,
       ...this.sums,
     };
@@ -183,7 +191,7 @@ export async function loopbackCluster({
         versions: { tensorflow: '2.21.0', tfjs: '4.22.0' },
         datasetSha256: HASH,
         examples: { train: 1000, validation: 1000 },
-        layoutSha256: layoutSha256(model.layout),
+        layoutSha256: layoutSha256(model),
         golden: prepared.golden ?? (await computeGolden([new IntegerReplica('golden', model)], model, JOB.shardSizes)),
         close: () => Promise.resolve(),
         ...prepared,

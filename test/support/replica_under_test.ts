@@ -20,7 +20,7 @@ export async function openReplica(spec: Partial<ReplicaSpec> & Pick<ReplicaSpec,
     precision: 'fp32',
     compile: true,
     seed: 1,
-    loss: 'softmax_cross_entropy',
+    objective: { loss: 'softmax_cross_entropy', metrics: null },
     batchNorm: 'batch',
     ...spec,
   });

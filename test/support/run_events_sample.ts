@@ -24,6 +24,7 @@ export const SAMPLE_START: StartEvent = {
   runFolder: 'runs/mnist-001',
   dataset: { name: 'MNIST', train: 600, validation: 100, sha256: '0123456789abcdef' },
   model: { name: 'gluon_cnn', trainedParameters: 1_085_002, totalParameters: 1_085_898 },
+  objective: { loss: 'softmax_cross_entropy', metrics: ['acc'], monitor: { name: 'val_acc', direction: 'max' } },
   plan: {
     shards: 2,
     shardSizes: [100, 100],
@@ -44,8 +45,7 @@ export function sampleStep({ epoch, stepInEpoch }: { epoch: number; stepInEpoch:
     stepInEpoch,
     stepsPerEpoch: 3,
     loss: 1.5,
-    epochLoss: 1.25,
-    epochAcc: 0.5,
+    epochValues: { loss: 1.25, acc: 0.5 },
     learningRate: 0.1,
     imagesPerS: 1234.4,
     phasesMs: { data: 1, compute: 2, wait: 3, reduce: 4, apply: 5, publish: 6 },
@@ -53,7 +53,8 @@ export function sampleStep({ epoch, stepInEpoch }: { epoch: number; stepInEpoch:
 }
 
 export function sampleEpoch({ epoch, valAcc, saved }: { epoch: number; valAcc: number; saved: boolean }): EpochEvent {
-  return { type: 'epoch', epoch, loss: 0.25, acc: 0.9499, valLoss: 0.125, valAcc, seconds: 10, imagesPerS: 60, saved };
+  const values = { loss: 0.25, acc: 0.9499, val_loss: 0.125, val_acc: valAcc };
+  return { type: 'epoch', epoch, values, seconds: 10, imagesPerS: 60, saved };
 }
 
 export function sampleEnd(changes: Partial<EndEvent> = {}): EndEvent {
@@ -61,7 +62,7 @@ export function sampleEnd(changes: Partial<EndEvent> = {}): EndEvent {
     type: 'end',
     epochs: 2,
     steps: 6,
-    best: { epoch: 2, valAcc: 0.995 },
+    best: { epoch: 2, monitor: 'val_acc', value: 0.995 },
     weightsSha256: 'ab'.repeat(32),
     reason: 'done',
     ...changes,

@@ -1,4 +1,5 @@
 /** A small run state whose every number can be redone by hand: weights 0, 1, 2, ..., velocities 1/2 of them. */
+import { ACCURACY_OBJECTIVE } from './accuracy_objective.js';
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
 import type { ModelDescription, NumericsClass } from '../../src/common/replica.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
@@ -20,6 +21,7 @@ export const tinyModel: ModelDescription = {
   name: 'tiny',
   topology: '{"class_name":"Sequential"}',
   layout,
+  objective: ACCURACY_OBJECTIVE,
   initial: new Float32Array(12),
 };
 
@@ -48,16 +50,15 @@ export function tinyState({ step = 300, coordinatorEpoch = 1 }: { step?: number;
       epoch: 1,
       stepInEpoch: step,
       nextExample: step * 200,
-      epochLossSum: 0.1 + 0.2,
-      epochCorrect: 7,
-      epochExamples: 9,
-      best: { epoch: 1, valAcc: 0.9753 },
+      totals: { examples: 9, loss: 0.1 + 0.2, metrics: [7] },
+      best: { epoch: 1, monitor: 'val_acc', value: 0.9753 },
     },
     seed: 0,
     shards: 2,
     coordinatorEpoch,
     config: { ...DEFAULT_TRAIN_CONFIG, shards: 2, saveAbove: 0.993 },
     model: { name: tinyModel.name, topologySha256: topologySha256(tinyModel), layout },
+    objective: ACCURACY_OBJECTIVE,
     data: tinyData,
     numerics: tinyNumerics,
     metrics: { bytes: 0, lines: 0 },

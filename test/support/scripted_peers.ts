@@ -79,7 +79,7 @@ export async function preparedOf(weights = 5): Promise<MessageOf<'prepared'>> {
   return {
     type: 'prepared',
     datasetSha256: JOB.datasetSha256,
-    layoutSha256: layoutSha256(model.layout),
+    layoutSha256: layoutSha256(model),
     numerics: NUMERICS,
     versions: { tensorflow: '2.21.0', tfjs: '4.22.0' },
     golden: await computeGolden([new IntegerReplica('golden', model)], model, JOB.shardSizes),

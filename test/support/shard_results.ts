@@ -16,7 +16,7 @@ export function shardResult({ shard, gradient, statistics }: HandMade): ShardRes
     version: 0,
     examples: 1,
     lossSum: 0,
-    correct: 0,
+    sums: [0],
     computeMs: 0,
     gradient: { kind: 'host', values: gradient, release: () => undefined },
     ...(statistics !== undefined && { statistics }),

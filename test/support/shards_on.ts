@@ -35,7 +35,7 @@ export async function stepOn(
   const gradient = sumGradients({ results, shards, layout });
   for (const result of results) result.gradient?.release();
   const total = (read: (result: ShardResult) => number): number => results.reduce((sum, result) => sum + read(result), 0);
-  return { gradient, lossSum: total(({ lossSum }) => lossSum), correct: total(({ correct }) => correct), results };
+  return { gradient, lossSum: total(({ lossSum }) => lossSum), correct: total(({ sums }) => sums[0] ?? 0), results };
 }
 
 /** ‖a − b‖ ÷ ‖a‖. */

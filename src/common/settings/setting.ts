@@ -58,6 +58,7 @@ export const real = (bounds: { atLeast?: number; above?: number; atMost?: number
 export const fraction = { kind: 'fraction' } as const;
 export const flag = { kind: 'flag' } as const;
 export const choice = <const Names extends readonly [string, ...string[]]>(names: Names) => ({ kind: 'choice', names }) as const;
+export const names = (wanted: string) => ({ kind: 'names', wanted, known: null }) as const;
 export const text = (wanted: string, pattern?: RegExp) => ({ kind: 'text', wanted, ...(pattern && { pattern }) }) as const;
 
 export type CommandName = 'train' | 'coordinator' | 'worker' | 'evaluate' | 'verify' | 'bench';

@@ -1,6 +1,6 @@
 /** Rows for what is trained, on what, and how. How to add one: setting.ts. */
 import { LIMITS } from '../limits.js';
-import { choice, fraction, RUNS, setting, text, whole } from './setting.js';
+import { names, real, RUNS, setting, text, whole } from './setting.js';
 
 export const DATA_SETTINGS = {
   model: setting(text('gluon_cnn, a path to model.json, or a path to a module'), 'gluon_cnn', {
@@ -18,10 +18,15 @@ export const DATA_SETTINGS = {
     help: 'folder with the IDX files, instead of downloading MNIST',
     ...{ workers: false, library: true, aliases: ['data_path', 'data_root', 'root', 'dataset_dir', 'data_folder'] },
   }),
-  loss: setting(choice(['softmax_cross_entropy', 'sigmoid_cross_entropy', 'mean_squared_error']), 'softmax_cross_entropy', {
+  loss: setting(text('the name of a loss, such as softmax_cross_entropy or mean_squared_error'), null, {
     ...{ flag: '--loss <name>', commands: [...RUNS, 'evaluate', 'verify'], group: 'training', resume: 'fixed' },
-    help: 'softmax_cross_entropy, sigmoid_cross_entropy or mean_squared_error',
+    help: 'softmax_cross_entropy, mean_squared_error, huber, any of tfjs; docs/models.md (default: what fits model and labels)',
     ...{ workers: true, library: true, aliases: ['criterion', 'loss_fn', 'loss_function', 'objective'] },
+  }),
+  metrics: setting(names('a list of metrics, such as [accuracy, top_5_accuracy]'), null, {
+    ...{ flag: '--metrics <names>', commands: [...RUNS, 'evaluate'], group: 'training', resume: 'fixed' },
+    help: 'accuracy, top_5_accuracy, precision, recall, auc, any loss (default: accuracy where there are classes)',
+    ...{ workers: true, library: true, aliases: ['metric', 'eval_metrics', 'metric_fns'] },
   }),
   trainLimit: setting(whole({ atLeast: 1 }), null, {
     ...{ flag: '--train-limit <n>', commands: RUNS, group: 'data', resume: 'fixed' },
@@ -66,14 +71,19 @@ export const TRAINING_SETTINGS = {
 
 /** What a result is measured against. */
 export const GOAL_SETTINGS = {
-  saveAbove: setting(fraction, null, {
-    ...{ flag: '--save-above <fraction>', commands: RUNS, group: 'saving', resume: 'kept' },
-    help: 'save the model when validation accuracy is at least this and the best so far',
+  monitor: setting(text('the name of a value, such as val_acc or val_loss'), null, {
+    ...{ flag: '--monitor <value>', commands: [...RUNS, 'evaluate'], group: 'training', resume: 'kept' },
+    help: 'which value says what is best (default: val_acc where there is one, else val_loss)',
+    ...{ workers: false, library: true, aliases: ['metric_for_best_model', 'best_metric', 'monitor_metric'] },
+  }),
+  saveAbove: setting(real({}), null, {
+    ...{ flag: '--save-above <value>', commands: RUNS, group: 'saving', resume: 'kept' },
+    help: 'save the model when the monitored value is this or better and the best so far',
     ...{ workers: false, library: true, aliases: ['save_best', 'save_best_only', 'save_threshold'] },
   }),
-  target: setting(fraction, null, {
-    ...{ flag: '--target <fraction>', commands: [...RUNS, 'evaluate'], group: 'training', resume: 'kept' },
-    help: 'exit with code 8 if validation accuracy never reaches it',
+  target: setting(real({}), null, {
+    ...{ flag: '--target <value>', commands: [...RUNS, 'evaluate'], group: 'training', resume: 'kept' },
+    help: 'exit with code 8 if the monitored value never reaches it',
     ...{ workers: false, library: false, aliases: ['target_accuracy', 'baseline', 'stop_at'] },
   }),
 } as const;

@@ -62,7 +62,7 @@ export function judgeWorker({ prepared, reference, datasetSha256, dataName, shar
   if (layoutSha256 !== null && prepared.layoutSha256 !== layoutSha256) {
     return {
       code: 'MODEL_DIFFERS',
-      message: `the worker built another model than ${from}: its weights have other names, shapes or order`,
+      message: `the worker built another model than ${from}: its weights have other names, shapes or order, or it is judged by another loss or metric`,
       next: 'Start it with the same --model file as the coordinator.',
     };
   }

@@ -107,8 +107,10 @@ export class Cluster implements SessionHost {
     for (const session of sessions) session.close(reason);
   }
 
-  resultSizes(): { gradient: number; statistics: number } | null {
-    return this.#model && { gradient: this.#model.layout.trainedSize, statistics: this.#model.layout.statisticsSize };
+  resultSizes(): ReturnType<SessionHost['resultSizes']> {
+    if (this.#model === null) return null;
+    const { layout, objective } = this.#model;
+    return { gradient: layout.trainedSize, statistics: layout.statisticsSize, objective };
   }
 
   nameFor(wanted: string): string {
@@ -131,7 +133,7 @@ export class Cluster implements SessionHost {
     if (refusal !== null) return refusal;
     if (this.#model === null) {
       const model = await session.describe();
-      if (layoutSha256(model.layout) !== prepared.layoutSha256) {
+      if (layoutSha256(model) !== prepared.layoutSha256) {
         return { code: 'MODEL_DIFFERS', message: 'the worker described another model than it prepared', next: 'Start it again.' };
       }
       this.#model = model;

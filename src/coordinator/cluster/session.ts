@@ -9,6 +9,7 @@ import { wireError } from '../../common/frame.js';
 import { LIMITS } from '../../common/limits.js';
 import { oneLine } from '../../common/one_line.js';
 import type { Job, Message, MessageOf } from '../../common/messages.js';
+import type { ObjectiveDescription } from '../../common/objective.js';
 import { readDescription } from '../../common/description.js';
 import { noBytes, type IncomingMessage } from '../../common/message_stream.js';
 import type { ModelDescription, ParameterSnapshot, ShardAssignment, ShardResult } from '../../common/replica.js';
@@ -31,7 +32,7 @@ export interface SessionHost {
   readonly topology: string | null;
   readonly parameters: ParameterBytes;
   /** Elements of a gradient and of its statistics; null until a first worker has described the model. */
-  resultSizes(): { gradient: number; statistics: number } | null;
+  resultSizes(): { gradient: number; statistics: number; objective: ObjectiveDescription } | null;
   /** A name that no live worker has. */
   nameFor(wanted: string): string;
   /** Decides on a prepared worker; may ask it to describe the model first. Null to admit. */
@@ -252,8 +253,10 @@ export class Session {
 
   #result(message: MessageOf<'result'>, bytes: Uint8Array): void {
     const { resolve } = this.#answered(message);
-    const { kind, step, shard, attempt, version, examples, lossSum, correct, computeMs } = message;
-    const wrong = impossible({ ...message, tensorsFinite: this.#values.take() });
+    const { kind, step, shard, attempt, version, examples, lossSum, sums, computeMs } = message;
+    const objective = this.#host.resultSizes()?.objective;
+    invariant(objective !== undefined, 'who was given a shard has a model');
+    const wrong = impossible(objective, { ...message, tensorsFinite: this.#values.take() });
     if (wrong !== null)
       return this.#putOut(`${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}: ${wrong}`);
     this.#pending.delete(message.replica);
@@ -266,7 +269,7 @@ export class Session {
       version,
       examples,
       lossSum,
-      correct,
+      sums,
       computeMs,
       ...(nonFinite !== null && { nonFinite }),
     };

@@ -5,8 +5,8 @@ import { crc32 } from 'node:zlib';
 import type { ShardResult } from '../../common/replica.js';
 
 /** Over every bit that a step is made of: two answers to one shard are equal if and, but for chance, only if these are. */
-export function checksumOf({ lossSum, correct, examples, gradient, statistics }: ShardResult): number {
-  let sum = crc32(bytesOf(Float64Array.of(lossSum, correct, examples)));
+export function checksumOf({ lossSum, sums, examples, gradient, statistics }: ShardResult): number {
+  let sum = crc32(bytesOf(Float64Array.of(lossSum, ...sums, examples)));
   // zlib answers 0, not the sum so far, for memory of no length.
   if (gradient !== undefined && gradient.values.length > 0) sum = crc32(bytesOf(gradient.values), sum);
   if (statistics !== undefined && statistics.length > 0) sum = crc32(bytesOf(statistics), sum);

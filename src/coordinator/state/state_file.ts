@@ -5,7 +5,7 @@
  * `state/start-0002-step-000000300-<sha256>.safetensors`: the digest is that of the whole file. There is no pointer to the latest: the newest that verifies wins.
  */
 import { join } from 'node:path';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { createBucketLayout } from '../../common/bucket_layout.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { errorCode, errorMessage } from '../../common/error_facts.js';
@@ -13,6 +13,7 @@ import { allFinite } from '../../common/all_finite.js';
 import { CheckpointError, invariant } from '../../common/errors.js';
 import { completeConfig } from '../../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
+import { objectiveSchema } from '../../common/objective.js';
 import { writeFileAtomically } from '../files/atomic_file.js';
 import type { AtomicFile } from '../files/atomic_file.js';
 import { failPoint } from '../files/fail_point.js';
@@ -21,6 +22,7 @@ import { DamagedFileError, encodeSafetensors, indexHeader, readTensorBytes, veri
 import type { ByteSource, SafetensorsIndex, TensorToStore } from './safetensors.js';
 import {
   dataIdentitySchema,
+  firstProgressSchema,
   metricsCursorSchema,
   modelSchema,
   numericsSchema,
@@ -28,10 +30,13 @@ import {
   runSchema,
   storedConfigSchema,
 } from './state_schema.js';
+import { fromFirstVersion } from './first_version.js';
 import type { RunState } from './state_schema.js';
 
 const FORMAT = 'tfjs-parallel-state';
-const VERSION = '1';
+const VERSION = '2';
+/** Each part of the words has a version of its own, so that one can change, or come, without a new format. */
+const SECTIONS = { run: 1, progress: 2, objective: 1, metrics: 1, model: 1, data: 1, numerics: 1, config: 1 } as const;
 
 export interface StateFolder {
   folder: string;
@@ -119,7 +124,8 @@ export async function pruneStates(
 
 /** The file's content, in order; tensor parts are views of the state's arrays. */
 export async function encodeState(state: RunState): Promise<Uint8Array[]> {
-  const { parameters, optimizerSlots, model, progress, metrics, config, data, numerics, seed, shards, coordinatorEpoch } = state;
+  const { parameters, optimizerSlots, model, progress, objective, metrics, config, data, numerics } = state;
+  const { seed, shards, coordinatorEpoch } = state;
   invariant(parameters.length === model.layout.totalSize, 'the state holds every parameter');
   const tensors = [...tensorsOf('parameters', parameters, model.layout.slots)];
   const trained = model.layout.slots.slice(0, model.layout.trainedSlots);
@@ -132,8 +138,10 @@ export async function encodeState(state: RunState): Promise<Uint8Array[]> {
   const metadata = {
     format: FORMAT,
     version: VERSION,
+    sections: JSON.stringify(SECTIONS),
     run: JSON.stringify(run),
     progress: JSON.stringify(progress),
+    objective: JSON.stringify(objective),
     metrics: JSON.stringify(metrics),
     model: JSON.stringify({ name, topologySha256, trainedSlots: layout.trainedSlots, statistics: layout.statistics }),
     data: JSON.stringify(data),
@@ -183,22 +191,25 @@ function readWords(index: Pick<SafetensorsIndex, 'metadata' | 'tensors'>): State
   const { metadata } = index;
   const format = metadata.get('format');
   if (format !== FORMAT) throw new DamagedFileError('it is not a state of a run');
-  if (metadata.get('version') !== VERSION)
-    throw new DamagedFileError(`its version is ${metadata.get('version')?.slice(0, 20)}, this program reads ${VERSION}`);
+  const isFirst = isOfFirstVersion(metadata);
   const run = words(metadata, 'run', runSchema);
-  const progress = words(metadata, 'progress', progressSchema);
   const metrics = words(metadata, 'metrics', metricsCursorSchema);
   const model = words(metadata, 'model', modelSchema);
   const data = words(metadata, 'data', dataIdentitySchema);
   const numerics = words(metadata, 'numerics', numericsSchema);
   // Settings that a later version added keep their default, which is how the run was made.
   const config = completeConfig(words(metadata, 'config', storedConfigSchema));
+  const { progress, objective } = isFirst
+    ? fromFirstVersion(words(metadata, 'progress', firstProgressSchema), config)
+    : { progress: words(metadata, 'progress', progressSchema), objective: words(metadata, 'objective', objectiveSchema) };
+  if (progress.totals.metrics.length !== objective.metrics.length)
+    throw new DamagedFileError('metadata progress.totals: not one for each metric');
   const layout = layoutOf(index, model);
   checkSlots(index, layout, run.optimizerSlots);
   const { seed, shards, coordinatorEpoch, optimizerSlots: slotNames } = run;
   const { name, topologySha256 } = model;
   return {
-    ...{ progress, seed, shards, coordinatorEpoch, config, data, numerics, metrics, slotNames, layout },
+    ...{ progress, objective, seed, shards, coordinatorEpoch, config, data, numerics, metrics, slotNames, layout },
     model: { name, topologySha256 },
   };
 }
@@ -215,6 +226,22 @@ async function decodeState(source: ByteSource, index: SafetensorsIndex): Promise
     return { name, values: all.subarray(start, start + layout.trainedSize) };
   });
   return { ...words, parameters, optimizerSlots, model: { ...model, layout } };
+}
+
+/** Whether the file is of the first version, which knew no sections. @throws DamagedFileError naming the version that is not read here */
+function isOfFirstVersion(metadata: ReadonlyMap<string, string>): boolean {
+  const version = metadata.get('version');
+  if (version === '1') return true;
+  if (version !== VERSION)
+    throw new DamagedFileError(`its version is ${version?.slice(0, 20)}, this program reads 1 and ${VERSION}`);
+  const sections = words(metadata, 'sections', z.record(z.string(), z.number()));
+  const known: Readonly<Record<string, number>> = SECTIONS;
+  for (const [name, found] of Object.entries(sections)) {
+    if (known[name] === found) continue;
+    const reads = Object.hasOwn(known, name) ? `reads ${known[name]}` : 'knows none of that name';
+    throw new DamagedFileError(`its section ${name.slice(0, 40)} is of version ${found}, this program ${reads}`);
+  }
+  return false;
 }
 
 function words<Schema extends z.ZodType>(metadata: ReadonlyMap<string, string>, key: string, schema: Schema): z.infer<Schema> {

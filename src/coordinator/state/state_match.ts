@@ -7,11 +7,12 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { CheckpointError } from '../../common/errors.js';
 import { numericsDifference } from '../../common/numerics_class.js';
+import type { ObjectiveDescription } from '../../common/objective.js';
 import type { ModelDescription, NumericsClass } from '../../common/replica.js';
 import { SETTING_LIST } from '../../common/settings/table.js';
 import { renameKeys, toSnakeCase, valueAt } from '../../common/snake_case.js';
 import type { TrainConfig } from '../../common/train_config.js';
-import type { DataIdentity, RunState } from './state_schema.js';
+import type { DataIdentity, Progress, RunState } from './state_schema.js';
 
 export interface Present {
   model: ModelDescription;
@@ -56,7 +57,7 @@ export function requireSameRun(state: RunState, { model, data, numerics, numeric
 }
 
 /** Not by name: what they are is compared (requireSameRun), wherever they lie now; and shards may be what the machine decided. */
-const COMPARED_OTHERWISE = new Set(['model', 'data', 'shards']);
+const COMPARED_OTHERWISE = new Set(['model', 'data', 'shards', 'loss', 'metrics']);
 const FIXED = SETTING_LIST.filter(({ path, setting }) => setting.resume === 'fixed' && !COMPARED_OTHERWISE.has(path));
 
 /** What the final weights depend on besides model, data and arithmetic. @throws CheckpointError RESUME_CONFIG_DIFFERS naming the setting */
@@ -73,6 +74,25 @@ export function requireSameSettings(
   const message = `${run} was saved with ${path} ${JSON.stringify(saved)}, and is to go on with ${JSON.stringify(present)}`;
   const next = `take back the change, to ${run}/config.yaml too, or start a new run from its weights with --init-from ${run}`;
   throw new CheckpointError({ code: 'RESUME_CONFIG_DIFFERS', message, next });
+}
+
+/**
+ * The saved progress, for the present objective: its totals start anew where the metrics are others and the epoch has not begun.
+ * @throws CheckpointError RESUME_CONFIG_DIFFERS where the loss is another, or the metrics of an epoch that has
+ */
+export function progressUnder(present: ObjectiveDescription, { objective: saved, progress }: RunState, run: string): Progress {
+  const differs = (what: string, was: string, is: string): CheckpointError =>
+    new CheckpointError({
+      code: 'RESUME_CONFIG_DIFFERS',
+      message: `${run} was saved with the ${what} ${was}, and is to go on with ${is}`,
+      next: `Take back the change, or start a new run from its weights with --init-from ${run}.`,
+    });
+  if (saved.loss.name !== present.loss.name) throw differs('loss', saved.loss.name, present.loss.name);
+  const told = ({ metrics }: ObjectiveDescription): string =>
+    metrics.map(({ name, per, value }) => `${name} (${value === 'mean' ? `mean of ${per}` : value})`).join(', ') || 'none';
+  if (told(saved) === told(present)) return progress;
+  if (progress.nextExample > 0) throw differs('metrics', told(saved), told(present));
+  return { ...progress, totals: { examples: 0, loss: 0, metrics: present.metrics.map(() => 0) } };
 }
 
 export function topologySha256({ topology }: Pick<ModelDescription, 'topology'>): string {

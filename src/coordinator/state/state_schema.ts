@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { configLayerSchema } from '../../common/settings/schema.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
+import type { ObjectiveDescription } from '../../common/objective.js';
 import type { NumericsClass } from '../../common/replica.js';
 import type { TrainConfig } from '../../common/train_config.js';
 
@@ -22,12 +23,10 @@ export const progressSchema = z.strictObject({
   stepInEpoch: count,
   /** Position in the epoch's permutation of the first example not yet used. */
   nextExample: count,
-  /** Sums over the epoch's examples so far. */
-  epochLossSum: z.number(),
-  epochCorrect: count,
-  epochExamples: count,
-  /** The best validation so far; null before the first. */
-  best: z.strictObject({ epoch: count, valAcc: z.number() }).nullable(),
+  /** Over the epoch's batches so far (objective/values.ts). */
+  totals: z.strictObject({ examples: count, loss: z.number(), metrics: z.array(z.number()).max(64) }),
+  /** The best monitored value so far; null before the first. */
+  best: z.strictObject({ epoch: count, monitor: brief, value: z.number() }).nullable(),
 });
 export type Progress = z.infer<typeof progressSchema>;
 
@@ -69,6 +68,14 @@ export const runSchema = z.strictObject({
   optimizerSlots: z.array(z.string().regex(/^[a-z0-9_]{1,40}$/)).max(8),
 });
 
+/** As the first version of states told progress: one metric, counted as right predictions. */
+export const firstProgressSchema = progressSchema.omit({ totals: true, best: true }).extend({
+  epochLossSum: z.number(),
+  epochCorrect: count,
+  epochExamples: count,
+  best: z.strictObject({ epoch: count, valAcc: z.number() }).nullable(),
+});
+
 export const storedConfigSchema = configLayerSchema;
 
 export interface OptimizerSlot {
@@ -90,6 +97,8 @@ export interface RunState {
   readonly config: TrainConfig;
   readonly model: { readonly name: string; readonly topologySha256: string; readonly layout: BucketLayout };
   readonly data: DataIdentity;
+  /** What the progress's totals and best are of. */
+  readonly objective: ObjectiveDescription;
   readonly numerics: NumericsClass;
   readonly metrics: MetricsCursor;
 }

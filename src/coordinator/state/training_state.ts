@@ -5,7 +5,9 @@
  * An update reads `current` and writes `next`; `commit` swaps them. Until then nothing of the last commit is touched,
  * so a step with bad numbers is dropped by not committing it.
  */
+import type { Monitor } from '../../common/objective.js';
 import type { ModelDescription, ParameterSnapshot } from '../../common/replica.js';
+import { isBetter, noTotals, type Totals } from '../../objective/values.js';
 import { invariant } from '../../common/errors.js';
 import type { SlotSpec } from '../../optimizers/optimizer_program.js';
 import type { OptimizerSlot, Progress } from './state_schema.js';
@@ -23,9 +25,10 @@ export class TrainingState {
   progress: Progress;
 
   constructor(
-    { layout, initial }: Pick<ModelDescription, 'layout' | 'initial'>,
+    private readonly model: Pick<ModelDescription, 'layout' | 'objective' | 'initial'>,
     private readonly slots: readonly SlotSpec[],
   ) {
+    const { layout, initial, objective } = model;
     const buffers = (): Buffers => ({
       parameters: new Float32Array(new SharedArrayBuffer(layout.totalSize * 4)),
       slots: slots.map(({ initial: value }) => new Float32Array(layout.trainedSize).fill(value)),
@@ -38,9 +41,7 @@ export class TrainingState {
       epoch: 1,
       stepInEpoch: 0,
       nextExample: 0,
-      epochLossSum: 0,
-      epochCorrect: 0,
-      epochExamples: 0,
+      totals: writable(noTotals(objective)),
       best: null,
     };
   }
@@ -65,35 +66,36 @@ export class TrainingState {
     return this.slots.map(({ name }, index) => ({ name, values: this.current.slots[index] }));
   }
 
-  /** Makes `next` the current values. One step is committed exactly once. */
-  commit(batch: { examples: number; lossSum: number; correct: number }): void {
+  /** Makes `next` the current values: one step more, and the epoch's totals with it. One step is committed exactly once. */
+  commit(totals: Totals, examples: number): void {
     [this.current, this.next] = [this.next, this.current];
     const { progress } = this;
     this.progress = {
       ...progress,
       step: progress.step + 1,
       stepInEpoch: progress.stepInEpoch + 1,
-      nextExample: progress.nextExample + batch.examples,
-      epochLossSum: progress.epochLossSum + batch.lossSum,
-      epochCorrect: progress.epochCorrect + batch.correct,
-      epochExamples: progress.epochExamples + batch.examples,
+      nextExample: progress.nextExample + examples,
+      totals: writable(totals),
     };
   }
 
-  /** Ends the epoch in progress. `valAcc` is NaN where nothing was evaluated. Returns whether it is the best so far. */
-  endEpoch(valAcc: number): boolean {
+  /** Ends the epoch in progress. Returns whether the value is the best so far; NaN never is. */
+  endEpoch(monitor: Monitor, value: number): boolean {
     const { progress } = this;
-    const isBest = valAcc > (progress.best?.valAcc ?? -Infinity);
+    const isBest =
+      Number.isFinite(value) && (progress.best?.monitor !== monitor.name || isBetter(monitor, value, progress.best.value));
     this.progress = {
       step: progress.step,
       epoch: progress.epoch + 1,
       stepInEpoch: 0,
       nextExample: 0,
-      epochLossSum: 0,
-      epochCorrect: 0,
-      epochExamples: 0,
-      best: isBest ? { epoch: progress.epoch, valAcc } : progress.best,
+      totals: writable(noTotals(this.model.objective)),
+      best: isBest ? { epoch: progress.epoch, monitor: monitor.name, value } : progress.best,
     };
     return isBest;
   }
+}
+
+function writable({ examples, loss, metrics }: Totals): Progress['totals'] {
+  return { examples, loss, metrics: [...metrics] };
 }

@@ -11,10 +11,7 @@ const { scratch, keep } = scratchRuns();
 const epochEvent = (epoch: number): RunEvent => ({
   type: 'epoch',
   epoch,
-  loss: 0.8,
-  acc: 0.95,
-  valLoss: 0.7,
-  valAcc: 0.97,
+  values: { loss: 0.8, acc: 0.95, val_loss: 0.7, val_acc: 0.97 },
   seconds: 1,
   imagesPerS: 2,
   saved: false,

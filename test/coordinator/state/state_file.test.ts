@@ -40,7 +40,7 @@ describe('a state file', () => {
   it('keeps a double to the last bit', async () => {
     const on = await disk();
     const { path } = await writeState(tinyState(), { folder, fileSystem: on });
-    expect((await readState(path, on)).progress.epochLossSum).toBe(0.30000000000000004);
+    expect((await readState(path, on)).progress.totals.loss).toBe(0.30000000000000004);
   });
 
   it('holds a model without optimizer slots', async () => {
@@ -103,7 +103,26 @@ describe('a state file', () => {
     expect(await refusal((words) => words.set('numerics', JSON.stringify(older)))).toBe('accepted');
     expect(numericsSchema.parse(older)).toEqual({ ...older, oneDnn: 'unknown', oneDnnIsa: '', arithmetic: 0, probe: '' });
     expect(await refusal((words) => words.set('format', 'pt'))).toBe('it is not a state of a run');
-    expect(await refusal((words) => words.set('version', '2'))).toBe('its version is 2, this program reads 1');
+    expect(await refusal((words) => words.set('version', '3'))).toBe('its version is 3, this program reads 1 and 2');
+    // The version before this one, which knew accuracy alone, is read.
+    const { totals: _totals, best: _best, ...place } = tinyState().progress;
+    const first = { ...place, epochLossSum: 1.5, epochCorrect: 7, epochExamples: 9, best: { epoch: 1, valAcc: 0.5 } };
+    const asFirst = (words: Map<string, string>): void => {
+      words.set('version', '1');
+      words.set('progress', JSON.stringify(first));
+      for (const later of ['sections', 'objective']) words.delete(later);
+    };
+    expect(await refusal(asFirst)).toBe('accepted');
+    const sections = (change: Record<string, number>) => (words: Map<string, string>) => {
+      const own = JSON.parse(words.get('sections') ?? '') as Record<string, number>;
+      words.set('sections', JSON.stringify({ ...own, ...change }));
+    };
+    expect(await refusal(sections({ progress: 3 }))).toBe('its section progress is of version 3, this program reads 2');
+    expect(await refusal(sections({ audits: 1 }))).toBe(
+      'its section audits is of version 1, this program knows none of that name',
+    );
+    const twoTotals = JSON.stringify({ ...tinyState().progress, totals: { examples: 9, loss: 1, metrics: [7, 8] } });
+    expect(await refusal((words) => words.set('progress', twoTotals))).toBe('metadata progress.totals: not one for each metric');
     expect(await refusal((words) => words.set('progress', '{"step":-1}'))).toContain('metadata progress.step');
     expect(await refusal((words) => words.delete('numerics'))).toBe('metadata numerics is missing or not JSON');
     expect(await refusal((words) => words.set('config', '{"batch":"many"}'))).toContain('metadata config.batch');

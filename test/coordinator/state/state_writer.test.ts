@@ -35,7 +35,7 @@ describe('the state writer', () => {
     writer.offer(state);
     state.parameters.fill(-1);
     state.optimizerSlots[0].values.fill(-1);
-    state.progress.epochCorrect = 8;
+    state.progress.totals.metrics[0] = 8;
     await writer.flush();
     expect((await readNewestState({ folder: '/state', fileSystem: disk })).state).toEqual(tinyState({ step: 100 }));
   });

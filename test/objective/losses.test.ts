@@ -4,9 +4,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import type { UsageError } from '../../src/common/errors.js';
-import type { LossName } from '../../src/common/train_config.js';
 import { installEngine, sigmoidCrossEntropy, softmaxCrossEntropy, type Engine } from '../../src/engine/index.js';
-import { createLoss, type LossFunction } from '../../src/worker/losses.js';
+import { createObjective, type Objective } from '../../src/objective/create_objective.js';
 
 let engine: Engine;
 beforeAll(() => {
@@ -21,14 +20,34 @@ function ending(activation: 'linear' | 'softmax' | 'sigmoid' | 'tanh', units: nu
   return tf.sequential({ layers: [tf.layers.dense({ units, activation, inputShape: [3] })] });
 }
 
-function lossFor(loss: LossName, model: tf.LayersModel, labelShape: number[], classes?: number): LossFunction {
-  return createLoss(tf, FUSED, { loss, model, inputShape: model.inputs[0].shape.slice(1) as number[], labelShape, classes });
+/** For labels of this shape, which are all zero: their values are judged elsewhere. */
+function lossFor(loss: string, model: tf.LayersModel, labelShape: number[], classes?: number, inputShape?: number[]): Objective {
+  const size = labelShape.reduce((a, b) => a * b, 1);
+  const split = { x: new Float32Array(0), y: new Float32Array(size), count: 1 };
+  return createObjective(tf, FUSED, {
+    request: { loss, metrics: null },
+    compiled: null,
+    model,
+    dataset: {
+      name: 'zeros',
+      inputShape: inputShape ?? (model.inputs[0].shape.slice(1) as number[]),
+      labelShape,
+      classes,
+      train: split,
+      validation: split,
+    },
+  });
 }
 
-function valuesOf(loss: LossFunction, labels: tf.Tensor, output: tf.Tensor): { sum: number; correct: number } {
-  const { sum, correct } = loss(labels, output);
-  expect([sum.dtype, correct.dtype, sum.rank, correct.rank]).toEqual(['float32', 'int32', 0, 0]);
-  return { sum: sum.dataSync()[0], correct: correct.dataSync()[0] };
+/** `correct`: null where there is no accuracy. */
+function valuesOf(objective: Objective, labels: tf.Tensor, output: tf.Tensor): { sum: number; correct: number | null } {
+  const { sum, sums } = objective.evaluate(labels, output);
+  expect([sum.dtype, sum.rank, sums.map(({ dtype, rank }) => `${dtype} ${rank}`)]).toEqual([
+    'float32',
+    0,
+    objective.description.metrics.map(() => 'int32 0'),
+  ]);
+  return { sum: sum.dataSync()[0], correct: sums[0]?.dataSync()[0] ?? null };
 }
 
 const LOGITS = [
@@ -81,10 +100,10 @@ describe('softmax cross-entropy', () => {
     const fromLogits = lossFor('softmax_cross_entropy', ending('linear', 3), [], 3);
     const fromSoftmax = lossFor('softmax_cross_entropy', ending('softmax', 3), [], 3);
     const direct = tf
-      .grad((x) => fromLogits(labels, x).sum)(logits)
+      .grad((x) => fromLogits.evaluate(labels, x).sum)(logits)
       .dataSync();
     const through = tf
-      .grad((x) => fromSoftmax(labels, tf.softmax(x as tf.Tensor2D)).sum)(logits)
+      .grad((x) => fromSoftmax.evaluate(labels, tf.softmax(x as tf.Tensor2D)).sum)(logits)
       .dataSync();
     wanted.forEach((value, i) => {
       expect(direct[i]).toBeCloseTo(value, 6);
@@ -114,7 +133,7 @@ describe('softmax cross-entropy', () => {
     ] as const) {
       expect(valuesOf(loss, labels, output(logits)).sum).toBeCloseTo(values[0] + values[1] + values[2], 5);
       const got = tf
-        .grad((x) => loss(labels, output(x)).sum)(logits)
+        .grad((x) => loss.evaluate(labels, output(x)).sum)(logits)
         .dataSync();
       wanted.forEach((value, i) => expect(got[i]).toBeCloseTo(value, 5));
     }
@@ -142,14 +161,14 @@ describe('sigmoid cross-entropy', () => {
   const each = logits.map((row, i) => row.reduce((sum, x, j) => sum + Math.log1p(Math.exp(-x)) + (1 - wanted[i][j]) * x, 0));
   const expected = each.reduce((sum, value) => sum + value / 2, 0);
 
-  it('is the mean over outputs, summed over examples; an example is correct if all its outputs are', () => {
+  it('is the mean over outputs, summed over examples; each output is right or wrong by itself', () => {
     const { sum, correct } = valuesOf(
       lossFor('sigmoid_cross_entropy', ending('linear', 2), [2]),
       tf.tensor2d(wanted),
       tf.tensor2d(logits),
     );
     expect(sum).toBeCloseTo(expected, 5);
-    expect(correct).toBe(2);
+    expect(correct).toBe(5);
     const own = tf.losses.sigmoidCrossEntropy(tf.tensor2d(wanted), tf.tensor2d(logits), undefined, undefined, tf.Reduction.SUM);
     expect(sum).toBeCloseTo((own.dataSync()[0] as number) / 2, 5);
   });
@@ -158,7 +177,7 @@ describe('sigmoid cross-entropy', () => {
     const loss = lossFor('sigmoid_cross_entropy', ending('sigmoid', 2), [2]);
     const { sum, correct } = valuesOf(loss, tf.tensor2d(wanted), tf.sigmoid(tf.tensor2d(logits)));
     expect(sum).toBeCloseTo(expected, 4);
-    expect(correct).toBe(2);
+    expect(correct).toBe(5);
     const own = tf.metrics.binaryCrossentropy(tf.tensor2d(wanted), tf.sigmoid(tf.tensor2d(logits)));
     expect(sum).toBeCloseTo(own.sum().dataSync()[0], 4);
   });
@@ -184,13 +203,13 @@ describe('mean squared error', () => {
       [0, 4],
     ]);
     // (0 + 4) / 2 + (9 + 0) / 2
-    expect(valuesOf(loss, labels, output)).toEqual({ sum: 6.5, correct: 0 });
+    expect(valuesOf(loss, labels, output)).toEqual({ sum: 6.5, correct: null });
     expect(tf.metrics.meanSquaredError(labels, output).sum().dataSync()[0]).toBe(6.5);
   });
 
   it('takes whole targets of one value per example', () => {
     const loss = lossFor('mean_squared_error', ending('linear', 1), []);
-    expect(valuesOf(loss, tf.tensor1d([3, 1], 'int32'), tf.tensor2d([[1], [1]]))).toEqual({ sum: 4, correct: 0 });
+    expect(valuesOf(loss, tf.tensor1d([3, 1], 'int32'), tf.tensor2d([[1], [1]]))).toEqual({ sum: 4, correct: null });
   });
 });
 
@@ -231,17 +250,14 @@ describe('where the output comes from', () => {
 
 test('a model of any size is asked what it gives for the examples at hand', () => {
   const any = tf.sequential({ layers: [tf.layers.conv2d({ filters: 2, kernelSize: 3, inputShape: [null, null, 1] })] });
-  const given = { loss: 'mean_squared_error', model: any, inputShape: [5, 6, 1] } as const;
+  const lossOf = (labelShape: number[]): Objective => lossFor('mean_squared_error', any, labelShape, undefined, [5, 6, 1]);
   const output = tf.ones([2, 3, 4, 2]);
-  const loss = createLoss(tf, FUSED, { ...given, labelShape: [3, 4, 2] });
-  expect(valuesOf(loss, tf.zeros([2, 3, 4, 2]), output)).toEqual({ sum: 2, correct: 0 });
-  expect(() => createLoss(tf, FUSED, { ...given, labelShape: [1] })).toThrow(
-    'the model gives 24 values per example, a label has 1 ([1])',
-  );
+  expect(valuesOf(lossOf([3, 4, 2]), tf.zeros([2, 3, 4, 2]), output)).toEqual({ sum: 2, correct: null });
+  expect(() => lossOf([1])).toThrow('the model gives 24 values per example, a label has 1 ([1])');
 });
 
 test('labels that do not fit the output are refused with both sizes', () => {
-  const refusal = (loss: LossName, model: tf.LayersModel, labelShape: number[], classes?: number): string => {
+  const refusal = (loss: string, model: tf.LayersModel, labelShape: number[], classes?: number): string => {
     try {
       lossFor(loss, model, labelShape, classes);
     } catch (error) {
@@ -263,15 +279,15 @@ test('labels that do not fit the output are refused with both sizes', () => {
     refusal('softmax_cross_entropy', ending('linear', 1), [], 2),
   ]).toMatchInlineSnapshot(`
     [
-      "2 LABELS_SHAPE: softmax_cross_entropy wants one vector of logits per example, the model gives [3, 3, 2]",
+      "2 LABELS_SHAPE: the model gives 18 values per example, a label has 1 ([])",
       "2 LABELS_SHAPE: the model gives 3 values per example, a label has 4 ([4])",
       "2 LABELS_SHAPE: the model tells 3 classes apart, the labels have 10",
       "2 LABELS_SHAPE: the model gives 3 values per example, a label has 1 ([])",
       "2 LABELS_SHAPE: the model gives 3 values per example, a label has 4 ([2, 2])",
       "taken",
       "taken",
-      "2 LOSS_UNFIT: the model gives one value per example, and the softmax over a single value is 1 whatever the model learns",
-      "2 LOSS_UNFIT: the model gives one value per example, and the softmax over a single value is 1 whatever the model learns",
+      "2 LOSS_UNFIT: the model gives one value per example, and the share of a class among one is 1 whatever the model learns (softmax_cross_entropy)",
+      "2 LOSS_UNFIT: the model gives one value per example, and the share of a class among one is 1 whatever the model learns (softmax_cross_entropy)",
     ]
   `);
 });

@@ -1,0 +1,94 @@
+/**
+ * Owns: reading what a tf.LayersModel was compiled to be judged by: names as they are, tfjs's own functions by identity, other functions as functions.
+ * Does not: read the optimizer (optimizers/from_tfjs.ts does).
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { UsageError } from '../common/errors.js';
+import { findLoss, findMetric } from './find_names.js';
+import type { ObjectiveRequest } from './request.js';
+
+/** tfjs's type LossOrMetricFn. */
+export type UserFunction = (labels: tfjs.Tensor, output: tfjs.Tensor) => tfjs.Tensor;
+export type Given = string | UserFunction;
+
+export interface Compiled {
+  readonly loss: Given | null;
+  /** Null where none were named. */
+  readonly metrics: readonly Given[] | null;
+}
+
+interface CompiledModel {
+  readonly optimizer?: object | null;
+  readonly loss?: unknown;
+  readonly metrics?: unknown;
+}
+
+/** Functions of `tf.losses`, by the rows that compute them for each example. Those of `tf.metrics` are called as their rows are. */
+const TF_LOSSES: Readonly<Record<string, string>> = {
+  absoluteDifference: 'meanAbsoluteError',
+  huberLoss: 'huber',
+  meanSquaredError: 'mean_squared_error',
+  sigmoidCrossEntropy: 'sigmoid_cross_entropy_from_logits',
+  softmaxCrossEntropy: 'softmax_cross_entropy_from_logits',
+  hingeLoss: 'hinge_loss',
+  logLoss: 'log_loss',
+};
+
+/** Null where the model is not compiled. */
+export function compiledOf(tf: typeof tfjs, model: tfjs.LayersModel): Compiled | null {
+  const { optimizer, loss, metrics } = model as unknown as CompiledModel;
+  if (optimizer === undefined || optimizer === null) return null;
+  const losses = given(loss).map((one) => named(tf, one, 'loss'));
+  return {
+    loss: losses[0] ?? null,
+    metrics: metrics === undefined || metrics === null ? null : given(metrics).map((one) => named(tf, one, 'metric')),
+  };
+}
+
+/** What can cross to a replica. @throws UsageError FUNCTION_UNREACHABLE for a function, where the request does not name something else */
+export function requireNames({ loss, metrics }: Compiled, request: ObjectiveRequest): ObjectiveRequest {
+  const unreachable = request.loss === null && typeof loss === 'function' ? loss : undefined;
+  const metric = request.metrics === null ? metrics?.find((one) => typeof one === 'function') : undefined;
+  for (const [what, found] of [['loss', unreachable] as const, ['metric', metric] as const]) {
+    if (typeof found !== 'function') continue;
+    const option = what === 'loss' ? 'loss' : 'metrics';
+    throw new UsageError({
+      code: 'FUNCTION_UNREACHABLE',
+      message: `the model is compiled with the ${what} ${found.name === '' ? 'of a nameless function' : found.name}: replicas run in threads and on other machines, where a function of this program cannot be sent`,
+      next: `Compile the model in createModel(tf) of a module and pass the module's path as the model, or name ${option} in the options.`,
+    });
+  }
+  return {
+    loss: typeof loss === 'string' ? loss : null,
+    metrics: metrics?.filter((one) => typeof one === 'string') ?? null,
+  };
+}
+
+/** One output: a list or a record of one says the same as its entry. */
+function given(value: unknown): Given[] {
+  if (typeof value === 'string' || typeof value === 'function') return [value as Given];
+  if (Array.isArray(value)) return value.flatMap(given);
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(given) : [];
+}
+
+function named(tf: typeof tfjs, one: Given, what: 'loss' | 'metric'): Given {
+  if (typeof one === 'string') return one;
+  const ofLosses = keyOf(tf.losses, one);
+  if (ofLosses !== null && Object.hasOwn(TF_LOSSES, ofLosses)) return TF_LOSSES[ofLosses];
+  const ofMetrics = keyOf(tf.metrics, one);
+  return ofMetrics !== null && isKnown(ofMetrics, what) ? ofMetrics : one;
+}
+
+function keyOf(functions: object, one: UserFunction): string | null {
+  return Object.entries(functions).find(([, value]) => value === one)?.[0] ?? null;
+}
+
+function isKnown(name: string, what: 'loss' | 'metric'): boolean {
+  try {
+    if (what === 'loss') findLoss(name);
+    else findMetric(name);
+    return true;
+  } catch {
+    return false;
+  }
+}

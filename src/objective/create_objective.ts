@@ -1,0 +1,148 @@
+/**
+ * Owns: putting a run's objective together in a replica: which loss and metrics, what the labels are to them, and their graph.
+ * Does not: average: sums over examples are exact under sharding, means are not. Next hop: losses.ts, metrics.ts.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import type { Dataset } from '../common/dataset.js';
+import type { ObjectiveDescription } from '../common/objective.js';
+import { UsageError } from '../common/errors.js';
+import { chooseLoss } from './choose_loss.js';
+import type { Compiled, Given, UserFunction } from './compiled.js';
+import { sumOverExamples } from './example_sums.js';
+import { findLoss, findMetric } from './find_names.js';
+import { requireLabels } from './labels.js';
+import { ANY_SUM, type CrossEntropies } from './loss.js';
+import { outputKindOf } from './output_kind.js';
+import type { ObjectiveRequest } from './request.js';
+import { takesIndices } from './shapes.js';
+import { isPerExample, lossOfFunction, metricOfFunction } from './user_functions.js';
+
+export interface ObjectiveValue {
+  /** Scalar: the loss, summed over the examples. */
+  readonly sum: tfjs.Scalar;
+  /** The metrics' sums, in the order of the description. */
+  readonly sums: tfjs.Tensor[];
+}
+
+export interface Objective {
+  readonly description: ObjectiveDescription;
+  /** Whether labels are int32 indices of classes; otherwise float32. */
+  readonly indices: boolean;
+  /** Of n labels in the shape that the data set has, and the model's output. */
+  evaluate(labels: tfjs.Tensor, output: tfjs.Tensor): ObjectiveValue;
+}
+
+interface ObjectiveFacts {
+  readonly request: ObjectiveRequest;
+  /** What the model was compiled with; null where it was not. */
+  readonly compiled: Compiled | null;
+  readonly model: tfjs.LayersModel;
+  readonly dataset: Omit<Dataset, 'sha256' | 'scale'>;
+}
+
+/** @throws UsageError or DataError where loss, metrics, model and labels do not go together */
+export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: ObjectiveFacts): Objective {
+  const { request, compiled, model, dataset } = facts;
+  const outputShape = outputShapeOf(tf, model, dataset.inputShape);
+  const kind = outputKindOf(model);
+  const given = request.loss ?? compiled?.loss ?? chooseLoss({ kind, outputShape, dataset });
+  const { name, loss } = typeof given === 'string' ? findLoss(given) : { name: nameOf(given), loss: lossOfFunction(given) };
+  const shapes = { output: outputShape, label: dataset.labelShape, classes: dataset.classes };
+  // A function takes labels as the data set has them; one value per example stands in a column, as model.fit puts it.
+  const own = typeof given === 'string' ? null : dataset.labelShape.length === 0 ? [1] : dataset.labelShape;
+  const indices = own === null && takesIndices({ name, loss }, shapes);
+  const classes = outputShape[outputShape.length - 1] ?? 1;
+  requireLabels({ name, labels: loss.labels }, dataset, { indices, classes: indices ? classes : null });
+
+  const predicts = loss.predicts ?? (classes === 1 ? 'each' : 'class');
+  const parts = { tf, fused, kind, indices, predicts, outputShape, readsLogits: loss.readsLogits };
+  const values = loss.create(parts);
+  const asked = request.metrics ?? compiled?.metrics ?? loss.metrics;
+  const metrics = asked.map((metric) => {
+    const found =
+      typeof metric === 'string' ? findMetric(metric, parts) : { key: keyOf(metric), metric: metricOfFunction(metric) };
+    return { description: { name: found.key, ...found.metric.describe(parts) }, create: found.metric.create(parts) };
+  });
+  requireOnce(metrics.map(({ description }) => description.name));
+  const shapesOfFunctions = { output: outputShape, label: own ?? (indices ? outputShape.slice(0, -1) : outputShape) };
+  return {
+    description: {
+      // Penalties of the layers are added to the sum.
+      loss: { name, sum: hasPenalties(tf, model) ? ANY_SUM : loss.sum },
+      metrics: metrics.map(({ description }) => description),
+      wholeBatch: [given, ...asked].flatMap((one) =>
+        typeof one === 'string' || isPerExample(tf, one, shapesOfFunctions) ? [] : [nameOf(one)],
+      ),
+      notes: notesOf(request, compiled),
+    },
+    indices,
+    evaluate: (labels, output) => {
+      const shape = own === null ? (indices ? output.shape.slice(0, -1) : output.shape) : [output.shape[0], ...own];
+      const taken = asTaken(tf, labels, shape, indices);
+      return {
+        sum: sumOverExamples(tf, values(taken, output)),
+        sums: metrics.flatMap(({ create }) => create(taken, output)),
+      };
+    },
+  };
+}
+
+/** What the run's settings say in place of what the model was compiled with. */
+function notesOf(request: ObjectiveRequest, compiled: Compiled | null): string[] {
+  const show = (one: Given): string => (typeof one === 'string' ? one : nameOf(one));
+  const notes: string[] = [];
+  if (compiled === null) return notes;
+  if (request.loss !== null && compiled.loss !== null && !isSameLoss(request.loss, compiled.loss))
+    notes.push(
+      `the model is compiled with the loss ${show(compiled.loss)}; the run's setting loss, ${request.loss}, is used instead`,
+    );
+  const before = compiled.metrics?.map(show).join(', ');
+  if (request.metrics !== null && before !== undefined && before !== request.metrics.join(', '))
+    notes.push(
+      `the model is compiled with the metrics ${before || 'none'}; the run's setting metrics, ${request.metrics.join(', ') || 'none'}, is used instead`,
+    );
+  return notes.map((note) => note.slice(0, 500));
+}
+
+function isSameLoss(asked: string, compiled: Given): boolean {
+  return typeof compiled === 'string' && findLoss(asked).name === findLoss(compiled).name;
+}
+
+function nameOf({ name }: UserFunction): string {
+  return name === '' ? 'function' : name.slice(0, 100);
+}
+
+/** Its name as a key of records. */
+function keyOf(given: UserFunction): string {
+  const plain = nameOf(given)
+    .replace(/[^A-Za-z0-9_]/g, '_')
+    .slice(0, 60);
+  return /^[A-Za-z]/.test(plain) ? plain : `f${plain}`.slice(0, 60);
+}
+
+/** @throws UsageError METRIC_TWICE: two values of one name would be one. */
+function requireOnce(names: readonly string[]): void {
+  const twice = names.find((name, at) => name === 'loss' || names.indexOf(name) !== at);
+  if (twice === undefined) return;
+  throw new UsageError({
+    code: 'METRIC_TWICE',
+    message: `two values of the run would be called ${twice}`,
+    next: 'Name each metric once; give functions names of their own.',
+  });
+}
+
+function hasPenalties(tf: typeof tfjs, model: tfjs.LayersModel): boolean {
+  return tf.tidy(() => model.calculateLosses().length > 0);
+}
+
+/** Of one example. A model that takes examples of any size is given one of these: tfjs's computeOutputShape does not know sequential models. */
+function outputShapeOf(tf: typeof tfjs, model: tfjs.LayersModel, inputShape: readonly number[]): number[] {
+  const shape = (model.outputShape as (number | null)[]).slice(1);
+  if (!shape.includes(null)) return shape as number[];
+  return tf.tidy(() => (model.apply(tf.zeros([1, ...inputShape]), { training: false }) as tfjs.Tensor).shape.slice(1));
+}
+
+function asTaken(tf: typeof tfjs, labels: tfjs.Tensor, shape: number[], indices: boolean): tfjs.Tensor {
+  const typed = indices ? labels : tf.cast(labels, 'float32');
+  return typed.shape.join() === shape.join() ? typed : tf.reshape(typed, shape);
+}

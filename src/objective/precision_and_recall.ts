@@ -1,0 +1,23 @@
+/**
+ * Owns: precision and recall of outputs at one half: true positives among those predicted, and among those that are. Closed from sums over the global batch,
+ * 0 where there is none. As Keras reads them, of every output; tfjs's own count only outputs of exactly 1.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { counts, countTrue, type Metric, type MetricParts } from './metric.js';
+import { predictedShares, wantedShares } from './predicted_shares.js';
+import { product } from './shapes.js';
+
+export const precision = ratioTo((tf, { predicted }) => countTrue(tf, predicted));
+export const recall = ratioTo((tf, { positive }) => countTrue(tf, positive));
+
+function ratioTo(whole: (tf: typeof tfjs, of: { predicted: tfjs.Tensor; positive: tfjs.Tensor }) => tfjs.Scalar): Metric {
+  return {
+    describe: ({ outputShape }) => ({ ...counts(product(outputShape), 2), value: 'ratio', direction: 'max' }),
+    create: (parts: MetricParts) => (labels, output) => {
+      const { tf } = parts;
+      const predicted = tf.greater(predictedShares(parts, output), 0.5);
+      const positive = tf.greater(wantedShares(parts, labels), 0.5);
+      return [countTrue(tf, tf.logicalAnd(predicted, positive)), whole(tf, { predicted, positive })];
+    },
+  };
+}

@@ -1,0 +1,7 @@
+/** Owns: what a run asks to be judged by. */
+
+/** What the user named; null where nothing. */
+export interface ObjectiveRequest {
+  readonly loss: string | null;
+  readonly metrics: readonly string[] | null;
+}

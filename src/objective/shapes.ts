@@ -1,0 +1,59 @@
+/**
+ * Owns: how labels of a shape are compared with a model's output: an index of a class for each position, or a value for each output.
+ * Does not: look at their values (labels.ts does).
+ */
+import { UsageError } from '../common/errors.js';
+import type { Loss } from './loss.js';
+
+/** Shapes of one example. */
+export interface ObjectiveShapes {
+  readonly output: readonly number[];
+  readonly label: readonly number[];
+  readonly classes?: number | undefined;
+}
+
+/** Whether labels are indices of classes; false where they are a value for each output. @throws UsageError LABELS_SHAPE or LOSS_UNFIT */
+export function takesIndices({ name, loss }: { name: string; loss: Loss }, { output, label, classes }: ObjectiveShapes): boolean {
+  const outputs = product(output);
+  const values = product(label);
+  const perPosition = output[output.length - 1] ?? 1;
+  if (loss.predicts === 'class' && perPosition === 1) {
+    throw new UsageError({
+      code: 'LOSS_UNFIT',
+      message: `the model gives one value per ${output.length > 1 ? 'position' : 'example'}, and the share of a class among one is 1 whatever the model learns (${name})`,
+      next: 'Choose --loss sigmoid_cross_entropy for labels of 0 and 1 (no and yes), mean_squared_error for real-valued targets, or give the model one output per class.',
+    });
+  }
+  const couldBeIndices = values * perPosition === outputs && loss.labels.indices !== 'never' && fitsPositions(output, label);
+  if (couldBeIndices) {
+    if (classes !== undefined && classes > perPosition && label.length === 0)
+      throw labelError(`the model tells ${perPosition} classes apart, the labels have ${classes}`);
+    return true;
+  }
+  if (outputs === values && loss.labels.indices !== 'always') return false;
+  const wanted =
+    loss.labels.indices === 'always'
+      ? `${name} wants the index of a class for each of its ${outputs / perPosition} positions`
+      : '';
+  throw labelError(
+    `the model gives ${outputs} values per example, a label has ${values} ([${label.join(', ')}])${wanted && `; ${wanted}`}`,
+  );
+}
+
+/** `[h, w]` or `[h, w, 1]` where the output is `[h, w, k]`; `[]` or `[1]` where it is `[k]`. */
+function fitsPositions(output: readonly number[], label: readonly number[]): boolean {
+  const positions = output.slice(0, -1).join();
+  return label.join() === positions || (label[label.length - 1] === 1 && label.slice(0, -1).join() === positions);
+}
+
+export function product(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+function labelError(message: string): UsageError {
+  return new UsageError({
+    code: 'LABELS_SHAPE',
+    message,
+    next: 'Change the last layer, the labels, or --loss (softmax_cross_entropy takes class indices or one-hot rows).',
+  });
+}
