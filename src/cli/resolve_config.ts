@@ -156,7 +156,13 @@ function requireUnchanged({ saved, settings, resume }: { saved: Settings; settin
     throw new UsageError({
       code: 'RESUME_CHANGED',
       message: `${path} is ${before} in the run ${shownPathOf(resume)}, and ${now.source} makes it ${JSON.stringify(now.value)}`,
-      next: `leave it out to continue the run, or start a new one from its weights with --init-from ${resume}`,
+      next: `leave it out to continue the run, or start a new one from its weights, with its model and all its settings but this: ${anew(resume, saved)}`,
     });
   }
+}
+
+/** A new run from this one's weights, to which the changed setting is added as it was typed. A run that was given its name needs another one. */
+function anew(run: string, saved: Settings): string {
+  const name = saved.get('name')?.value;
+  return `--config ${join(run, 'config.yaml')} --init-from ${run}${typeof name === 'string' ? ` --name ${name}-2` : ''}`;
 }

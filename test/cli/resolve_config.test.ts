@@ -288,7 +288,7 @@ test('a resumed run takes its own configuration and refuses to change what its r
   );
   expect(changed).toMatchInlineSnapshot(`
     "RESUME_CHANGED: batch is 50 in the run runs/mnist-001, and flag --batch makes it 60
-    leave it out to continue the run, or start a new one from its weights with --init-from runs/mnist-001"
+    leave it out to continue the run, or start a new one from its weights, with its model and all its settings but this: --config runs/mnist-001/config.yaml --init-from runs/mnist-001"
   `);
   expect(resolving({ resume: 'no/run' })).toMatchInlineSnapshot(`
     "RUN_NOT_FOUND: no/run does not exist
