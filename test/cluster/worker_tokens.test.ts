@@ -78,6 +78,7 @@ it.each([{ kind: 'none' } as const, { kind: 'psk' } as const])(
       })
       .toEqual(['shared:cpu(0)']);
     expect((await round)[0].lossSum).toBe(0.1);
+    expect(cluster.lines.filter((line) => line.startsWith('own:cpu(0) lost'))).toHaveLength(1);
     expect(cluster.lines).toContain('worker own is put out: the token of rack-2 was taken back');
     await expect(cluster.join({ name: 'again', token, tls })).rejects.toMatchObject({ code: 'TOKEN_REFUSED' });
   },

@@ -197,8 +197,8 @@ export class Cluster implements SessionHost {
       this.#options.say(`worker ${session.name} went away before it joined: ${reason}`);
     const [leaving, lost] = [session.replicas.filter(({ left }) => left), session.replicas.filter(({ left }) => !left)];
     for (const replica of lost) replica.left = true;
-    this.#options.fleet.loseAll(lost, reason, this.#putOut.has(session.process) ? 'blameless' : 'gone');
-    this.#options.fleet.loseAll(leaving, 'left before its shard was done', 'gone');
+    this.#options.fleet.loseAll(lost, reason, session.isPutOut ? 'blameless' : 'gone');
+    this.#options.fleet.loseAll(leaving, 'left before its shard was done', 'blameless');
   }
 }
 

@@ -67,6 +67,8 @@ export class Session {
   name: string;
   /** Of its process, which says so in its hello; another session may be of the same one. */
   process = '';
+  /** It was sent away: the shards that it leaves had no part in that. */
+  isPutOut = false;
   /** Null under the shared token. */
   readonly own: OwnToken | null;
   replicas: readonly RemoteReplica[] = [];
@@ -139,9 +141,9 @@ export class Session {
   }
 
   /** Says goodbye after what is under way, and closes. */
-  async finish(reason: MessageOf<'finish'>['reason']): Promise<void> {
+  finish(reason: MessageOf<'finish'>['reason']): Promise<void> {
     void this.#link.send({ type: 'finish', reason });
-    await this.#link.finish(reason);
+    return this.#link.finish(reason);
   }
 
   close(reason: string): void {
@@ -207,8 +209,7 @@ export class Session {
     const { runId, coordinatorEpoch, job, topology } = this.#host;
     const bytes = topology === null ? undefined : Buffer.from(topology);
     const silenceMs = Math.max(LIMITS.minSilenceMs, this.#times?.heartbeatTimeoutMs ?? LIMITS.heartbeatTimeoutMs);
-    const facts = { software: this.#host.software, runId, coordinatorEpoch, silenceMs, job };
-    void this.#link.send({ type: 'welcome', ...facts }, bytes);
+    void this.#link.send({ type: 'welcome', software: this.#host.software, runId, coordinatorEpoch, silenceMs, job }, bytes);
   }
 
   #prepared(prepared: MessageOf<'prepared'>): void {
@@ -294,6 +295,7 @@ export class Session {
 
   /** Its shards go to others now, before it has heard why. */
   putOut(refusal: Refusal): void {
+    this.isPutOut = true;
     void this.#link.send({ type: 'refused', ...refusal });
     this.#closed(refusal.message);
     void this.#link.finish(refusal.code);
