@@ -49,6 +49,8 @@ export interface BenchReport {
   /** From the median step. */
   readonly imagesPerS: number;
   readonly stepMs: { p50: number; p95: number };
+  /** Processor time of a step, all threads together: what other programs take of the machine is not in it. */
+  readonly cpuMs: { min: number; p50: number };
   /** Medians. `exchange` = reduce + apply + publish: everything between the last shard's answer and the next step. */
   readonly phasesMs: { data: number; compute: number; wait: number; exchange: number };
   readonly exchangeMs: { p50: number; p95: number };
@@ -80,6 +82,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     for (const replica of replicas.replicas) fleet.add(replica);
     const steps: StepEvent[] = [];
     const endsMs: number[] = [];
+    const cpuEndsMs: number[] = [];
     await runTraining({
       config,
       shards,
@@ -94,12 +97,16 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
         if (event.type !== 'step') return;
         steps.push(event);
         endsMs.push(performance.now());
+        const { user, system } = process.cpuUsage();
+        cpuEndsMs.push((user + system) / 1000);
       },
       stop: { reason: null, asked: new AbortController().signal, hurry: new AbortController().signal },
       nowMs: () => performance.now(),
     });
     const counted = steps.slice(request.warmupSteps);
-    const stepMs = counted.map((_, index) => endsMs[request.warmupSteps + index] - endsMs[request.warmupSteps + index - 1]);
+    const lengths = (ends: readonly number[]): number[] =>
+      counted.map((_, index) => ends[request.warmupSteps + index] - ends[request.warmupSteps + index - 1]);
+    const [stepMs, cpuMs] = [lengths(endsMs), lengths(cpuEndsMs)];
     const phase = (of: (event: StepEvent) => number): number[] => counted.map(of);
     const exchange = phase(({ phasesMs }) => phasesMs.reduce + phasesMs.apply + phasesMs.publish);
     return {
@@ -115,6 +122,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       steps: counted.length,
       imagesPerS: (request.batch / quantile(stepMs, 0.5)) * 1000,
       stepMs: { p50: quantile(stepMs, 0.5), p95: quantile(stepMs, 0.95) },
+      cpuMs: { min: Math.min(...cpuMs), p50: quantile(cpuMs, 0.5) },
       phasesMs: {
         data: quantile(
           phase(({ phasesMs }) => phasesMs.data),

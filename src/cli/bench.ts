@@ -64,8 +64,20 @@ async function jsonLine(report: BenchReport): Promise<string> {
 
 /** One quantity a line, medians where a step is meant. */
 export function benchLines(report: BenchReport): string[] {
-  const { versions, replicas, shards, threadsPerWorker, precision, execution, batch, steps, stepMs, phasesMs, exchangeMs } =
-    report;
+  const {
+    versions,
+    replicas,
+    shards,
+    threadsPerWorker,
+    precision,
+    execution,
+    batch,
+    steps,
+    stepMs,
+    cpuMs,
+    phasesMs,
+    exchangeMs,
+  } = report;
   const ms = (value: number) => `${value.toFixed(2)} ms`;
   const rows: [string, string][] = [
     ['model', `${report.model}, ${count(report.trainedParameters)} trained parameters`],
@@ -75,6 +87,7 @@ export function benchLines(report: BenchReport): string[] {
     ],
     ['rate', `${count(Math.round(report.imagesPerS))} images/s over ${steps} steps`],
     ['step', `${ms(stepMs.p50)} median, ${ms(stepMs.p95)} 95th percentile`],
+    ['processor', `${ms(cpuMs.p50)} a step median, ${ms(cpuMs.min)} least, all threads together`],
     [
       'phases',
       `data ${ms(phasesMs.data)}, compute ${ms(phasesMs.compute)}, wait ${ms(phasesMs.wait)}, exchange ${ms(phasesMs.exchange)}`,

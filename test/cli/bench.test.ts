@@ -18,6 +18,7 @@ const REPORT: BenchReport = {
   steps: 50,
   imagesPerS: 1234.5,
   stepMs: { p50: 162.01, p95: 170 },
+  cpuMs: { min: 300, p50: 310.5 },
   phasesMs: { data: 0.1, compute: 150, wait: 2, exchange: 9.9 },
   exchangeMs: { p50: 9.9, p95: 12 },
   firstStepS: 3.21,
@@ -51,6 +52,7 @@ test('bench measures the reference run unless told otherwise', async () => {
     devices      2 replicas × 1 thread, batch 200 in 4 shards, fp32 compiled
     rate         1,235 images/s over 50 steps
     step         162.01 ms median, 170.00 ms 95th percentile
+    processor    310.50 ms a step median, 300.00 ms least, all threads together
     phases       data 0.10 ms, compute 150.00 ms, wait 2.00 ms, exchange 9.90 ms
     exchange     9.90 ms median, 12.00 ms 95th percentile
     first step   3.2 s after the start of the process
@@ -65,7 +67,13 @@ test('bench takes any model and any input, and answers in JSON', async () => {
     '--model m.mjs --input-shape 32,32,3 --classes 7 --steps 1 --warmup-steps 1 --reporter json'.split(' '),
   );
   expect(request).toMatchObject({ model: 'm.mjs', inputShape: [32, 32, 3], classes: 7, steps: 1, warmupSteps: 1 });
-  expect(JSON.parse(out)).toMatchObject({ v: 1, type: 'bench', images_per_s: 1234.5, step_ms: { p50: 162.01 } });
+  expect(JSON.parse(out)).toMatchObject({
+    v: 1,
+    type: 'bench',
+    images_per_s: 1234.5,
+    step_ms: { p50: 162.01 },
+    cpu_ms: { min: 300 },
+  });
 });
 
 test.each([
