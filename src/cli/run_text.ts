@@ -2,6 +2,7 @@
  * Owns: the words of a run, as pure functions from events to text: the report's lines, the header, the progress line, the closing lines.
  * Does not: write them or know a terminal (report_text.ts).
  */
+import { hasOneDnnBeyondTensorFlow } from '../common/numerics_class.js';
 import type { EndEvent, EpochEvent, StartEvent, StepEvent } from '../common/run_events.js';
 import type { OptimizerConfig } from '../common/train_config.js';
 
@@ -57,6 +58,8 @@ export function valueName(name: string): string {
   return name === 'val_acc' ? 'validation accuracy' : name;
 }
 
+const ONE_DNN_LINE = '  oneDNN   on, faster here; TF_ENABLE_ONEDNN_OPTS=0 leaves it off, as TensorFlow does on this processor';
+
 /** The block above the report: versions, devices, data, model, plan, run. */
 export function headerLines({
   versions,
@@ -77,6 +80,7 @@ export function headerLines({
   return [
     joined([`tfjs-parallel ${tfjsParallel}`, `Node ${node}`, `TensorFlow ${tensorflow}`, `tfjs ${tfjs}`]),
     `  devices  ${joined(devices.filter((part) => part !== ''))}`,
+    ...(hasOneDnnBeyondTensorFlow(numerics) ? [ONE_DNN_LINE] : []),
     `  data     ${joined([
       dataset.name,
       `${count(dataset.train)} train`,

@@ -53,3 +53,17 @@ function remedyFor(item: keyof NumericsClass, wanted: NumericsClass): string {
       return 'use the same kind of machine';
   }
 }
+
+/** The instructions for neural networks by which TensorFlow turns oneDNN on by itself (tensorflow/core/util/util.cc, IsMKLEnabled, on Linux). */
+const ONE_DNN_BY_ITSELF = ['avx_vnni', 'avx512_vnni', 'avx512_bf16', 'amx_tile', 'amx_int8', 'amx_bf16'];
+
+/** Whether TensorFlow turns oneDNN on by itself on an x64 processor of these instructions, e.g. `x64 avx2+fma`. */
+export function turnsOneDnnOn(instructionSet: string): boolean {
+  const [, features = ''] = instructionSet.split(' ');
+  return features.split('+').some((feature) => ONE_DNN_BY_ITSELF.includes(feature));
+}
+
+/** oneDNN is on where TensorFlow left alone would have it off: users see a line about it. */
+export function hasOneDnnBeyondTensorFlow({ device, instructionSet, oneDnn }: NumericsClass): boolean {
+  return device === 'CPU' && oneDnn === 'on' && instructionSet.startsWith('x64') && !turnsOneDnnOn(instructionSet);
+}

@@ -9,18 +9,18 @@ import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { EnvironmentError, UsageError } from '../common/errors.js';
 import { Binding } from './binding.js';
-import { openCApi } from './c_api.js';
+import { openCApi, type CApi } from './c_api.js';
 import { compile, type CompiledFunction, type CompileOptions } from './compile.js';
 import type { ContextConfig } from './config_proto.js';
 import { Context, type Device } from './context.js';
-import { setNativeDefaults } from './ffi.js';
+import { setNativeDefaults, withNativeDefault } from './ffi.js';
 import { findGpus } from './gpus.js';
 import { instructionSet, oneDnnHasBfloat16 } from './instruction_set.js';
 import { fixKernels } from './kernel_fixes.js';
 import { BACKEND_NAME } from './kernel_backend.js';
 import { findTensorFlow } from './library.js';
 import { mixedPrecisionLists } from './mixed_precision.js';
-import { oneDnnCeiling, oneDnnUse, type OneDnnUse } from './one_dnn.js';
+import { oneDnnCeiling, oneDnnUse, wantsOneDnn, type OneDnnUse } from './one_dnn.js';
 import { installTrainingOps } from './training_ops.js';
 
 export interface EngineOptions extends ContextConfig {
@@ -95,7 +95,11 @@ export function installEngine(options: EngineOptions = {}): Engine {
   const kernels = loadKernels();
   if (options.deterministicGpu) setNativeDefaults(DETERMINISTIC_GPU);
   if (options.precision === 'bf16') setNativeDefaults(mixedPrecisionLists(oneDnnHasBfloat16()));
-  const api = openCApi(options.folder ?? findTensorFlow().folder);
+  const open = (): { api: CApi; oneDnn: OneDnnUse } => {
+    const api = openCApi(options.folder ?? findTensorFlow().folder);
+    return { api, oneDnn: oneDnnUse(api) };
+  };
+  const { api, oneDnn } = wantsOneDnn(options) ? withNativeDefault('TF_ENABLE_ONEDNN_OPTS', '1', open) : open();
   const binding = new Binding(new Context(api, options));
   const { context } = binding;
   tf.registerBackend(BACKEND_NAME, () => new kernels.NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
@@ -112,7 +116,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
       device: context.device.name,
       deviceModel: deviceModel(context.device),
       instructionSet: instructionSet(),
-      oneDnn: oneDnnUse(api),
+      oneDnn,
       oneDnnIsa: oneDnnCeiling(),
     },
     compile: (fn, options) => compile(engine, fn, options),

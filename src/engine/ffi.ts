@@ -18,6 +18,21 @@ export function openLibrary(path: string | null): LibraryHandle {
   return koffi.load(path);
 }
 
+/** Runs `body` with a variable set where C sees it, and takes it away again; one that the user has set stays as it is. */
+export function withNativeDefault<Result>(name: string, value: string, body: () => Result): Result {
+  const libc = openLibrary(null);
+  const getenv = libc.func('getenv', 'str', ['str']) as (name: string) => string | null;
+  if (getenv(name) !== null) return body();
+  const unsetenv = libc.func('unsetenv', 'int', ['str']) as (name: string) => number;
+  setNativeDefaults({ [name]: value });
+  try {
+    return body();
+  } finally {
+    // Programs that this one starts make their own choice.
+    unsetenv(name);
+  }
+}
+
 /**
  * Sets environment variables where C sees them, unless the user has set them. A worker thread's process.env is a copy that C does not see, so
  * this is the way from any thread; TensorFlow reads most of them once, when it is opened.

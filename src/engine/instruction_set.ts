@@ -8,10 +8,13 @@ import { readFileSync } from 'node:fs';
 const FEATURES = [
   'avx2',
   'fma',
+  'avx_vnni',
   'avx512f',
   'avx512_vnni',
   'avx512_bf16',
   'avx512_fp16',
+  'amx_tile',
+  'amx_int8',
   'amx_bf16',
   'asimd',
   'bf16',

@@ -1,9 +1,10 @@
 /**
- * Owns: what TensorFlow really does with oneDNN in this process: whether its kernels are oneDNN's, and which instruction set oneDNN is held to.
- * Does not: decide either (backend.ts sets defaults, users their variables).
+ * Owns: oneDNN in this process: whether we want it, whether TensorFlow's kernels really are oneDNN's, and which instruction set it is held to.
  */
 import type { CApi } from './c_api.js';
-import { readCpuinfo } from './instruction_set.js';
+import { turnsOneDnnOn } from '../common/numerics_class.js';
+import type { EngineOptions } from './backend.js';
+import { instructionSet, readCpuinfo } from './instruction_set.js';
 import { withoutLoadNotes } from './quiet_load.js';
 
 /** `unknown`: this TensorFlow does not say. */
@@ -22,6 +23,17 @@ export function oneDnnUse({ library }: Pick<CApi, 'library'>): OneDnnUse {
     }
   });
   return use;
+}
+
+/**
+ * Whether we turn oneDNN on where TensorFlow would not and the user has not said: on x64 processors without instructions for neural networks, in
+ * float32, where its convolutions are faster than Eigen's (docs/benchmarks.md, "oneDNN"). Not for bf16: without AVX-512 oneDNN hands that back to
+ * Eigen, which adds in it.
+ */
+export function wantsOneDnn(options: Pick<EngineOptions, 'device' | 'precision'>, instructions = instructionSet()): boolean {
+  const onGpu = options.device?.includes('GPU') ?? false;
+  const isX64 = /^x64 .*\bavx2\b/.test(instructions);
+  return !onGpu && options.precision !== 'bf16' && isX64 && !turnsOneDnnOn(instructions);
 }
 
 /**

@@ -252,3 +252,16 @@ test.each([
 ])('compared, %d and %d are shown as %s and %s', (a, b, first, second) =>
   expect(valuesApart('val_acc', a, b)).toEqual([first, second]),
 );
+
+test('a line tells that oneDNN is on where TensorFlow alone would leave it off', () => {
+  const lines = (numerics: object) => headerLines({ ...SAMPLE_START, numerics: { ...SAMPLE_START.numerics, ...numerics } });
+  const wanted = '  oneDNN   on, faster here; TF_ENABLE_ONEDNN_OPTS=0 leaves it off, as TensorFlow does on this processor';
+  expect(lines({ oneDnn: 'on', instructionSet: 'x64 avx2+fma' })[2]).toBe(wanted);
+  for (const own of [
+    { oneDnn: 'off', instructionSet: 'x64 avx2+fma' },
+    { oneDnn: 'on', instructionSet: 'x64 avx2+fma+avx512f+avx512_vnni' },
+    { oneDnn: 'on', instructionSet: 'x64 avx2+fma', device: 'GPU' },
+    { oneDnn: 'on', instructionSet: 'arm64 asimd' },
+  ])
+    expect(lines(own)).not.toContain(wanted);
+});

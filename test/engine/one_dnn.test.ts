@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { oneDnnCeiling } from '../../src/engine/one_dnn.js';
+import { oneDnnCeiling, wantsOneDnn } from '../../src/engine/one_dnn.js';
 import { isBuilt } from '../support/real_run.js';
 
 if (!isBuilt) console.warn('one_dnn.test.ts skipped in part: dist/ is not built (npm run build)');
@@ -13,12 +13,13 @@ interface Probed {
   oneDnnIsa: string;
   eager: string;
   compiled: string;
+  inherited: string | null;
 }
 
-async function probed(environment: Record<string, string>): Promise<Probed> {
+async function probed(environment: Record<string, string>, precision = 'fp32'): Promise<Probed> {
   const script = fileURLToPath(new URL('../support/probe_process.mjs', import.meta.url));
   const { ONEDNN_MAX_CPU_ISA: _, TF_ENABLE_ONEDNN_OPTS: __, ...rest } = process.env;
-  const { stdout } = await promisify(execFile)(process.execPath, [script], { env: { ...rest, ...environment } });
+  const { stdout } = await promisify(execFile)(process.execPath, [script, precision], { env: { ...rest, ...environment } });
   return JSON.parse(stdout) as Probed;
 }
 
@@ -28,7 +29,9 @@ describe.skipIf(!isBuilt || process.arch !== 'x64')('the probe of the arithmetic
     expect(off).toMatchObject({ oneDnn: 'off', oneDnnIsa: '' });
     expect(await probed({ TF_ENABLE_ONEDNN_OPTS: '0' })).toEqual(off);
     const on = await probed({ TF_ENABLE_ONEDNN_OPTS: '1' });
-    expect(on).toMatchObject({ oneDnn: 'on', oneDnnIsa: '' });
+    expect(on).toMatchObject({ oneDnn: 'on', oneDnnIsa: '', inherited: '1' });
+    // On everywhere unless told otherwise, and nothing of that is left to the programs that this one starts.
+    expect(await probed({})).toEqual({ ...on, inherited: null });
     // With oneDNN off the matrix products are its own all the same: every x64 processor that runs TensorFlow has AVX.
     const held = await probed({ TF_ENABLE_ONEDNN_OPTS: '0', ONEDNN_MAX_CPU_ISA: 'SSE41' });
     expect(held).toMatchObject({ oneDnn: 'off', oneDnnIsa: 'SSE41' });
@@ -37,6 +40,18 @@ describe.skipIf(!isBuilt || process.arch !== 'x64')('the probe of the arithmetic
     expect(new Set(hashes.map(({ compiled }) => compiled)).size).toBe(3);
     for (const hash of hashes.flatMap(({ eager, compiled }) => [eager, compiled])) expect(hash).toMatch(/^[0-9a-f]{64}$/);
   });
+});
+
+describe('oneDNN is turned on by us', () => {
+  it.each([
+    ['where TensorFlow would leave it off', 'x64 avx2+fma', {}, true],
+    ['on AVX-512 without instructions for neural networks too', 'x64 avx2+fma+avx512f', { device: 'CPU:0' }, true],
+    ['not where TensorFlow does', 'x64 avx2+fma+avx512f+avx512_vnni', {}, false],
+    ['not for bf16', 'x64 avx2+fma', { precision: 'bf16' }, false],
+    ['not beside a GPU', 'x64 avx2+fma', { device: 'GPU:0' }, false],
+    ['not where the processor is not known', 'x64', {}, false],
+    ['not on Arm', 'arm64 asimd+bf16', {}, false],
+  ] as const)('%s', (_, instructions, options, wanted) => expect(wantsOneDnn(options, instructions)).toBe(wanted));
 });
 
 describe.skipIf(process.arch !== 'x64')('the instruction set that oneDNN is held to', () => {
