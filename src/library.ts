@@ -17,6 +17,7 @@ import { topologyJson } from './models/topology.js';
 import { manifestOf, putWeights } from './models/weights.js';
 import { errorInOptions } from './option_words.js';
 import { compiledOf, requireNames } from './objective/compiled.js';
+import { readTfjsOptimizer } from './optimizers/from_tfjs.js';
 import { trainLocally, type TrainingOutcome } from './train.js';
 import { configOf, type TrainOptions } from './train_options.js';
 
@@ -47,7 +48,7 @@ export async function train(options: TrainOptions): Promise<TrainedRun> {
 async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
   requireTfjs();
   const tf = (await import('@tensorflow/tfjs')) as typeof tfjs;
-  const config = configOf(options);
+  const config = withCompiledOptimizer(configOf(options), options);
   const source =
     typeof options.model === 'string' ? await resolveModelSource(options.model) : sourceOf(tf, options.model, config);
   const dataset = typeof options.data === 'string' ? undefined : limitDataset(await datasetFromArrays(options.data), config);
@@ -81,6 +82,24 @@ async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
   } finally {
     stop.close();
   }
+}
+
+/** A compiled model's optimizer, where the options name none; what is not taken over is said. */
+function withCompiledOptimizer(config: TrainConfig, options: TrainOptions): TrainConfig {
+  const { model, optimizer, learningRate } = options;
+  const own = typeof model === 'string' ? null : (model.optimizer ?? null);
+  if (own === null) return config;
+  const warn = (message: string): void => options.observer?.({ type: 'warn', code: 'COMPILED_OVERRIDDEN', message });
+  if (optimizer !== undefined || learningRate !== undefined) {
+    const option = optimizer === undefined ? 'learningRate' : 'optimizer';
+    warn(
+      `the model is compiled with the optimizer ${own.getClassName()}; the option ${option} is used instead: ${config.optimizer.name}`,
+    );
+    return config;
+  }
+  const { settings, notes } = readTfjsOptimizer(own);
+  notes.forEach(warn);
+  return { ...config, optimizer: { ...config.optimizer, ...settings } };
 }
 
 function sourceOf(tf: typeof tfjs, model: tfjs.LayersModel, config: TrainConfig): ModelSource {

@@ -244,3 +244,23 @@ describe('train()', () => {
     expect(await readdir(runDir)).toEqual([]);
   });
 });
+
+it('uses the optimizer and the loss that a model is compiled with, and says what overrides them', async () => {
+  const compiled = model();
+  compiled.compile({ optimizer: tf.train.adam(0.02), loss: 'sparseCategoricalCrossentropy' });
+  const told: string[] = [];
+  const observer = (event: RunEvent): void => {
+    if (event.type === 'start')
+      told.push(`${event.config.optimizer.name} ${event.config.optimizer.learningRate} ${event.objective.loss}`);
+    if (event.type === 'warn') told.push(event.code);
+  };
+  const asCompiled = { ...(await options({ model: compiled, epochs: 1, observer })), learningRate: undefined };
+  await train(asCompiled);
+  await train({ ...asCompiled, learningRate: 0.5, loss: 'softmax_cross_entropy' });
+  expect(told).toEqual([
+    'adam 0.02 sparseCategoricalCrossentropy',
+    'COMPILED_OVERRIDDEN',
+    'sgd 0.5 softmax_cross_entropy',
+    'COMPILED_OVERRIDDEN',
+  ]);
+});
