@@ -6,11 +6,11 @@ import { performance } from 'node:perf_hooks';
 import type { DeviceChoice } from './common/device_choice.js';
 import type { StepEvent } from './common/run_events.js';
 import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from './common/train_config.js';
-import { Fleet } from './coordinator/fleet/fleet.js';
+import { Fleet } from './coordinator/planes/exact/fleet/fleet.js';
 import { runTraining } from './coordinator/run.js';
 import type { RunStore } from './coordinator/run_store.js';
-import { TrainingState } from './coordinator/state/training_state.js';
-import { createUpdate } from './coordinator/update/update.js';
+import { ExactPlane } from './coordinator/planes/exact/exact_plane.js';
+import { RunProgress } from './coordinator/progress.js';
 import { datasetFromArrays } from './data/arrays.js';
 import { placeReplicas } from './devices.js';
 import { resolveModelSource } from './models/load.js';
@@ -77,22 +77,21 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
   const replicas = await openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say: request.say });
   try {
     const { model } = replicas;
-    const update = createUpdate({ layout: model.layout, optimizer: config.optimizer });
     const fleet = new Fleet();
+    const nowMs = (): number => performance.now();
     for (const replica of replicas.replicas) fleet.add(replica);
     const steps: StepEvent[] = [];
     const endsMs: number[] = [];
     const cpuEndsMs: number[] = [];
     await runTraining({
       config,
-      shards,
       model,
       examples: { train: dataset.train.count, validation: 0 },
-      fleet,
-      update,
+      plane: new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, nowMs }),
+      progress: new RunProgress(model.objective),
       monitor: { name: 'loss', direction: 'min' },
-      state: new TrainingState(model, update.slots),
       store: NO_STORE,
+      digest: () => Promise.resolve(''),
       observe: (event) => {
         if (event.type !== 'step') return;
         steps.push(event);
@@ -101,7 +100,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
         cpuEndsMs.push((user + system) / 1000);
       },
       stop: { reason: null, asked: new AbortController().signal, hurry: new AbortController().signal },
-      nowMs: () => performance.now(),
+      nowMs,
     });
     const counted = steps.slice(request.warmupSteps);
     const lengths = (ends: readonly number[]): number[] =>

@@ -18,7 +18,7 @@ import { unlessHurried } from './common/stop_request.js';
 import type { TrainConfig } from './common/train_config.js';
 import { Cluster, type FirstModel } from './coordinator/cluster/cluster.js';
 import { weightsFor } from './coordinator/state/saved_model.js';
-import { Fleet } from './coordinator/fleet/fleet.js';
+import { Fleet } from './coordinator/planes/exact/fleet/fleet.js';
 import { startServer, type ServerTls } from './coordinator/cluster/server.js';
 import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun } from './coordinator/start_run.js';
 import { loadDataset } from './data/load.js';

@@ -10,7 +10,7 @@ import type { ModelDescription } from './common/replica.js';
 import type { EndEvent } from './common/run_events.js';
 import { unlessHurried } from './common/stop_request.js';
 import type { TrainConfig } from './common/train_config.js';
-import { Fleet } from './coordinator/fleet/fleet.js';
+import { Fleet } from './coordinator/planes/exact/fleet/fleet.js';
 import type { SavedWeights } from './coordinator/state/saved_model.js';
 import type { RunFolder } from './coordinator/run_folder/run_folder.js';
 import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun, type OpenedRun } from './coordinator/start_run.js';

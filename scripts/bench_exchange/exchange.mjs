@@ -9,12 +9,12 @@ import { randomBytes } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { markAtOnce } from '../../dist/cli/collector.js';
-import { shardBatch } from '../../dist/coordinator/batches.js';
+import { shardBatch } from '../../dist/coordinator/planes/exact/batches.js';
 import { Cluster } from '../../dist/coordinator/cluster/cluster.js';
-import { Fleet } from '../../dist/coordinator/fleet/fleet.js';
+import { Fleet } from '../../dist/coordinator/planes/exact/fleet/fleet.js';
 import { startServer } from '../../dist/coordinator/cluster/server.js';
-import { TrainingState } from '../../dist/coordinator/state/training_state.js';
-import { createUpdate } from '../../dist/coordinator/update/update.js';
+import { Parameters } from '../../dist/coordinator/planes/exact/parameters.js';
+import { createUpdate } from '../../dist/coordinator/planes/exact/update/update.js';
 import { secretOf } from '../../dist/wire/secrets.js';
 import { GLOBAL_BATCH, jobOf, modelOf, OPTIMIZER, SOFTWARE, weightAfter } from './fixture.mjs';
 
@@ -53,7 +53,7 @@ export async function measureExchange({ workers, elements, steps, warmup }) {
 async function stepping({ fleet, workers, elements, steps, warmup }) {
   const model = modelOf(elements);
   const update = createUpdate({ layout: model.layout, optimizer: OPTIMIZER });
-  const state = new TrainingState(model, update.slots);
+  const state = new Parameters(model, update.slots);
   const rows = Int32Array.from({ length: GLOBAL_BATCH }, (_, row) => row);
   const loop = monitorEventLoopDelay({ resolution: 1 });
   const times = { step: [], round: [], update: [] };
@@ -64,11 +64,13 @@ async function stepping({ fleet, workers, elements, steps, warmup }) {
     }
     const begun = performance.now();
     const units = shardBatch({ kind: 'train', rows, shards: workers, step, parameters: state.snapshot() });
-    const results = await fleet.computeRound(units);
+    const sum = update.sumOver(units.map(({ shard }) => shard));
+    const results = await fleet.computeRound(units, (result) => sum.take(result));
     const back = performance.now();
     const { current, next } = state;
     const { learningRate } = OPTIMIZER;
     const { nonFinite } = await update({
+      gradient: await sum.total(),
       results,
       shards: workers,
       globalBatch: GLOBAL_BATCH,
@@ -77,9 +79,9 @@ async function stepping({ fleet, workers, elements, steps, warmup }) {
       current,
       next,
     });
-    for (const { gradient } of results) gradient.release();
+    sum.release();
     if (nonFinite !== undefined) throw new Error(`NaN or Inf in ${nonFinite}`);
-    state.commit(state.progress.totals, GLOBAL_BATCH);
+    state.commit();
     const done = performance.now();
     if (step < warmup) continue;
     times.step.push(done - begun);

@@ -1,6 +1,6 @@
 /**
  * Owns: the `evaluate` command: a saved model, every validation example once, sharded and exact.
- * Does not: evaluate. Next hop: src/evaluate_model.ts, then src/coordinator/evaluate.ts.
+ * Does not: evaluate. Next hop: src/evaluate_model.ts, then src/coordinator/planes/exact/evaluate.ts.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

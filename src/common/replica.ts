@@ -34,13 +34,11 @@ export interface ShardAssignment {
 }
 
 /**
- * A shard's gradient, summed over its examples. The run loop only carries it to the reducer and releases it;
- * `kind` leaves room for gradients that never leave a device.
+ * A shard's gradient, summed over its examples. Whoever is no plane carries it and releases it, and cannot see its numbers: where they lie is
+ * the plane's and the replica's affair (host_gradient.ts for those on the host).
  */
 export interface ShardGradient {
   readonly kind: 'host';
-  /** Trained parameters only, in layout order. Valid until `release`. */
-  readonly values: Float32Array;
   /** Gives the buffer back to its owner. Call exactly once. */
   release(): void;
 }

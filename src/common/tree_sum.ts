@@ -1,6 +1,6 @@
 /**
  * Owns: the order in which shards are added, as data.
- * Does not: add (src/coordinator/update/reducer.ts does).
+ * Does not: add (src/coordinator/planes/exact/update/reducer.ts does).
  *
  * Shards stand in a row by index. Level by level the pairs (0,1), (2,3), ... are added; an odd one at the end passes up; the partner of
  * an absent (empty) shard passes through with nothing added. So the sum depends on the shards alone, never on who computed

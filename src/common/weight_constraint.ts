@@ -1,6 +1,6 @@
 /**
  * Owns: a weight's constraint as data: what tfjs's constraint classes hold.
- * Does not: apply it (coordinator/update/constrain.ts).
+ * Does not: apply it (coordinator/planes/exact/update/constrain.ts).
  */
 import { z } from 'zod';
 

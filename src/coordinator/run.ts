@@ -1,39 +1,34 @@
 /**
- * READ ME FIRST. Owns: the run loop: what a step is, when it counts, what happens after an epoch.
- * Does not: compute gradients (replicas do), choose who does (fleet/fleet.ts), add them and apply SGD (update/update.ts),
+ * READ ME FIRST. Owns: the run loop: when steps are taken and counted, what happens after an epoch.
+ * Does not: hold weights or compute (a plane does, planes/plane.ts), know a metric (objective/values.ts closes sums by their description),
  * load data, models or TensorFlow (src/train.ts puts the parts together), or print (observers do).
  *
- * One step: draw the examples → cut them into shards → replicas compute gradient sums → add in tree order, divide once by the
- * global batch → SGD → commit. Nothing is applied before all shards are there and finite; a step is committed exactly once.
+ * In exact mode one step is: draw the examples → cut them into shards → replicas compute gradient sums → add in tree order, divide once by
+ * the global batch → optimizer → commit (planes/exact/exact_plane.ts, the next hop).
  */
 import { DivergedError } from '../common/errors.js';
-import { permutation } from '../common/random.js';
 import type { Monitor } from '../common/objective.js';
 import type { ModelDescription } from '../common/replica.js';
 import type { EndEvent, RunObserver } from '../common/run_events.js';
 import type { StopReason, StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
-import { addBatch, valuesOf } from '../objective/values.js';
-import { shardBatch } from './batches.js';
-import { evaluate, type RoundComputer } from './evaluate.js';
+import { valuesOf } from '../objective/values.js';
+import { EpochMeter } from './epoch_meter.js';
+import type { CommittedStep, Plane, StepOutcome } from './planes/plane.js';
+import type { RunProgress } from './progress.js';
 import type { RunStore } from './run_store.js';
-import { learningRateAt } from './schedule.js';
-import { StepMeter } from './step_meter.js';
-import type { TrainingState } from './state/training_state.js';
-import type { Update } from './update/update.js';
-import { weightsSha256 } from './weights_hash.js';
 
 export interface RunParts {
   readonly config: TrainConfig;
-  readonly shards: number;
-  readonly model: ModelDescription;
+  readonly model: Pick<ModelDescription, 'objective'>;
   /** Examples in each split, limits applied. */
   readonly examples: { readonly train: number; readonly validation: number };
-  readonly fleet: RoundComputer;
-  readonly update: Update;
+  readonly plane: Plane;
+  readonly progress: RunProgress;
   readonly monitor: Monitor;
-  readonly state: TrainingState;
   readonly store: RunStore;
+  /** Names the weights and slots that the plane holds. */
+  readonly digest: () => Promise<string>;
   readonly observe: RunObserver;
   readonly stop: StopRequest;
   /** Monotonic milliseconds. */
@@ -44,116 +39,97 @@ type Ending = 'max_steps' | StopReason;
 
 /** Runs to the end, a stop, or an error. The last event is `end`. */
 export async function runTraining(parts: RunParts): Promise<EndEvent> {
-  const { config, state, store, observe } = parts;
+  const { config, progress, store, observe } = parts;
   let ending: Ending | null = null;
   try {
-    while (ending === null && state.progress.epoch <= config.epochs) ending = await runEpoch(parts);
+    while (ending === null && progress.now.epoch <= config.epochs) ending = await runEpoch(parts);
   } catch (error) {
-    await store.finish(state, { error });
-    observe(endOf(state, error instanceof DivergedError ? 'diverged' : 'failed'));
+    await store.finish(progress.now, { error });
+    observe(await endOf(parts, error instanceof DivergedError ? 'diverged' : 'failed'));
     throw error;
   }
-  await store.finish(state, ending === null ? 'done' : 'stopped').catch((error: unknown) => {
-    observe(endOf(state, 'failed'));
+  await store.finish(progress.now, ending === null ? 'done' : 'stopped').catch(async (error: unknown) => {
+    observe(await endOf(parts, 'failed'));
     throw error;
   });
-  const end = endOf(state, ending ?? 'done');
+  const end = await endOf(parts, ending ?? 'done');
   observe(end);
   return end;
 }
 
-function endOf({ progress, current }: TrainingState, reason: EndEvent['reason']): EndEvent {
-  const { step, epoch, best } = progress;
-  const sha256 = weightsSha256(current.parameters, current.slots);
-  return { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: sha256, reason };
+async function endOf({ progress, digest }: RunParts, reason: EndEvent['reason']): Promise<EndEvent> {
+  const { step, epoch, best } = progress.now;
+  return { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: await digest(), reason };
 }
 
 /** What remains of the epoch in progress: its steps, then its evaluation. Null when it ended, else why it stopped inside it. */
 async function runEpoch(parts: RunParts): Promise<Ending | null> {
-  const { config, state, store, examples, stop } = parts;
-  const order = permutation({ seed: config.seed, epoch: state.progress.epoch, count: examples.train });
-  const meter = new StepMeter(parts.nowMs);
-  while (state.progress.nextExample < examples.train) {
-    if (stop.reason !== null) return stop.reason;
-    if (config.maxSteps !== null && state.progress.step >= config.maxSteps) return 'max_steps';
-    if (!(await runStep(parts, order, meter))) return stop.reason ?? 'stopped';
-    await store.afterCommit(state, { epochEnded: false });
+  const { config, progress, store, examples, stop } = parts;
+  const meter = new EpochMeter(parts.nowMs);
+  const mayStep = (): boolean => progress.now.nextExample < examples.train && stop.reason === null;
+  if (mayStep()) {
+    for await (const outcome of steps(parts)) {
+      if (outcome.kind === 'non_finite') throw diverged(parts, outcome.what);
+      progress.commit(outcome.sums);
+      tellStep(parts, meter, outcome);
+      await store.afterCommit(progress.now, { epochEnded: false });
+      // The generator computes nothing before it is asked: leaving it names a boundary.
+      if (!mayStep()) break;
+    }
   }
   if (stop.reason !== null) return stop.reason;
-  return endEpoch(parts, meter);
+  if (progress.now.nextExample >= examples.train) return endEpoch(parts, meter);
+  return config.maxSteps !== null && progress.now.step >= config.maxSteps ? 'max_steps' : 'stopped';
 }
 
-/** One step. False when it was given up because the user is in a hurry; then nothing of it was applied. */
-async function runStep(parts: RunParts, order: Int32Array, meter: StepMeter): Promise<boolean> {
-  const { config, shards, fleet, update, state, stop } = parts;
-  const { step, nextExample } = state.progress;
-  const stepsPerEpoch = Math.ceil(order.length / config.batch);
-  meter.begin();
-  const rows = order.subarray(nextExample, Math.min(nextExample + config.batch, order.length));
-  const units = shardBatch({ kind: 'train', rows, shards, step, parameters: state.snapshot() });
-  meter.mark('data');
-
-  const results = await unlessHurried(fleet.computeRound(units), stop).catch((error: unknown) => {
-    throw error instanceof DivergedError ? divergedInShard(parts, error) : error;
-  });
-  if (results === null) return false;
-  meter.computed(results);
-
+/** The rest of the epoch's steps from the plane, whose own errors are told with the epoch. */
+async function* steps(parts: RunParts): AsyncGenerator<StepOutcome, void> {
+  const { config, plane, examples, stop } = parts;
+  const { step, epoch, nextExample } = parts.progress.now;
   const { schedule, learningRate: base } = config.optimizer;
-  const learningRate = learningRateAt({ schedule, base, step, stepsPerEpoch, epochs: config.epochs });
-  const { current, next } = state;
-  const { nonFinite, reduceMs, gradientNorm } = await update({
-    results,
-    shards,
-    globalBatch: rows.length,
-    learningRate,
-    step,
-    current,
-    next,
-  });
-  for (const { gradient } of results) gradient?.release();
-  if (nonFinite !== undefined) throw diverged(parts, nonFinite);
-  meter.updated(reduceMs);
+  const stepsPerEpoch = Math.ceil(examples.train / config.batch);
+  try {
+    yield* plane.advance({
+      from: { step, example: nextExample },
+      upTo: config.maxSteps ?? Infinity,
+      rows: { seed: config.seed, epoch, examples: examples.train, batch: config.batch },
+      rates: { schedule, base, stepsPerEpoch, epochs: config.epochs },
+      signal: stop.hurry,
+    });
+  } catch (error) {
+    throw error instanceof DivergedError ? divergedInShard(parts, error) : error;
+  }
+}
 
-  const { objective } = parts.model;
-  state.commit(addBatch(objective, state.progress.totals, results), rows.length);
-  meter.mark('publish');
-
-  const { epoch, stepInEpoch, totals } = state.progress;
-  parts.observe({
+function tellStep({ config, model, examples, progress, observe }: RunParts, meter: EpochMeter, step: CommittedStep): void {
+  const { epoch, stepInEpoch, totals } = progress.now;
+  const { sums, ms, phasesMs, learningRate, gradientNorm } = step;
+  observe({
     type: 'step',
     epoch,
-    step: step + 1,
+    step: progress.now.step,
     stepInEpoch,
-    stepsPerEpoch,
-    loss: results.reduce((sum, result) => sum + result.lossSum, 0) / rows.length,
-    epochValues: valuesOf(objective, totals),
+    stepsPerEpoch: Math.ceil(examples.train / config.batch),
+    loss: sums.lossSum / sums.examples,
+    epochValues: valuesOf(model.objective, totals),
     learningRate,
     ...(gradientNorm !== undefined && { gradientNorm }),
-    ...meter.end(rows.length),
+    imagesPerS: meter.step({ examples: sums.examples, ms }),
+    phasesMs,
   });
-  return true;
 }
 
-async function endEpoch(parts: RunParts, meter: StepMeter): Promise<Ending | null> {
-  const { config, shards, fleet, state, store, examples, monitor, stop, observe } = parts;
+async function endEpoch(parts: RunParts, meter: EpochMeter): Promise<Ending | null> {
+  const { config, plane, progress, store, examples, monitor, stop, observe } = parts;
   const { objective } = parts.model;
-  const { epoch, totals } = state.progress;
-  const evaluation = evaluate({
-    fleet,
-    objective,
-    examples: examples.validation,
-    batch: config.batch,
-    shards,
-    parameters: state.snapshot(),
-  });
-  const validation = await unlessHurried(evaluation, stop);
+  const { epoch, totals } = progress.now;
+  const validation = await plane.evaluate({ examples: examples.validation, batch: config.batch, signal: stop.hurry });
   if (validation === null) return stop.reason ?? 'stopped';
   const values = { ...valuesOf(objective, totals), ...(examples.validation > 0 && valuesOf(objective, validation, 'val_')) };
   const value = values[monitor.name];
   await store.afterEvaluation(values.val_loss ?? values.loss);
-  const isBest = state.endEpoch(monitor, value);
-  const saved = await store.saveIfBest(state, { epoch, value, isBest });
+  const isBest = progress.endEpoch(monitor, value);
+  const saved = await store.saveIfBest(progress.now, { epoch, value, isBest });
   observe({
     type: 'epoch',
     epoch,
@@ -161,32 +137,13 @@ async function endEpoch(parts: RunParts, meter: StepMeter): Promise<Ending | nul
     ...meter.total(totals.examples),
     saved,
   });
-  await store.afterCommit(state, { epochEnded: true });
+  await store.afterCommit(progress.now, { epochEnded: true });
   return null;
-}
-
-/** The promise's value, or null as soon as the user is in a hurry. */
-async function unlessHurried<T>(work: Promise<T>, { hurry }: StopRequest): Promise<T | null> {
-  if (hurry.aborted) {
-    work.catch(() => undefined);
-    return null;
-  }
-  let giveUp = (): void => undefined;
-  const hurried = new Promise<null>((resolve) => {
-    giveUp = () => resolve(null);
-    hurry.addEventListener('abort', giveUp, { once: true });
-  });
-  try {
-    return await Promise.race([work, hurried]);
-  } finally {
-    hurry.removeEventListener('abort', giveUp);
-    work.catch(() => undefined);
-  }
 }
 
 /** All shards were finite, and adding them or applying the update was not. */
 function diverged(parts: RunParts, what: string): DivergedError {
-  const { epoch, stepInEpoch, step } = parts.state.progress;
+  const { epoch, stepInEpoch, step } = parts.progress.now;
   const message = `epoch ${epoch}, step ${stepInEpoch + 1} (step ${step + 1} of the run) gave NaN or Inf in ${what}; the step was not applied`;
   return new DivergedError({ code: 'NON_FINITE', message, next: afterDiverging(parts) });
 }
@@ -195,7 +152,7 @@ function diverged(parts: RunParts, what: string): DivergedError {
 function divergedInShard(parts: RunParts, { code, message, cause }: DivergedError): DivergedError {
   return new DivergedError({
     code,
-    message: `epoch ${parts.state.progress.epoch}: ${message}`,
+    message: `epoch ${parts.progress.now.epoch}: ${message}`,
     next: afterDiverging(parts),
     cause,
   });

@@ -13,30 +13,30 @@ import { createCheckpointClock } from './checkpoint_due.js';
 import { saveModel } from './state/checkpoint.js';
 import type { RunFolder } from './run_folder/run_folder.js';
 import { topologySha256 } from './state/state_match.js';
+import type { RunValues } from './planes/plane.js';
 import type { DataIdentity, Progress, RunState } from './state/state_schema.js';
 import type { SoundStates } from './state/sound_state.js';
 import { createStateWriter } from './state/state_writer.js';
-import type { TrainingState } from './state/training_state.js';
 
 export interface RunStore {
   /** Writes a state at once: what was begun from other weights is resumed from those, even where it dies before its first state is due. */
-  begin(state: TrainingState): Promise<void>;
+  begin(progress: Progress): Promise<void>;
   /**
    * After each commit and each epoch: writes a state if one is due, beside training within an epoch; an epoch's end is waited for, so that a completed
    * epoch is never lost. Rejects only with `onCheckpointFailure: stop`.
    */
-  afterCommit(state: TrainingState, at: { epochEnded: boolean }): Promise<void>;
+  afterCommit(progress: Progress, at: { epochEnded: boolean }): Promise<void>;
   /** After each evaluation, with its loss: tells where that is no sign that the run is well. */
   afterEvaluation(loss: number): Promise<void>;
   /** The newest state after which an evaluation was finite and within ten times the best loss. */
   readonly sound: { readonly path: string; readonly epoch: number } | null;
   /** The report's rule: saved when the monitored value is `saveAbove` or better, and the best so far. */
-  saveIfBest(state: TrainingState, epoch: { epoch: number; value: number; isBest: boolean }): Promise<boolean>;
+  saveIfBest(progress: Progress, epoch: { epoch: number; value: number; isBest: boolean }): Promise<boolean>;
   /**
    * Writes the last state, and the model where the run came to its own end; after an error, the last commit where that error leaves it trustworthy.
    * @throws CheckpointError when the last state is not on the disk; never after an error, which is on its way to the user already
    */
-  finish(state: TrainingState, ending: RunEnding): Promise<void>;
+  finish(progress: Progress, ending: RunEnding): Promise<void>;
 }
 
 export type RunEnding = 'done' | 'stopped' | { error: unknown };
@@ -49,6 +49,8 @@ export interface StoreParts {
   readonly numerics: NumericsClass;
   readonly data: DataIdentity;
   readonly folder: RunFolder;
+  /** Of the last commit; asked for when a state or a model is due. */
+  readonly values: () => Promise<RunValues>;
   readonly observe: RunObserver;
   readonly nowMs: () => number;
   /** `tfjs-parallel 0.1.0`. */
@@ -82,9 +84,9 @@ export function createRunStore(parts: StoreParts): RunStore {
     now: nowMs,
   });
 
-  const save = async (state: TrainingState, epoch: number, value: number | null): Promise<boolean> => {
-    const notes = { epoch, step: state.progress.step, ...(value !== null && { [monitor.name]: value }) };
-    const values = state.current.parameters.slice();
+  const save = async (progress: Progress, epoch: number, value: number | null): Promise<boolean> => {
+    const notes = { epoch, step: progress.step, ...(value !== null && { [monitor.name]: value }) };
+    const values = (await parts.values()).parameters.slice();
     try {
       await saveModel(
         { topology: model.topology, layout: model.layout, values, notes, generatedBy: parts.generatedBy },
@@ -99,24 +101,24 @@ export function createRunStore(parts: StoreParts): RunStore {
     }
   };
 
-  const offer = (state: TrainingState): void => {
-    const { epoch, step } = state.progress;
-    lastOffered = { epoch, step };
-    states.offer(stateOf(parts, topology, state));
+  const offer = async (progress: Progress): Promise<void> => {
+    const values = await parts.values();
+    lastOffered = { epoch: progress.epoch, step: progress.step };
+    states.offer(stateOf(parts, topology, progress, values));
   };
-  const isOnDisk = ({ progress }: TrainingState): boolean =>
+  const isOnDisk = (progress: Progress): boolean =>
     states.failure === null && lastOffered?.epoch === progress.epoch && lastOffered.step === progress.step;
 
   return {
-    async begin(state) {
-      offer(state);
+    async begin(progress) {
+      await offer(progress);
       await states.flush();
       if (states.failure !== null && config.onCheckpointFailure === 'stop') throw states.failure;
     },
-    async afterCommit(state, { epochEnded }) {
+    async afterCommit(progress, { epochEnded }) {
       if (states.failure !== null && config.onCheckpointFailure === 'stop') throw states.failure;
-      if (!due.isDue({ step: state.progress.step, epochEnded, nowMs: nowMs() })) return;
-      offer(state);
+      if (!due.isDue({ step: progress.step, epochEnded, nowMs: nowMs() })) return;
+      await offer(progress);
       if (epochEnded) await states.flush();
     },
     async afterEvaluation(loss) {
@@ -129,24 +131,24 @@ export function createRunStore(parts: StoreParts): RunStore {
     get sound() {
       return sound.sound;
     },
-    async saveIfBest(state, { epoch, value, isBest }) {
+    async saveIfBest(progress, { epoch, value, isBest }) {
       if (config.saveAbove === null || !isBest || !reaches(monitor, value, config.saveAbove)) return false;
-      return save(state, epoch, value);
+      return save(progress, epoch, value);
     },
-    async finish(state, ending) {
+    async finish(progress, ending) {
       if (typeof ending === 'object') {
         // After a bug of ours the values may be wrong; after a full disk there is nothing new to try.
-        if (ending.error instanceof ExpectedError && states.failure === null && !isOnDisk(state)) offer(state);
+        if (ending.error instanceof ExpectedError && states.failure === null && !isOnDisk(progress)) await offer(progress);
         await states.flush().catch(() => undefined);
         return;
       }
-      const { epoch, best } = state.progress;
+      const { epoch, best } = progress;
       const last = epoch - 1;
       // As the report's rule wrote it, where it did in an earlier start: then it is left alone.
       const value = best?.epoch === last ? best.value : null;
-      if (ending === 'done' && last > 0 && lastSavedEpoch !== last) await save(state, last, value);
+      if (ending === 'done' && last > 0 && lastSavedEpoch !== last) await save(progress, last, value);
       await states.flush();
-      if (!isOnDisk(state)) offer(state);
+      if (!isOnDisk(progress)) await offer(progress);
       await states.flush();
       if (states.failure !== null) throw states.failure;
     },
@@ -156,12 +158,13 @@ export function createRunStore(parts: StoreParts): RunStore {
 function stateOf(
   { config, shards, model, numerics, data, folder }: StoreParts,
   topology: string,
-  state: TrainingState,
+  progress: Progress,
+  { parameters, optimizerSlots }: RunValues,
 ): RunState {
   return {
-    parameters: state.current.parameters,
-    optimizerSlots: state.optimizerSlots(),
-    progress: state.progress,
+    parameters,
+    optimizerSlots,
+    progress,
     seed: config.seed,
     shards,
     coordinatorEpoch: folder.coordinatorEpoch,

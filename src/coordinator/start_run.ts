@@ -17,16 +17,16 @@ import { shardSizes } from '../common/shard.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { weightsFor, type SavedWeights } from './state/saved_model.js';
-import type { Fleet, FleetNote } from './fleet/fleet.js';
+import type { Fleet, FleetNote } from './planes/exact/fleet/fleet.js';
 import { createRunFolder, resumeRunFolder, type RunFolder } from './run_folder/run_folder.js';
+import { ExactPlane } from './planes/exact/exact_plane.js';
+import { RunProgress } from './progress.js';
 import { runTraining } from './run.js';
 import { createRunStore } from './run_store.js';
-import { rateRise } from './schedule.js';
+import { rateRise } from '../common/schedule.js';
 import { SoundStates } from './state/sound_state.js';
 import { progressUnder, requireSameRun, requireSameSettings } from './state/state_match.js';
 import type { DataIdentity, RunState } from './state/state_schema.js';
-import { TrainingState } from './state/training_state.js';
-import { createUpdate } from './update/update.js';
 import { weightsSha256 } from './weights_hash.js';
 
 export interface OpenedRun {
@@ -145,15 +145,17 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
   const monitor = monitorOf(objective, { asked: config.monitor, validated: data.validation > 0 });
   requireReachable(config, monitor);
   requireShards(objective, shards);
-  const update = createUpdate({ layout: model.layout, optimizer: config.optimizer });
+  const nowMs = (): number => performance.now();
   const initial = parts.initFrom === null ? model.initial : weightsFor(model, parts.initFrom);
-  const state = new TrainingState({ layout: model.layout, objective, initial }, update.slots);
+  const plane = new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, initial, nowMs });
+  let progress = new RunProgress(objective);
   if (saved !== null) {
     requireSameSettings(saved, { config, shards, run: folder.path });
     requireSameRun(saved, { model, data, numerics, numericsCheck: parts.numericsCheck, run: folder.path });
-    state.restore({ ...saved, progress: progressUnder(objective, saved, folder.path) });
+    progress = new RunProgress(objective, progressUnder(objective, saved, folder.path));
+    await plane.restore({ ...saved, version: progress.now.step });
   }
-  await folder.keepChanges(parts.changes, { step: state.progress.step });
+  await folder.keepChanges(parts.changes, { step: progress.now.step });
   const platform = `${process.platform} ${process.arch}`;
   await folder.writeEnvironment({ versions, numerics, replicas: fleet.replicas, platform });
   observe({
@@ -170,7 +172,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
       shardSizes: shardSizes({ globalBatch: Math.min(config.batch, data.train), shards }),
       stepsPerEpoch: Math.ceil(data.train / config.batch),
       epochs: config.epochs,
-      firstEpoch: state.progress.epoch,
+      firstEpoch: progress.now.epoch,
       bytesPerReplicaStep: model.layout.trainedSize * 4,
       batchNormPerShard: shards > 1 && model.layout.statistics.length > 0,
     },
@@ -178,8 +180,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
   });
   parts.onStart?.();
   for (const message of objective.notes) observe({ type: 'warn', code: 'COMPILED_OVERRIDDEN', message });
-  tellRise(parts, state.progress.step);
-  const nowMs = (): number => performance.now();
+  tellRise(parts, progress.now.step);
   const sound = new SoundStates({
     run: folder.path,
     states: folder.stateFolder,
@@ -196,19 +197,27 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
     numerics,
     data,
     folder,
+    values: () => plane.values(),
     observe,
     nowMs,
     generatedBy: `tfjs-parallel ${versions.tfjsParallel}`,
-    firstStep: state.progress.step,
+    firstStep: progress.now.step,
   });
-  if (parts.initFrom !== null) await store.begin(state);
+  if (parts.initFrom !== null) await store.begin(progress.now);
   const examples = { train: data.train, validation: data.validation };
-  const loop = runTraining({ config, shards, model, examples, fleet, update, monitor, state, store, observe, stop, nowMs });
+  const digest = async (): Promise<string> => {
+    const { parameters, optimizerSlots } = await plane.values();
+    return weightsSha256(
+      parameters,
+      optimizerSlots.map(({ values }) => values),
+    );
+  };
+  const loop = runTraining({ config, model, examples, plane, progress, monitor, store, digest, observe, stop, nowMs });
   const end = await loop.catch((error: unknown) => {
     folder.log({ type: 'error', ...wordsOf(error) });
     throw error;
   });
-  return { end, weights: state.current.parameters.slice() };
+  return { end, weights: (await plane.values()).parameters.slice() };
 }
 
 /** A schedule that anneals to the run's end starts from further up when the run is made longer. */

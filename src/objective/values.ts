@@ -44,7 +44,8 @@ function valueOf({ value }: MetricDescription, sums: readonly number[]): number 
   return VALUES[value](sums);
 }
 
-function sumOf(shards: readonly ShardSums[]): ShardSums {
+/** Of a global batch, from its shards in their order. */
+export function sumOf(shards: readonly ShardSums[]): ShardSums {
   return {
     examples: shards.reduce((sum, shard) => sum + shard.examples, 0),
     lossSum: shards.reduce((sum, shard) => sum + shard.lossSum, 0),

@@ -1,6 +1,6 @@
 /**
  * What an optimizer is written in: element-wise operations on float32 arrays, each rounded to float32. An expression is data; `programOf`
- * lists its operations for the two interpreters: slices on the host (coordinator/update/slice_kernels.ts) and a graph on a device
+ * lists its operations for the two interpreters: slices on the host (coordinator/planes/exact/update/slice_kernels.ts) and a graph on a device
  * (worker/graph_update.ts).
  */
 import { invariant } from '../common/errors.js';

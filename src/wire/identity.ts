@@ -2,6 +2,7 @@
  * Owns: the hashes by which a worker proves that it holds the coordinator's model and computes in its arithmetic.
  * Does not: compare them (coordinator/cluster/admission.ts does).
  */
+import { hostValues } from '../common/host_gradient.js';
 import { createHash } from 'node:crypto';
 import type { BucketLayout } from '../common/bucket_layout.js';
 import type { ModelDescription, ParameterSnapshot, ShardAssignment, ShardResult } from '../common/replica.js';
@@ -34,7 +35,7 @@ export function goldenShard(size: number, parameters: ParameterSnapshot): ShardA
 /** Over every bit that a step is made of. */
 export function resultSha256({ lossSum, sums, examples, gradient, statistics }: ShardResult): string {
   const hash = createHash('sha256').update(Float64Array.of(lossSum, ...sums, examples));
-  if (gradient !== undefined) hash.update(gradient.values);
+  if (gradient !== undefined) hash.update(hostValues(gradient));
   if (statistics !== undefined) hash.update(statistics);
   return hash.digest('hex');
 }

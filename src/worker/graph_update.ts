@@ -3,7 +3,7 @@
  * Does not: compile (engine.compile takes the function as it is), or know what is computed (src/optimizers).
  *
  * TensorFlow rounds each of these operations to float32 and flushes denormals, so this gives the bits of the host's slices
- * (coordinator/update/slice_module.ts). Scalars are tensors, not constants: Grappler would divide by a constant by multiplying.
+ * (coordinator/planes/exact/update/slice_module.ts). Scalars are tensors, not constants: Grappler would divide by a constant by multiplying.
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { invariant } from '../common/errors.js';

@@ -7,6 +7,7 @@
 import { Piscina } from 'piscina';
 import { errorMessage } from '../common/error_facts.js';
 import { EnvironmentError, ExpectedError, invariant } from '../common/errors.js';
+import { hostGradient } from '../common/host_gradient.js';
 import { requirePackageFile } from '../engine/peer.js';
 import type { ModelDescription, NumericsClass, Replica, ShardAssignment, ShardGradient, ShardResult } from '../common/replica.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ThreadAnswer } from './replica_spec.js';
@@ -89,7 +90,7 @@ export class LocalReplica implements Replica {
 
   private lend(buffer: Float32Array): ShardGradient {
     let lent = true;
-    return {
+    return hostGradient({
       kind: 'host',
       values: buffer,
       release: () => {
@@ -97,7 +98,7 @@ export class LocalReplica implements Replica {
         lent = false;
         this.free.push(buffer);
       },
-    };
+    });
   }
 
   private async run<T>(task: ReplicaTask): Promise<T> {

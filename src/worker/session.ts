@@ -2,6 +2,7 @@
  * Owns: one session with a coordinator, on the worker's side: its link, its memory, its replicas at work; carries out what the core decides.
  * Does not: decide what is due (worker_core.ts does), connect or retry (client.ts, src/work.ts), prepare jobs (src/work.ts hands that in).
  */
+import { hostValues } from '../common/host_gradient.js';
 import type { WebSocket } from 'ws';
 import { errorMessage } from '../common/error_facts.js';
 import { EXIT, invariant, isFaultOfTheRun } from '../common/errors.js';
@@ -245,7 +246,7 @@ export class WorkerSession {
     const asked = { kind, step, shard, attempt, version, replica, coordinatorEpoch, parametersChecksum };
     const message: Message = { type: 'result', ...asked, examples, lossSum, sums: [...sums], nonFinite, computeMs };
     if (gradient === undefined) return void this.#link.send(message);
-    const parts = [gradient.values, statistics ?? new Float32Array(0)];
+    const parts = [hostValues(gradient), statistics ?? new Float32Array(0)];
     const size = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const bytes = this.#freeBuffers.pop() ?? new Uint8Array(size);
     invariant(bytes.length === size, 'all results of a job are of one size');

@@ -1,3 +1,4 @@
+import { hostGradient, hostValues } from '../../src/common/host_gradient.js';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -11,8 +12,9 @@ import { runTraining } from '../../src/coordinator/run.js';
 import { createRunStore } from '../../src/coordinator/run_store.js';
 import { SoundStates } from '../../src/coordinator/state/sound_state.js';
 import { readNewestState } from '../../src/coordinator/state/state_file.js';
-import { TrainingState } from '../../src/coordinator/state/training_state.js';
-import type { Update } from '../../src/coordinator/update/update.js';
+import { ExactPlane } from '../../src/coordinator/planes/exact/exact_plane.js';
+import { RunProgress } from '../../src/coordinator/progress.js';
+import { weightsSha256 } from '../../src/coordinator/weights_hash.js';
 import { tinyModel, tinyNumerics } from '../support/run_state.js';
 import { MemoryDisk, SimulatedCrash } from '../support/memory_disk.js';
 
@@ -26,6 +28,7 @@ const settings: TrainConfig = {
   seed: 0,
   saveAbove: 0,
   checkpointEvery: 'epoch,2 steps',
+  optimizer: { ...DEFAULT_TRAIN_CONFIG.optimizer, momentum: 0.5 },
 };
 const { trainedSize } = tinyModel.layout;
 const RUN = '/runs/run';
@@ -54,8 +57,6 @@ async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, poisonedStep, re
     return { run, state: null };
   });
   const folder = opened.run;
-  const state = new TrainingState(tinyModel, [{ name: 'velocity', initial: 0 }]);
-  if (opened.state !== null) state.restore(opened.state);
   let asked: StopReason | null = null;
   const never = new AbortController().signal;
   const stop: StopRequest = {
@@ -73,16 +74,23 @@ async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, poisonedStep, re
   let clockMs = 0;
   const nowMs = () => clockMs++;
   const fleet = {
-    computeRound: async (units: readonly ShardAssignment[]): Promise<ShardResult[]> => {
+    computeRound: async (
+      units: readonly ShardAssignment[],
+      take: (result: ShardResult) => ShardResult = (result) => result,
+    ): Promise<ShardResult[]> => {
       const [{ kind, step }] = units;
       if (kind === 'train' && step === stopAtStep) asked = reason;
       // Computing takes time, in which the disk gets on.
       for (let turn = 0; turn < 40; turn++) await setImmediate();
       const results = units.map((unit) => answer(unit, nanAtStep));
-      if (kind === 'train' && step === poisonedStep) for (const { gradient } of results) gradient?.values.fill(1e30);
-      return results;
+      if (kind === 'train' && step === poisonedStep)
+        for (const { gradient } of results) gradient && hostValues(gradient).fill(-1e30);
+      return kind === 'train' ? results.map(take) : results;
     },
   };
+  const plane = new ExactPlane({ model: tinyModel, shards: 2, optimizer: config.optimizer, fleet, nowMs });
+  const progress = new RunProgress(tinyModel.objective, opened.state?.progress);
+  if (opened.state !== null) await plane.restore({ ...opened.state, version: progress.now.step });
   const parts = {
     config,
     shards: 2,
@@ -93,15 +101,22 @@ async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, poisonedStep, re
     observe,
     nowMs,
     folder,
-    fleet,
-    update,
-    state,
+    plane,
+    progress,
+    values: () => plane.values(),
+    digest: async () => {
+      const { parameters, optimizerSlots } = await plane.values();
+      return weightsSha256(
+        parameters,
+        optimizerSlots.map(({ values }) => values),
+      );
+    },
     monitor: { name: 'val_acc', direction: 'max' } as const,
     stop,
   };
   const sound = new SoundStates({ run: RUN, states: join(RUN, 'state'), fileSystem: disk });
   if (opened.state !== null) await sound.restore();
-  const store = createRunStore({ ...parts, sound, generatedBy: 'a test', firstStep: state.progress.step });
+  const store = createRunStore({ ...parts, sound, generatedBy: 'a test', firstStep: progress.now.step });
   try {
     const end = await runTraining({ ...parts, store });
     return { end, events, firstStep: opened.state?.progress.step ?? 0 };
@@ -131,7 +146,7 @@ function answer({ kind, step, shard, attempt, rows, parameters }: ShardAssignmen
     values.forEach((sum, at) => (values[at] = sum + (((row + 1) * (at + 3)) % 7) / 7 - parameters.values[at] / 16));
   const lossSum = rows.reduce((sum, row) => sum + (row % 5) / 3, 0) + parameters.values[0];
   const correct = rows.filter((row) => row % 3 === 0).length;
-  const nonFinite = kind === 'train' && step === nanAtStep ? 'dense/kernel' : undefined;
+  if (kind === 'train' && step === nanAtStep && shard === 0) values[1] = NaN;
   return {
     kind,
     step,
@@ -142,25 +157,10 @@ function answer({ kind, step, shard, attempt, rows, parameters }: ShardAssignmen
     lossSum,
     sums: [correct],
     computeMs: 1,
-    nonFinite,
-    gradient: { kind: 'host', values, release: () => undefined },
+    statistics: new Float32Array(4).fill(1),
+    gradient: hostGradient({ kind: 'host', values, release: () => undefined }),
   };
 }
-
-const update: Update = Object.assign(
-  async ({ results, globalBatch, learningRate, current, next }: Parameters<Update>[0]) => {
-    const nonFinite = results.find((result) => result.nonFinite !== undefined)?.nonFinite;
-    if (nonFinite !== undefined) return { nonFinite };
-    next.parameters.set(current.parameters);
-    for (let at = 0; at < trainedSize; at++) {
-      const sum = results.reduce((total, { gradient }) => total + (gradient?.values[at] ?? 0), 0);
-      next.slots[0][at] = current.slots[0][at] / 2 + sum / globalBatch;
-      next.parameters[at] = current.parameters[at] + learningRate * next.slots[0][at];
-    }
-    return {};
-  },
-  { slots: [{ name: 'velocity', initial: 0 }] },
-) as unknown as Update;
 
 /** Step, epoch and end lines without times and rates. */
 function metrics(disk: MemoryDisk): string[] {

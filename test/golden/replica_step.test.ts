@@ -2,12 +2,13 @@
  * Owns: that a replica and the coordinator's update take the golden step: loss, every gradient, batch statistics, and weights and
  * moving statistics after five SGD steps, against PyTorch. Compiled and op by op.
  */
+import { hostValues } from '../../src/common/host_gradient.js';
 import { describe, expect, it } from 'vitest';
 import type { ShardResult } from '../../src/common/replica.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
-import { shardBatch } from '../../src/coordinator/batches.js';
-import { TrainingState } from '../../src/coordinator/state/training_state.js';
-import { createUpdate } from '../../src/coordinator/update/update.js';
+import { shardBatch } from '../../src/coordinator/planes/exact/batches.js';
+import { Parameters } from '../../src/coordinator/planes/exact/parameters.js';
+import { createUpdate } from '../../src/coordinator/planes/exact/update/update.js';
 import { datasetFromArrays } from '../../src/data/arrays.js';
 import { furthestTensor, loadGolden, type GoldenName } from '../support/golden.js';
 import { openReplica, testModel } from '../support/replica_under_test.js';
@@ -32,7 +33,7 @@ describe.each([
         golden.tensors.map((tensor) => ({ name: tensor.name, shape: tensor.shape })),
       );
       const update = createUpdate({ layout, optimizer: { ...DEFAULT_TRAIN_CONFIG.optimizer, learningRate: golden.learningRate } });
-      const state = new TrainingState({ layout, objective: description.objective, initial: golden.initial }, update.slots);
+      const state = new Parameters({ layout, initial: golden.initial }, update.slots);
       const rows = Int32Array.from({ length: golden.batch }, (_, row) => row);
       for (let step = 0; step < golden.steps; step++) {
         const [assignment] = shardBatch({ kind: 'train', rows, shards: 1, step, parameters: state.snapshot() });
@@ -40,14 +41,15 @@ describe.each([
         expect(result.lossSum / golden.lossSums[step]).toBeCloseTo(1, 5);
         if (step === 0) {
           expect(result.sums).toEqual([golden.correct]);
-          expect(furthestTensor(golden, golden.gradients, result.gradient!.values).difference).toBeLessThan(TOLERANCE);
+          expect(furthestTensor(golden, golden.gradients, hostValues(result.gradient!)).difference).toBeLessThan(TOLERANCE);
           expect(furthestTensor(golden, golden.statistics, result.statistics!).difference).toBeLessThan(TOLERANCE);
         }
         const { current, next } = state;
-        const input = { results: [result], shards: 1, globalBatch: golden.batch, step, current, next };
+        const gradient = hostValues(result.gradient!);
+        const input = { gradient, results: [result], shards: 1, globalBatch: golden.batch, step, current, next };
         expect(await update({ ...input, learningRate: golden.learningRate })).toEqual({});
         result.gradient!.release();
-        state.commit(state.progress.totals, golden.batch);
+        state.commit();
       }
       const { parameters } = state.current;
       expect(furthestTensor(golden, golden.weights, parameters.subarray(0, layout.trainedSize)).difference).toBeLessThan(TOLERANCE);

@@ -2,7 +2,8 @@
  * Owns: a run on a fleet of IntegerReplicas (loopback_cluster.ts) without TensorFlow: every step's parameters depend on all before, and the end can
  * be computed without a cluster.
  */
-import type { Fleet } from '../../src/coordinator/fleet/fleet.js';
+import { hostValues } from '../../src/common/host_gradient.js';
+import type { Fleet } from '../../src/coordinator/planes/exact/fleet/fleet.js';
 
 const { fround } = Math;
 
@@ -37,7 +38,7 @@ export class CountingClusterRun {
     }));
     const results = await this.fleet.computeRound(units);
     this.parameters = Float32Array.from(this.parameters);
-    const gradients = results.map(({ gradient }) => gradient?.values ?? new Float32Array(0));
+    const gradients = results.map(({ gradient }) => (gradient ? hostValues(gradient) : new Float32Array(0)));
     this.parameters.set(next(this.parameters.subarray(0, gradients[0].length), gradients));
     for (const { gradient } of results) gradient?.release();
     this.steps += 1;

@@ -1,6 +1,7 @@
 /**
  * Owns: a replica that computes nothing: it answers, hangs or dies when the test says so.
  */
+import { hostGradient } from '../../src/common/host_gradient.js';
 import { ACCURACY_OBJECTIVE } from './accuracy_objective.js';
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
 import type { ModelDescription, NumericsClass, Replica, ShardAssignment, ShardResult } from '../../src/common/replica.js';
@@ -59,7 +60,7 @@ export class FakeReplica implements Replica {
       examples: rows.length,
       lossSum: value,
       sums: [0],
-      gradient: { kind: 'host', values: Float32Array.of(value, shard), release },
+      gradient: hostGradient({ kind: 'host', values: Float32Array.of(value, shard), release }),
       computeMs: 1,
       ...changes,
     });

@@ -2,13 +2,14 @@
  * Owns: a coordinator and workers in this process, joined by real sockets on loopback, with replicas that need no TensorFlow:
  * a shard's gradient is arithmetic on small integers.
  */
+import { hostGradient } from '../../src/common/host_gradient.js';
 import { ACCURACY_OBJECTIVE } from './accuracy_objective.js';
 import { onTestFinished } from 'vitest';
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
 import type { Job } from '../../src/common/messages.js';
 import type { ModelDescription, NumericsClass, Replica, ShardAssignment, ShardResult } from '../../src/common/replica.js';
 import { Cluster, type ClusterOptions } from '../../src/coordinator/cluster/cluster.js';
-import { Fleet, type FleetOptions } from '../../src/coordinator/fleet/fleet.js';
+import { Fleet, type FleetOptions } from '../../src/coordinator/planes/exact/fleet/fleet.js';
 import { startServer, type ServerRequest, type ServerTls } from '../../src/coordinator/cluster/server.js';
 import { layoutSha256 } from '../../src/wire/identity.js';
 import { newNonce, secretOf } from '../../src/wire/secrets.js';
@@ -97,7 +98,7 @@ export class IntegerReplica implements Replica {
     };
     if (kind === 'evaluate') return common;
     const values = parameters.values.slice(0, this.model.layout.trainedSize).map((value) => value + sum);
-    return { ...common, gradient: { kind: 'host', values, release: () => {} }, statistics: Float32Array.of(sum) };
+    return { ...common, gradient: hostGradient({ kind: 'host', values, release: () => {} }), statistics: Float32Array.of(sum) };
   }
 }
 

@@ -2,9 +2,9 @@
  * Owns: a dozen mistakes one could make in the cores or their rims, each as a wrapper, to prove that the simulated cluster
  * would find them.
  */
-import type { MembershipEvent, Transition } from '../../src/coordinator/fleet/membership.js';
-import type { MembershipCommand } from '../../src/coordinator/fleet/membership_draft.js';
-import type { MembershipState } from '../../src/coordinator/fleet/membership_state.js';
+import type { MembershipEvent, Transition } from '../../src/coordinator/planes/exact/fleet/membership.js';
+import type { MembershipCommand } from '../../src/coordinator/planes/exact/fleet/membership_draft.js';
+import type { MembershipState } from '../../src/coordinator/planes/exact/fleet/membership_state.js';
 import type { Transition as WorkerTransition, WorkerState } from '../../src/worker/worker_core.js';
 import type { Bug, Core } from './simulated_cluster.js';
 

@@ -1,13 +1,13 @@
 /**
  * Owns: the update in plain JavaScript, one element after the other: what the update's WebAssembly must equal to the bit.
- * Does not: share code with it. What a step is, stands in src/coordinator/update/{step_update,reducer,statistics}.ts and src/optimizers.
+ * Does not: share code with it. What a step is, stands in src/coordinator/planes/exact/update/{step_update,reducer,statistics}.ts and src/optimizers.
  *
  * A sum of two float32 values in float64, rounded to float32, is the float32 sum: float64 has more than twice the digits (Figueroa:
  * "When is double rounding innocuous?", 1995). The same holds for −, ×, ÷ and √, so `float32` after each operation is float32 arithmetic.
  */
 import { sumTree, type SumTree } from '../../src/common/tree_sum.js';
 import type { OptimizerConfig } from '../../src/common/train_config.js';
-import type { NonFinite, StepInput } from '../../src/coordinator/update/step_update.js';
+import type { NonFinite, StepInput } from '../../src/coordinator/planes/exact/update/step_update.js';
 
 const { sqrt } = Math;
 

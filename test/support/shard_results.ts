@@ -1,4 +1,5 @@
 /** Owns: shard results made by hand. */
+import { hostGradient } from '../../src/common/host_gradient.js';
 import type { ShardResult } from '../../src/common/replica.js';
 
 export interface HandMade {
@@ -18,7 +19,7 @@ export function shardResult({ shard, gradient, statistics }: HandMade): ShardRes
     lossSum: 0,
     sums: [0],
     computeMs: 0,
-    gradient: { kind: 'host', values: gradient, release: () => undefined },
+    gradient: hostGradient({ kind: 'host', values: gradient, release: () => undefined }),
     ...(statistics !== undefined && { statistics }),
   };
 }

@@ -2,8 +2,8 @@
  * Owns: one step's or evaluation's shards on one replica, added up: what the coordinator would get.
  */
 import type { ParameterSnapshot, ShardResult } from '../../src/common/replica.js';
-import { shardBatch } from '../../src/coordinator/batches.js';
-import { sumGradients } from '../../src/coordinator/update/reducer.js';
+import { shardBatch } from '../../src/coordinator/planes/exact/batches.js';
+import { sumGradients } from '../../src/coordinator/planes/exact/update/reducer.js';
 import type { LocalReplica } from '../../src/worker/local_replica.js';
 import { sharedCopy } from './replica_under_test.js';
 

@@ -2,15 +2,15 @@
  * Owns: a whole cluster driven by one seed: the real cores of both sides, compute, disk and network simulated, random faults, then healing.
  * Does not: contain the bugs it must find (planted_bugs.ts does), or all it must find them by (simulated_invariants.ts).
  */
-import { reduceMembership, type Answer, type MembershipEvent } from '../../src/coordinator/fleet/membership.js';
-import type { MembershipCommand } from '../../src/coordinator/fleet/membership_draft.js';
+import { reduceMembership, type Answer, type MembershipEvent } from '../../src/coordinator/planes/exact/fleet/membership.js';
+import type { MembershipCommand } from '../../src/coordinator/planes/exact/fleet/membership_draft.js';
 import {
   createMembership,
   hasTwin,
   nextWakeMs,
   type Attempt,
   type MembershipState,
-} from '../../src/coordinator/fleet/membership_state.js';
+} from '../../src/coordinator/planes/exact/fleet/membership_state.js';
 import { reduceWorker } from '../../src/worker/worker_core.js';
 import { createFaults, type Arriving } from './simulated_faults.js';
 import { checkCommit, checkState, SeenLosses, type Kept } from './simulated_invariants.js';

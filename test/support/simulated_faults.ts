@@ -2,8 +2,8 @@
  * Owns: what befalls the workers of the simulated cluster: each fault strikes a process chosen by chance.
  * Does not: decide when (simulated_cluster.ts does, which has the coordinator's own restart too).
  */
-import type { MembershipEvent } from '../../src/coordinator/fleet/membership.js';
-import type { Attempt } from '../../src/coordinator/fleet/membership_state.js';
+import type { MembershipEvent } from '../../src/coordinator/planes/exact/fleet/membership.js';
+import type { Attempt } from '../../src/coordinator/planes/exact/fleet/membership_state.js';
 import type { Process } from './simulated_worker.js';
 import type { Chance, VirtualClock } from './simulated_world.js';
 

@@ -2,7 +2,7 @@
  * Owns: what must hold of the simulated cluster after every event and at every commit.
  * Does not: check a single command (simulated_cluster.ts does, where it carries it out).
  */
-import type { Attempt, MembershipState } from '../../src/coordinator/fleet/membership_state.js';
+import type { Attempt, MembershipState } from '../../src/coordinator/planes/exact/fleet/membership_state.js';
 import { gradientOf } from './simulated_world.js';
 
 /** Throws, naming the seed, where the condition is not met. */

@@ -3,8 +3,8 @@
  * Does not: decide when it computes, dies or is stopped (simulated_cluster.ts does).
  */
 import type { Job, Message } from '../../src/common/messages.js';
-import type { Answer } from '../../src/coordinator/fleet/membership.js';
-import type { Attempt } from '../../src/coordinator/fleet/membership_state.js';
+import type { Answer } from '../../src/coordinator/planes/exact/fleet/membership.js';
+import type { Attempt } from '../../src/coordinator/planes/exact/fleet/membership_state.js';
 import type { reduceWorker } from '../../src/worker/worker_core.js';
 import { createWorkerState, type Assign, type WorkerCommand, type WorkerState } from '../../src/worker/worker_core.js';
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deriveKey, PURPOSE, wordStream } from '../../src/common/random.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import type { OptimizerConfig } from '../../src/common/train_config.js';
-import { compileSlices, load, register, SLICE_ELEMENTS, store } from '../../src/coordinator/update/slice_kernels.js';
+import { compileSlices, load, register, SLICE_ELEMENTS, store } from '../../src/coordinator/planes/exact/update/slice_kernels.js';
 import { download, installEngine, upload, type Engine } from '../../src/engine/index.js';
 import {
   absolute,

@@ -9,7 +9,7 @@ import type { ModelDescription, NumericsClass } from '../../common/replica.js';
 import { layoutSha256 } from '../../wire/identity.js';
 import type { LinkTimes } from '../../wire/link.js';
 import { judgeWorker, type Reference, type Refusal } from './admission.js';
-import type { Fleet } from '../fleet/fleet.js';
+import type { Fleet } from '../planes/exact/fleet/fleet.js';
 import { ParameterBytes } from './parameter_bytes.js';
 import type { RemoteReplica } from './remote_replica.js';
 import type { OwnToken } from './server.js';

@@ -1,0 +1,39 @@
+/**
+ * Owns: which examples each shard of each step gets: the step's slice of the epoch's permutation, cut into shards.
+ * Does not: copy examples (the replica does) or choose who computes a shard (fleet/membership.ts does).
+ */
+import type { ParameterSnapshot, ShardAssignment } from '../../../common/replica.js';
+import { splitBatch } from '../../../common/shard.js';
+
+export interface BatchPlan {
+  readonly kind: 'train' | 'evaluate';
+  /** Row numbers of the global batch, in order. */
+  readonly rows: Int32Array;
+  /** Logical shards. */
+  readonly shards: number;
+  /** Global step, from 0; keys dropout. */
+  readonly step: number;
+  readonly parameters: ParameterSnapshot;
+  /** Number of the first shard; evaluation numbers the shards of all its batches through. */
+  readonly firstShard?: number;
+}
+
+/** The non-empty shards of one global batch, in shard order. The first carries the regularisation losses. */
+export function shardBatch({ kind, rows, shards, step, parameters, firstShard = 0 }: BatchPlan): ShardAssignment[] {
+  const assignments: ShardAssignment[] = [];
+  for (let shard = 0; shard < shards; shard++) {
+    const { start, count } = splitBatch({ globalBatch: rows.length, shards, shard });
+    if (count === 0) continue;
+    assignments.push({
+      kind,
+      step,
+      shard: firstShard + shard,
+      attempt: 0,
+      rows: rows.subarray(start, start + count),
+      firstExample: start,
+      regularizationWeight: assignments.length === 0 ? rows.length : 0,
+      parameters,
+    });
+  }
+  return assignments;
+}

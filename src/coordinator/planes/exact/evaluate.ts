@@ -1,0 +1,51 @@
+/**
+ * Owns: evaluation over a whole split, sharded and exact: every example once, in batches of the training batch size cut into the run's shards.
+ * Does not: compute (replicas do), or know a metric. Sums are added in shard order, so the result does not depend on who computed what.
+ */
+import type { ObjectiveDescription } from '../../../common/objective.js';
+import type { ParameterSnapshot, ShardAssignment, ShardResult } from '../../../common/replica.js';
+import { addBatch, noTotals, type Totals } from '../../../objective/values.js';
+import { shardBatch } from './batches.js';
+
+/** Computes rounds of shards; Fleet does. */
+export interface RoundComputer {
+  /** `take` may take a gradient over as it arrives. */
+  computeRound(units: readonly ShardAssignment[], take?: (result: ShardResult) => ShardResult): Promise<readonly ShardResult[]>;
+}
+
+/** Totals over all batches; of no example, for no example. */
+export async function evaluate({
+  fleet,
+  objective,
+  examples,
+  batch,
+  shards,
+  parameters,
+}: {
+  fleet: RoundComputer;
+  objective: ObjectiveDescription;
+  /** Size of the validation split. */
+  examples: number;
+  batch: number;
+  shards: number;
+  parameters: ParameterSnapshot;
+}): Promise<Totals> {
+  if (examples === 0) return noTotals(objective);
+  const rows = Int32Array.from({ length: examples }, (_, row) => row);
+  // One round for all batches: replicas never wait for each other between them.
+  const units: ShardAssignment[] = [];
+  for (let first = 0; first < examples; first += batch) {
+    const batchRows = rows.subarray(first, Math.min(first + batch, examples));
+    units.push(
+      ...shardBatch({ kind: 'evaluate', rows: batchRows, shards, step: 0, parameters, firstShard: (first / batch) * shards }),
+    );
+  }
+  const results = await fleet.computeRound(units);
+  let totals = noTotals(objective);
+  for (let first = 0, next = 0; first < results.length; first = next) {
+    const batch = Math.floor(results[first].shard / shards);
+    while (next < results.length && Math.floor(results[next].shard / shards) === batch) next++;
+    totals = addBatch(objective, totals, results.slice(first, next));
+  }
+  return totals;
+}

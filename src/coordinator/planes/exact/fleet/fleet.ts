@@ -1,0 +1,318 @@
+/**
+ * Owns: the replicas of a run, the one clock and the one timer; carries out what the membership core decides.
+ * Does not: decide anything itself (membership.ts does), reduce gradients, or know whether a replica is a thread or another machine.
+ *
+ * `computeRound` gives back the shards' results in shard order, whoever computed them and however often it had to be tried.
+ */
+import { errorMessage } from '../../../../common/error_facts.js';
+import { invariant, isFaultOfTheRun } from '../../../../common/errors.js';
+import { LIMITS } from '../../../../common/limits.js';
+import type { Replica, ShardAssignment, ShardResult } from '../../../../common/replica.js';
+import { failureOf } from './fleet_failure.js';
+import type { MembershipCommand } from './membership_draft.js';
+import { reduceMembership, type LossCause, type MembershipEvent } from './membership.js';
+import { ProcessClock } from './process_clock.js';
+import { checksumOf } from './result_checksum.js';
+import {
+  createMembership,
+  hasTwin,
+  nextWakeMs,
+  type Incidents,
+  type MembershipSettings,
+  type MembershipState,
+} from './membership_state.js';
+
+export type FleetNote = Extract<MembershipCommand, { type: 'note' }>;
+
+export interface FleetOptions extends Partial<MembershipSettings> {
+  /** Hears joins, leaves, losses, reassignments: one plain sentence each. */
+  onNote?: (note: FleetNote) => void;
+  /** Milliseconds on a clock of its own, for tests; by default those in which this process could run. */
+  nowMs?: () => number;
+}
+
+interface Seat {
+  readonly replica: Replica;
+  /** Resolves `remove` once the replica is closed. */
+  whenClosed: (() => void) | null;
+}
+
+/** Where a replica lives: its session, its process, and the machine where its token is its own. */
+export interface ReplicaHome {
+  readonly worker: string;
+  readonly process: string;
+  readonly machine: string | null;
+}
+
+interface OpenRound {
+  readonly units: ReadonlyMap<number, ShardAssignment>;
+  readonly results: Map<number, ShardResult>;
+  readonly take: (result: ShardResult) => ShardResult;
+  resolve(results: ShardResult[]): void;
+  reject(error: unknown): void;
+}
+
+export class Fleet {
+  readonly #onNote: (note: FleetNote) => void;
+  readonly #clock: Pick<ProcessClock, 'nowMs' | 'close'>;
+  readonly #seats = new Map<number, Seat>();
+  readonly #pending: MembershipEvent[] = [];
+  #state: MembershipState;
+  #round: OpenRound | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #arriving: ShardResult | null = null;
+  #newestVersion = 0;
+  #busy = false;
+  #closed = false;
+  #failure: unknown = null;
+  #lastError: unknown = null;
+
+  constructor({ onNote = () => {}, nowMs, ...settings }: FleetOptions = {}) {
+    this.#onNote = onNote;
+    this.#clock = nowMs === undefined ? new ProcessClock() : { nowMs, close: () => {} };
+    this.#state = createMembership({
+      coordinatorEpoch: 1,
+      minWorkers: 1,
+      joinTimeoutMs: null,
+      canJoin: false,
+      deadlineFloorMs: LIMITS.shardDeadlineFloorMs,
+      deadlineFactor: LIMITS.shardDeadlineFactor,
+      firstDeadlineMs: LIMITS.firstShardDeadlineMs,
+      stragglerFloorMs: LIMITS.stragglerFloorMs,
+      stragglerFactor: LIMITS.stragglerFactor,
+      maxMachinesPerShard: LIMITS.maxMachinesPerShard,
+      maxLossesPerShard: LIMITS.maxLossesPerShard,
+      returnGraceMs: LIMITS.returnGraceMs,
+      firstPauseMs: LIMITS.firstPauseMs,
+      maxPauseMs: LIMITS.maxPauseMs,
+      ...settings,
+    });
+  }
+
+  /** Names of the replicas here now, in order of joining. */
+  get replicas(): string[] {
+    return [...this.#seats.values()].map(({ replica }) => replica.name);
+  }
+
+  /** A round is under way and nobody is there to compute it. */
+  get waiting(): boolean {
+    return this.#state.waitingSinceMs !== null;
+  }
+
+  get incidents(): Incidents {
+    return this.#state.incidents;
+  }
+
+  /** A replica may join at any time, mid-round too. By default it is a worker and a process of its own, on this machine. */
+  add(replica: Replica, home: ReplicaHome = { worker: replica.name, process: replica.name, machine: 'this one' }): void {
+    invariant(this.#seatOf(replica) === null, 'a replica joins once');
+    this.#seats.set(this.#state.nextMemberId, { replica, whenClosed: null });
+    this.#dispatch({ type: 'joined', name: replica.name, ...home });
+  }
+
+  /** Lets the replica finish the shard it has, gives it nothing more and closes it; resolves when it is closed. */
+  async remove(replica: Replica): Promise<void> {
+    const member = this.#seatOf(replica);
+    if (member === null) return;
+    const seat = this.#seats.get(member);
+    const done = new Promise<void>((resolve) => {
+      if (seat) seat.whenClosed = resolve;
+    });
+    this.#dispatch({ type: 'drain_asked', member });
+    await done;
+  }
+
+  /** Says that a replica is gone, for example because its connection is. Its shard goes to another at once. */
+  lose(replica: Replica, reason: string, cause: LossCause = 'gone'): void {
+    this.loseAll([replica], reason, cause);
+  }
+
+  /** All of one process, gone at the same moment: none of them is given a shard that another leaves. */
+  loseAll(replicas: readonly Replica[], reason: string, cause: LossCause): void {
+    const [member, ...also] = replicas.flatMap((replica) => this.#seatOf(replica) ?? []);
+    if (member !== undefined) this.#dispatch({ type: 'lost', member, also, reason, cause });
+  }
+
+  /**
+   * Computes all given shards (of one step and version, in ascending order) and resolves to their results in the same order.
+   * The caller releases the gradients; `take` may take them over as they arrive, each shard's once. Rejects when the run cannot go on: bad numbers twice, nobody left, nobody joins.
+   */
+  computeRound(
+    units: readonly ShardAssignment[],
+    take: (result: ShardResult) => ShardResult = (result) => result,
+  ): Promise<ShardResult[]> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    invariant(this.#round === null, 'one round at a time');
+    invariant(units.length > 0, 'a round has a shard that is not empty');
+    const [{ kind, step, parameters }] = units;
+    this.#newestVersion = parameters.version;
+    return new Promise((resolve, reject) => {
+      this.#round = { units: new Map(units.map((unit) => [unit.shard, unit])), results: new Map(), take, resolve, reject };
+      const shards = units.map(({ shard }) => shard);
+      this.#dispatch({ type: 'round_started', round: { kind, step, version: parameters.version, shards } });
+    });
+  }
+
+  /** Gives up the round under way, which rejects with `error`; answers that still come are dropped. */
+  abandonRound(error: unknown): void {
+    this.#abandon(error);
+    this.#dispatch({ type: 'round_abandoned' });
+  }
+
+  /** Closes every replica. A round under way rejects. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#clock.close();
+    this.#closed = true;
+    this.#failure ??= new Error('internal: the fleet is closed');
+    this.#abandon(this.#failure);
+    const seats = [...this.#seats.values()];
+    this.#seats.clear();
+    await Promise.allSettled(seats.map(({ replica }) => replica.close()));
+    for (const { whenClosed } of seats) whenClosed?.();
+  }
+
+  #seatOf(replica: Replica): number | null {
+    for (const [id, seat] of this.#seats) if (seat.replica === replica) return id;
+    return null;
+  }
+
+  /** Events raised while commands are carried out wait their turn, so that the core sees one after the other. */
+  #dispatch(event: MembershipEvent): void {
+    if (this.#closed) return;
+    this.#pending.push(event);
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) this.#reduce(next);
+    } finally {
+      this.#busy = false;
+    }
+    this.#setTimer();
+  }
+
+  #reduce(event: MembershipEvent): void {
+    const { state, commands } = reduceMembership(this.#state, event, this.#clock.nowMs());
+    this.#state = state;
+    for (const command of commands) this.#carryOut(command);
+  }
+
+  #carryOut(command: MembershipCommand): void {
+    switch (command.type) {
+      case 'assign': {
+        const unit = this.#round?.units.get(command.attempt.shard);
+        const seat = this.#seats.get(command.member);
+        invariant(unit !== undefined && seat !== undefined, 'an assignment has a shard and a replica');
+        this.#start(command.member, seat, { ...unit, attempt: command.attempt.attempt });
+        return;
+      }
+      case 'accept': {
+        const result = this.#arriving;
+        invariant(this.#round !== null && result !== null, 'an accepted answer has just arrived');
+        this.#round.results.set(command.attempt.shard, this.#round.take(result));
+        return;
+      }
+      case 'refuse':
+        this.#arriving?.gradient?.release();
+        return;
+      case 'complete': {
+        const round = this.#round;
+        invariant(round !== null, 'a completed round was open');
+        this.#round = null;
+        round.resolve(
+          command.round.shards.map((shard) => {
+            const result = round.results.get(shard);
+            invariant(result !== undefined, 'a completed round has every shard');
+            return result;
+          }),
+        );
+        return;
+      }
+      case 'dismiss': {
+        const seat = this.#seats.get(command.member);
+        if (seat === undefined) return;
+        this.#seats.delete(command.member);
+        // How a replica that is gone fails to close interests nobody; its loss was told.
+        const closed = () => seat.whenClosed?.();
+        seat.replica.close().then(closed, closed);
+        return;
+      }
+      case 'fail':
+        this.#failure = failureOf(command, this.#lastError);
+        this.#abandon(this.#failure);
+        return;
+      case 'note':
+        // Who goes away from a run that has failed is not lost by it.
+        if (this.#failure === null) this.#onNote(command);
+    }
+  }
+
+  #start(member: number, seat: Seat, assignment: ShardAssignment): void {
+    seat.replica.compute(assignment).then(
+      (result) => this.#answered(member, result),
+      (error: unknown) => {
+        if (isFaultOfTheRun(error)) return this.#giveUp(error);
+        this.#lastError = error;
+        this.#dispatch({ type: 'lost', member, reason: errorMessage(error), cause: 'said' });
+      },
+    );
+  }
+
+  #answered(member: number, result: ShardResult): void {
+    const { kind, step, version, shard, attempt, nonFinite = null } = result;
+    if (this.#closed) return result.gradient?.release();
+    const checksum = hasTwin(this.#state, member) && this.#comparable(version) ? checksumOf(result) : null;
+    const answer = {
+      kind,
+      step,
+      version,
+      shard,
+      attempt,
+      nonFinite,
+      checksum,
+      coordinatorEpoch: this.#state.settings.coordinatorEpoch,
+    };
+    invariant(!this.#busy, 'answers arrive one by one');
+    this.#arriving = result;
+    this.#dispatch({ type: 'answered', member, answer });
+    this.#arriving = null;
+  }
+
+  /**
+   * Two parameter buffers take turns, so a late thread may have read its version while the next but one was written over it:
+   * its answer is dropped in any case, but only one that cannot be torn may accuse somebody's hardware.
+   */
+  #comparable(version: number): boolean {
+    return version === this.#newestVersion || (version + 1 === this.#newestVersion && this.#round !== null);
+  }
+
+  #abandon(error: unknown): void {
+    const round = this.#round;
+    if (round === null) return;
+    this.#round = null;
+    for (const { gradient } of round.results.values()) gradient?.release();
+    round.reject(error);
+  }
+
+  #giveUp(error: Error): void {
+    if (this.#closed) return;
+    this.#failure ??= error;
+    this.abandonRound(this.#failure);
+  }
+
+  #setTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    const wake = this.#failure === null ? nextWakeMs(this.#state) : null;
+    if (wake === null) return;
+    const delayMs = Math.min(Math.max(1, Math.ceil(wake - this.#clock.nowMs())), LIMITS.maxTimerMs);
+    this.#timer = setTimeout(() => {
+      const members = [...this.#seats].filter(([, { replica }]) => replica.moving).map(([id]) => id);
+      if (members.length > 0) this.#dispatch({ type: 'moving', members });
+      this.#dispatch({ type: 'tick' });
+    }, delayMs);
+    // A twin that lost its race must not keep a finished run's process alive.
+    if (this.#round === null) this.#timer.unref();
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Owns: what one step does to the weights: add shards → divide by the global batch → clip → optimizer → constraints → moving statistics; and finding
+ * what is not finite.
+ * Does not: commit (run.ts does): it reads `current` and writes `next`, so a bad step is dropped by forgetting `next`.
+ *
+ * All of it is exact float32 arithmetic in a fixed order: the same shards give the same bits wherever they were computed.
+ */
+import type { BucketLayout, WeightSlot } from '../../../../common/bucket_layout.js';
+import { invariant } from '../../../../common/errors.js';
+import { scaleSlice } from './basic_kernels.js';
+import { constrain } from './constrain.js';
+import { OPERANDS, type Optimizer } from './optimizer.js';
+import { ShardSum, SUM } from './reducer.js';
+import { contents, load, SLICE_ELEMENTS, store } from './slice_kernels.js';
+import { squaredNorm } from './squared_norm.js';
+import { applyStatistics } from './statistics.js';
+import type { Buffers } from '../parameters.js';
+
+export interface StepInput {
+  readonly layout: BucketLayout;
+  readonly optimizer: Optimizer;
+  /** Largest global norm of the mean gradient; null for no clipping. */
+  readonly clipNorm: number | null;
+  /** Gradient sums by shard index, undefined where the shard is empty. */
+  readonly gradients: readonly (Float32Array | undefined)[];
+  readonly statistics: readonly (Float32Array | undefined)[];
+  /** Examples in the global batch. */
+  readonly globalBatch: number;
+  readonly learningRate: number;
+  /** Commits before this step: 0 for the first. */
+  readonly step: number;
+  readonly current: Buffers;
+  readonly next: Buffers;
+  /** Monotonic milliseconds; absent where nobody asks for times. */
+  readonly nowMs?: () => number;
+}
+
+const noClock = (): number => 0;
+
+export interface StepOutput {
+  readonly nonFinite?: NonFinite;
+  readonly gradientNorm?: number;
+  readonly reduceMs: number;
+}
+
+/** Where the first bad number is, by layout: in the mean gradient, in the next weights, or in an optimizer slot. */
+export interface NonFinite {
+  readonly stage: 'gradient' | 'parameters' | 'optimizer';
+  /** Weight name. */
+  readonly name: string;
+}
+
+/** Writes all of `next`; yields between slices. Where a number is bad, it is found and named, and `next` is worthless. */
+export function* applyStep(input: StepInput): Generator<void, StepOutput> {
+  const { layout, clipNorm, current, next, nowMs = noClock } = input;
+  const sum = new ShardSum(input.gradients);
+  const norm = clipNorm === null ? undefined : yield* gradientNormOf(input, sum);
+  const clip = clipNorm === null || norm === undefined ? 1 : clipFactor(norm.value, clipNorm);
+  let finite = Number.isFinite(clip);
+  let reduceMs = norm?.ms ?? 0;
+  for (let start = 0; start < layout.trainedSize; start += SLICE_ELEMENTS) {
+    const length = Math.min(SLICE_ELEMENTS, layout.trainedSize - start);
+    const beganMs = nowMs();
+    sum.divide({ start, length, divisor: input.globalBatch });
+    reduceMs += nowMs() - beganMs;
+    if (clip !== 1) scaleSlice(SUM, clip, length);
+    finite = updateSlice(input, start, length) && finite;
+    yield;
+  }
+  yield* constrain(layout, next.parameters);
+  const statisticsFinite = yield* applyStatistics({
+    layout,
+    statistics: input.statistics,
+    current: current.parameters,
+    next: next.parameters,
+  });
+  const outcome = { reduceMs, ...(norm && { gradientNorm: norm.value }) };
+  return finite && statisticsFinite ? outcome : { ...outcome, nonFinite: yield* findNonFinite(input, sum) };
+}
+
+/** With the slice's gradient in `SUM`. Returns whether what it wrote is finite. */
+function updateSlice({ optimizer, current, next, learningRate, step }: StepInput, start: number, length: number): boolean {
+  const end = start + length;
+  load(OPERANDS.weights, current.parameters.subarray(start, end));
+  current.slots.forEach((slot, i) => load(OPERANDS.slot(i), slot.subarray(start, end)));
+  const finite = optimizer.update({ length, learningRate, step });
+  store(OPERANDS.weights, next.parameters.subarray(start, end));
+  next.slots.forEach((slot, i) => store(OPERANDS.slot(i), slot.subarray(start, end)));
+  return finite;
+}
+
+/**
+ * Of the mean gradient, in float64. The sum over shards is computed a second time when applied: memory for a whole gradient costs more. The time
+ * is the norm's own, without what the process does between its turns.
+ */
+function* gradientNormOf(
+  { layout, globalBatch, nowMs = noClock }: StepInput,
+  sum: ShardSum,
+): Generator<void, { value: number; ms: number }> {
+  const weights = layout.slots.slice(0, layout.trainedSlots);
+  const work = squaredNorm({ sum, divisor: globalBatch }, weights);
+  let ms = 0;
+  for (;;) {
+    const beganMs = nowMs();
+    const next = work.next();
+    ms += nowMs() - beganMs;
+    if (next.done === true) return { value: Math.sqrt(next.value), ms };
+    yield;
+  }
+}
+
+/** tf.clip_by_global_norm's: clipNorm / max(norm, clipNorm), in float64, rounded to float32. NaN where the gradient is not finite. */
+function clipFactor(norm: number, clipNorm: number): number {
+  if (!Number.isFinite(norm)) return NaN;
+  return norm > clipNorm ? Math.fround(clipNorm / norm) : 1;
+}
+
+function* findNonFinite({ layout, globalBatch, next }: StepInput, sum: ShardSum): Generator<void, NonFinite> {
+  const trained = layout.slots.slice(0, layout.trainedSlots);
+  const inGradient = yield* firstBad(trained, (start, end) => {
+    sum.divide({ start, length: end - start, divisor: globalBatch });
+    return contents(SUM, end - start);
+  });
+  if (inGradient !== undefined) return { stage: 'gradient', name: inGradient };
+  const inParameters = yield* firstBad(layout.slots, (start, end) => next.parameters.subarray(start, end));
+  if (inParameters !== undefined) return { stage: 'parameters', name: inParameters };
+  for (const slot of next.slots) {
+    const inSlot = yield* firstBad(trained, (start, end) => slot.subarray(start, end));
+    if (inSlot !== undefined) return { stage: 'optimizer', name: inSlot };
+  }
+  invariant(false, 'what the update found bad is in the gradient, the weights or a slot');
+}
+
+function* firstBad(
+  slots: readonly WeightSlot[],
+  read: (start: number, end: number) => Float32Array,
+): Generator<void, string | undefined> {
+  for (const { name, offset, size } of slots) {
+    for (let start = offset; start < offset + size; start += SLICE_ELEMENTS) {
+      if (!read(start, Math.min(start + SLICE_ELEMENTS, offset + size)).every(Number.isFinite)) return name;
+      yield;
+    }
+  }
+  return undefined;
+}

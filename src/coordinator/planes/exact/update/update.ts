@@ -1,0 +1,88 @@
+/**
+ * Owns: the step's update as the run loop calls it: shard results in, next weights out, without holding the event loop.
+ * Does not: compute (step_update.ts, the next hop), commit, or release gradients (run.ts does both).
+ */
+import { performance } from 'node:perf_hooks';
+import type { BucketLayout } from '../../../../common/bucket_layout.js';
+import { LIMITS } from '../../../../common/limits.js';
+import type { ShardResult } from '../../../../common/replica.js';
+import type { OptimizerConfig } from '../../../../common/train_config.js';
+import type { SlotSpec } from '../../../../optimizers/optimizer_program.js';
+import { createOptimizer } from './optimizer.js';
+import { ArrivingSum } from './arriving_sum.js';
+import { statisticsByShard } from './reducer.js';
+import { applyStep, type NonFinite } from './step_update.js';
+import type { Buffers } from '../parameters.js';
+import { inTurns } from './turns.js';
+
+export interface UpdateInput {
+  /** Summed over the shards, not divided. */
+  readonly gradient: Float32Array;
+  /** Of the shards that were not empty, in any order. */
+  readonly results: readonly ShardResult[];
+  /** Logical shards of the run. */
+  readonly shards: number;
+  /** Examples in the global batch. */
+  readonly globalBatch: number;
+  readonly learningRate: number;
+  /** Commits before this step: 0 for the first. */
+  readonly step: number;
+  readonly current: Buffers;
+  readonly next: Buffers;
+}
+
+/** All of `next` is written. */
+export interface UpdateOutcome {
+  /** Where the first NaN or Inf is; then `next` must be dropped. */
+  readonly nonFinite?: string;
+  /** Of the mean gradient, before clipping; absent where it is not clipped. */
+  readonly gradientNorm?: number;
+  /** Of the update's time, what went into adding the shards' gradients and their norm. */
+  readonly reduceMs: number;
+}
+
+export interface Update {
+  (input: UpdateInput): Promise<UpdateOutcome>;
+  readonly slots: readonly SlotSpec[];
+  /** Adds the gradients of these shards as they arrive. */
+  sumOver(shards: readonly number[]): ArrivingSum;
+}
+
+/** Half a turn is left for what else happens in it. */
+const TURN_MS = LIMITS.maxTurnMs / 2;
+
+export function createUpdate({
+  layout,
+  optimizer: config,
+  nowMs = () => performance.now(),
+}: {
+  layout: BucketLayout;
+  optimizer: OptimizerConfig;
+  /** Monotonic milliseconds. */
+  nowMs?: () => number;
+}): Update {
+  const optimizer = createOptimizer(config);
+  const update = async ({ gradient, results, shards, ...step }: UpdateInput): Promise<UpdateOutcome> => {
+    const work = applyStep({
+      ...step,
+      layout,
+      optimizer,
+      clipNorm: config.clipNorm,
+      nowMs,
+      gradients: [gradient],
+      statistics: statisticsByShard({ results, shards, layout }),
+    });
+    const { nonFinite, ...outcome } = await inTurns(work, { turnMs: TURN_MS, nowMs });
+    return nonFinite === undefined ? outcome : { ...outcome, nonFinite: describe(nonFinite) };
+  };
+  const sumOver = (shards: readonly number[]): ArrivingSum => {
+    const present = Array.from({ length: Math.max(...shards) + 1 }, (_, shard) => shards.includes(shard));
+    return new ArrivingSum({ present, size: layout.trainedSize, turnMs: TURN_MS, nowMs });
+  };
+  return Object.assign(update, { slots: optimizer.slots, sumOver });
+}
+
+function describe({ stage, name }: NonFinite): string {
+  const where = { gradient: 'the gradient of', parameters: 'the updated', optimizer: "the optimizer's memory of" };
+  return `${where[stage]} ${name}`;
+}

@@ -1,0 +1,57 @@
+/**
+ * Owns: where a run stands: steps, epoch, the epoch's totals, the best value.
+ * Does not: know a weight (planes), or a metric (objective/values.ts closes sums by their description).
+ */
+import type { Monitor, ObjectiveDescription, ShardSums } from '../common/objective.js';
+import { addBatch, isBetter, noTotals, type Totals } from '../objective/values.js';
+import type { Progress } from './state/state_schema.js';
+
+export class RunProgress {
+  /** After the last commit. Replaced, never changed. */
+  now: Progress;
+
+  constructor(
+    private readonly objective: ObjectiveDescription,
+    saved: Progress | null = null,
+  ) {
+    this.now = saved ?? {
+      step: 0,
+      epoch: 1,
+      stepInEpoch: 0,
+      nextExample: 0,
+      totals: writable(noTotals(objective)),
+      best: null,
+    };
+  }
+
+  /** One step more, and the epoch's totals with it. */
+  commit(batch: ShardSums): void {
+    const { now } = this;
+    this.now = {
+      ...now,
+      step: now.step + 1,
+      stepInEpoch: now.stepInEpoch + 1,
+      nextExample: now.nextExample + batch.examples,
+      totals: writable(addBatch(this.objective, now.totals, [batch])),
+    };
+  }
+
+  /** Ends the epoch in progress. Returns whether the value is the best so far; NaN never is. */
+  endEpoch(monitor: Monitor, value: number): boolean {
+    const { step, epoch, best } = this.now;
+    const isBest = Number.isFinite(value) && (best?.monitor !== monitor.name || isBetter(monitor, value, best.value));
+    this.now = {
+      step,
+      epoch: epoch + 1,
+      stepInEpoch: 0,
+      nextExample: 0,
+      totals: writable(noTotals(this.objective)),
+      best: isBest ? { epoch, monitor: monitor.name, value } : best,
+    };
+    return isBest;
+  }
+}
+
+function writable({ examples, loss, metrics }: Totals): Progress['totals'] {
+  return { examples, loss, metrics: [...metrics] };
+}
