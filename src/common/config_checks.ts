@@ -34,6 +34,13 @@ export function checkConfig(config: TrainConfig, provenance: Provenance): string
       next: 'set optimizer.momentum (0.9 is usual), or optimizer.nesterov to false',
     });
   }
+  if (config.optimizer.emaFor.length > 0 && config.optimizer.emaDecay === null) {
+    throw new UsageError({
+      code: 'OPTIMIZER_CONFLICT',
+      message: `optimizer.ema_for is ${config.optimizer.emaFor.join(', ')} and optimizer.ema_decay is null: there is no average to use`,
+      next: 'Set optimizer.ema_decay (0.999 is usual), or leave optimizer.ema_for out.',
+    });
+  }
   return [...unusedOptimizerSettings(config, provenance), ...unusedSettings(config, provenance)];
 }
 

@@ -51,6 +51,7 @@ export interface StoreParts {
   readonly folder: RunFolder;
   /** Of the last commit; asked for when a state or a model is due. */
   readonly values: () => Promise<RunValues>;
+  readonly modelWeights: () => Promise<Float32Array>;
   readonly observe: RunObserver;
   readonly nowMs: () => number;
   /** `tfjs-parallel 0.1.0`. */
@@ -86,7 +87,7 @@ export function createRunStore(parts: StoreParts): RunStore {
 
   const save = async (progress: Progress, epoch: number, value: number | null): Promise<boolean> => {
     const notes = { epoch, step: progress.step, ...(value !== null && { [monitor.name]: value }) };
-    const values = (await parts.values()).parameters.slice();
+    const values = await parts.modelWeights();
     try {
       await saveModel(
         { topology: model.topology, layout: model.layout, values, notes, generatedBy: parts.generatedBy },

@@ -198,6 +198,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
     data,
     folder,
     values: () => plane.values(),
+    modelWeights: () => plane.model(),
     observe,
     nowMs,
     generatedBy: `tfjs-parallel ${versions.tfjsParallel}`,
@@ -217,7 +218,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
     folder.log({ type: 'error', ...wordsOf(error) });
     throw error;
   });
-  return { end, weights: (await plane.values()).parameters.slice() };
+  return { end, weights: await plane.model() };
 }
 
 /** A schedule that anneals to the run's end starts from further up when the run is made longer. */

@@ -5,8 +5,8 @@ import { OPTIMIZERS } from './table.js';
 
 export interface SlotSpec {
   readonly name: string;
-  /** Of every element, before the first step. */
-  readonly initial: number;
+  /** Of every element, before the first step; `weights`: as the weights are then. */
+  readonly initial: number | 'weights';
 }
 
 export interface OptimizerProgram {
@@ -16,12 +16,24 @@ export interface OptimizerProgram {
   readonly program: Program;
 }
 
+/** The slot of the weights' exponential moving average. */
+export const AVERAGE = 'average';
+
+/** The slots before the first step, of trained weights that are then `weights`. */
+export function firstSlots(slots: readonly SlotSpec[], weights: Float32Array): Float32Array[] {
+  return slots.map(({ initial }) => (initial === 'weights' ? weights.slice() : new Float32Array(weights.length).fill(initial)));
+}
+
 export function optimizerProgram(
-  config: OptimizerSettings & { readonly name: OptimizerName; readonly weightDecay: number },
+  config: OptimizerSettings & {
+    readonly name: OptimizerName;
+    readonly weightDecay: number;
+    readonly emaDecay: number | null;
+  },
 ): OptimizerProgram {
-  const { name, weightDecay } = config;
+  const { name, weightDecay, emaDecay } = config;
   const optimizer = OPTIMIZERS[name];
-  const slots = Object.entries(optimizer.slots(config)).map(([slot, initial]) => ({ name: slot, initial }));
+  const slots: SlotSpec[] = Object.entries(optimizer.slots(config)).map(([slot, initial]) => ({ name: slot, initial }));
   const weights = operand('weights');
   const isAdded = optimizer.decay === 'added' && Math.fround(weightDecay) !== 0;
   const mean = operand('gradient');
@@ -35,6 +47,10 @@ export function optimizerProgram(
     config,
   );
   const results = Object.fromEntries(slots.map((slot) => [slot.name, updated.slots[slot.name]]));
+  if (emaDecay !== null) {
+    slots.push({ name: AVERAGE, initial: 'weights' });
+    results[AVERAGE] = add(multiply(constant(emaDecay), operand(AVERAGE)), multiply(constant(1 - emaDecay), updated.weights));
+  }
   return {
     slots,
     program: programOf(['gradient', 'weights', ...slots.map((slot) => slot.name)], { weights: updated.weights, ...results }),

@@ -104,6 +104,7 @@ async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, poisonedStep, re
     plane,
     progress,
     values: () => plane.values(),
+    modelWeights: () => plane.model(),
     digest: async () => {
       const { parameters, optimizerSlots } = await plane.values();
       return weightsSha256(

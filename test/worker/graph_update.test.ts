@@ -18,7 +18,7 @@ import {
   subtract,
 } from '../../src/optimizers/expression.js';
 import type { Program } from '../../src/optimizers/expression.js';
-import { optimizerProgram } from '../../src/optimizers/optimizer_program.js';
+import { firstSlots, optimizerProgram } from '../../src/optimizers/optimizer_program.js';
 import { OPTIMIZER_NAMES } from '../../src/optimizers/settings.js';
 import { graphUpdate } from '../../src/worker/graph_update.js';
 
@@ -113,13 +113,15 @@ describe('on a device', () => {
     ['sgd with momentum and weight decay', { momentum: 0.9, weightDecay: 5e-4 }],
     ['sgd with Nesterov momentum', { momentum: 0.9, nesterov: true }],
     ['adamw with weight decay', { name: 'adamw', weightDecay: 0.01 }],
+    ['adam with a moving average of the weights', { name: 'adam', emaDecay: 0.99 }],
   ];
 
   it.each(CASES)('%s: three steps of a million weights have the bits of the host', (_, change) => {
     const config = { ...DEFAULT_TRAIN_CONFIG.optimizer, ...change };
     const { slots, program } = optimizerProgram(config);
     for (const [name, value] of Object.entries(DRAWS)) {
-      const initial = [draw(value, DRAWN), ...slots.map((slot) => new Float32Array(DRAWN).fill(slot.initial))];
+      const weights = draw(value, DRAWN);
+      const initial = [weights, ...firstSlots(slots, weights)];
       let [host, device] = [initial, initial];
       for (let step = 0; step < 3; step++) {
         const gradient = draw(value, DRAWN);

@@ -71,5 +71,7 @@ export interface Plane {
   /** Null where it was given up. */
   evaluate(work: Evaluation): Promise<Totals | null>;
   values(): Promise<RunValues>;
+  /** All weights as a model is saved with: the moving average of the trained ones, where that was asked for. A copy. */
+  model(): Promise<Float32Array>;
   restore(values: RunValues): Promise<void>;
 }

@@ -5,7 +5,7 @@
  */
 import type { ShardSums } from '../../../common/objective.js';
 import { permutation } from '../../../common/random.js';
-import type { ModelDescription } from '../../../common/replica.js';
+import type { ModelDescription, ParameterSnapshot } from '../../../common/replica.js';
 import { learningRateAt } from '../../../common/schedule.js';
 import type { TrainConfig } from '../../../common/train_config.js';
 import { sumOf, type Totals } from '../../../objective/values.js';
@@ -28,10 +28,15 @@ export interface ExactPlaneParts {
   readonly nowMs: () => number;
 }
 
+/** Beyond any run's steps. */
+const AVERAGE_VERSIONS = 2 ** 40;
+
 export class ExactPlane implements Plane {
   readonly #parts: ExactPlaneParts;
   readonly #update: Update;
   readonly #parameters: Parameters;
+  /** For the average, where it is evaluated. */
+  #averaged: Float32Array | null = null;
 
   constructor(parts: ExactPlaneParts) {
     const { model, optimizer, initial = model.initial, nowMs } = parts;
@@ -57,8 +62,8 @@ export class ExactPlane implements Plane {
   }
 
   async evaluate({ examples, batch, signal }: Evaluation): Promise<Totals | null> {
-    const { model, shards, fleet } = this.#parts;
-    const parameters = this.#parameters.snapshot();
+    const { model, shards, fleet, optimizer } = this.#parts;
+    const parameters = optimizer.emaFor.includes('evaluation') ? this.#averageSnapshot() : this.#parameters.snapshot();
     return unlessAborted(evaluate({ fleet, objective: model.objective, examples, batch, shards, parameters }), signal);
   }
 
@@ -66,9 +71,23 @@ export class ExactPlane implements Plane {
     return Promise.resolve(this.#parameters.values());
   }
 
+  model(): Promise<Float32Array> {
+    const { model, optimizer } = this.#parts;
+    const { parameters } = this.#parameters.current;
+    const isAverage = optimizer.emaFor.includes('model');
+    return Promise.resolve(isAverage ? this.#parameters.averaged(new Float32Array(model.layout.totalSize)) : parameters.slice());
+  }
+
   restore(values: RunValues): Promise<void> {
     this.#parameters.restore(values);
     return Promise.resolve();
+  }
+
+  /** Replicas tell weights apart by their version: the average of a step has one of its own. */
+  #averageSnapshot(): ParameterSnapshot {
+    const { totalSize } = this.#parts.model.layout;
+    this.#averaged ??= new Float32Array(new SharedArrayBuffer(totalSize * 4));
+    return { version: AVERAGE_VERSIONS + this.#parameters.version, values: this.#parameters.averaged(this.#averaged) };
   }
 
   /** Null when it was given up; then nothing of it was applied. */

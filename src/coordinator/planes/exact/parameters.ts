@@ -7,7 +7,7 @@
  */
 import { invariant } from '../../../common/errors.js';
 import type { ModelDescription, ParameterSnapshot } from '../../../common/replica.js';
-import type { SlotSpec } from '../../../optimizers/optimizer_program.js';
+import { AVERAGE, firstSlots, type SlotSpec } from '../../../optimizers/optimizer_program.js';
 import type { RunValues } from '../plane.js';
 
 export interface Buffers {
@@ -29,7 +29,7 @@ export class Parameters {
   ) {
     const buffers = (): Buffers => ({
       parameters: new Float32Array(new SharedArrayBuffer(layout.totalSize * 4)),
-      slots: slots.map(({ initial: value }) => new Float32Array(layout.trainedSize).fill(value)),
+      slots: firstSlots(slots, initial.subarray(0, layout.trainedSize)),
     });
     this.current = buffers();
     this.next = buffers();
@@ -49,6 +49,15 @@ export class Parameters {
 
   snapshot(): ParameterSnapshot {
     return { version: this.version, values: this.current.parameters };
+  }
+
+  /** All weights, the trained ones as their moving average, written into `into`. */
+  averaged(into: Float32Array): Float32Array {
+    const average = this.slots.findIndex(({ name }) => name === AVERAGE);
+    invariant(average >= 0, 'an average is kept where it is asked for');
+    into.set(this.current.parameters);
+    into.set(this.current.slots[average]);
+    return into;
   }
 
   values(): RunValues {

@@ -12,6 +12,7 @@ import { constrain } from './constrain.js';
 import { OPERANDS, type Optimizer } from './optimizer.js';
 import { ShardSum, SUM } from './reducer.js';
 import { contents, load, SLICE_ELEMENTS, store } from './slice_kernels.js';
+import type { RateSpan } from './layer_rates.js';
 import { squaredNorm } from './squared_norm.js';
 import { applyStatistics } from './statistics.js';
 import type { Buffers } from '../parameters.js';
@@ -27,6 +28,8 @@ export interface StepInput {
   /** Examples in the global batch. */
   readonly globalBatch: number;
   readonly learningRate: number;
+  /** Cover the trained parameters. */
+  readonly rates: readonly RateSpan[];
   /** Commits before this step: 0 for the first. */
   readonly step: number;
   readonly current: Buffers;
@@ -58,14 +61,17 @@ export function* applyStep(input: StepInput): Generator<void, StepOutput> {
   const clip = clipNorm === null || norm === undefined ? 1 : clipFactor(norm.value, clipNorm);
   let finite = Number.isFinite(clip);
   let reduceMs = norm?.ms ?? 0;
-  for (let start = 0; start < layout.trainedSize; start += SLICE_ELEMENTS) {
-    const length = Math.min(SLICE_ELEMENTS, layout.trainedSize - start);
-    const beganMs = nowMs();
-    sum.divide({ start, length, divisor: input.globalBatch });
-    reduceMs += nowMs() - beganMs;
-    if (clip !== 1) scaleSlice(SUM, clip, length);
-    finite = updateSlice(input, start, length) && finite;
-    yield;
+  for (const { start: first, end, factor } of input.rates) {
+    const learningRate = input.learningRate * factor;
+    for (let start = first; start < end; start += SLICE_ELEMENTS) {
+      const length = Math.min(SLICE_ELEMENTS, end - start);
+      const beganMs = nowMs();
+      sum.divide({ start, length, divisor: input.globalBatch });
+      reduceMs += nowMs() - beganMs;
+      if (clip !== 1) scaleSlice(SUM, clip, length);
+      finite = updateSlice({ ...input, learningRate }, start, length) && finite;
+      yield;
+    }
   }
   yield* constrain(layout, next.parameters);
   const statisticsFinite = yield* applyStatistics({

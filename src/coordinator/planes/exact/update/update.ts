@@ -10,6 +10,7 @@ import type { OptimizerConfig } from '../../../../common/train_config.js';
 import type { SlotSpec } from '../../../../optimizers/optimizer_program.js';
 import { createOptimizer } from './optimizer.js';
 import { ArrivingSum } from './arriving_sum.js';
+import { rateSpans } from './layer_rates.js';
 import { statisticsByShard } from './reducer.js';
 import { applyStep, type NonFinite } from './step_update.js';
 import type { Buffers } from '../parameters.js';
@@ -62,11 +63,13 @@ export function createUpdate({
   nowMs?: () => number;
 }): Update {
   const optimizer = createOptimizer(config);
+  const rates = rateSpans(layout, config.layerRates);
   const update = async ({ gradient, results, shards, ...step }: UpdateInput): Promise<UpdateOutcome> => {
     const work = applyStep({
       ...step,
       layout,
       optimizer,
+      rates,
       clipNorm: config.clipNorm,
       nowMs,
       gradients: [gradient],

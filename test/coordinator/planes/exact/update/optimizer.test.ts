@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { createBucketLayout } from '../../../../../src/common/bucket_layout.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../../../../src/common/train_config.js';
 import type { OptimizerConfig } from '../../../../../src/common/train_config.js';
+import { firstSlots } from '../../../../../src/optimizers/optimizer_program.js';
 import { sumGradients } from '../../../../../src/coordinator/planes/exact/update/reducer.js';
 import { createUpdate } from '../../../../../src/coordinator/planes/exact/update/update.js';
 import { shardResult } from '../../../../support/shard_results.js';
@@ -19,7 +20,7 @@ function trainer(change: Change, sizes: readonly number[], initial: readonly num
   const update = createUpdate({ layout, optimizer: config, nowMs: () => 0 });
   const buffers = () => ({
     parameters: new Float32Array(layout.totalSize),
-    slots: update.slots.map(({ initial: value }) => new Float32Array(layout.trainedSize).fill(value)),
+    slots: firstSlots(update.slots, Float32Array.from(initial)),
   });
   let current = buffers();
   let next = buffers();

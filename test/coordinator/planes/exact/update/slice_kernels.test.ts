@@ -12,6 +12,7 @@ import {
   scaleSlice,
 } from '../../../../../src/coordinator/planes/exact/update/basic_kernels.js';
 import { createOptimizer, OPERANDS } from '../../../../../src/coordinator/planes/exact/update/optimizer.js';
+import { rateSpans } from '../../../../../src/coordinator/planes/exact/update/layer_rates.js';
 import { ShardSum } from '../../../../../src/coordinator/planes/exact/update/reducer.js';
 import {
   contents,
@@ -236,6 +237,7 @@ test.each(OPTIMIZERS)('%s: steps are those of plain JavaScript, good ones and ba
         });
         const input = {
           layout,
+          rates: rateSpans(layout, []),
           gradients: shards(size + 2),
           statistics: shards(size + 1),
           globalBatch: 200,

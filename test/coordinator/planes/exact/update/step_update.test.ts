@@ -3,6 +3,7 @@ import { createBucketLayout } from '../../../../../src/common/bucket_layout.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../../../../src/common/train_config.js';
 import type { OptimizerConfig } from '../../../../../src/common/train_config.js';
 import { createOptimizer } from '../../../../../src/coordinator/planes/exact/update/optimizer.js';
+import { rateSpans } from '../../../../../src/coordinator/planes/exact/update/layer_rates.js';
 import { SLICE_ELEMENTS } from '../../../../../src/coordinator/planes/exact/update/slice_kernels.js';
 import { applyStep, type NonFinite, type StepInput } from '../../../../../src/coordinator/planes/exact/update/step_update.js';
 
@@ -31,6 +32,7 @@ function stepInput(change: Partial<OptimizerConfig>, input: Partial<StepInput> =
     layout,
     optimizer,
     clipNorm: config.clipNorm,
+    rates: rateSpans(input.layout ?? layout, []),
     gradients: [ONES],
     statistics: [STATISTICS],
     globalBatch: 1,
@@ -189,8 +191,7 @@ test('a step over several slices is the step of each element, and yields between
   const config = { ...DEFAULT_TRAIN_CONFIG.optimizer, momentum: 0.5, clipNorm: 1e9 };
   const buffers = () => ({ parameters: new Float32Array(size), slots: [new Float32Array(size)] });
   const input = (values: Float32Array): StepInput => ({
-    ...stepInput(config),
-    layout: large,
+    ...stepInput(config, { layout: large }),
     gradients: [values, gradient],
     statistics: [new Float32Array(0), new Float32Array(0)],
     globalBatch: 2,

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { createBucketLayout } from '../../../../../src/common/bucket_layout.js';
 import { DEFAULT_TRAIN_CONFIG, type OptimizerConfig } from '../../../../../src/common/train_config.js';
+import { firstSlots } from '../../../../../src/optimizers/optimizer_program.js';
 import { sumGradients } from '../../../../../src/coordinator/planes/exact/update/reducer.js';
 import { createUpdate } from '../../../../../src/coordinator/planes/exact/update/update.js';
 import { shardResult } from '../../../../support/shard_results.js';
@@ -29,7 +30,7 @@ test.each(golden.cases)('$name follows tfjs for six steps of three shards', asyn
   const update = createUpdate({ layout, optimizer: { ...DEFAULT_TRAIN_CONFIG.optimizer, ...config } });
   const buffers = () => ({
     parameters: Float32Array.from(initial),
-    slots: update.slots.map((slot) => new Float32Array(layout.trainedSize).fill(slot.initial)),
+    slots: firstSlots(update.slots, Float32Array.from(initial)),
   });
   let [current, next] = [buffers(), buffers()];
   for (const [step, shards] of gradients.entries()) {

@@ -46,7 +46,7 @@ test('tells the norm of the mean gradient where it is clipped, and the time that
     const update = createUpdate({ layout, optimizer: { ...optimizer, clipNorm }, nowMs: () => ms++ });
     const results = [result(0, [2, 4]), result(1, [1, 0])];
     return update({
-      gradient: sumGradients({ results, shards: 1, layout }),
+      gradient: sumGradients({ results, shards: 2, layout }),
       results,
       shards: 2,
       globalBatch,
