@@ -55,18 +55,26 @@ export const OPTIMIZER = section('a mapping with a name, such as sgd or adam', {
     ...{ ...COMMON, aliases: ['global_clipnorm', 'clipnorm', 'max_grad_norm', 'gradient_clip_val', 'grad_clip', 'clip'] },
     help: 'largest norm of the whole gradient',
   }),
-  layerRates: setting({ kind: 'names', wanted: 'a list of layer=factor, such as [conv2d_1=0.1]', known: null }, [], {
-    ...{ ...COMMON, aliases: ['lr_mult', 'layer_lr', 'param_groups', 'lr_multipliers', 'layerwise_lr'] },
-    help: 'layer=factor: by what the learning rate of that layer is multiplied',
-  }),
+  layerRates: setting(
+    { kind: 'names', wanted: 'a list of layer=factor, such as [conv2d_1=0.1]', known: null, mayBeEmpty: true },
+    [],
+    {
+      ...{ ...COMMON, aliases: ['lr_mult', 'layer_lr', 'param_groups', 'lr_multipliers', 'layerwise_lr'] },
+      help: 'layer=factor: by what the learning rate of that layer is multiplied',
+    },
+  ),
   emaDecay: setting(real({ above: 0, below: 1 }), null, {
     ...{ ...COMMON, aliases: ['ema', 'use_ema', 'ema_momentum', 'ema_rate', 'model_ema', 'model_ema_decay', 'average_decay'] },
     help: 'keep a moving average of the trained weights: after a step, decay · average + (1 − decay) · weights',
   }),
-  emaFor: setting({ kind: 'names', wanted: 'a list of evaluation and model', known: ['evaluation', 'model'] }, [], {
-    ...{ ...COMMON, aliases: ['ema_evaluate', 'ema_save', 'eval_with_ema', 'ema_overwrite_frequency'] },
-    help: 'where the average stands for the weights: in evaluation, in saved models, or in both',
-  }),
+  emaFor: setting(
+    { kind: 'names', wanted: 'a list of evaluation and model', known: ['evaluation', 'model'], mayBeEmpty: true },
+    [],
+    {
+      ...{ ...COMMON, aliases: ['ema_evaluate', 'ema_save', 'eval_with_ema', 'ema_overwrite_frequency'] },
+      help: 'where the average stands for the weights: in evaluation, in saved models, or in both',
+    },
+  ),
   schedule: section('a mapping with name: constant, step or cosine', SCHEDULE_SETTINGS),
 });
 

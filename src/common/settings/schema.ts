@@ -42,14 +42,14 @@ function devices(wanted: string): z.ZodType {
 }
 
 /** People write `metrics: accuracy` and `--metrics accuracy,auc`. */
-function names({ wanted, known }: Extract<Kind, { kind: 'names' }>): z.ZodType {
+function names({ wanted, known, mayBeEmpty = false }: Extract<Kind, { kind: 'names' }>): z.ZodType {
   const split = (value: unknown) => (typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value);
   const fits = (list: string[]) =>
     new Set(list).size === list.length && list.every((name) => name !== '' && (known === null || known.includes(name)));
   const list = z
     .array(z.string({ error: wanted }), { error: wanted })
-    .min(1, { error: wanted })
-    .max(32, { error: wanted });
+    .min(mayBeEmpty ? 0 : 1, { error: wanted })
+    .max(mayBeEmpty ? 1_000 : 32, { error: wanted });
   return z.preprocess(split, list.refine(fits, { error: `${wanted}, each once` }));
 }
 

@@ -36,7 +36,13 @@ export type Kind =
   | { readonly kind: 'devices'; readonly wanted: string }
   | { readonly kind: 'wholes'; readonly wanted: string; readonly atLeast: number }
   /** A list of names: in a file also one, on the command line joined by commas. */
-  | { readonly kind: 'names'; readonly wanted: string; readonly known: readonly string[] | null };
+  | {
+      readonly kind: 'names';
+      readonly wanted: string;
+      readonly known: readonly string[] | null;
+      /** A list without entries means none, as the default does. */
+      readonly mayBeEmpty?: boolean;
+    };
 
 export type ValueOf<K extends Kind> = K extends { kind: 'choice'; names: readonly (infer Name)[] }
   ? Name
