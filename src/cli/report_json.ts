@@ -4,8 +4,7 @@
  */
 import type { RunObserver } from '../common/run_events.js';
 import { runRecordLine } from '../common/run_record.js';
-import type { TextStream } from './report_text.js';
-import type { OpenReporter, ReporterPlace } from './reporters.js';
+import type { OpenReporter, ReporterPlace, TextStream } from './reporter.js';
 
 export async function openJsonReporter(place: ReporterPlace): Promise<OpenReporter> {
   return { observer: createJsonReporter(place), makeRoom: () => undefined, close: () => undefined };

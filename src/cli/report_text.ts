@@ -6,7 +6,7 @@ import { styleText } from 'node:util';
 import { invariant } from '../common/errors.js';
 import type { RunEvent, RunObserver, StartEvent, StepEvent } from '../common/run_events.js';
 import type { LiveLine } from './live_line.js';
-import type { OpenReporter, ReporterPlace } from './reporters.js';
+import type { OpenReporter, ReporterPlace, TextStream } from './reporter.js';
 import {
   contextLine,
   endLines,
@@ -30,14 +30,6 @@ export async function openTextReporter({ out, err, environment, ...options }: Re
     makeRoom: () => live?.clear(),
     close: () => live?.close(),
   };
-}
-
-/** What a reporter needs of a stream, so that tests can stand in for a terminal. */
-export interface TextStream {
-  write(text: string): unknown;
-  readonly isTTY?: boolean;
-  readonly columns?: number;
-  hasColors?(): boolean;
 }
 
 export interface TextReporterOptions {

@@ -2,30 +2,8 @@
  * Owns: the table of reporters. A new one: its file, its row here, its name in REPORTER_NAMES (src/common/settings/place_settings.ts), its test.
  * Does not: word, draw or open anything (open_reporter.ts opens those that are asked for).
  */
-import type { RunObserver } from '../common/run_events.js';
 import type { ReporterName } from '../common/settings/place_settings.js';
-import type { TextStream } from './report_text.js';
-
-export interface OpenReporter {
-  observer: RunObserver;
-  /** Removes what it draws in place, so that a line can be written on standard error. */
-  makeRoom(): void;
-  /** Gives the terminal back as it was. */
-  close(): void;
-}
-
-export interface ReporterPlace {
-  /** Where it reports: standard output for the one that owns it, standard error for the others. */
-  readonly out: TextStream;
-  /** For what is no report: warnings, errors, progress. Null where another reporter tells it. */
-  readonly err: NodeJS.WriteStream | null;
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
-  readonly verbose: boolean;
-  /** The command that continues a run whose process died without a word. */
-  readonly afterCrash: (run: string) => string;
-}
+import type { OpenReporter, ReporterPlace } from './reporter.js';
 
 export interface ReporterRow {
   /** Of several, the one that claims most owns standard output: programs read JSON there, people read text anywhere. */

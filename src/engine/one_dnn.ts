@@ -3,7 +3,6 @@
  */
 import type { CApi } from './c_api.js';
 import { turnsOneDnnOn } from '../common/numerics_class.js';
-import type { EngineOptions } from './backend.js';
 import { instructionSet, readCpuinfo } from './instruction_set.js';
 import { withoutLoadNotes } from './quiet_load.js';
 
@@ -30,7 +29,10 @@ export function oneDnnUse({ library }: Pick<CApi, 'library'>): OneDnnUse {
  * float32, where its convolutions are faster than Eigen's (docs/benchmarks.md, "oneDNN"). Not for bf16: without AVX-512 oneDNN hands that back to
  * Eigen, which adds in it.
  */
-export function wantsOneDnn(options: Pick<EngineOptions, 'device' | 'precision'>, instructions = instructionSet()): boolean {
+export function wantsOneDnn(
+  options: { readonly device?: string; readonly precision?: 'fp32' | 'bf16' },
+  instructions = instructionSet(),
+): boolean {
   const onGpu = options.device?.includes('GPU') ?? false;
   const isX64 = /^x64 .*\bavx2\b/.test(instructions);
   return !onGpu && options.precision !== 'bf16' && isX64 && !turnsOneDnnOn(instructions);
