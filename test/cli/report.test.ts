@@ -57,9 +57,12 @@ test('everything else is on standard error, plain where it is no terminal', () =
       model    gluon_cnn · 1,085,002 trained parameters
       plan     batch 200 = 100 + 100 · 3 steps/epoch · 2 epochs · sgd 0.1 · all-reduce exact, 4.34 MB/step/replica
       norm     batch norm over each shard of 100, not over the batch of 200 as model.fit on one device: that is --shards 1
+      judged   softmax_cross_entropy · acc · best is the largest val_acc
       run      runs/mnist-001
+    epoch 1: loss 0.2500 · val_loss 0.1250
     warning DISK_FULL: the state was not written
     host-b:gpu(0) lost while idle: silent for 10 s; 1 replica now
+    epoch 2: loss 0.2500 · val_loss 0.1250
     done: 2 epochs, 6 steps · best validation accuracy 99.50 % at epoch 2
     weights_sha256 abababababababababababababababababababababababababababababababab
     "
@@ -134,6 +137,7 @@ test('the header says what runs where', () => {
       model    gluon_cnn · 1,085,002 trained parameters
       plan     batch 200 = 100 + 100 · 3 steps/epoch · 2 epochs · sgd 0.1 · all-reduce exact, 4.34 MB/step/replica
       norm     batch norm over each shard of 100, not over the batch of 200 as model.fit on one device: that is --shards 1
+      judged   softmax_cross_entropy · acc · best is the largest val_acc
       run      runs/mnist-001"
   `);
   const plan = { ...SAMPLE_START.plan, shards: 9, shardSizes: [23, 23, 22, 22, 22, 22, 22, 22, 22], firstEpoch: 2, epochs: 4 };
@@ -148,6 +152,7 @@ test('the header says what runs where', () => {
       model    gluon_cnn · 1,085,002 trained parameters
       plan     batch 200 = 2 × 23 + 7 × 22 · 3 steps/epoch · epochs 2 to 4 · sgd 0.1, nesterov 0.9, × 0.1 at epochs 60, 90, warm-up 1 epoch · all-reduce exact, 4.34 MB/step/replica
       norm     batch norm over each shard of 23, not over the batch of 200 as model.fit on one device: that is --shards 1
+      judged   softmax_cross_entropy · acc · best is the largest val_acc
       run      runs/mnist-001"
   `);
   expect(contextLine({ ...SAMPLE_START, replicas: ['gpu(0)'] })).toBe('context: [gpu(0)]');
@@ -217,6 +222,8 @@ test('on a terminal the live line is cleared before anything is written, and col
       "draw epoch 1/2 ━━───── 1/3  loss 1.2500  acc 50.0 %  1,234 img/s",
       "clear",
       "out epoch  1: 	 94.99% - train set accuracy",
+      "clear",
+      "err epoch 1: loss 0.2500 · val_loss 0.1250",
     ]
   `);
   calls.length = 0;
