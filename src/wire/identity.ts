@@ -2,17 +2,20 @@
  * Owns: the hashes by which a worker proves that it holds the coordinator's model and computes in its arithmetic.
  * Does not: compare them (coordinator/cluster/admission.ts does).
  */
-import { hostValues } from '../common/host_gradient.js';
 import { createHash } from 'node:crypto';
 import type { BucketLayout } from '../common/bucket_layout.js';
+import { hostValues } from '../common/host_gradient.js';
+import { objectiveSchema } from '../common/objective.js';
 import type { ModelDescription, ParameterSnapshot, ShardAssignment, ShardResult } from '../common/replica.js';
 
 /** Of the layout, and of what the model is judged by. */
 export function layoutSha256({ layout, objective }: Pick<ModelDescription, 'layout' | 'objective'>): string {
   const { slots, trainedSlots, statistics, constraints } = layout;
   const weights = slots.map(({ name, shape }) => [name, shape]);
+  // With its keys in the schema's order, in which it arrives over the wire, whatever order it was made in.
+  const judged = objectiveSchema.parse(objective);
   return createHash('sha256')
-    .update(JSON.stringify([weights, trainedSlots, statistics, constraints, objective]))
+    .update(JSON.stringify([weights, trainedSlots, statistics, constraints, judged]))
     .digest('hex');
 }
 
