@@ -84,7 +84,7 @@ async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, poisonedStep, re
       for (let turn = 0; turn < 40; turn++) await setImmediate();
       const results = units.map((unit) => answer(unit, nanAtStep));
       if (kind === 'train' && step === poisonedStep)
-        for (const { gradient } of results) gradient && hostValues(gradient).fill(-1e30);
+        for (const { gradient } of results) if (gradient) hostValues(gradient).fill(-1e30);
       return kind === 'train' ? results.map(take) : results;
     },
   };
