@@ -28,3 +28,8 @@ test('each code stands there once, with a meaning and what to do', () => {
   expect(codes.filter((code, at) => codes.indexOf(code) !== at)).toEqual([]);
   expect(rows.filter(([, , meaning, next]) => meaning.trim() === '' || next.trim() === '')).toEqual([]);
 });
+
+test('no code stands there that the sources no longer have', () => {
+  const codes = new Set(codesOfSources());
+  expect(rows.map(([, code]) => code).filter((code) => !codes.has(code))).toEqual([]);
+});
