@@ -95,3 +95,17 @@ test('a bad number is said in words', async () => {
   expect(await said({}, [0, 0], { mean: Infinity })).toBe('the updated norm/moving_mean');
   expect(await said({ name: 'adam' }, [1e30, 0])).toBe("the optimizer's memory of dense/kernel");
 });
+
+test('an average of weights that are held to a constraint after each step is refused, naming the weight', () => {
+  const constrained = createBucketLayout({
+    weights: [{ name: 'dense/kernel', shape: [2], constraint: { kind: 'nonNeg' } }],
+    trained: 1,
+  });
+  expect(() => createUpdate({ layout: constrained, optimizer })).not.toThrow();
+  expect(() => createUpdate({ layout: constrained, optimizer: { ...optimizer, emaDecay: 0.9 } })).toThrow(
+    expect.objectContaining({
+      code: 'AVERAGE_OF_CONSTRAINED',
+      message: expect.stringContaining('dense/kernel has a constraint') as string,
+    }),
+  );
+});
