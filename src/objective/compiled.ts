@@ -1,6 +1,6 @@
 /**
  * Owns: reading what a tf.LayersModel was compiled to be judged by: names as they are, tfjs's own functions by identity, other functions as functions.
- * Does not: read the optimizer (optimizers/from_tfjs.ts does).
+ * Does not: read the optimizer's settings (optimizers/from_tfjs.ts does).
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { UsageError } from '../common/errors.js';
@@ -43,6 +43,12 @@ export function compiledOf(tf: typeof tfjs, model: tfjs.LayersModel): Compiled |
     loss: losses[0] ?? null,
     metrics: metrics === undefined || metrics === null ? null : given(metrics).map((one) => named(tf, one, 'metric')),
   };
+}
+
+/** The class of the optimizer, which in a module is not the run's: its settings are. Null where the model is not compiled. */
+export function compiledOptimizer(model: tfjs.LayersModel): string | null {
+  const optimizer = (model as { optimizer?: { getClassName?: () => string } | null }).optimizer ?? null;
+  return optimizer === null ? null : (optimizer.getClassName?.() ?? 'of its own');
 }
 
 /** What can cross to a replica. @throws UsageError FUNCTION_UNREACHABLE for a function, where the request does not name something else */

@@ -36,6 +36,8 @@ interface ObjectiveFacts {
   readonly request: ObjectiveRequest;
   /** What the model was compiled with; null where it was not. */
   readonly compiled: Compiled | null;
+  /** The optimizer that the model's module compiles it with, which the run does not use; null where there is none. */
+  readonly unusedOptimizer?: string | null;
   readonly model: tfjs.LayersModel;
   readonly dataset: Omit<Dataset, 'sha256' | 'scale'>;
 }
@@ -73,7 +75,7 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
       wholeBatch: [given, ...asked].flatMap((one) =>
         typeof one === 'string' || isPerExample(tf, one, shapesOfFunctions) ? [] : [nameOf(one)],
       ),
-      notes: notesOf(request, compiled),
+      notes: notesOf(request, compiled, facts.unusedOptimizer ?? null),
     },
     indices,
     evaluate: (labels, output) => {
@@ -88,9 +90,13 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
 }
 
 /** What the run's settings say in place of what the model was compiled with. */
-function notesOf(request: ObjectiveRequest, compiled: Compiled | null): string[] {
+function notesOf(request: ObjectiveRequest, compiled: Compiled | null, unusedOptimizer: string | null): string[] {
   const show = (one: Given): string => (typeof one === 'string' ? one : nameOf(one));
   const notes: string[] = [];
+  if (unusedOptimizer !== null)
+    notes.push(
+      `the module compiles its model with the optimizer ${unusedOptimizer}; a run takes its own from the settings optimizer.name and optimizer.learning_rate`,
+    );
   if (compiled === null) return notes;
   if (request.loss !== null && compiled.loss !== null && !isSameLoss(request.loss, compiled.loss))
     notes.push(

@@ -27,7 +27,7 @@ import {
 } from '../engine/index.js';
 import { buildModel } from '../models/build.js';
 import { topologyJson } from '../models/topology.js';
-import { compiledOf } from '../objective/compiled.js';
+import { compiledOf, compiledOptimizer } from '../objective/compiled.js';
 import { createObjective, type Objective } from '../objective/create_objective.js';
 import { layoutOf, requireInputShape } from './model_layout.js';
 import { requireTokens, tokenLimitOf, type TokenLimit } from './token_check.js';
@@ -98,7 +98,9 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
   requireInputShape(model, spec.dataset);
   const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
   const compiled = spec.model.kind === 'topology' ? (spec.model.compiled ?? null) : compiledOf(engine.tf, model);
-  const objective = createObjective(engine.tf, fused, { request: spec.objective, compiled, model, dataset: spec.dataset });
+  const unusedOptimizer = spec.model.kind === 'topology' ? null : compiledOptimizer(model);
+  const judged = { request: spec.objective, compiled, unusedOptimizer, model, dataset: spec.dataset };
+  const objective = createObjective(engine.tf, fused, judged);
   const parts = { engine, model, layout, objective, spec };
   state = {
     spec,
