@@ -25,9 +25,10 @@ export function createJsonReporter({
   return (event) => {
     if (event.type === 'start') logEvery = event.config.logEvery;
     if (event.type === 'step' && (logEvery === null || event.step % logEvery !== 0)) return;
-    out.write(runRecordLine(event));
+    // First: who reads the record may kill the process at once.
     if (event.type === 'start' && afterCrash)
       err?.write(`should this process die, continue with: ${afterCrash(event.runFolder)}\n`);
+    out.write(runRecordLine(event));
     if (event.type === 'warn') err?.write(`warning ${event.code}: ${event.message}\n`);
     if (event.type === 'error') err?.write(`error ${event.code}: ${event.message}\n`);
   };

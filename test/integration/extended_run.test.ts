@@ -42,7 +42,7 @@ describe.skipIf(!isBuilt)('a finished run of 2 epochs with a cosine schedule, ma
     const message =
       'the run was planned for 2 epochs and goes on to 6: by its cosine schedule the learning rate rises again, ' +
       `from ${Number(from.toPrecision(3))} at step 24 to ${Number(to.toPrecision(3))} at step 25`;
-    expect(recordsIn(out)).toContainEqual({ v: 1, type: 'warn', code: 'RATE_RISES', message });
+    expect(recordsIn(out)).toContainEqual({ v: 2, type: 'warn', code: 'RATE_RISES', message });
     expect(err).toContain(`warning RATE_RISES: ${message}`);
   });
 

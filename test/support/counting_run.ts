@@ -4,10 +4,10 @@
  */
 import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RunEvent } from '../../src/common/run_events.js';
 import { saveModel } from '../../src/coordinator/state/checkpoint.js';
 import { createRunFolder, resumeRunFolder } from '../../src/coordinator/run_folder/run_folder.js';
 import { createStateWriter } from '../../src/coordinator/state/state_writer.js';
+import { sampleStep } from './run_events_sample.js';
 import { tinyModel, tinyState } from './run_state.js';
 
 const [path, lastStep] = [process.argv[2], Number(process.argv[3])];
@@ -35,7 +35,7 @@ const offer = (step: number) =>
   });
 for (let step = (state?.progress.step ?? 0) + 1; step <= lastStep; step++) {
   weights.forEach((weight, at) => (weights[at] = weight + step));
-  run.record({ type: 'step', step } as unknown as RunEvent);
+  run.record({ ...sampleStep({ epoch: 1, stepInEpoch: step }), step });
   if (step % 20 === 0) {
     const model = {
       topology: tinyModel.topology,
