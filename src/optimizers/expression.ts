@@ -76,27 +76,3 @@ export function programOf(operands: readonly string[], results: Readonly<Record<
     outputs: Object.entries(results).map(([name, value]) => ({ operand: operandNumber(name), value: numberOf(value) })),
   };
 }
-
-const SIGNS: Record<Operator, string> = {
-  add: ' + ',
-  subtract: ' − ',
-  multiply: ' · ',
-  divide: ' / ',
-  maximum: ' max ',
-  squareRoot: '√',
-  absolute: 'abs ',
-};
-
-/** One operation a line: `v0 = s0 · velocity`, at the end `weights ← v3`. Scalars are s0, s1, ... */
-export function printProgram({ operands, scalars, operations, outputs }: Program): string {
-  const first = operands.length + scalars.length;
-  const name = (value: number): string => {
-    if (value < operands.length) return operands[value];
-    return value < first ? `s${value - operands.length}` : `v${value - first}`;
-  };
-  const lines = operations.map(({ operator, inputs }, at) => {
-    const [left, right] = inputs.map(name);
-    return `v${at} = ${right === undefined ? `${SIGNS[operator]}${left}` : `${left}${SIGNS[operator]}${right}`}`;
-  });
-  return [...lines, ...outputs.map(({ operand: at, value }) => `${operands[at]} ← ${name(value)}`)].join('\n');
-}

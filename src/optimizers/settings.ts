@@ -24,7 +24,3 @@ function collect(): Map<string, { setting: Setting; of: OptimizerName[] }> {
   }
   return found;
 }
-
-export const DEFAULT_OPTIMIZER_SETTINGS = Object.fromEntries(
-  [...OPTIMIZER_SETTINGS].map(([name, { setting }]) => [name, setting.default]),
-) as OptimizerSettings;

@@ -3,6 +3,7 @@ import { ACCURACY_OBJECTIVE } from './accuracy_objective.js';
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
 import type { ModelDescription, NumericsClass } from '../../src/common/replica.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
+import type { ModelToSave } from '../../src/coordinator/state/checkpoint.js';
 import { topologySha256 } from '../../src/coordinator/state/state_match.js';
 import type { RunState } from '../../src/coordinator/state/state_schema.js';
 
@@ -62,5 +63,16 @@ export function tinyState({ step = 300, coordinatorEpoch = 1 }: { step?: number;
     data: tinyData,
     numerics: tinyNumerics,
     metrics: { bytes: 0, lines: 0 },
+  };
+}
+
+/** Its weights are `first`, `first` + 1, … */
+export function tinyModelToSave(first: number): ModelToSave {
+  return {
+    topology: tinyModel.topology,
+    layout: tinyModel.layout,
+    values: Float32Array.from({ length: 12 }, (_, at) => first + at),
+    notes: { epoch: 3 },
+    generatedBy: 'a test',
   };
 }

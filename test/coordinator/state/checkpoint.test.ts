@@ -8,20 +8,11 @@ import { createBucketLayout } from '../../../src/common/bucket_layout.js';
 import { clearRemains } from '../../../src/coordinator/files/atomic_file.js';
 import { saveModel } from '../../../src/coordinator/state/checkpoint.js';
 import { readModel, weightsFor } from '../../../src/coordinator/state/saved_model.js';
-import type { ModelToSave } from '../../../src/coordinator/state/checkpoint.js';
 import { MemoryDisk, SimulatedCrash } from '../../support/memory_disk.js';
-import { tinyModel } from '../../support/run_state.js';
+import { tinyModelToSave as tiny } from '../../support/run_state.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'checkpoint-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
-
-const tiny = (first: number): ModelToSave => ({
-  topology: tinyModel.topology,
-  layout: tinyModel.layout,
-  values: Float32Array.from({ length: 12 }, (_, at) => first + at),
-  notes: { epoch: 3 },
-  generatedBy: 'a test',
-});
 
 describe('a saved model', () => {
   it('is loaded by tf.loadLayersModel and computes what the model computed', async () => {

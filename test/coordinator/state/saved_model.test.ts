@@ -6,21 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { createBucketLayout } from '../../../src/common/bucket_layout.js';
-import { saveModel, type ModelToSave } from '../../../src/coordinator/state/checkpoint.js';
+import { saveModel } from '../../../src/coordinator/state/checkpoint.js';
 import { readModel, weightsFor } from '../../../src/coordinator/state/saved_model.js';
 import { MemoryDisk } from '../../support/memory_disk.js';
-import { tinyModel } from '../../support/run_state.js';
+import { tinyModel, tinyModelToSave as tiny } from '../../support/run_state.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'saved-model-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
-
-const tiny = (first: number): ModelToSave => ({
-  topology: tinyModel.topology,
-  layout: tinyModel.layout,
-  values: Float32Array.from({ length: 12 }, (_, at) => first + at),
-  notes: { epoch: 3 },
-  generatedBy: 'a test',
-});
 
 describe('reading a model', () => {
   let path: string;
