@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const OTHERS =
   /^(TFJS_PARALLEL_.*|TF_.*|ERR_.*|MODULE_NOT_FOUND|Z_BUF_ERROR|ALREADY_EXISTS|DATA_LOSS|DEADLINE_EXCEEDED|FAILED_PRECONDITION|INVALID_ARGUMENT|NOT_FOUND|OUT_OF_RANGE|PERMISSION_DENIED|RESOURCE_EXHAUSTED)$/;
 
-/** `MODEL_NEEDED` and `DATA_NEEDED` are put together (src/work.ts), the others have no underscore. */
+/** `MODEL_NEEDED` and `DATA_NEEDED` are put together (src/api/work.ts), the others have no underscore. */
 const ELSEWHERE = ['INTERNAL', 'USAGE', 'MODEL_NEEDED', 'DATA_NEEDED'];
 
 function codesOfSources(): string[] {

@@ -2,8 +2,8 @@
 import { markAtOnce } from '../../dist/cli/collector.js';
 import { layoutSha256 } from '../../dist/wire/identity.js';
 import { secretOf } from '../../dist/wire/secrets.js';
-import { connectToCoordinator } from '../../dist/worker/client.js';
-import { WorkerSession } from '../../dist/worker/session.js';
+import { connectToCoordinator } from '../../dist/worker/host/client.js';
+import { WorkerSession } from '../../dist/worker/host/session.js';
 import { preparedJob, SOFTWARE } from './fixture.mjs';
 
 markAtOnce();

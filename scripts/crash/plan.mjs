@@ -3,7 +3,7 @@
  * Does not: start or kill processes (scripts/crash.mjs does).
  */
 
-/** Fail points of src/coordinator/files/fail_point.ts and how often a short run comes by them at most. */
+/** Fail points of src/coordinator/storage/files/fail_point.ts and how often a short run comes by them at most. */
 const FAIL_POINTS = [
   ...['write', 'fsync', 'rename', 'renamed', 'delete'].map((at) => ({ point: `state.${at}`, hits: at === 'write' ? 24 : 4 })),
   ...['write', 'fsync', 'rename', 'renamed'].map((at) => ({

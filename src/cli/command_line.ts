@@ -5,18 +5,18 @@
 import { CommanderError } from 'commander';
 import { EXIT, type ExitCode } from '../common/errors.js';
 import type { StopReason } from '../common/stop_request.js';
-import { benchCommand } from './bench.js';
+import { benchCommand } from './commands/bench.js';
 import { markAtOnce } from './collector.js';
 import type { CommandContext } from './context.js';
-import { coordinatorCommand } from './coordinator.js';
-import { evaluateCommand } from './evaluate.js';
+import { coordinatorCommand } from './commands/coordinator.js';
+import { evaluateCommand } from './commands/evaluate.js';
 import { describeFailure, warningLine } from './fail.js';
-import { trainCommand } from './train.js';
+import { trainCommand } from './commands/train.js';
 import { commandNameOf, createProgram } from './program.js';
-import type { SignalWatch } from './signals.js';
-import { tokenCommand } from './token.js';
-import { verifyCommand } from './verify.js';
-import { workerCommand } from './worker.js';
+import type { SignalWatch } from './terminal/signals.js';
+import { tokenCommand } from './commands/token.js';
+import { verifyCommand } from './commands/verify.js';
+import { workerCommand } from './commands/worker.js';
 
 /** Runs the command and ends the process. `early` minds the stop signals until a command watches them. */
 export async function runCommandLine(args: readonly string[], early: { handOver: () => void }): Promise<never> {
@@ -31,7 +31,7 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
     stderr: process.stderr,
     warn: (text) => void process.stderr.write(warningLine(text)),
     watchStop: async (say, first) => {
-      const { watchSignals } = await import('./signals.js');
+      const { watchSignals } = await import('./terminal/signals.js');
       watch = watchSignals(({ reason, signal, finishes }) => {
         const why = pipeClosed && reason === 'stopped' ? PIPE_CLOSED : reason === 'interrupted' ? reason : signal;
         say(`${why}: ${finishes ? `${first}${again(reason)}` : 'ending before the first step'}`);
@@ -46,26 +46,26 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
   /** Each command's parts are imported when it runs: --help stays fast. */
   const program = createProgram(context, [
     trainCommand(context, async () => {
-      const { trainLocally } = await import('../train.js');
+      const { trainLocally } = await import('../api/train.js');
       return async (request) => (await trainLocally(request)).end;
     }),
     coordinatorCommand(context, async () => {
       markAtOnce();
-      return (await import('../coordinate.js')).coordinate;
+      return (await import('../api/coordinate.js')).coordinate;
     }),
     workerCommand(context, async () => {
       markAtOnce();
-      return (await import('../work.js')).work;
+      return (await import('../api/work.js')).work;
     }),
-    evaluateCommand(context, async () => (await import('../evaluate_model.js')).evaluateModel),
-    verifyCommand(context, () => import('../verify.js')),
+    evaluateCommand(context, async () => (await import('../api/evaluate_model.js')).evaluateModel),
+    verifyCommand(context, () => import('../api/verify.js')),
     tokenCommand(context, () => import('../wire/worker_tokens.js')),
-    benchCommand(context, async () => (await import('../bench.js')).bench),
+    benchCommand(context, async () => (await import('../api/bench.js')).bench),
   ]);
 
   /** One that was told to end does not wait for threads that are still preparing. */
   const leave = async (code: ExitCode): Promise<never> => {
-    if (watch?.request.hurry.aborted) (await import('./end_process.js')).endProcessNow(code);
+    if (watch?.request.hurry.aborted) (await import('./terminal/end_process.js')).endProcessNow(code);
     process.exit(code);
   };
   const fail = (error: unknown): never => {

@@ -3,7 +3,7 @@
  * Does not: exit; a command hands its code to `finish`.
  */
 import type { ExitCode } from '../common/errors.js';
-import type { SignalWatch } from './signals.js';
+import type { SignalWatch } from './terminal/signals.js';
 
 export interface CommandContext {
   environment: Record<string, string | undefined>;

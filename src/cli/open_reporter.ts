@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import type { RunEvent, RunObserver } from '../common/run_events.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { CommandContext } from './context.js';
-import { REPORTERS } from './reporters.js';
+import { REPORTERS } from '../report/reporters.js';
 
 export interface OpenReporters {
   observer: RunObserver;

@@ -1,6 +1,6 @@
 /**
  * Owns: the merge: flag > environment > file > default, and where each value came from.
- * Does not: read the file (config_file.ts), check single layers (config_layers.ts), or write `config.yaml` (src/coordinator/run_folder/run_folder.ts).
+ * Does not: read the file (config_file.ts), check single layers (config_layers.ts), or write `config.yaml` (src/coordinator/storage/run_folder/run_folder.ts).
  */
 import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';

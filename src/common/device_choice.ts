@@ -1,6 +1,6 @@
 /**
  * Owns: what `--gpus` and `--workers` mean: the choice of devices as data.
- * Does not: look for devices. src/train.ts meets the choice with those that exist, and a GPU that was asked for and is missing is an error there.
+ * Does not: look for devices. src/api/train.ts meets the choice with those that exist, and a GPU that was asked for and is missing is an error there.
  */
 import { UsageError } from './errors.js';
 

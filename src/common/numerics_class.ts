@@ -1,6 +1,6 @@
 /**
  * Owns: how two kinds of arithmetic are compared, the first difference in words, and how to come to the one that is wanted.
- * Does not: find out what kind this process has (src/worker/replica_thread.ts), or decide what a difference leads to.
+ * Does not: find out what kind this process has (src/worker/replica/replica_thread.ts), or decide what a difference leads to.
  */
 import type { NumericsClass } from './replica.js';
 

@@ -1,6 +1,6 @@
 /**
  * Owns: the seam between the coordinator and whoever computes: the `Replica` interface and what crosses it.
- * Does not: say how a replica is reached. A thread (src/worker/local_replica.ts) and a remote process
+ * Does not: say how a replica is reached. A thread (src/worker/replica/local_replica.ts) and a remote process
  * (src/coordinator/cluster/remote_replica.ts) implement the same interface; the run loop cannot tell them apart.
  *
  * Everything here is plain data plus typed arrays, so that it can cross a thread or a wire.

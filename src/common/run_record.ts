@@ -1,6 +1,6 @@
 /**
  * Owns: how a RunEvent becomes one JSON line: the same for `--reporter json` and for `metrics.jsonl` in the run folder.
- * Does not: write lines anywhere (src/cli/report_json.ts, src/coordinator/run_folder/run_folder.ts).
+ * Does not: write lines anywhere (src/report/json.ts, src/coordinator/storage/run_folder/run_folder.ts).
  *
  * The records are public and only ever grow: keys are the event's keys in snake_case, `v` is raised when one would change its meaning.
  */

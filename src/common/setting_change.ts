@@ -1,6 +1,6 @@
 /**
  * Owns: what a resume was told, as data: the settings it changes, and which of them the run keeps.
- * Does not: find them (src/cli/resolve_config.ts) or write them (src/coordinator/run_folder/config_yaml.ts).
+ * Does not: find them (src/cli/resolve_config.ts) or write them (src/coordinator/storage/run_folder/config_yaml.ts).
  */
 export interface SettingChange {
   /** Dotted snake_case path. */

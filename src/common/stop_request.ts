@@ -1,6 +1,6 @@
 /**
  * Owns: how a run is asked to stop, as a state machine without a clock or a signal in it, and the form in which the run loop sees it.
- * Does not: listen to signals (src/cli/signals.ts) or stop anything (src/coordinator/run.ts).
+ * Does not: listen to signals (src/cli/terminal/signals.ts) or stop anything (src/coordinator/run.ts).
  */
 import { EXIT } from './errors.js';
 import type { ExitCode } from './errors.js';

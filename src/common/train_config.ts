@@ -1,6 +1,6 @@
 /**
  * Owns: the names of what a run is made of, resolved. The settings themselves are the table in settings/.
- * Does not: parse files, flags or environment (src/cli/config_file.ts does), or choose devices (src/train.ts does).
+ * Does not: parse files, flags or environment (src/cli/config_file.ts does), or choose devices (src/api/train.ts does).
  */
 import { completeConfig, type TrainConfig } from './settings/table.js';
 

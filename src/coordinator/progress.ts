@@ -4,7 +4,7 @@
  */
 import type { Monitor, ObjectiveDescription, ShardSums } from '../common/objective.js';
 import { addBatch, isBetter, noTotals, type Totals } from '../objective/values.js';
-import type { Progress } from './state/state_schema.js';
+import type { Progress } from './storage/state/state_schema.js';
 
 export class RunProgress {
   /** After the last commit. Replaced, never changed. */

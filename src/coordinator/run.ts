@@ -1,7 +1,7 @@
 /**
  * READ ME FIRST. Owns: the run loop: when steps are taken and counted, what happens after an epoch.
  * Does not: hold weights or compute (a plane does, planes/plane.ts), know a metric (objective/values.ts closes sums by their description),
- * load data, models or TensorFlow (src/train.ts puts the parts together), or print (observers do).
+ * load data, models or TensorFlow (src/api/train.ts puts the parts together), or print (observers do).
  *
  * In exact mode one step is: draw the examples → cut them into shards → replicas compute gradient sums → add in tree order, divide once by
  * the global batch → optimizer → commit (planes/exact/exact_plane.ts, the next hop).

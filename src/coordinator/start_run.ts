@@ -1,7 +1,7 @@
 /**
  * Owns: what every run does around its loop, on one machine or many: its folder and the state in it, the checks of a resume,
  * the start event, the store; then run.ts loops.
- * Does not: know where replicas come from (src/train.ts, src/coordinate.ts). Next hop: run.ts.
+ * Does not: know where replicas come from (src/api/train.ts, src/api/coordinate.ts). Next hop: run.ts.
  */
 import { basename } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -16,17 +16,17 @@ import { monitorOf } from '../objective/values.js';
 import { shardSizes } from '../common/shard.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
-import { weightsFor, type SavedWeights } from './state/saved_model.js';
+import { weightsFor, type SavedWeights } from './storage/state/saved_model.js';
 import type { Fleet, FleetNote } from './planes/exact/fleet/fleet.js';
-import { createRunFolder, resumeRunFolder, type RunFolder } from './run_folder/run_folder.js';
+import { createRunFolder, resumeRunFolder, type RunFolder } from './storage/run_folder/run_folder.js';
 import { ExactPlane } from './planes/exact/exact_plane.js';
 import { RunProgress } from './progress.js';
 import { runTraining } from './run.js';
 import { createRunStore } from './run_store.js';
 import { rateRise } from '../common/schedule.js';
-import { SoundStates } from './state/sound_state.js';
-import { progressUnder, requireSameRun, requireSameSettings } from './state/state_match.js';
-import type { DataIdentity, RunState } from './state/state_schema.js';
+import { SoundStates } from './storage/state/sound_state.js';
+import { progressUnder, requireSameRun, requireSameSettings } from './storage/state/state_match.js';
+import type { DataIdentity, RunState } from './storage/state/state_schema.js';
 import { weightsSha256 } from './weights_hash.js';
 
 export interface OpenedRun {

@@ -9,7 +9,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import type { RawData, WebSocket } from 'ws';
 import { LIMITS } from '../common/limits.js';
-import type { Message } from '../common/messages.js';
+import type { Message } from '../common/protocol/messages.js';
 import {
   MessageReader,
   MessageWriter,
@@ -17,7 +17,7 @@ import {
   type IncomingMessage,
   type PieceSource,
   type PlaceBytes,
-} from '../common/message_stream.js';
+} from '../common/protocol/message_stream.js';
 import { bytesOf } from './progress.js';
 import { errorMessage } from '../common/error_facts.js';
 

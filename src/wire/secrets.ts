@@ -5,7 +5,7 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
-import { LOGIN, loginTranscript, type LoginFacts } from '../common/login.js';
+import { LOGIN, loginTranscript, type LoginFacts } from '../common/protocol/login.js';
 
 /** The token and what is derived from it; never printed. */
 export interface Secret {

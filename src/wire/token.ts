@@ -8,7 +8,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { errorMessage } from '../common/error_facts.js';
 import { ClusterError } from '../common/errors.js';
-import { isToken } from '../common/login.js';
+import { isToken } from '../common/protocol/login.js';
 import { isMountedSecret } from './mounted_secret.js';
 
 /** `default`: a file in the user's configuration folder; the coordinator makes it where it does not exist. */

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ClusterError, UsageError } from '../common/errors.js';
-import { isToken } from '../common/login.js';
+import { isToken } from '../common/protocol/login.js';
 import { secretOf, type Secret } from './secrets.js';
 import { defaultTokenFile, type TokenSource } from './token.js';
 

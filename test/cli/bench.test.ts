@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { BenchReport, BenchRequest } from '../../src/bench.js';
-import { benchCommand } from '../../src/cli/bench.js';
+import type { BenchReport, BenchRequest } from '../../src/api/bench.js';
+import { benchCommand } from '../../src/cli/commands/bench.js';
 import type { CommandContext } from '../../src/cli/context.js';
 import { createProgram } from '../../src/cli/program.js';
 import { captureStream } from '../support/capture_stream.js';

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import type { CommandContext } from '../../src/cli/context.js';
-import { coordinatorCommand, type CoordinatorRequest } from '../../src/cli/coordinator.js';
+import { coordinatorCommand, type CoordinatorRequest } from '../../src/cli/commands/coordinator.js';
 import { createProgram } from '../../src/cli/program.js';
-import { workerCommand, type WorkerRequest } from '../../src/cli/worker.js';
+import { workerCommand, type WorkerRequest } from '../../src/cli/commands/worker.js';
 import { formatEndpoint, isLoopback, parseEndpoint } from '../../src/common/endpoint.js';
 import { EXIT, ExpectedError, type ExitCode } from '../../src/common/errors.js';
 import type { StopReason } from '../../src/common/stop_request.js';
-import type { WorkEnd } from '../../src/worker/keep_in_touch.js';
+import type { WorkEnd } from '../../src/worker/host/keep_in_touch.js';
 import { captureStream } from '../support/capture_stream.js';
 import { sampleEnd } from '../support/run_events_sample.js';
 

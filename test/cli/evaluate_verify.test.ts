@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import type { CommandContext } from '../../src/cli/context.js';
-import { evaluateCommand } from '../../src/cli/evaluate.js';
+import { evaluateCommand } from '../../src/cli/commands/evaluate.js';
 import { createProgram } from '../../src/cli/program.js';
-import { verifyCommand } from '../../src/cli/verify.js';
+import { verifyCommand } from '../../src/cli/commands/verify.js';
 import type { ExitCode } from '../../src/common/errors.js';
-import type { EvaluateRequest } from '../../src/evaluate_model.js';
-import type { VerifyReport, VerifyRequest } from '../../src/verify.js';
+import type { EvaluateRequest } from '../../src/api/evaluate_model.js';
+import type { VerifyReport, VerifyRequest } from '../../src/api/verify.js';
 import { captureStream } from '../support/capture_stream.js';
 
 async function run(makeCommand: (context: CommandContext) => Command, args: readonly string[]) {

@@ -52,7 +52,7 @@ test('--help loads nothing but commander', () => {
   for (const args of [['--help'], ['train', '--help'], ['train', '--epoch']]) {
     const { err } = runCli(args, { nodeArgs: ['--import', LISTING] });
     const loaded = err.split('\n').filter((line) => line.includes('/dist/') || line.includes('/node_modules/'));
-    expect(loaded.some((url) => url.endsWith('/dist/cli/train.js'))).toBe(true);
+    expect(loaded.some((url) => url.endsWith('/dist/cli/commands/train.js'))).toBe(true);
     const packages = loaded
       .map((url) => /\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1])
       .filter((name) => name !== undefined);

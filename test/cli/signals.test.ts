@@ -17,8 +17,8 @@ beforeAll(() => {
     entry,
     `import { Worker, isMainThread } from 'node:worker_threads';
      import { pbkdf2Sync } from 'node:crypto';
-     import { watchSignals } from ${JSON.stringify(resolve('src/cli/signals.ts'))};
-     import { endProcessNow } from ${JSON.stringify(resolve('src/cli/end_process.ts'))};
+     import { watchSignals } from ${JSON.stringify(resolve('src/cli/terminal/signals.ts'))};
+     import { endProcessNow } from ${JSON.stringify(resolve('src/cli/terminal/end_process.ts'))};
      if (isMainThread) {
        new Worker(new URL(import.meta.url)).on('online', () => console.log('ready'));
        const watch = watchSignals(({ reason, signal, finishes }) => console.log(finishes ? 'asked' : 'leaving', reason, signal));

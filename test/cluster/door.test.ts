@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { LIMITS } from '../../src/common/limits.js';
-import { LOGIN } from '../../src/common/login.js';
+import { LOGIN } from '../../src/common/protocol/login.js';
 import { Challenges } from '../../src/coordinator/cluster/challenge.js';
 import { newNonce, proofOf, secretOf } from '../../src/wire/secrets.js';
 import { temporaryFolder } from '../support/temporary_folder.js';

@@ -4,7 +4,7 @@
  */
 import { expect, it } from 'vitest';
 import { DataError, UsageError } from '../../src/common/errors.js';
-import { RunFault } from '../../src/worker/prepared_job.js';
+import { RunFault } from '../../src/worker/host/prepared_job.js';
 import { loopbackCluster } from '../support/loopback_cluster.js';
 
 const details = { code: 'TOKEN_OUT_OF_RANGE', message: 'train example 3 has the token 11', next: 'Map it.' };

@@ -3,7 +3,7 @@
  */
 import { hostValues } from '../../src/common/host_gradient.js';
 import { expect, it } from 'vitest';
-import type { MessageOf } from '../../src/common/messages.js';
+import type { MessageOf } from '../../src/common/protocol/messages.js';
 import type { ShardAssignment } from '../../src/common/replica.js';
 import { loopbackCluster } from '../support/loopback_cluster.js';
 import { helloOf, preparedOf, scriptedWorker } from '../support/scripted_peers.js';

@@ -6,7 +6,7 @@ import { CountingClusterRun } from '../support/counting_cluster_run.js';
 import { loopbackCluster, modelOf, NUMERICS, TOKEN } from '../support/loopback_cluster.js';
 import { Chance } from '../support/simulated_world.js';
 
-const isBuilt = existsSync('dist/worker/session.js');
+const isBuilt = existsSync('dist/worker/host/session.js');
 if (!isBuilt) console.warn('joins_and_leaves.test.ts skipped: dist/ is not built (npm run build)');
 
 const SCHEDULES = 20;

@@ -3,9 +3,9 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { LinkTimes } from '../../src/wire/link.js';
-import { connectToCoordinator } from '../../src/worker/client.js';
-import { WorkerSession } from '../../src/worker/session.js';
-import type { PreparedJob } from '../../src/worker/prepared_job.js';
+import { connectToCoordinator } from '../../src/worker/host/client.js';
+import { WorkerSession } from '../../src/worker/host/session.js';
+import type { PreparedJob } from '../../src/worker/host/prepared_job.js';
 import { layoutSha256 } from '../../src/wire/identity.js';
 import { IntegerReplica, JOB, loopbackCluster, modelOf, NUMERICS, SECRET } from '../support/loopback_cluster.js';
 import { helloOf, preparedOf, scriptedCoordinator, scriptedWorker, welcomeOf } from '../support/scripted_peers.js';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { encodeDescription, readDescription } from '../../src/common/description.js';
+import { encodeDescription, readDescription } from '../../src/common/protocol/description.js';
 import { ACCURACY_OBJECTIVE } from '../support/accuracy_objective.js';
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
 

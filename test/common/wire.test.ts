@@ -2,11 +2,11 @@ import { crc32 } from 'node:zlib';
 import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { ClusterError } from '../../src/common/errors.js';
-import { decodeFrame, encodeFrameHead } from '../../src/common/frame.js';
-import { scanHeader } from '../../src/common/header_scan.js';
+import { decodeFrame, encodeFrameHead } from '../../src/common/protocol/frame.js';
+import { scanHeader } from '../../src/common/protocol/header_scan.js';
 import { LIMITS } from '../../src/common/limits.js';
-import { decodeHeader, encodeHeader, type Message, type MessageOf } from '../../src/common/messages.js';
-import { addPiece, MessageReader, MessageWriter, noBytes, piecesOf } from '../../src/common/message_stream.js';
+import { decodeHeader, encodeHeader, type Message, type MessageOf } from '../../src/common/protocol/messages.js';
+import { addPiece, MessageReader, MessageWriter, noBytes, piecesOf } from '../../src/common/protocol/message_stream.js';
 import { fuzzFrame } from '../../scripts/chaos/fuzz_frame.mjs';
 import { Chance } from '../support/simulated_world.js';
 

@@ -3,10 +3,10 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node
 import { join, resolve } from 'node:path';
 import { buildSync } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readModel } from '../../src/coordinator/state/saved_model.js';
-import { FAIL_POINT_VARIABLE } from '../../src/coordinator/files/fail_point.js';
-import { nodeFileSystem } from '../../src/coordinator/files/file_system.js';
-import { readNewestState } from '../../src/coordinator/state/state_file.js';
+import { readModel } from '../../src/coordinator/storage/state/saved_model.js';
+import { FAIL_POINT_VARIABLE } from '../../src/coordinator/storage/files/fail_point.js';
+import { nodeFileSystem } from '../../src/coordinator/storage/files/file_system.js';
+import { readNewestState } from '../../src/coordinator/storage/state/state_file.js';
 
 // Inside node_modules, so that the program finds its libraries.
 const scratch = mkdtempSync(resolve('node_modules/.killed-process-test-'));

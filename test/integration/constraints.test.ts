@@ -3,7 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it } from 'vitest';
-import { train } from '../../src/library.js';
+import { train } from '../../src/api/library.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
 beforeAll(async () => {

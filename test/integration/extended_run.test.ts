@@ -3,8 +3,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { nodeFileSystem } from '../../src/coordinator/files/file_system.js';
-import { readNewestState } from '../../src/coordinator/state/state_file.js';
+import { nodeFileSystem } from '../../src/coordinator/storage/files/file_system.js';
+import { readNewestState } from '../../src/coordinator/storage/state/state_file.js';
 import { runCli } from '../support/built_cli.js';
 import { atStep, isBuilt, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
 

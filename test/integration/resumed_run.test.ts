@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { nodeFileSystem } from '../../src/coordinator/files/file_system.js';
-import { readNewestState } from '../../src/coordinator/state/state_file.js';
+import { nodeFileSystem } from '../../src/coordinator/storage/files/file_system.js';
+import { readNewestState } from '../../src/coordinator/storage/state/state_file.js';
 import { loadDataset } from '../../src/data/load.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import { runCli } from '../support/built_cli.js';

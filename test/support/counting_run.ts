@@ -4,9 +4,9 @@
  */
 import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { saveModel } from '../../src/coordinator/state/checkpoint.js';
-import { createRunFolder, resumeRunFolder } from '../../src/coordinator/run_folder/run_folder.js';
-import { createStateWriter } from '../../src/coordinator/state/state_writer.js';
+import { saveModel } from '../../src/coordinator/storage/state/checkpoint.js';
+import { createRunFolder, resumeRunFolder } from '../../src/coordinator/storage/run_folder/run_folder.js';
+import { createStateWriter } from '../../src/coordinator/storage/state/state_writer.js';
 import { sampleStep } from './run_events_sample.js';
 import { tinyModel, tinyState } from './run_state.js';
 

@@ -6,8 +6,8 @@ import { randomUUID } from 'node:crypto';
 import { layoutSha256 } from '../../dist/wire/identity.js';
 import { createBucketLayout } from '../../dist/common/bucket_layout.js';
 import { secretOf } from '../../dist/wire/secrets.js';
-import { connectToCoordinator } from '../../dist/worker/client.js';
-import { WorkerSession } from '../../dist/worker/session.js';
+import { connectToCoordinator } from '../../dist/worker/host/client.js';
+import { WorkerSession } from '../../dist/worker/host/session.js';
 
 process.once('disconnect', () => process.exit(0));
 process.once('message', async ({ port, token, name, weights, prepared, software, shardMs }) => {

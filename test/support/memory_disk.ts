@@ -3,7 +3,7 @@
  * have. `crashAtCall` stops everything before the n-th call; `afterCrash` then gives the disk as the next boot finds it.
  */
 import { basename, dirname } from 'node:path';
-import type { FileSystem, OpenFile } from '../../src/coordinator/files/file_system.js';
+import type { FileSystem, OpenFile } from '../../src/coordinator/storage/files/file_system.js';
 
 export class SimulatedCrash extends Error {}
 

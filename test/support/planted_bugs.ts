@@ -5,7 +5,7 @@
 import type { MembershipEvent, Transition } from '../../src/coordinator/planes/exact/fleet/membership.js';
 import type { MembershipCommand } from '../../src/coordinator/planes/exact/fleet/membership_draft.js';
 import type { MembershipState } from '../../src/coordinator/planes/exact/fleet/membership_state.js';
-import type { Transition as WorkerTransition, WorkerState } from '../../src/worker/worker_core.js';
+import type { Transition as WorkerTransition, WorkerState } from '../../src/worker/host/worker_core.js';
 import type { Bug, Core } from './simulated_cluster.js';
 
 /** Changes events on their way into the core. */

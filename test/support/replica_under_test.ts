@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import type { Dataset } from '../../src/common/dataset.js';
 import { datasetFromArrays } from '../../src/data/arrays.js';
 import { ensureTensorFlow } from '../../src/engine/library.js';
-import { LocalReplica } from '../../src/worker/local_replica.js';
-import type { ReplicaSpec } from '../../src/worker/replica_spec.js';
+import { LocalReplica } from '../../src/worker/replica/local_replica.js';
+import type { ReplicaSpec } from '../../src/worker/replica/replica_spec.js';
 
 export async function openReplica(spec: Partial<ReplicaSpec> & Pick<ReplicaSpec, 'model' | 'dataset'>): Promise<LocalReplica> {
   const { folder } = await ensureTensorFlow();

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach } from 'vitest';
 import type { RunEvent } from '../../src/common/run_events.js';
-import type { RunFolder } from '../../src/coordinator/run_folder/run_folder.js';
-import { createStateWriter } from '../../src/coordinator/state/state_writer.js';
+import type { RunFolder } from '../../src/coordinator/storage/run_folder/run_folder.js';
+import { createStateWriter } from '../../src/coordinator/storage/state/state_writer.js';
 import { tinyState } from './run_state.js';
 
 /** Called once in a test file: its scratch folder, removed after it, and `keep`, which has a run closed after its test. */

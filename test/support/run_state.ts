@@ -3,9 +3,9 @@ import { ACCURACY_OBJECTIVE } from './accuracy_objective.js';
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
 import type { ModelDescription, NumericsClass } from '../../src/common/replica.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
-import type { ModelToSave } from '../../src/coordinator/state/checkpoint.js';
-import { topologySha256 } from '../../src/coordinator/state/state_match.js';
-import type { RunState } from '../../src/coordinator/state/state_schema.js';
+import type { ModelToSave } from '../../src/coordinator/storage/state/checkpoint.js';
+import { topologySha256 } from '../../src/coordinator/storage/state/state_match.js';
+import type { RunState } from '../../src/coordinator/storage/state/state_schema.js';
 
 const layout = createBucketLayout({
   weights: [

@@ -5,12 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import type { WebSocket } from 'ws';
-import type { Message, MessageOf, MessageType } from '../../src/common/messages.js';
+import type { Message, MessageOf, MessageType } from '../../src/common/protocol/messages.js';
 import { startServer } from '../../src/coordinator/cluster/server.js';
 import { layoutSha256 } from '../../src/wire/identity.js';
 import { Link, type LinkTimes } from '../../src/wire/link.js';
-import { connectToCoordinator } from '../../src/worker/client.js';
-import { computeGolden } from '../../src/worker/prepared_job.js';
+import { connectToCoordinator } from '../../src/worker/host/client.js';
+import { computeGolden } from '../../src/worker/host/prepared_job.js';
 import { IntegerReplica, JOB, modelOf, NUMERICS, SECRET, type TestCluster } from './loopback_cluster.js';
 
 const PATIENT: LinkTimes = { heartbeatMs: 1000, heartbeatTimeoutMs: 600_000, sendTimeoutMs: 600_000 };

@@ -4,7 +4,7 @@
 import type { ParameterSnapshot, ShardResult } from '../../src/common/replica.js';
 import { shardBatch } from '../../src/coordinator/planes/exact/batches.js';
 import { sumGradients } from '../../src/coordinator/planes/exact/update/reducer.js';
-import type { LocalReplica } from '../../src/worker/local_replica.js';
+import type { LocalReplica } from '../../src/worker/replica/local_replica.js';
 import { sharedCopy } from './replica_under_test.js';
 
 export interface ShardedStep {

@@ -11,7 +11,7 @@ import {
   type Attempt,
   type MembershipState,
 } from '../../src/coordinator/planes/exact/fleet/membership_state.js';
-import { reduceWorker } from '../../src/worker/worker_core.js';
+import { reduceWorker } from '../../src/worker/host/worker_core.js';
 import { createFaults, type Arriving } from './simulated_faults.js';
 import { checkCommit, checkState, SeenLosses, type Kept } from './simulated_invariants.js';
 import { SimulatedWorker, type Process, type WorkerCore } from './simulated_worker.js';

@@ -2,11 +2,11 @@
  * Owns: a worker process of the simulated cluster: the real worker core, with integers for parameters and a clock from outside.
  * Does not: decide when it computes, dies or is stopped (simulated_cluster.ts does).
  */
-import type { Job, Message } from '../../src/common/messages.js';
+import type { Job, Message } from '../../src/common/protocol/messages.js';
 import type { Answer } from '../../src/coordinator/planes/exact/fleet/membership.js';
 import type { Attempt } from '../../src/coordinator/planes/exact/fleet/membership_state.js';
-import type { reduceWorker } from '../../src/worker/worker_core.js';
-import { createWorkerState, type Assign, type WorkerCommand, type WorkerState } from '../../src/worker/worker_core.js';
+import type { reduceWorker } from '../../src/worker/host/worker_core.js';
+import { createWorkerState, type Assign, type WorkerCommand, type WorkerState } from '../../src/worker/host/worker_core.js';
 
 export type WorkerCore = typeof reduceWorker;
 const SOFTWARE = '1';

@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib';
 import { expect, it, onTestFinished } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { Message } from '../../src/common/messages.js';
-import { MessageWriter, piecesOf } from '../../src/common/message_stream.js';
+import type { Message } from '../../src/common/protocol/messages.js';
+import { MessageWriter, piecesOf } from '../../src/common/protocol/message_stream.js';
 import { slowLine } from '../support/slow_line.js';
 import { Link, SOCKET_OPTIONS, type LinkTimes } from '../../src/wire/link.js';
 

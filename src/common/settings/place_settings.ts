@@ -67,7 +67,7 @@ export const SAVING_SETTINGS = {
   }),
 } as const;
 
-/** In src/cli/reporters.ts a row each. */
+/** In src/report/reporters.ts a row each. */
 export const REPORTER_NAMES = ['text', 'json'] as const;
 export type ReporterName = (typeof REPORTER_NAMES)[number];
 const REPORTERS = {

@@ -4,7 +4,7 @@
  */
 import { numericsDifference } from '../../common/numerics_class.js';
 import type { NumericsClass } from '../../common/replica.js';
-import type { MessageOf } from '../../common/messages.js';
+import type { MessageOf } from '../../common/protocol/messages.js';
 
 /** What every worker of the run must equal; taken from the first one, and from the saved state of a resumed run. */
 export interface Reference {

@@ -4,7 +4,7 @@
  */
 import type { ExpectedError } from '../../common/errors.js';
 import type { WebSocket } from 'ws';
-import type { Job, MessageOf } from '../../common/messages.js';
+import type { Job, MessageOf } from '../../common/protocol/messages.js';
 import type { ModelDescription, NumericsClass } from '../../common/replica.js';
 import { layoutSha256 } from '../../wire/identity.js';
 import type { LinkTimes } from '../../wire/link.js';

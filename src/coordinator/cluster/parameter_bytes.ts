@@ -7,7 +7,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { LIMITS } from '../../common/limits.js';
-import { addPiece, pieceOf, type PieceSource } from '../../common/message_stream.js';
+import { addPiece, pieceOf, type PieceSource } from '../../common/protocol/message_stream.js';
 import type { ParameterSnapshot } from '../../common/replica.js';
 
 export interface ParameterLease {

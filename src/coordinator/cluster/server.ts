@@ -19,7 +19,7 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { formatEndpoint, type Endpoint } from '../../common/endpoint.js';
 import { ClusterError } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
-import { isNonce, LOGIN } from '../../common/login.js';
+import { isNonce, LOGIN } from '../../common/protocol/login.js';
 import { SOCKET_OPTIONS } from '../../wire/link.js';
 import { exporterOf, newNonce, proofOf, pskIdentity, PSK_TLS, sameProof, type Secret } from '../../wire/secrets.js';
 import { Challenges } from './challenge.js';

@@ -5,13 +5,13 @@
 import type { WebSocket } from 'ws';
 import { errorMessage } from '../../common/error_facts.js';
 import { invariant, type ExpectedError } from '../../common/errors.js';
-import { wireError } from '../../common/frame.js';
+import { wireError } from '../../common/protocol/frame.js';
 import { LIMITS } from '../../common/limits.js';
 import { oneLine } from '../../common/one_line.js';
-import type { Job, Message, MessageOf } from '../../common/messages.js';
+import type { Job, Message, MessageOf } from '../../common/protocol/messages.js';
 import type { ObjectiveDescription } from '../../common/objective.js';
-import { readDescription } from '../../common/description.js';
-import { noBytes, type IncomingMessage } from '../../common/message_stream.js';
+import { readDescription } from '../../common/protocol/description.js';
+import { noBytes, type IncomingMessage } from '../../common/protocol/message_stream.js';
 import type { ModelDescription, ParameterSnapshot, ShardAssignment, ShardResult } from '../../common/replica.js';
 import { impossible } from '../../common/result_bounds.js';
 import { Link, type LinkTimes } from '../../wire/link.js';

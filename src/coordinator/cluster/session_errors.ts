@@ -2,7 +2,7 @@
  * Owns: the words for how a worker's session ended, or its shard.
  */
 import { ClusterError, DataError, UsageError, type ExpectedError } from '../../common/errors.js';
-import type { MessageOf } from '../../common/messages.js';
+import type { MessageOf } from '../../common/protocol/messages.js';
 import type { Refusal } from './admission.js';
 
 export function lostWorker(name: string, reason: string): ClusterError {

@@ -1,0 +1,183 @@
+/**
+ * Owns: measuring this machine's training step through the real run loop: rate, phases, exchange, time to the first step, memory.
+ * Does not: print (cli/bench.ts), or compare with others (scripts/bench_peers).
+ */
+import { performance } from 'node:perf_hooks';
+import type { DeviceChoice } from '../common/device_choice.js';
+import type { StepEvent } from '../common/run_events.js';
+import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../common/train_config.js';
+import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
+import { runTraining } from '../coordinator/run.js';
+import type { RunStore } from '../coordinator/run_store.js';
+import { ExactPlane } from '../coordinator/planes/exact/exact_plane.js';
+import { RunProgress } from '../coordinator/progress.js';
+import { datasetFromArrays } from '../data/arrays.js';
+import { placeReplicas } from './devices.js';
+import { resolveModelSource } from '../models/load.js';
+import { packageVersion } from '../package_info.js';
+import { openReplicas } from './replicas.js';
+
+export interface BenchRequest {
+  readonly model: string;
+  /** Shape of one example; pixels are drawn, labels count up. */
+  readonly inputShape: readonly number[];
+  readonly classes: number;
+  readonly batch: number;
+  readonly steps: number;
+  /** Steps before the clock counts: recording, first allocations. */
+  readonly warmupSteps: number;
+  readonly choice: DeviceChoice;
+  readonly threadsPerWorker: number | null;
+  readonly shards: number | null;
+  readonly precision: 'fp32' | 'bf16';
+  readonly compile: boolean;
+  readonly optimizer?: Partial<TrainConfig['optimizer']>;
+  readonly say: (line: string) => void;
+}
+
+export interface BenchReport {
+  readonly versions: { tfjsParallel: string; tensorflow: string; tfjs: string; node: string };
+  readonly model: string;
+  readonly trainedParameters: number;
+  readonly replicas: number;
+  readonly shards: number;
+  readonly threadsPerWorker: number;
+  readonly precision: 'fp32' | 'bf16';
+  readonly execution: 'compiled' | 'eager';
+  readonly batch: number;
+  readonly steps: number;
+  /** From the median step. */
+  readonly imagesPerS: number;
+  readonly stepMs: { p50: number; p95: number };
+  /** Processor time of a step, all threads together: what other programs take of the machine is not in it. */
+  readonly cpuMs: { min: number; p50: number };
+  /** Medians. `exchange` = reduce + apply + publish: everything between the last shard's answer and the next step. */
+  readonly phasesMs: { data: number; compute: number; wait: number; exchange: number };
+  readonly exchangeMs: { p50: number; p95: number };
+  /** From the start of the process to the end of its first step. */
+  readonly firstStepS: number;
+  /** Largest resident size of the process. */
+  readonly peakMemoryMb: number;
+}
+
+export async function bench(request: BenchRequest): Promise<BenchReport> {
+  const placement = placeReplicas(request.choice, request.threadsPerWorker);
+  const source = await resolveModelSource(request.model);
+  const shards = request.shards ?? placement.replicas.length;
+  const dataset = await datasetFromArrays(drawnData(request));
+  const config: TrainConfig = {
+    ...DEFAULT_TRAIN_CONFIG,
+    optimizer: { ...DEFAULT_TRAIN_CONFIG.optimizer, ...request.optimizer },
+    batch: request.batch,
+    epochs: Number.MAX_SAFE_INTEGER,
+    maxSteps: request.warmupSteps + request.steps,
+    precision: request.precision,
+    compile: request.compile,
+  };
+  const replicas = await openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say: request.say });
+  try {
+    const { model } = replicas;
+    const fleet = new Fleet();
+    const nowMs = (): number => performance.now();
+    for (const replica of replicas.replicas) fleet.add(replica);
+    const steps: StepEvent[] = [];
+    const endsMs: number[] = [];
+    const cpuEndsMs: number[] = [];
+    await runTraining({
+      config,
+      model,
+      examples: { train: dataset.train.count, validation: 0 },
+      plane: new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, nowMs }),
+      progress: new RunProgress(model.objective),
+      monitor: { name: 'loss', direction: 'min' },
+      store: NO_STORE,
+      digest: () => Promise.resolve(''),
+      observe: (event) => {
+        if (event.type !== 'step') return;
+        steps.push(event);
+        endsMs.push(performance.now());
+        const { user, system } = process.cpuUsage();
+        cpuEndsMs.push((user + system) / 1000);
+      },
+      stop: { reason: null, asked: new AbortController().signal, hurry: new AbortController().signal },
+      nowMs,
+    });
+    const counted = steps.slice(request.warmupSteps);
+    const lengths = (ends: readonly number[]): number[] =>
+      counted.map((_, index) => ends[request.warmupSteps + index] - ends[request.warmupSteps + index - 1]);
+    const [stepMs, cpuMs] = [lengths(endsMs), lengths(cpuEndsMs)];
+    const phase = (of: (event: StepEvent) => number): number[] => counted.map(of);
+    const exchange = phase(({ phasesMs }) => phasesMs.reduce + phasesMs.apply + phasesMs.publish);
+    return {
+      versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...replicas.versions },
+      model: model.name,
+      trainedParameters: model.layout.trainedSize,
+      replicas: placement.replicas.length,
+      shards,
+      threadsPerWorker: placement.intraOpThreads,
+      precision: request.precision,
+      execution: request.compile ? 'compiled' : 'eager',
+      batch: request.batch,
+      steps: counted.length,
+      imagesPerS: (request.batch / quantile(stepMs, 0.5)) * 1000,
+      stepMs: { p50: quantile(stepMs, 0.5), p95: quantile(stepMs, 0.95) },
+      cpuMs: { min: Math.min(...cpuMs), p50: quantile(cpuMs, 0.5) },
+      phasesMs: {
+        data: quantile(
+          phase(({ phasesMs }) => phasesMs.data),
+          0.5,
+        ),
+        compute: quantile(
+          phase(({ phasesMs }) => phasesMs.compute),
+          0.5,
+        ),
+        wait: quantile(
+          phase(({ phasesMs }) => phasesMs.wait),
+          0.5,
+        ),
+        exchange: quantile(exchange, 0.5),
+      },
+      exchangeMs: { p50: quantile(exchange, 0.5), p95: quantile(exchange, 0.95) },
+      firstStepS: endsMs[0] / 1000,
+      peakMemoryMb: process.resourceUsage().maxRSS / 1024,
+    };
+  } finally {
+    await replicas.close();
+  }
+}
+
+/** A measurement leaves nothing behind. */
+const NO_STORE: RunStore = {
+  begin: async () => undefined,
+  afterCommit: () => Promise.resolve(),
+  afterEvaluation: () => Promise.resolve(),
+  sound: null,
+  saveIfBest: () => Promise.resolve(false),
+  finish: () => Promise.resolve(),
+};
+
+function drawnData({ inputShape, classes, batch }: BenchRequest): Parameters<typeof datasetFromArrays>[0] {
+  const count = batch * 4;
+  const x = new Uint8Array(count * inputShape.reduce((a, b) => a * b, 1));
+  // A multiplicative congruential sequence: any bytes will do, the same ones each time.
+  let word = 1;
+  for (let i = 0; i < x.length; i++) {
+    word = Math.imul(word, 48271) >>> 0;
+    x[i] = word >>> 24;
+  }
+  const y = Uint8Array.from({ length: count }, (_, index) => index % classes);
+  return {
+    name: 'drawn bytes',
+    train: { x, y },
+    validation: { x: x.subarray(0, x.length / count), y: y.subarray(0, 1) },
+    inputShape,
+    classes,
+    scale: 1 / 255,
+  };
+}
+
+/** Nearest-rank quantile. */
+function quantile(values: readonly number[], fraction: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(fraction * sorted.length) - 1))];
+}

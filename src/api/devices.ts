@@ -1,0 +1,109 @@
+/**
+ * Owns: which devices the replicas of a run go on: the user's choice met with what the machine has.
+ * Does not: open a device. A GPU that was asked for and is missing is an error, never a silent fallback.
+ */
+import type { DeviceChoice } from '../common/device_choice.js';
+import { EnvironmentError, UsageError } from '../common/errors.js';
+import { availableCores } from './cores.js';
+import { findGpus, type GpuSearch } from '../engine/gpus.js';
+
+export interface PlacedReplica {
+  /** Shown to people, the report's form: `cpu(0)`, `gpu(1)`. */
+  readonly name: string;
+  /** TensorFlow's name. */
+  readonly device: string;
+}
+
+export interface Placement {
+  readonly replicas: readonly PlacedReplica[];
+  readonly intraOpThreads: number;
+  /** CPU devices that TensorFlow must show; more than 1 only where the caller named logical ones. */
+  readonly logicalCpuDevices: number;
+  /** One line for the user where the machine decided; empty otherwise. */
+  readonly notice: string;
+}
+
+/** @throws EnvironmentError GPU_NOT_FOUND, GPU_INDEX */
+export function placeReplicas(
+  choice: DeviceChoice,
+  threadsPerWorker: number | null,
+  search: () => GpuSearch = findGpus,
+): Placement {
+  const { replicas, notice } = place(choice, search);
+  const threads = threadsPerWorker ?? Math.max(1, Math.floor(availableCores() / replicas.length));
+  return { replicas, intraOpThreads: threads, logicalCpuDevices: 1, notice };
+}
+
+/**
+ * Places one replica on each device named as TensorFlow names them: `GPU:0`, `CPU:1`. Several CPU devices are TensorFlow's logical ones.
+ * @throws UsageError DEVICE_INVALID
+ */
+export function placeOnNamedDevices(devices: readonly string[], threadsPerWorker: number | null): Placement {
+  if (devices.length === 0) {
+    throw new UsageError({
+      code: 'DEVICE_INVALID',
+      message: 'the list of devices is empty, and a run needs at least one',
+      next: "name devices (devices: ['GPU:0']), or leave devices out",
+    });
+  }
+  const parsed = devices.map((device) => {
+    const match = /^\/?(CPU|GPU):(\d+)$/i.exec(device);
+    if (!match) {
+      throw new UsageError({
+        code: 'DEVICE_INVALID',
+        message: `no device can be named "${device}"`,
+        next: "use TensorFlow's names: devices: ['GPU:0', 'GPU:1'] or ['CPU:0']",
+      });
+    }
+    return { kind: match[1].toUpperCase(), index: Number(match[2]) };
+  });
+  const seen = new Map<string, number>();
+  const replicas = parsed.map(({ kind, index }) => {
+    const base = `${kind.toLowerCase()}(${index})`;
+    const times = seen.get(base) ?? 0;
+    seen.set(base, times + 1);
+    return { name: times === 0 ? base : `${base}#${times + 1}`, device: `${kind}:${index}` };
+  });
+  const cpus = parsed.filter(({ kind }) => kind === 'CPU').map(({ index }) => index + 1);
+  return {
+    replicas,
+    intraOpThreads: threadsPerWorker ?? Math.max(1, Math.floor(availableCores() / replicas.length)),
+    logicalCpuDevices: Math.max(1, ...cpus),
+    notice: '',
+  };
+}
+
+function place(choice: DeviceChoice, search: () => GpuSearch): { replicas: PlacedReplica[]; notice: string } {
+  if (choice.kind === 'cpu') return { replicas: onCpu(choice.replicas), notice: '' };
+  const { gpus, reason } = search();
+  if (choice.kind === 'auto') {
+    if (gpus.length === 0) return { replicas: onCpu(1), notice: `no GPU (${reason}): training on the CPU` };
+    return { replicas: onGpus(gpus.map(({ index }) => index)), notice: '' };
+  }
+  if (gpus.length === 0) {
+    throw new EnvironmentError({
+      code: 'GPU_NOT_FOUND',
+      message: `a GPU was asked for and none was found: ${reason}`,
+      next: 'check the driver with nvidia-smi, or train on the CPU with --gpus none --workers 2',
+    });
+  }
+  if (choice.kind === 'all_gpus') return { replicas: onGpus(gpus.map(({ index }) => index)), notice: '' };
+  const missing = choice.indices.filter((index) => index >= gpus.length);
+  if (missing.length > 0) {
+    throw new EnvironmentError({
+      code: 'GPU_INDEX',
+      message: `there is no GPU ${missing.join(' or ')}; this machine has ${gpus.map(({ index, model }) => `${index} (${model})`).join(', ')}`,
+      next: 'name GPUs that exist with --gpus (indices count within CUDA_VISIBLE_DEVICES), or use --gpus all',
+    });
+  }
+  return { replicas: onGpus(choice.indices), notice: '' };
+}
+
+/** Replicas on the CPU share the one CPU device; each has its own thread and context. */
+function onCpu(count: number): PlacedReplica[] {
+  return Array.from({ length: count }, (_, index) => ({ name: `cpu(${index})`, device: 'CPU:0' }));
+}
+
+function onGpus(indices: readonly number[]): PlacedReplica[] {
+  return indices.map((index) => ({ name: `gpu(${index})`, device: `GPU:${index}` }));
+}

@@ -1,0 +1,90 @@
+/**
+ * Owns: evaluating a saved model on a data set, sharded over this machine's replicas and exact.
+ * Does not: print (cli/evaluate.ts).
+ */
+import { chooseDevices } from '../common/device_choice.js';
+import { requireBatchCoversShards } from '../common/config_checks.js';
+import type { Monitor } from '../common/objective.js';
+import type { TrainConfig } from '../common/train_config.js';
+import { weightsFor } from '../coordinator/storage/state/saved_model.js';
+import type { SavedModelOrState } from '../coordinator/storage/state/saved_weights.js';
+import { evaluate } from '../coordinator/planes/exact/evaluate.js';
+import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
+import { loadDataset } from '../data/load.js';
+import { placeReplicas } from './devices.js';
+import { hasForeignLayers } from '../models/class_names.js';
+import { isModule, resolveModelSource } from '../models/load.js';
+import type { ModelSource } from '../models/model_source.js';
+import { requireShards } from '../objective/one_shard.js';
+import { monitorOf, valuesOf } from '../objective/values.js';
+import { openReplicas } from './replicas.js';
+import { readSaved } from './saved_models.js';
+
+export interface EvaluateRequest {
+  /** Folder with model.json, a model.json, or a run folder (its latest model; its newest state where it saved none). */
+  readonly path: string;
+  /** Data, devices, batch and shards; the model comes from `path`, but where that has only a state, from here. */
+  readonly config: TrainConfig;
+  readonly say: (line: string) => void;
+}
+
+export interface Evaluation {
+  /** `{ val_loss, val_acc }` and so on. */
+  readonly values: Readonly<Record<string, number>>;
+  readonly monitor: Monitor;
+  /** Right predictions, where each example has one; null otherwise. */
+  readonly correct: number | null;
+  readonly examples: number;
+  readonly model: string;
+  readonly dataset: string;
+}
+
+/** Every validation example once. Errors: MODEL_FILE_INVALID, data and device errors. */
+export async function evaluateModel({ path, config, say }: EvaluateRequest): Promise<Evaluation> {
+  const placement = placeReplicas(chooseDevices(config), config.threadsPerWorker);
+  const shards = config.shards ?? placement.replicas.length;
+  requireBatchCoversShards({ batch: config.batch, shards });
+  const saved = await readSaved(path);
+  const dataset = await loadDataset(config, {});
+  const source = await sourceOf(saved, config);
+  if (saved.kind === 'state')
+    say(
+      `${path} has saved no model yet: this is its newest state, at epoch ${saved.epoch}, step ${saved.step}; tfjs-parallel train --resume ${path} goes on`,
+    );
+  const opened = await openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say });
+  try {
+    const values = new Float32Array(new SharedArrayBuffer(opened.model.layout.totalSize * 4));
+    values.set(weightsFor(opened.model, saved));
+    const fleet = new Fleet();
+    for (const replica of opened.replicas) fleet.add(replica);
+    const examples = dataset.validation.count;
+    const { objective } = opened.model;
+    requireShards(objective, shards);
+    const monitor = monitorOf(objective, { asked: config.monitor, validated: true });
+    const totals = await evaluate({
+      fleet,
+      objective,
+      examples,
+      batch: config.batch,
+      shards,
+      parameters: { version: 0, values },
+    });
+    const accuracy = objective.metrics.findIndex(({ name, per }) => name === 'acc' && per === 1);
+    return {
+      values: valuesOf(objective, totals, 'val_'),
+      monitor,
+      correct: accuracy === -1 ? null : totals.metrics[accuracy],
+      examples,
+      model: saved.path,
+      dataset: dataset.name,
+    };
+  } finally {
+    await opened.close();
+  }
+}
+
+/** A state holds weights alone, and layers that only a module defines are built by it: both take the run's own model, or the one that --model names. */
+async function sourceOf(saved: SavedModelOrState, { model }: TrainConfig): Promise<ModelSource> {
+  if (saved.kind === 'state' || (hasForeignLayers(saved.topology) && isModule(model))) return resolveModelSource(model);
+  return { kind: 'topology', name: saved.path, topology: saved.topology };
+}

@@ -1,0 +1,147 @@
+/**
+ * Owns: the library call `train({ model, data, ... })`: a user's own model and arrays in, the trained tf.LayersModel out.
+ * Does not: train (train.ts, the next hop), check options (train_options.ts), or read configuration files, flags or the environment.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { CallbackRunner, type EpochLogs } from './callback_runner.js';
+import type { EndEvent } from '../common/run_events.js';
+import type { StopRequest } from '../common/stop_request.js';
+import type { TrainConfig } from '../common/train_config.js';
+import { datasetFromArrays } from '../data/arrays.js';
+import { limitDataset } from '../data/load.js';
+import { requireTfjs } from '../engine/peer.js';
+import { buildModel } from '../models/build.js';
+import { resolveModelSource } from '../models/load.js';
+import type { ModelSource } from '../models/model_source.js';
+import { topologyJson } from '../models/topology.js';
+import { manifestOf, putWeights } from '../models/weights.js';
+import { errorInOptions } from './option_words.js';
+import { compiledOf, requireNames } from '../objective/compiled.js';
+import { readTfjsOptimizer } from '../optimizers/from_tfjs.js';
+import { trainLocally, type TrainingOutcome } from './train.js';
+import { configOf, type TrainOptions } from './train_options.js';
+
+export interface TrainedRun {
+  /** With the final weights. The model that was passed, or a new one on tfjs's current backend. */
+  readonly model: tfjs.LayersModel;
+  readonly history: readonly EpochLogs[];
+  /** Best validation; null where no epoch ended. */
+  readonly best: EndEvent['best'];
+  /** Over final weights, moving statistics and optimizer slots (docs/reproducibility.md). */
+  readonly weightsSha256: string;
+  readonly end: EndEvent;
+  readonly runFolder: string;
+}
+
+/**
+ * Trains data-parallel on this machine and resolves when the run has ended.
+ * Errors: any ExpectedError of common/errors.ts, with `code` and `next`.
+ */
+export async function train(options: TrainOptions): Promise<TrainedRun> {
+  try {
+    return await trainAsTold(options);
+  } catch (error) {
+    throw errorInOptions(error);
+  }
+}
+
+async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
+  requireTfjs();
+  const tf = (await import('@tensorflow/tfjs')) as typeof tfjs;
+  const config = withCompiledOptimizer(configOf(options), options);
+  const source =
+    typeof options.model === 'string' ? await resolveModelSource(options.model) : sourceOf(tf, options.model, config);
+  const dataset = typeof options.data === 'string' ? undefined : limitDataset(await datasetFromArrays(options.data), config);
+  const stop = stopOn(options.signal);
+  const calls = new CallbackRunner(options.callbacks ?? {}, config, stop.abort);
+  try {
+    const outcome = await trainLocally({
+      config,
+      provenance: {},
+      configName: typeof options.model === 'string' ? 'run' : folderName(options.model.name),
+      resume: null,
+      changes: [],
+      maxStepsRecorded: false,
+      initFrom: null,
+      numericsCheck: 'strict',
+      observer: (event) => {
+        options.observer?.(event);
+        calls.observe(event);
+      },
+      stop: stop.request,
+      say: options.onProgress ?? (() => undefined),
+      model: source,
+      ...(dataset && { dataset }),
+      ...(options.devices && { devices: options.devices }),
+    });
+    await calls.settled();
+    const model = typeof options.model === 'string' ? await buildModel(tf, source, config.seed) : options.model;
+    setWeights(tf, model, outcome);
+    const { end, runFolder } = outcome;
+    return { model, history: calls.history, best: end.best, weightsSha256: end.weightsSha256, end, runFolder };
+  } finally {
+    stop.close();
+  }
+}
+
+/** A compiled model's optimizer, where the options name none; what is not taken over is said. */
+function withCompiledOptimizer(config: TrainConfig, options: TrainOptions): TrainConfig {
+  const { model, optimizer, learningRate } = options;
+  const own = typeof model === 'string' ? null : (model.optimizer ?? null);
+  if (own === null) return config;
+  const warn = (message: string): void => options.observer?.({ type: 'warn', code: 'COMPILED_OVERRIDDEN', message });
+  if (optimizer !== undefined || learningRate !== undefined) {
+    const option = optimizer === undefined ? 'learningRate' : 'optimizer';
+    warn(
+      `the model is compiled with the optimizer ${own.getClassName()}; the option ${option} is used instead: ${config.optimizer.name}`,
+    );
+    return config;
+  }
+  const { settings, notes } = readTfjsOptimizer(own);
+  notes.forEach(warn);
+  return { ...config, optimizer: { ...config.optimizer, ...settings } };
+}
+
+function sourceOf(tf: typeof tfjs, model: tfjs.LayersModel, config: TrainConfig): ModelSource {
+  const values = model.weights.map((weight) => weight.read().dataSync() as Float32Array);
+  const weights = new Float32Array(values.reduce((sum, value) => sum + value.length, 0));
+  let offset = 0;
+  for (const value of values) {
+    weights.set(value, offset);
+    offset += value.length;
+  }
+  const compiled = compiledOf(tf, model);
+  return {
+    ...{ kind: 'topology', name: model.name, topology: topologyJson(model), weights, manifest: manifestOf(model) },
+    ...(compiled !== null && { compiled: requireNames(compiled, config) }),
+  };
+}
+
+/** The layout's order is that of the replica's copy; the names are both models'. */
+function setWeights(tf: typeof tfjs, model: tfjs.LayersModel, { model: { layout }, weights }: TrainingOutcome): void {
+  putWeights(tf, model, { values: weights, manifest: layout.slots });
+}
+
+/** A folder's name from a model's: tfjs allows any characters in it. */
+function folderName(name: string): string {
+  const plain = name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '');
+  return plain === '' ? 'run' : plain;
+}
+
+function stopOn(signal: AbortSignal | undefined): { request: StopRequest; abort: () => void; close: () => void } {
+  const asked = new AbortController();
+  const abort = (): void => asked.abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  if (signal?.aborted) abort();
+  return {
+    request: {
+      get reason() {
+        return asked.signal.aborted ? 'interrupted' : null;
+      },
+      asked: asked.signal,
+      hurry: new AbortController().signal,
+    },
+    abort,
+    close: () => signal?.removeEventListener('abort', abort),
+  };
+}

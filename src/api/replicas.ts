@@ -1,0 +1,73 @@
+/**
+ * Owns: opening the replicas of a run on this machine, all or none.
+ * Does not: choose devices (devices.ts) or compute (src/worker).
+ */
+import type { Dataset } from '../common/dataset.js';
+import type { ModelDescription, NumericsClass } from '../common/replica.js';
+import type { TrainConfig } from '../common/train_config.js';
+import type { Placement } from './devices.js';
+import { ensureTensorFlow } from '../engine/library.js';
+import { requireTfjs } from '../engine/peer.js';
+import { temporaryFolderProblem } from '../engine/quiet_load.js';
+import type { ModelSource } from '../models/model_source.js';
+import { LocalReplica } from '../worker/replica/local_replica.js';
+
+export interface OpenedReplicas {
+  readonly replicas: readonly LocalReplica[];
+  readonly model: ModelDescription;
+  readonly numerics: NumericsClass;
+  readonly versions: { readonly tensorflow: string; readonly tfjs: string };
+  close(): Promise<void>;
+}
+
+export interface ReplicaRequest {
+  readonly placement: Placement;
+  readonly source: ModelSource;
+  readonly dataset: Dataset;
+  readonly config: Pick<TrainConfig, 'precision' | 'compile' | 'seed' | 'loss' | 'metrics'>;
+  readonly batchNorm: 'batch' | 'fixed';
+  readonly say: (line: string) => void;
+}
+
+/** Fetches TensorFlow if it must, starts one thread per placed replica and builds the model in each. */
+export async function openReplicas({
+  placement,
+  source,
+  dataset,
+  config,
+  batchNorm,
+  say,
+}: ReplicaRequest): Promise<OpenedReplicas> {
+  requireTfjs();
+  const problem = temporaryFolderProblem();
+  if (problem !== '') say(`warning: ${problem}: set TMPDIR to a folder that can be written; going on without one`);
+  const { folder } = await ensureTensorFlow({ onProgress: say });
+  const replicas = placement.replicas.map(
+    ({ name, device }) =>
+      new LocalReplica({
+        name,
+        device,
+        tensorflowFolder: folder,
+        logicalCpuDevices: placement.logicalCpuDevices,
+        intraOpThreads: placement.intraOpThreads,
+        precision: config.precision,
+        compile: config.compile,
+        seed: config.seed,
+        objective: { loss: config.loss, metrics: config.metrics },
+        batchNorm,
+        model: source,
+        dataset,
+      }),
+  );
+  const close = async (): Promise<void> => {
+    await Promise.allSettled(replicas.map((replica) => replica.close()));
+  };
+  try {
+    const [first] = await Promise.all(replicas.map((replica) => replica.open()));
+    if (first.precisionNote !== '') say(`warning: ${first.precisionNote}`);
+    return { replicas, model: first.description, numerics: first.numerics, versions: first.versions, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * Owns: putting a run on one machine together: TensorFlow, devices, data, replicas, run folder; then the run loop takes over.
+ * Does not: loop (coordinator/start_run.ts and run.ts, the next hops), parse flags (src/cli), or print (observers do).
+ */
+import { requireBatchCoversShards } from '../common/config_checks.js';
+import type { Dataset } from '../common/dataset.js';
+import { chooseDevices } from '../common/device_choice.js';
+import { LIMITS } from '../common/limits.js';
+import type { ModelDescription } from '../common/replica.js';
+import type { EndEvent } from '../common/run_events.js';
+import { unlessHurried } from '../common/stop_request.js';
+import type { TrainConfig } from '../common/train_config.js';
+import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
+import type { SavedWeights } from '../coordinator/storage/state/saved_model.js';
+import type { RunFolder } from '../coordinator/storage/run_folder/run_folder.js';
+import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun, type OpenedRun } from '../coordinator/start_run.js';
+import { loadDataset } from '../data/load.js';
+import type { DataProgress } from '../data/progress.js';
+import { placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
+import { resolveModelSource } from '../models/load.js';
+import type { ModelSource } from '../models/model_source.js';
+import { requireKnown } from '../objective/find_names.js';
+import { packageVersion } from '../package_info.js';
+import type { RunRequest } from './run_request.js';
+import { openReplicas, type OpenedReplicas } from './replicas.js';
+import { readSaved } from './saved_models.js';
+
+export interface TrainingRequest extends RunRequest {
+  /** The library's callers bring their own; the CLI names them in the configuration. */
+  readonly model?: ModelSource;
+  readonly dataset?: Dataset;
+  /** TensorFlow's device names, one replica each; overrides `config.gpus` and `config.workers`. */
+  readonly devices?: readonly string[];
+}
+
+export interface TrainingOutcome {
+  readonly end: EndEvent;
+  readonly model: ModelDescription;
+  /** Final weights in layout order. */
+  readonly weights: Float32Array;
+  readonly runFolder: string;
+}
+
+/** Runs one training. Frees threads and devices and lets go of the run folder whatever happens. */
+export async function trainLocally(request: TrainingRequest): Promise<TrainingOutcome> {
+  const { config: asked } = request;
+  // Cheap refusals first: a wrong flag must not cost a download.
+  const placement = placementOf(request);
+  const shards = asked.shards ?? placement.replicas.length;
+  requireBatchCoversShards({ batch: asked.batch, shards });
+  requireKnown(asked);
+  const source = request.model ?? (await resolveModelSource(asked.model));
+  const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
+  const onProgress = (progress: DataProgress): void => request.say(describeProgress(progress));
+  const dataset = request.dataset ?? (await unlessHurried(loadDataset(asked, { onProgress }), request.stop));
+  if (placement.notice !== '') request.observer({ type: 'warn', code: 'CPU_FALLBACK', message: placement.notice });
+
+  const run = await openRun(request);
+  try {
+    const config = configFrom(request, run);
+    if (run.saved !== null && endOfFinished(run.saved, config)) request.say(nothingLeft(run.folder.path));
+    if (request.resume === null)
+      await writeResolvedConfig(request, { folder: run.folder, shards, threadsPerWorker: placement.intraOpThreads });
+    const opening = openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say: request.say });
+    const replicas = await unlessHurried(opening, request.stop);
+    try {
+      return await runOn({ request, config, shards, dataset, run, replicas, initFrom });
+    } finally {
+      await replicas.close();
+    }
+  } finally {
+    await run.folder.closeOrDiscard();
+  }
+}
+
+function placementOf({ config, devices }: TrainingRequest): Placement {
+  return devices
+    ? placeOnNamedDevices(devices, config.threadsPerWorker)
+    : placeReplicas(chooseDevices(config), config.threadsPerWorker);
+}
+
+/** With what was decided here, so that a resumed run on other replicas computes in the same shards and with as many threads. */
+async function writeResolvedConfig(
+  { config, provenance }: TrainingRequest,
+  { folder, ...decided }: { folder: RunFolder; shards: number; threadsPerWorker: number },
+): Promise<void> {
+  const sources = { ...provenance };
+  if (config.shards === null) sources.shards = 'default: one per replica';
+  if (config.threadsPerWorker === null) sources.threads_per_worker = 'default: processor cores divided by the replicas';
+  await folder.writeConfig({ ...config, ...decided }, sources);
+}
+
+interface Opened {
+  readonly request: TrainingRequest;
+  readonly config: TrainConfig;
+  readonly shards: number;
+  readonly dataset: Dataset;
+  readonly run: OpenedRun;
+  readonly replicas: OpenedReplicas;
+  readonly initFrom: SavedWeights | null;
+}
+
+async function runOn({ request, config, shards, dataset, run, replicas, initFrom }: Opened): Promise<TrainingOutcome> {
+  const { model, numerics } = replicas;
+  const observe = observeInto(run.folder, request.observer);
+  // The start event names the replicas that are here from the beginning; what joins or leaves after it is news.
+  let started = false;
+  const fleet = new Fleet({
+    coordinatorEpoch: run.folder.coordinatorEpoch,
+    // Threads of one machine share its cores: a second copy of a slow shard makes the first slower. Only a stuck device is worth one.
+    stragglerFloorMs: LIMITS.localStragglerFloorMs,
+    onNote: (note) => started && observe(eventOf(note)),
+  });
+  for (const replica of replicas.replicas) fleet.add(replica);
+  const { end, weights } = await startRun({
+    config,
+    shards,
+    model,
+    numerics,
+    data: { name: dataset.name, sha256: dataset.sha256, train: dataset.train.count, validation: dataset.validation.count },
+    versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...replicas.versions },
+    run,
+    changes: request.changes,
+    initFrom,
+    numericsCheck: request.numericsCheck,
+    fleet,
+    observe,
+    stop: request.stop,
+    onStart: () => {
+      started = true;
+      request.onFirstStep?.();
+    },
+  });
+  return { end, model, weights, runFolder: run.folder.path };
+}
+
+const nothingLeft = (run: string): string =>
+  `nothing is left to compute in ${run}; to go on, give more --epochs (and more --max-steps, where that is given)`;
+
+/** One line; downloads are told at each tenth, by data/download.ts. */
+function describeProgress(progress: DataProgress): string {
+  if (progress.kind === 'note') return progress.message;
+  const { file, mirror, receivedBytes, totalBytes } = progress;
+  const mb = (bytes: number): string => (bytes / 1e6).toFixed(1);
+  return `fetching ${file} from ${mirror}: ${mb(receivedBytes)}${totalBytes === null ? '' : ` of ${mb(totalBytes)}`} MB`;
+}

@@ -1,0 +1,177 @@
+/**
+ * Owns: the check that N workers' gradients match one worker's, on this machine, with this model and data.
+ * Does not: print (cli/verify.ts does), or train.
+ *
+ * P2: one shard against N shards, batch norm on its moving statistics, dropout on: equal to rounding.
+ * P1: N shards on one replica against N shards on N replicas, exactly as in training: equal to the bit.
+ */
+import { createHash } from 'node:crypto';
+import { chooseDevices } from '../common/device_choice.js';
+import { requireBatchCoversShards } from '../common/config_checks.js';
+import type { Dataset } from '../common/dataset.js';
+import type { BucketLayout } from '../common/bucket_layout.js';
+import { invariant } from '../common/errors.js';
+import { permutation } from '../common/random.js';
+import type { ParameterSnapshot, ShardResult } from '../common/replica.js';
+import type { TrainConfig } from '../common/train_config.js';
+import { shardBatch } from '../coordinator/planes/exact/batches.js';
+import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
+import { sumGradients } from '../coordinator/planes/exact/update/reducer.js';
+import { loadDataset } from '../data/load.js';
+import { placeReplicas, type Placement } from './devices.js';
+import { resolveModelSource } from '../models/load.js';
+import type { ModelSource } from '../models/model_source.js';
+import { openReplicas } from './replicas.js';
+
+/** Norm-wise, per tensor: float32 sums over a few hundred examples in another order stay well below this. */
+const FLOAT32_TOLERANCE = 1e-5;
+/** One rounding to bfloat16, of 8 significant bits. */
+const BFLOAT16_ROUNDING = 2 ** -8;
+
+/**
+ * Norm-wise, per tensor. In bf16 a product rounds what it gives to bfloat16, forward and backward, so that a gradient through p products is off by up
+ * to 2p roundings; two gradients that were cut otherwise are off by as much each, in either direction.
+ */
+export function toleranceOf(precision: 'fp32' | 'bf16', layout: BucketLayout): number {
+  if (precision === 'fp32') return FLOAT32_TOLERANCE;
+  const products = layout.slots.slice(0, layout.trainedSlots).filter(({ shape }) => shape.length > 1).length;
+  return 2 * 2 * Math.max(products, 1) * BFLOAT16_ROUNDING;
+}
+
+export interface TensorDifference {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** ‖a − b‖ ÷ ‖a‖; 0 where both are 0. */
+  readonly relative: number;
+  /** Largest |a − b|. */
+  readonly largest: number;
+}
+
+export interface VerifyReport {
+  readonly shards: number;
+  readonly batch: number;
+  /** One shard against N, per trained tensor. */
+  readonly tensors: readonly TensorDifference[];
+  /** SHA-256 of the summed gradient: N shards on one replica, and on N. */
+  readonly oneReplica: { readonly gradientSha256: string; readonly lossSum: number };
+  readonly manyReplicas: { readonly replicas: number; readonly gradientSha256: string; readonly lossSum: number };
+  /** Largest |difference| between those two; 0 when the hashes are equal. */
+  readonly largestBitDifference: number;
+  /** What `relative` may be at most. */
+  readonly tolerance: number;
+  readonly passed: boolean;
+}
+
+export interface VerifyRequest {
+  readonly config: TrainConfig;
+  readonly shards: number;
+  readonly say: (line: string) => void;
+}
+
+/** Computes one step's gradient three ways. Errors: those of opening replicas and data. */
+export async function verify({ config, shards, say }: VerifyRequest): Promise<VerifyReport> {
+  const placement = placeReplicas(
+    chooseDevices({ gpus: config.gpus, workers: config.gpus === null ? (config.workers ?? shards) : config.workers }),
+    config.threadsPerWorker,
+  );
+  requireBatchCoversShards({ batch: config.batch, shards });
+  const source = await resolveModelSource(config.model);
+  const dataset = await loadDataset(config, {});
+  const parts = { config, source, dataset, say };
+  const single = { ...placement, replicas: placement.replicas.slice(0, 1) };
+
+  const fixed = await gradientsOf({ ...parts, placement: single, batchNorm: 'fixed', shardCounts: [1, shards] });
+  const one = await gradientsOf({ ...parts, placement: single, batchNorm: 'batch', shardCounts: [shards] });
+  const many = await gradientsOf({ ...parts, placement, batchNorm: 'batch', shardCounts: [shards] });
+
+  const tolerance = toleranceOf(config.precision, fixed.layout);
+  const tensors = differences(fixed.layout, fixed.sums[0].gradient, fixed.sums[1].gradient);
+  const [a] = one.sums;
+  const [b] = many.sums;
+  const oneReplica = { gradientSha256: sha256(a.gradient), lossSum: a.lossSum };
+  const manyReplicas = { replicas: placement.replicas.length, gradientSha256: sha256(b.gradient), lossSum: b.lossSum };
+  const bitEqual = oneReplica.gradientSha256 === manyReplicas.gradientSha256 && a.lossSum === b.lossSum;
+  return {
+    shards,
+    batch: Math.min(config.batch, dataset.train.count),
+    tensors,
+    oneReplica,
+    manyReplicas,
+    largestBitDifference: largestDifference(a.gradient, b.gradient),
+    tolerance,
+    passed: bitEqual && tensors.every(({ relative }) => relative <= tolerance),
+  };
+}
+
+interface GradientSum {
+  readonly gradient: Float32Array;
+  readonly lossSum: number;
+}
+
+/** Gradient sums of the first training batch, cut into each of `shardCounts` shards, on replicas opened for it. */
+async function gradientsOf(request: {
+  config: TrainConfig;
+  source: ModelSource;
+  dataset: Dataset;
+  say: (line: string) => void;
+  placement: Placement;
+  batchNorm: 'batch' | 'fixed';
+  shardCounts: readonly number[];
+}): Promise<{ layout: BucketLayout; sums: GradientSum[] }> {
+  const { config, dataset } = request;
+  const opened = await openReplicas(request);
+  try {
+    const { layout, initial } = opened.model;
+    const fleet = new Fleet();
+    for (const replica of opened.replicas) fleet.add(replica);
+    const values = new Float32Array(new SharedArrayBuffer(initial.byteLength));
+    values.set(initial);
+    const parameters: ParameterSnapshot = { version: 0, values };
+    const rows = permutation({ seed: config.seed, epoch: 1, count: dataset.train.count }).subarray(0, config.batch);
+    const sums: GradientSum[] = [];
+    for (const shards of request.shardCounts) {
+      const results = await fleet.computeRound(shardBatch({ kind: 'train', rows, shards, step: 0, parameters }));
+      sums.push(sumOf(results, shards, layout));
+    }
+    return { layout, sums };
+  } finally {
+    await opened.close();
+  }
+}
+
+function sumOf(results: readonly ShardResult[], shards: number, layout: BucketLayout): GradientSum {
+  const gradient = sumGradients({ results, shards, layout });
+  for (const result of results) result.gradient?.release();
+  return { gradient, lossSum: results.reduce((sum, { lossSum }) => sum + lossSum, 0) };
+}
+
+function differences(layout: BucketLayout, a: Float32Array, b: Float32Array): TensorDifference[] {
+  invariant(a.length === b.length, 'both gradients are of the same model');
+  return layout.slots.slice(0, layout.trainedSlots).map(({ name, shape, offset, size }) => {
+    let difference = 0;
+    let norm = 0;
+    for (let i = offset; i < offset + size; i++) {
+      difference += (a[i] - b[i]) ** 2;
+      norm += a[i] ** 2;
+    }
+    const relative = difference === 0 ? 0 : Math.sqrt(difference) / Math.sqrt(norm);
+    return {
+      name,
+      shape,
+      relative,
+      largest: largestDifference(a.subarray(offset, offset + size), b.subarray(offset, offset + size)),
+    };
+  });
+}
+
+function largestDifference(a: Float32Array, b: Float32Array): number {
+  let largest = 0;
+  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i] - b[i]));
+  return largest;
+}
+
+function sha256(values: Float32Array): string {
+  return createHash('sha256')
+    .update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+    .digest('hex');
+}

@@ -1,0 +1,244 @@
+/**
+ * Owns: a worker's life: connect, log in, prepare the job, lend its devices, come back when the connection breaks, leave when asked.
+ * Does not: speak the protocol (worker/session.ts), compute (worker/replica_thread.ts) or exit (src/cli).
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import type { Endpoint } from '../common/endpoint.js';
+import type { DeviceChoice } from '../common/device_choice.js';
+import { ClusterError, invariant, isFaultOfTheRun, UsageError } from '../common/errors.js';
+import { LIMITS } from '../common/limits.js';
+import type { Job } from '../common/protocol/messages.js';
+import type { StopRequest } from '../common/stop_request.js';
+import { loadDataset } from '../data/load.js';
+import { placeReplicas, type Placement } from './devices.js';
+import { requireAllowedLayers } from '../models/allowed_layers.js';
+import { resolveModelSource } from '../models/load.js';
+import type { ModelSource } from '../models/model_source.js';
+import { packageVersion } from '../package_info.js';
+import { openReplicas } from './replicas.js';
+import { layoutSha256 } from '../wire/identity.js';
+import type { LinkTimes } from '../wire/link.js';
+import { newNonce, secretOf } from '../wire/secrets.js';
+import { findToken, type TokenSource } from '../wire/token.js';
+import { connectToCoordinator, type ClientTls } from '../worker/host/client.js';
+import { keepInTouch, type WorkEnd } from '../worker/host/keep_in_touch.js';
+import { computeGolden, RunFault, type PreparedJob } from '../worker/host/prepared_job.js';
+import { WorkerSession } from '../worker/host/session.js';
+
+export interface WorkRequest {
+  readonly coordinator: Endpoint;
+  readonly token: TokenSource;
+  /** Files of PEM, as the command line names them. */
+  readonly encryption:
+    | { kind: 'none' }
+    | { kind: 'psk' }
+    | { kind: 'trusted_certificate'; authority: string }
+    | { kind: 'certificate'; certificate: string; key: string };
+  /** Shown in the coordinator's lines; null for the machine's name. */
+  readonly name: string | null;
+  readonly devices: DeviceChoice;
+  readonly threadsPerWorker: number | null;
+  /** Where this machine has the data; null to download or draw it. */
+  readonly dataDir: string | null;
+  /** The coordinator's own model file, where it is a module. */
+  readonly model: string | null;
+  /** The coordinator's data module, or `idx` with dataDir, where the run is on such data. */
+  readonly data: string | null;
+  /** How long it looks for a coordinator that does not answer, before the first session and after one, ms. */
+  readonly waitMs: number;
+  readonly stop: StopRequest;
+  readonly say: (line: string) => void;
+  /** Called when the coordinator has taken this worker: from here on it may have shards to finish. */
+  readonly onJoined?: () => void;
+  /** For tests; the product's own otherwise. */
+  readonly times?: LinkTimes;
+}
+
+/** Resolves when the run has ended well or was stopped, or the worker was asked to leave. @throws ClusterError and what preparing throws */
+export async function work(request: WorkRequest): Promise<WorkEnd> {
+  const { say, stop } = request;
+  const placement = placeReplicas(request.devices, request.threadsPerWorker);
+  requireFewReplicas(placement);
+  if (placement.notice !== '') say(placement.notice);
+  const found = await findToken({
+    source: request.token,
+    create: false,
+    environment: globalThis.process.env,
+    stdin: globalThis.process.stdin,
+  });
+  const tls = await readTls(request.encryption);
+  const jobs = new JobKeeper(request, placement);
+  const process = newNonce();
+  let epochs: ReadonlyMap<string, number> = new Map();
+  const connection = { coordinator: request.coordinator, secret: secretOf(found.token), tls, signal: stop.asked };
+  try {
+    return await keepInTouch(request, async ({ onLoggedIn, onAdmitted }) => {
+      const socket = await connectToCoordinator(connection);
+      onLoggedIn();
+      const session = new WorkerSession(socket, {
+        software: packageVersion(),
+        name: request.name ?? hostname(),
+        process,
+        deviceNames: placement.replicas.map(({ name }) => name),
+        epochs,
+        prepare: (job, topology) => jobs.prepare(job, topology),
+        onAdmitted: (worker) => {
+          say(`joined as ${worker}`);
+          request.onJoined?.();
+          onAdmitted();
+        },
+        times: request.times,
+      });
+      const leave = (): void => session.leave();
+      const hurry = (): void => session.close('stopped');
+      stop.asked.addEventListener('abort', leave);
+      stop.hurry.addEventListener('abort', hurry);
+      if (stop.asked.aborted) leave();
+      try {
+        return await session.ended;
+      } finally {
+        epochs = session.epochs;
+        stop.asked.removeEventListener('abort', leave);
+        stop.hurry.removeEventListener('abort', hurry);
+      }
+    });
+  } finally {
+    await jobs.close();
+  }
+}
+
+function requireFewReplicas({ replicas }: Placement): void {
+  if (replicas.length <= LIMITS.maxReplicasPerWorker) return;
+  throw new UsageError({
+    code: 'TOO_MANY_REPLICAS',
+    message: `${replicas.length} replicas in one worker, at most ${LIMITS.maxReplicasPerWorker} are possible`,
+    next: 'Start several workers on this machine, each with fewer.',
+  });
+}
+
+/** Keeps the replicas of the last job, so that a worker that comes back to the same run loses no time. */
+class JobKeeper {
+  #key = '';
+  #prepared: PreparedJob | null = null;
+  #work: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly request: WorkRequest,
+    private readonly placement: Placement,
+  ) {}
+
+  /** One job is prepared at a time, also when a connection breaks meanwhile. */
+  prepare(job: Job, topology: string | null): Promise<PreparedJob> {
+    const next = this.#work.then(() => this.#prepare(job, topology));
+    this.#work = next.catch(() => undefined);
+    return next;
+  }
+
+  async close(): Promise<void> {
+    await this.#work;
+    await this.#prepared?.close();
+    this.#prepared = null;
+  }
+
+  async #prepare(job: Job, topology: string | null): Promise<PreparedJob> {
+    const key = JSON.stringify([job, topology]);
+    if (this.#prepared !== null && this.#key === key) return this.#prepared;
+    await this.#prepared?.close();
+    this.#prepared = null;
+    const { say } = this.request;
+    const source = await this.#modelSource(job.model, topology);
+    const dataset = await this.#dataset(job);
+    const failed = (error: unknown): never => {
+      // On the run's own data: any other worker would find the same.
+      throw isFaultOfTheRun(error) && dataset.sha256 === job.datasetSha256 ? new RunFault(error) : error;
+    };
+    const opening = openReplicas({ placement: this.placement, source, dataset, config: job, batchNorm: 'batch', say });
+    const replicas = await opening.catch(failed);
+    try {
+      const { model, numerics, versions } = replicas;
+      const golden = await computeGolden(replicas.replicas, model, job.shardSizes);
+      this.#prepared = {
+        job,
+        replicas: replicas.replicas,
+        model,
+        numerics,
+        versions,
+        datasetSha256: dataset.sha256,
+        examples: { train: dataset.train.count, validation: dataset.validation.count },
+        layoutSha256: layoutSha256(model),
+        golden,
+        close: () => replicas.close(),
+      };
+      this.#key = key;
+      return this.#prepared;
+    } catch (error) {
+      await replicas.close();
+      return failed(error);
+    }
+  }
+
+  /** Names and JSON only: a file is opened where this machine's user named it, and nowhere else. */
+  async #modelSource(model: Job['model'], topology: string | null): Promise<ModelSource> {
+    if (model.kind === 'builtin') return model;
+    if (model.kind === 'topology') {
+      invariant(topology !== null, 'a topology comes with its message');
+      requireAllowedLayers(topology);
+      return { kind: 'topology', name: model.name, topology };
+    }
+    const { model: own } = this.request;
+    if (own === null) throw needs('model', `the model ${model.name}, which is a module`, '--model FILE');
+    const source = await resolveModelSource(own);
+    const sha256 =
+      source.kind === 'module'
+        ? createHash('sha256')
+            .update(await readFile(source.path))
+            .digest('hex')
+        : '';
+    if (sha256 === model.sha256) return source;
+    throw new ClusterError({
+      code: 'MODEL_DIFFERS',
+      message: `${own} is not the coordinator's ${model.name}: sha256 ${sha256.slice(0, 12)}…, wanted ${model.sha256.slice(0, 12)}…`,
+      next: "Copy the coordinator's file to this machine.",
+    });
+  }
+
+  async #dataset(job: Job): ReturnType<typeof loadDataset> {
+    const { data: own, dataDir, say } = this.request;
+    const data = job.data === 'own' ? own : job.data;
+    if (data === null)
+      throw needs(
+        'data',
+        `the data ${job.dataName}, which this worker cannot fetch`,
+        '--data MODULE (or --data idx --data-dir FOLDER)',
+      );
+    const { seed, trainLimit, validationLimit } = job;
+    const onProgress = (progress: { kind: string; message?: string }): void => {
+      if (progress.message !== undefined) say(progress.message);
+    };
+    return loadDataset({ data, dataDir, seed, trainLimit, validationLimit }, { onProgress });
+  }
+}
+
+function needs(what: string, thing: string, flag: string): ClusterError {
+  return new ClusterError({
+    code: `${what.toUpperCase()}_NEEDED`,
+    message: `the run uses ${thing}; a worker takes no code or path from a coordinator`,
+    next: `Start this worker with ${flag}, the same as the coordinator's.`,
+  });
+}
+
+async function readTls(encryption: WorkRequest['encryption']): Promise<ClientTls> {
+  if (encryption.kind === 'none' || encryption.kind === 'psk') return encryption;
+  invariant(encryption.kind === 'trusted_certificate', 'the connecting side trusts a certificate');
+  const { authority } = encryption;
+  const fileError = (message: string, cause?: unknown): UsageError =>
+    new UsageError({ code: 'TLS_FILE', message, next: 'Give --tls-ca a PEM file.', cause });
+  const text = await readFile(authority, 'utf8').catch((cause: Error) => {
+    throw fileError(`cannot read ${authority}: ${cause.message}`, cause);
+  });
+  // Node takes any text, and trusts nobody then.
+  if (!text.includes('-----BEGIN')) throw fileError(`${authority} holds no certificate`);
+  return { kind: 'trusted_certificate', authority: text };
+}

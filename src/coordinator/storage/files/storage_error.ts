@@ -1,0 +1,84 @@
+/**
+ * Owns: the words for a file system that refuses: what could not be written or read, why, and what to do.
+ * Does not: decide whether training goes on (state/state_writer.ts and the run loop do, by --on-checkpoint-failure).
+ */
+import { errorCode, isErrorLike } from '../../../common/error_facts.js';
+import { CheckpointError } from '../../../common/errors.js';
+
+interface Explanation {
+  code: string;
+  why: string;
+  next: string;
+}
+
+const EXPLANATIONS: Record<string, Explanation> = {
+  ENOSPC: {
+    code: 'DISK_FULL',
+    why: 'no space left on the disk',
+    next: 'free some space, or use --run-dir on another disk and a smaller --keep',
+  },
+  EDQUOT: {
+    code: 'DISK_FULL',
+    why: 'the disk quota is used up',
+    next: 'free some space, or use --run-dir on another disk and a smaller --keep',
+  },
+  EIO: {
+    code: 'DISK_IO_ERROR',
+    why: 'the disk reported an I/O error',
+    next: 'check the disk (dmesg, smartctl); use --run-dir on another one',
+  },
+  EROFS: {
+    code: 'RUN_FOLDER_READ_ONLY',
+    why: 'the file system is read-only',
+    next: 'use --run-dir with a folder that can be written',
+  },
+  EACCES: {
+    code: 'RUN_FOLDER_READ_ONLY',
+    why: 'permission denied',
+    next: 'give yourself write permission (chmod u+w), or use --run-dir with another folder',
+  },
+  EPERM: {
+    code: 'RUN_FOLDER_READ_ONLY',
+    why: 'operation not permitted',
+    next: 'give yourself write permission (chmod u+w), or use --run-dir with another folder',
+  },
+  ENOENT: {
+    code: 'RUN_FOLDER_GONE',
+    why: 'the folder or file is not there',
+    next: 'do not move or delete a run folder while its run is on; start again with --resume if it still exists elsewhere',
+  },
+  ENOTDIR: {
+    code: 'RUN_FOLDER_GONE',
+    why: 'a part of the path is not a folder',
+    next: 'use --run-dir with the path of a folder',
+  },
+  ESTALE: {
+    code: 'RUN_FOLDER_GONE',
+    why: 'the network file system lost the folder',
+    next: 'check the mount, then start again with --resume',
+  },
+  EMFILE: { code: 'TOO_MANY_OPEN_FILES', why: 'too many open files', next: 'raise the limit (ulimit -n)' },
+  ENFILE: { code: 'TOO_MANY_OPEN_FILES', why: 'too many open files', next: 'raise the limit (ulimit -n)' },
+};
+
+const NO_PARENT = 'use --run-dir with a folder in which folders can be made';
+
+/**
+ * Turns a system error into a CheckpointError; errors that already are CheckpointErrors, and errors that do not come from the system, pass unchanged.
+ * `doing` reads like `write the state of step 300 to runs/mnist-001/state`.
+ */
+export function storageError(error: unknown, doing: string, stands?: string): unknown {
+  const systemCode = errorCode(error);
+  if (error instanceof CheckpointError || systemCode === '' || !isErrorLike(error) || !('syscall' in error)) return error;
+  const known = EXPLANATIONS[systemCode];
+  const why = known?.why ?? error.message;
+  return new CheckpointError({
+    code: known?.code ?? 'STORAGE_FAILED',
+    message: `cannot ${doing}: ${why} (${systemCode})${stands === undefined ? '' : `; ${stands}`}`,
+    next:
+      doing.startsWith('create ') && systemCode === 'ENOENT'
+        ? NO_PARENT
+        : (known?.next ?? 'look at the system error above; use --run-dir with another folder'),
+    cause: error,
+  });
+}

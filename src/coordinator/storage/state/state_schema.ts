@@ -1,0 +1,104 @@
+/**
+ * Owns: the run state as plain types, and the schemas that the words in a state file must fit.
+ * Does not: read or write files (state_file.ts), or hold tensors' bytes (safetensors.ts).
+ */
+import { z } from 'zod';
+import { configLayerSchema } from '../../../common/settings/schema.js';
+import type { BucketLayout } from '../../../common/bucket_layout.js';
+import type { ObjectiveDescription } from '../../../common/objective.js';
+import type { NumericsClass } from '../../../common/replica.js';
+import type { TrainConfig } from '../../../common/train_config.js';
+
+const count = z.int().nonnegative();
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+const brief = z.string().max(1_000);
+
+/** Where the run stands, after its last commit. */
+export const progressSchema = z.strictObject({
+  /** Commits so far in the whole run. */
+  step: count,
+  /** The epoch in progress, from 1. */
+  epoch: count,
+  /** Commits in that epoch. All of them: the epoch's evaluation is still to come. */
+  stepInEpoch: count,
+  /** Position in the epoch's permutation of the first example not yet used. */
+  nextExample: count,
+  /** Over the epoch's batches so far (objective/values.ts). */
+  totals: z.strictObject({ examples: count, loss: z.number(), metrics: z.array(z.number()).max(64) }),
+  /** The best monitored value so far; null before the first. */
+  best: z.strictObject({ epoch: count, monitor: brief, value: z.number() }).nullable(),
+});
+export type Progress = z.infer<typeof progressSchema>;
+
+/** How much of metrics.jsonl belongs to this state: resuming cuts the file here. */
+export const metricsCursorSchema = z.strictObject({ bytes: count, lines: count });
+export type MetricsCursor = z.infer<typeof metricsCursorSchema>;
+
+export const dataIdentitySchema = z.strictObject({ name: brief, sha256: digest, train: count, validation: count });
+export type DataIdentity = z.infer<typeof dataIdentitySchema>;
+
+export const numericsSchema = z.strictObject({
+  tensorflow: brief,
+  device: brief,
+  deviceModel: brief,
+  precision: z.enum(['fp32', 'bf16']),
+  intraOpThreads: count,
+  instructionSet: brief,
+  // States of before these were kept do not have them: their arithmetic is version 0, and nothing more is known.
+  oneDnn: z.enum(['on', 'off', 'unknown']).default('unknown'),
+  oneDnnIsa: brief.default(''),
+  execution: z.enum(['compiled', 'eager']),
+  arithmetic: count.default(0),
+  probe: digest.or(z.literal('')).default(''),
+}) satisfies z.ZodType<NumericsClass>;
+
+/** The model without its tensors' shapes, which the file's tensors tell. */
+export const modelSchema = z.strictObject({
+  name: brief,
+  topologySha256: digest,
+  trainedSlots: count,
+  statistics: z.array(z.strictObject({ slot: count, momentum: z.number() })),
+});
+
+export const runSchema = z.strictObject({
+  seed: count,
+  shards: z.int().positive(),
+  /** Starts of a coordinator on this run so far, this one included. */
+  coordinatorEpoch: count,
+  optimizerSlots: z.array(z.string().regex(/^[a-z0-9_]{1,40}$/)).max(8),
+});
+
+/** As the first version of states told progress: one metric, counted as right predictions. */
+export const firstProgressSchema = progressSchema.omit({ totals: true, best: true }).extend({
+  epochLossSum: z.number(),
+  epochCorrect: count,
+  epochExamples: count,
+  best: z.strictObject({ epoch: count, valAcc: z.number() }).nullable(),
+});
+
+export const storedConfigSchema = configLayerSchema;
+
+export interface OptimizerSlot {
+  /** `velocity`, `first_moment`, ...: lower case, unique. */
+  readonly name: string;
+  /** One value per trained parameter, in layout order. */
+  readonly values: Float32Array;
+}
+
+/** Everything that the rest of a run depends on. */
+export interface RunState {
+  /** All weights in layout order, moving statistics included. */
+  readonly parameters: Float32Array;
+  readonly optimizerSlots: readonly OptimizerSlot[];
+  readonly progress: Progress;
+  readonly seed: number;
+  readonly shards: number;
+  readonly coordinatorEpoch: number;
+  readonly config: TrainConfig;
+  readonly model: { readonly name: string; readonly topologySha256: string; readonly layout: BucketLayout };
+  readonly data: DataIdentity;
+  /** What the progress's totals and best are of. */
+  readonly objective: ObjectiveDescription;
+  readonly numerics: NumericsClass;
+  readonly metrics: MetricsCursor;
+}

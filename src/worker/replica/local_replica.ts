@@ -1,0 +1,131 @@
+/**
+ * Owns: a replica in a thread of this process: its piscina thread, and the shared memory its gradients come back in.
+ * Does not: compute (replica_thread.ts does), or decide what to compute (the coordinator does). Next hop: replica_thread.ts.
+ *
+ * One piscina per replica with exactly one thread, because piscina cannot pin a task to a thread and the replica's state lives in it.
+ */
+import { Piscina } from 'piscina';
+import { errorMessage } from '../../common/error_facts.js';
+import { EnvironmentError, ExpectedError, invariant } from '../../common/errors.js';
+import { hostGradient } from '../../common/host_gradient.js';
+import { requirePackageFile } from '../../engine/peer.js';
+import type {
+  ModelDescription,
+  NumericsClass,
+  Replica,
+  ShardAssignment,
+  ShardGradient,
+  ShardResult,
+} from '../../common/replica.js';
+import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ThreadAnswer } from './replica_spec.js';
+
+/** src/ and dist/ are equally deep, so this holds for the compiled product and for tests that run from source. */
+const THREAD_FILE = new URL('../../../dist/worker/replica/replica_thread.js', import.meta.url);
+
+export class LocalReplica implements Replica {
+  readonly name: string;
+  private readonly pool: Piscina;
+  private opened: Promise<OpenAnswer> | undefined;
+  private closed: Promise<void> | undefined;
+  /** Gradient buffers that nobody reads at present. */
+  private readonly free: Float32Array[] = [];
+
+  constructor(private readonly spec: ReplicaSpec) {
+    this.name = spec.name;
+    requirePackageFile(THREAD_FILE);
+    this.pool = new Piscina({ filename: THREAD_FILE.href, minThreads: 1, maxThreads: 1, idleTimeout: Infinity });
+  }
+
+  /** Starts TensorFlow in the thread and builds the model there. */
+  open(): Promise<OpenAnswer> {
+    this.opened ??= this.run<OpenAnswer>({ type: 'open', spec: this.spec });
+    return this.opened;
+  }
+
+  async describe(): Promise<ModelDescription> {
+    return (await this.open()).description;
+  }
+
+  async numerics(): Promise<NumericsClass> {
+    return (await this.open()).numerics;
+  }
+
+  async compute(assignment: ShardAssignment): Promise<ShardResult> {
+    const { description } = await this.open();
+    const { kind, step, shard, attempt, parameters } = assignment;
+    const task = {
+      step,
+      shard,
+      rows: assignment.rows,
+      firstExample: assignment.firstExample,
+      regularizationWeight: assignment.regularizationWeight,
+      version: parameters.version,
+      parameters: parameters.values,
+    };
+    const common = { kind, step, shard, attempt, version: parameters.version, examples: assignment.rows.length };
+    if (kind === 'evaluate') return { ...common, ...(await this.run<ShardAnswer>({ type: 'evaluate', shard: task })) };
+    const buffer = this.free.pop() ?? new Float32Array(new SharedArrayBuffer(description.layout.trainedSize * 4));
+    try {
+      const answer = await this.run<ShardAnswer>({ type: 'train', shard: task, gradient: buffer });
+      return { ...common, ...answer, gradient: this.lend(buffer) };
+    } catch (error) {
+      this.free.push(buffer);
+      throw error;
+    }
+  }
+
+  /** Live tensors and native handles in the thread. */
+  memory(): Promise<MemoryAnswer> {
+    return this.run<MemoryAnswer>({ type: 'memory' });
+  }
+
+  close(): Promise<void> {
+    this.closed ??= this.end();
+    return this.closed;
+  }
+
+  private async end(): Promise<void> {
+    try {
+      if (this.opened) {
+        await this.opened.catch(() => undefined);
+        await this.run({ type: 'close' });
+      }
+    } finally {
+      await this.pool.destroy();
+    }
+  }
+
+  private lend(buffer: Float32Array): ShardGradient {
+    let lent = true;
+    return hostGradient({
+      kind: 'host',
+      values: buffer,
+      release: () => {
+        invariant(lent, 'a gradient buffer is released once');
+        lent = false;
+        this.free.push(buffer);
+      },
+    });
+  }
+
+  private async run<T>(task: ReplicaTask): Promise<T> {
+    const answer = (await this.pool.run(task).catch((error: unknown) => {
+      throw this.threadEnded(error) ?? error;
+    })) as ThreadAnswer<T>;
+    if ('value' in answer) return answer.value;
+    const { exitCode, ...details } = answer.failure;
+    throw new ExpectedError(exitCode, details);
+  }
+
+  /** piscina's words for a thread that ended itself: no code of ours does. */
+  private threadEnded(error: unknown): EnvironmentError | null {
+    const [, exitCode] = /^worker exited with code: (\d+)/.exec(errorMessage(error)) ?? [];
+    if (exitCode === undefined) return null;
+    return new EnvironmentError({
+      code: 'REPLICA_ENDED',
+      message: `the thread of ${this.name} was ended with code ${exitCode}, by a call of process.exit in it`,
+      next: 'Take process.exit out of the model module and what it imports.',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * Owns: reading a tf.LayersModel's weights as a bucket layout: which are trained, which are moving statistics, which are frozen;
+ * and refusing models whose steps depend on state that is not exchanged.
+ * Does not: hold values.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { createBucketLayout, type BucketLayout, type WeightShape } from '../../common/bucket_layout.js';
+import { UsageError } from '../../common/errors.js';
+
+export interface BatchNormLayer {
+  readonly layer: tfjs.layers.Layer;
+  readonly momentum: number;
+}
+
+interface LayerInternals {
+  layers?: tfjs.layers.Layer[];
+  layer?: tfjs.layers.Layer;
+  stateful?: boolean;
+  movingMean?: tfjs.LayerVariable;
+  movingVariance?: tfjs.LayerVariable;
+  momentum?: number;
+}
+
+/** All layers, those inside nested models and wrappers included, in creation order. */
+export function flattenLayers(model: { layers: tfjs.layers.Layer[] }): tfjs.layers.Layer[] {
+  return model.layers.flatMap((layer) => {
+    const { layers, layer: wrapped } = layer as unknown as LayerInternals;
+    if (Array.isArray(layers)) return flattenLayers({ layers });
+    return wrapped ? [layer, ...flattenLayers({ layers: [wrapped] })] : [layer];
+  });
+}
+
+/** They read the values of tensors in JavaScript while they are called: sizes drawn per batch, or checks of tokens. */
+const READ_DATA: Readonly<Record<string, string>> = {
+  RandomWidth: 'draws a width for each batch',
+  RandomHeight: 'draws a height for each batch',
+  CategoryEncoding: 'looks at its tokens in JavaScript',
+};
+
+/** Lays out `model.weights`. Errors: MODEL_INPUTS, MODEL_STATEFUL, MODEL_READS_DATA, MODEL_WEIGHT_NAMES, MODEL_NOTHING_TRAINED. */
+export function layoutOf(model: tfjs.LayersModel): BucketLayout {
+  if (model.inputs.length !== 1 || model.outputs.length !== 1) {
+    throw unsupported(
+      'MODEL_INPUTS',
+      `the model has ${model.inputs.length} inputs and ${model.outputs.length} outputs; one of each is supported`,
+    );
+  }
+  const momenta = new Map<string, number>();
+  for (const layer of flattenLayers(model)) {
+    const { stateful, movingMean, movingVariance, momentum } = layer as unknown as LayerInternals;
+    const reads = READ_DATA[layer.getClassName()];
+    if (reads !== undefined)
+      throw unsupported(
+        'MODEL_READS_DATA',
+        `${layer.getClassName()} (layer ${layer.name}) ${reads}, which a step that is recorded once and cut into shards cannot; do it to the data before`,
+      );
+    if (stateful)
+      throw unsupported(
+        'MODEL_STATEFUL',
+        `layer ${layer.name} keeps state between batches (stateful: true), which replicas cannot share`,
+      );
+    if (layer.getClassName() !== 'BatchNormalization' || !movingMean || !movingVariance) continue;
+    momenta.set(movingMean.name, momentum ?? 0.99);
+    momenta.set(movingVariance.name, momentum ?? 0.99);
+  }
+  const weights = model.weights.map((weight): WeightShape => {
+    const statisticMomentum = momenta.get(weight.name);
+    return {
+      name: weight.originalName,
+      shape: weight.shape as number[],
+      ...(statisticMomentum !== undefined && { statisticMomentum }),
+      ...constraintOf(weight as unknown as ConstrainedWeight),
+    };
+  });
+  // tfjs saves and loads weights by these names; it refuses to load a model in which two are equal.
+  const twice = weights.find(({ name }, index) => weights.findIndex((other) => other.name === name) !== index);
+  if (twice !== undefined)
+    throw unsupported(
+      'MODEL_WEIGHT_NAMES',
+      `two weights are called ${twice.name}, so a saved model could not be loaded; give the layers of nested models names of their own`,
+    );
+  if (model.trainableWeights.length === 0) throw unsupported('MODEL_NOTHING_TRAINED', 'no weight of the model is trained');
+  return createBucketLayout({ weights, trained: model.trainableWeights.length });
+}
+
+interface ConstrainedWeight {
+  readonly originalName: string;
+  readonly shape: readonly number[];
+  readonly constraint: {
+    getClassName(): string;
+    readonly axis?: number | number[];
+    readonly minValue?: number;
+    readonly maxValue?: number;
+    readonly rate?: number;
+  } | null;
+}
+
+/** The coordinator applies it, which has no tfjs: as data, so that of a class that tfjs has. */
+function constraintOf({ originalName, shape, constraint }: ConstrainedWeight): Pick<WeightShape, 'constraint'> {
+  if (constraint === null || constraint === undefined) return {};
+  const { axis = 0, minValue = 0, maxValue = 1, rate = 1 } = constraint;
+  const axes = [axis].flat().map((given) => (given < 0 ? given + shape.length : given));
+  switch (constraint.getClassName()) {
+    case 'NonNeg':
+      return { constraint: { kind: 'nonNeg' } };
+    case 'UnitNorm':
+      return { constraint: { kind: 'unitNorm', axes } };
+    case 'MaxNorm':
+      return { constraint: { kind: 'maxNorm', axes, maxValue } };
+    case 'MinMaxNorm':
+      return { constraint: { kind: 'minMaxNorm', axes, minValue, maxValue, rate } };
+    default:
+      throw unsupported(
+        'MODEL_CONSTRAINT',
+        `weight ${originalName} has a constraint of class ${constraint.getClassName()}; maxNorm, minMaxNorm, nonNeg and unitNorm are supported`,
+      );
+  }
+}
+
+/** @throws UsageError MODEL_INPUT_SHAPE where the model does not take examples of this shape. */
+export function requireInputShape(
+  model: tfjs.LayersModel,
+  { name, inputShape }: { name: string; inputShape: readonly number[] },
+): void {
+  const wanted = model.inputs[0].shape.slice(1);
+  const fits =
+    wanted.length === inputShape.length && wanted.every((extent, axis) => extent === null || extent === inputShape[axis]);
+  if (fits) return;
+  throw unsupported(
+    'MODEL_INPUT_SHAPE',
+    `the model takes examples of [${wanted.map((extent) => extent ?? 'any').join(', ')}], those of ${name} are [${inputShape.join(', ')}]`,
+  );
+}
+
+function unsupported(code: string, message: string): UsageError {
+  return new UsageError({ code, message, next: 'change the model; README.md "Limits" lists what models may do' });
+}

@@ -1,0 +1,74 @@
+/**
+ * Owns: what a replica's thread is started from, and the tasks it takes; plain data and shared memory only.
+ * Does not: act on them (replica_thread.ts does).
+ */
+import type { Dataset } from '../../common/dataset.js';
+import type { ExitCode } from '../../common/errors.js';
+import type { ModelDescription, NumericsClass } from '../../common/replica.js';
+import type { ModelSource } from '../../models/model_source.js';
+import type { ObjectiveRequest } from '../../objective/request.js';
+
+export interface ReplicaSpec {
+  /** Shown to people: `cpu(0)`. */
+  readonly name: string;
+  /** TensorFlow's name of the device: `CPU:0`, `GPU:1`. */
+  readonly device: string;
+  /** Folder of libtensorflow_cc, found by the main thread. */
+  readonly tensorflowFolder: string;
+  /** CPU devices that TensorFlow shall show; 1 unless placement is tested. */
+  readonly logicalCpuDevices: number;
+  readonly intraOpThreads: number;
+  readonly precision: 'fp32' | 'bf16';
+  readonly compile: boolean;
+  readonly seed: number;
+  readonly objective: ObjectiveRequest;
+  /** `batch`: statistics per shard, as in training. `fixed`: moving statistics, so that shards do not matter (verify). */
+  readonly batchNorm: 'batch' | 'fixed';
+  readonly model: ModelSource;
+  readonly dataset: Dataset;
+}
+
+export type ReplicaTask =
+  | { readonly type: 'open'; readonly spec: ReplicaSpec }
+  | { readonly type: 'train'; readonly shard: ShardTask; readonly gradient: Float32Array }
+  | { readonly type: 'evaluate'; readonly shard: ShardTask }
+  | { readonly type: 'memory' }
+  | { readonly type: 'close' };
+
+/** A ShardAssignment as it crosses into the thread: the parameters are a view on shared memory, not a copy. */
+export interface ShardTask {
+  readonly step: number;
+  readonly shard: number;
+  readonly rows: Int32Array;
+  readonly firstExample: number;
+  readonly regularizationWeight: number;
+  readonly version: number;
+  readonly parameters: Float32Array;
+}
+
+export interface OpenAnswer {
+  readonly description: ModelDescription;
+  readonly numerics: NumericsClass;
+  readonly versions: { readonly tensorflow: string; readonly tfjs: string };
+  /** Where bf16 was asked for and this machine computes in float32: that, and why. Empty otherwise. */
+  readonly precisionNote: string;
+}
+
+export interface ShardAnswer {
+  readonly lossSum: number;
+  readonly sums: readonly number[];
+  readonly statistics?: Float32Array;
+  readonly nonFinite?: string;
+  readonly computeMs: number;
+}
+
+/** What is alive inside a replica's thread; for leak tests and the bench. */
+export interface MemoryAnswer {
+  readonly tensors: number;
+  readonly handles: number;
+}
+
+/** Expected errors cross as data: a thrown one would lose its code and next step on the way out of the thread. */
+export type ThreadAnswer<T> =
+  | { readonly value: T }
+  | { readonly failure: { readonly code: string; readonly message: string; readonly next: string; readonly exitCode: ExitCode } };

@@ -1,0 +1,278 @@
+/**
+ * Owns: the inside of a replica's thread: TensorFlow on one device, the model, its two graph functions. Piscina's entry.
+ * Does not: decide anything: it answers tasks (replica_spec.ts). Next hop: train_step.ts.
+ *
+ * TensorFlow is called synchronously: this thread has nothing else to do, and the main thread keeps the sockets and signals.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { performance } from 'node:perf_hooks';
+import { ARITHMETIC_VERSION } from '../../common/arithmetic.js';
+import { environmentErrorOf } from '../../common/environment_error.js';
+import { ExpectedError, invariant, UsageError } from '../../common/errors.js';
+import type { ModelDescription, NumericsClass } from '../../common/replica.js';
+import type { BucketLayout } from '../../common/bucket_layout.js';
+import type { NumericArray } from '../../common/dataset.js';
+import { allFinite } from '../../common/all_finite.js';
+import { gatherRows } from '../../data/gather.js';
+import {
+  arithmeticProbe,
+  bfloat16Support,
+  download,
+  installEngine,
+  sigmoidCrossEntropy,
+  softmaxCrossEntropy,
+  TensorFlowError,
+  upload,
+  type Engine,
+} from '../../engine/index.js';
+import { buildModel } from '../../models/build.js';
+import { topologyJson } from '../../models/topology.js';
+import { compiledOf, compiledOptimizer } from '../../objective/compiled.js';
+import { createObjective, type Objective } from '../../objective/create_objective.js';
+import { layoutOf, requireInputShape } from './model_layout.js';
+import { requireTokens, tokenLimitOf, type TokenLimit } from './token_check.js';
+import { createEvaluateStep, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
+import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ShardTask, ThreadAnswer } from './replica_spec.js';
+
+interface ReplicaState {
+  readonly spec: ReplicaSpec;
+  readonly engine: Engine;
+  readonly model: tfjs.LayersModel;
+  readonly layout: BucketLayout;
+  readonly objective: Objective;
+  readonly train: TrainStep;
+  readonly evaluate: EvaluateStep;
+  readonly tokenLimit: TokenLimit | null;
+  /** Version of the parameters that the model's variables hold; -1 before the first. */
+  loadedVersion: number;
+}
+
+let state: ReplicaState | undefined;
+
+/** Piscina calls this for each task, one at a time. */
+export default async function handle(task: ReplicaTask): Promise<ThreadAnswer<unknown>> {
+  try {
+    return { value: await answer(task) };
+  } catch (error) {
+    const expected = error instanceof ExpectedError ? error : environmentErrorOf(error);
+    if (expected === null) throw error;
+    const { code, message, next, exitCode } = expected;
+    return { failure: { code, message, next, exitCode } };
+  }
+}
+
+async function answer(task: ReplicaTask): Promise<OpenAnswer | ShardAnswer | MemoryAnswer | null> {
+  switch (task.type) {
+    case 'open':
+      return open(task.spec);
+    case 'train':
+      return trainShard(opened(), task.shard, task.gradient);
+    case 'evaluate':
+      return evaluateShard(opened(), task.shard);
+    case 'memory':
+      return { tensors: opened().engine.tf.memory().numTensors, handles: opened().engine.liveHandles() };
+    case 'close':
+      state?.engine.dispose();
+      state = undefined;
+      return null;
+  }
+}
+
+function opened(): ReplicaState {
+  invariant(state, 'a replica is opened before it computes');
+  return state;
+}
+
+async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
+  invariant(!state, 'a replica is opened once');
+  const engine = installEngine({
+    folder: spec.tensorflowFolder,
+    device: spec.device,
+    intraOpThreads: spec.intraOpThreads,
+    logicalCpuDevices: spec.logicalCpuDevices,
+    precision: spec.precision,
+    deterministicGpu: spec.device.startsWith('GPU'),
+  });
+  const model = await buildModel(engine.tf, spec.model, spec.seed);
+  const layout = layoutOf(model);
+  requireInputShape(model, spec.dataset);
+  const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
+  const compiled = spec.model.kind === 'topology' ? (spec.model.compiled ?? null) : compiledOf(engine.tf, model);
+  const unusedOptimizer = spec.model.kind === 'topology' ? null : compiledOptimizer(model);
+  const judged = { request: spec.objective, compiled, unusedOptimizer, model, dataset: spec.dataset };
+  const objective = createObjective(engine.tf, fused, judged);
+  const parts = { engine, model, layout, objective, spec };
+  state = {
+    spec,
+    engine,
+    model,
+    layout,
+    objective,
+    train: createTrainStep(parts),
+    evaluate: createEvaluateStep(parts),
+    tokenLimit: tokenLimitOf(model),
+    loadedVersion: -1,
+  };
+  return {
+    description: describeModel(spec, model, layout, objective, engine),
+    numerics: numericsOf(spec, engine),
+    versions: { tensorflow: engine.info.tensorflowVersion, tfjs: engine.tf.version['tfjs'] },
+    precisionNote: precisionNoteOf(spec, engine),
+  };
+}
+
+function precisionNoteOf({ precision, compile }: ReplicaSpec, engine: Engine): string {
+  if (precision === 'fp32') return '';
+  const { computed, reason } = compile
+    ? bfloat16Support(engine)
+    : { computed: false, reason: 'without compile, operation by operation, everything is float32' };
+  return computed ? '' : `precision bf16 computes in float32 here, no faster than fp32: ${reason}`;
+}
+
+function describeModel(
+  spec: ReplicaSpec,
+  model: tfjs.LayersModel,
+  layout: BucketLayout,
+  { description: objective }: Objective,
+  engine: Engine,
+): ModelDescription {
+  const initial = new Float32Array(layout.totalSize);
+  model.weights.forEach((weight, index) => {
+    const { offset, size } = layout.slots[index];
+    download(engine, weight.read(), initial.subarray(offset, offset + size));
+  });
+  return { name: spec.model.name, topology: topologyJson(model), layout, objective, initial };
+}
+
+function numericsOf(spec: ReplicaSpec, engine: Engine): NumericsClass {
+  const { info } = engine;
+  return {
+    tensorflow: info.tensorflowVersion,
+    device: spec.device.split(':')[0],
+    deviceModel: info.deviceModel,
+    precision: spec.precision,
+    intraOpThreads: spec.intraOpThreads,
+    instructionSet: info.instructionSet,
+    oneDnn: info.oneDnn,
+    oneDnnIsa: info.oneDnnIsa,
+    execution: spec.compile ? 'compiled' : 'eager',
+    arithmetic: ARITHMETIC_VERSION,
+    probe: arithmeticProbe(engine, spec),
+  };
+}
+
+/** Copies the published parameters into the model's variables, once per version. */
+function load(replica: ReplicaState, { version, parameters }: ShardTask): void {
+  if (replica.loadedVersion === version) return;
+  const { engine, model, layout } = replica;
+  model.weights.forEach((weight, index) => {
+    const { offset, size, shape } = layout.slots[index];
+    const tensor = upload(engine, parameters.subarray(offset, offset + size), [...shape]);
+    (weight as unknown as { val: tfjs.Variable }).val.assign(tensor);
+    tensor.dispose();
+  });
+  replica.loadedVersion = version;
+}
+
+function feed(
+  { engine, spec, objective, tokenLimit }: ReplicaState,
+  { rows }: ShardTask,
+  kind: 'train' | 'validation',
+): { x: tfjs.Tensor; y: tfjs.Tensor } {
+  const { dataset } = spec;
+  const split = dataset[kind];
+  const sizeOf = (shape: readonly number[]): number => rows.length * shape.reduce((a, b) => a * b, 1);
+  const Values = split.x.constructor as new (length: number) => NumericArray;
+  const x = new Values(sizeOf(dataset.inputShape));
+  // Whatever they are stored as: class indices are int32 for TensorFlow, all other labels float32.
+  const y = new (objective.indices ? Int32Array : Float32Array)(sizeOf(dataset.labelShape));
+  gatherRows(split, rows, { x, y });
+  if (tokenLimit !== null)
+    requireTokens(tokenLimit, { values: x, rows, scale: dataset.scale, dataset: dataset.name, split: kind });
+  return {
+    x: upload(engine, x, [rows.length, ...dataset.inputShape]),
+    y: upload(engine, y, [rows.length, ...dataset.labelShape]),
+  };
+}
+
+function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Array): ShardAnswer {
+  const { engine, layout } = replica;
+  const { tf } = engine;
+  const begin = performance.now();
+  load(replica, shard);
+  const { x, y } = feed(replica, shard, 'train');
+  const position = upload(engine, Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0), [4]);
+  const regularization = tf.scalar(shard.regularizationWeight);
+  const outputs = onExamples(() => replica.train(x, y, position, regularization));
+  outputs.gradients.forEach((tensor, index) => {
+    const { offset, size } = layout.slots[index];
+    download(engine, tensor, gradient.subarray(offset, offset + size));
+  });
+  const statistics = new Float32Array(layout.statisticsSize);
+  let at = 0;
+  outputs.statistics.forEach((tensor) => {
+    download(engine, tensor, statistics.subarray(at, at + tensor.size));
+    at += tensor.size;
+  });
+  const lossSum = outputs.loss.dataSync()[0];
+  const sums = readSums(outputs.sums);
+  tf.dispose([x, y, position, regularization, outputs.loss, ...outputs.sums, ...outputs.gradients, ...outputs.statistics]);
+  const nonFinite = firstNonFinite(lossSum, gradient, statistics, layout);
+  return { lossSum, sums, statistics, ...(nonFinite !== undefined && { nonFinite }), computeMs: performance.now() - begin };
+}
+
+function evaluateShard(replica: ReplicaState, shard: ShardTask): ShardAnswer {
+  const { engine } = replica;
+  const begin = performance.now();
+  load(replica, shard);
+  const { x, y } = feed(replica, shard, 'validation');
+  const regularization = engine.tf.scalar(shard.regularizationWeight);
+  const { loss, sums } = onExamples(() => replica.evaluate(x, y, regularization));
+  const answer = { lossSum: loss.dataSync()[0], sums: readSums(sums), computeMs: performance.now() - begin };
+  engine.tf.dispose([x, y, regularization, loss, ...sums]);
+  return answer;
+}
+
+function readSums(sums: readonly tfjs.Tensor[]): number[] {
+  return sums.flatMap((sum) => Array.from(sum.dataSync()));
+}
+
+/** What TensorFlow finds wrong with the values themselves is the same on any device: the data or the model must change, not the replica. */
+const FAULTS_OF_VALUES: readonly string[] = ['INVALID_ARGUMENT', 'OUT_OF_RANGE'];
+
+function onExamples<T>(compute: () => T): T {
+  try {
+    return compute();
+  } catch (error) {
+    if (!(error instanceof TensorFlowError) || !FAULTS_OF_VALUES.includes(error.tfCode)) throw error;
+    throw new UsageError({
+      code: 'MODEL_FAILS',
+      message: `the model does not take these examples: ${error.operation}: ${error.tfMessage}`,
+      next: 'Compare the values of the data with what the layers take, such as the tokens with the inputDim of an embedding.',
+      cause: error,
+    });
+  }
+}
+
+/** Name of the first tensor with a NaN or Inf: `loss`, a weight (its gradient) or a moving statistic. */
+function firstNonFinite(
+  lossSum: number,
+  gradient: Float32Array,
+  statistics: Float32Array,
+  layout: BucketLayout,
+): string | undefined {
+  if (!Number.isFinite(lossSum)) return 'loss';
+  if (!allFinite(gradient)) {
+    return layout.slots
+      .slice(0, layout.trainedSlots)
+      .find(({ offset, size }) => !allFinite(gradient.subarray(offset, offset + size)))?.name;
+  }
+  if (allFinite(statistics)) return undefined;
+  let at = 0;
+  for (const { slot } of layout.statistics) {
+    const { name, size } = layout.slots[slot];
+    if (!allFinite(statistics.subarray(at, at + size))) return name;
+    at += size;
+  }
+  return undefined;
+}

@@ -1,0 +1,228 @@
+/**
+ * Owns: one training step's computation on one shard: forward, loss sum, backward, as one graph function (or op by op with --no-compile).
+ * Does not: see the other shards, average, or update: the coordinator adds gradients and applies SGD. Next hop: engine/graph_function.ts.
+ *
+ * In: weights (the model's variables), the shard's rows, the dropout position. Out: sums over the shard's examples.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { isErrorLike } from '../../common/error_facts.js';
+import { ExpectedError, invariant, UsageError } from '../../common/errors.js';
+import type { BucketLayout } from '../../common/bucket_layout.js';
+import { deriveKey, PURPOSE, type PhiloxKey } from '../../common/random.js';
+import type { Engine } from '../../engine/index.js';
+import { intoFloat32, scaledFloat, TensorFlowError, withBatchStatistics, withDropout } from '../../engine/index.js';
+import { placeOf } from '../../engine/record_error.js';
+import type { Objective } from '../../objective/create_objective.js';
+import { flattenLayers } from './model_layout.js';
+import type { ReplicaSpec } from './replica_spec.js';
+
+/** Tensors of one shard's result; disposed by the caller. */
+export interface TrainOutputs {
+  /** Scalar, sum over examples. */
+  readonly loss: tfjs.Tensor;
+  /** Of each metric, in the order of the objective: its sums over examples. */
+  readonly sums: tfjs.Tensor[];
+  /** Summed over examples, one per trained slot, in layout order. */
+  readonly gradients: tfjs.Tensor[];
+  /** Batch mean and biased variance, in `layout.statistics` order. */
+  readonly statistics: tfjs.Tensor[];
+}
+
+export interface EvaluateOutputs {
+  readonly loss: tfjs.Tensor;
+  readonly sums: tfjs.Tensor[];
+}
+
+/** `position` is int32 [4]: step low word, step high word, first example's index in the global batch, 0. `regularization` is a scalar. */
+export type TrainStep = (x: tfjs.Tensor, y: tfjs.Tensor, position: tfjs.Tensor, regularization: tfjs.Tensor) => TrainOutputs;
+export type EvaluateStep = (x: tfjs.Tensor, y: tfjs.Tensor, regularization: tfjs.Tensor) => EvaluateOutputs;
+
+interface StepParts {
+  readonly engine: Engine;
+  readonly model: tfjs.LayersModel;
+  readonly layout: BucketLayout;
+  readonly objective: Objective;
+  readonly spec: ReplicaSpec;
+}
+
+interface BatchNormInternals {
+  movingMean: tfjs.LayerVariable;
+  movingVariance: tfjs.LayerVariable;
+  call(inputs: tfjs.Tensor | tfjs.Tensor[], kwargs: Record<string, unknown>): tfjs.Tensor | tfjs.Tensor[];
+}
+
+const BACKWARD = {
+  during: 'the backward pass',
+  next: 'Replace the layer or op that has no gradient; tf.variableGrads on one batch shows the same outside of tfjs-parallel.',
+};
+
+export function createTrainStep(parts: StepParts): TrainStep {
+  const { engine, model, layout, objective, spec } = parts;
+  const { tf } = engine;
+  const variables = trainedVariables(model);
+  const statisticIndex = indexStatistics(model, layout);
+  const dropoutLayers = new Map(flattenLayers(model).map((layer, index) => [layer, index]));
+  if (spec.batchNorm === 'fixed') fixBatchNorm(model);
+
+  const step: TrainStep = (x, y, position, regularization) => {
+    /** By statistic: one tensor for each time its layer was called, more than one where a layer is shared or repeated over time. */
+    const reported = layout.statistics.map((): tfjs.Tensor[] => []);
+    const keyOf = keysOfStep(dropoutLayers, spec.seed);
+    let sums: tfjs.Tensor[] | undefined;
+    const forward = (): tfjs.Scalar => {
+      const output = withDropout(
+        (layer) => ({ key: keyOf(layer), position }),
+        () =>
+          withBatchStatistics(
+            (layer, mean, variance) => {
+              const at = statisticIndex.get(layer);
+              invariant(at, `batch norm ${layer.name} is in the layout`);
+              reported[at.mean].push(tf.keep(mean));
+              reported[at.variance].push(tf.keep(variance));
+            },
+            () => applyModel(model, scaledFloat(x, spec.dataset.scale), true),
+          ),
+      );
+      const value = objective.evaluate(y, intoFloat32(output));
+      sums = value.sums.map((sum) => tf.keep(sum));
+      return addRegularization(tf, model, value.sum, regularization);
+    };
+    const { value, grads } = orModelFails(() => tf.variableGrads(forward, variables), BACKWARD);
+    invariant(sums, 'the forward pass ran');
+    const gradients = variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable));
+    // A batch norm that was not asked for its statistics (fixed ones) reports what it has: an update with them changes nothing.
+    const statistics = layout.statistics.map(({ slot, momentum }, index) => {
+      const running = model.weights[slot].read();
+      return reported[index].length === 0 ? tf.clone(running) : inTurn(tf, reported[index], { running, momentum });
+    });
+    return { loss: value, sums, gradients, statistics };
+  };
+  return spec.compile ? engine.compile(step, { name: 'train_step' }) : step;
+}
+
+/** Forward pass and loss with moving statistics and no dropout. */
+export function createEvaluateStep(parts: StepParts): EvaluateStep {
+  const { engine, model, objective, spec } = parts;
+  const { tf } = engine;
+  const step: EvaluateStep = (x, y, regularization) =>
+    tf.tidy(() => {
+      const value = objective.evaluate(y, intoFloat32(applyModel(model, scaledFloat(x, spec.dataset.scale), false)));
+      return { loss: addRegularization(tf, model, value.sum, regularization), sums: value.sums };
+    });
+  return spec.compile ? engine.compile(step, { name: 'evaluate_step' }) : step;
+}
+
+function applyModel(model: tfjs.LayersModel, x: tfjs.Tensor, training: boolean): tfjs.Tensor {
+  const next = `Mend the model; model.apply(x, { training: ${training} }) on one batch shows the same outside of tfjs-parallel.`;
+  return orModelFails(() => model.apply(x, { training }) as tfjs.Tensor, { during: training ? 'training' : 'evaluation', next });
+}
+
+/**
+ * What the model itself throws, a layer of the user's, tfjs's refusal of its shapes or an op without a gradient, is neither a bug of ours nor a
+ * device that died.
+ */
+function orModelFails<T>(compute: () => T, { during, next }: { during: string; next: string }): T {
+  try {
+    return compute();
+  } catch (error) {
+    const ours = error instanceof ExpectedError || error instanceof TensorFlowError;
+    if (!isErrorLike(error) || ours || error.message.startsWith('internal: ')) throw error;
+    throw new UsageError({
+      code: 'MODEL_FAILS',
+      message: `the model fails in ${during}: ${error.message}${whereThrown(error)}`,
+      next,
+      cause: error,
+    });
+  }
+}
+
+/** Unless that is in tfjs. */
+function whereThrown(error: Error): string {
+  const place = placeOf(error);
+  return place === undefined || place.includes('/node_modules/') ? '' : ` (${place})`;
+}
+
+/** Regularisation losses count once per step: the first shard carries them, times the global batch that the sum is divided by. */
+function addRegularization(tf: typeof tfjs, model: tfjs.LayersModel, sum: tfjs.Scalar, weight: tfjs.Tensor): tfjs.Scalar {
+  const losses = model.calculateLosses();
+  if (losses.length === 0) return sum;
+  return tf.add(sum, tf.mul(tf.addN(losses), weight));
+}
+
+export function trainedVariables(model: tfjs.LayersModel): tfjs.Variable[] {
+  return model.trainableWeights.map((weight) => (weight as unknown as { val: tfjs.Variable }).val);
+}
+
+function indexStatistics(
+  model: tfjs.LayersModel,
+  layout: BucketLayout,
+): Map<tfjs.layers.Layer, { mean: number; variance: number }> {
+  const position = new Map(layout.statistics.map(({ slot }, index) => [model.weights[slot].name, index]));
+  const result = new Map<tfjs.layers.Layer, { mean: number; variance: number }>();
+  for (const layer of batchNorms(model)) {
+    const { movingMean, movingVariance } = layer as unknown as BatchNormInternals;
+    const mean = position.get(movingMean.name);
+    const variance = position.get(movingVariance.name);
+    invariant(mean !== undefined && variance !== undefined, 'moving statistics are in the layout');
+    result.set(layer, { mean, variance });
+  }
+  return result;
+}
+
+/** Calls of one layer in one step that have keys apart from those of other layers. */
+const CALL_STRIDE = 2 ** 20;
+
+/**
+ * A dropout layer's mask is keyed by its place in the model and which call of it this is; every other draw (noise, masks of recurrent layers, users'
+ * layers) by which of them it is in the step. Names, which tfjs numbers per thread, do not matter.
+ */
+function keysOfStep(places: Map<tfjs.layers.Layer, number>, seed: number): (layer: tfjs.layers.Layer | undefined) => PhiloxKey {
+  const calls = new Map<tfjs.layers.Layer, number>();
+  let others = 0;
+  return (layer) => {
+    // No place: not a dropout layer, or one in a wrapper that the layout does not look into (Bidirectional).
+    const place = layer && places.get(layer);
+    if (layer === undefined || place === undefined) return deriveKey({ seed, purpose: PURPOSE.noise, layer: others++ });
+    invariant(place < CALL_STRIDE, `dropout layer ${layer.name} has a place in the model`);
+    const call = calls.get(layer) ?? 0;
+    calls.set(layer, call + 1);
+    return deriveKey({ seed, purpose: PURPOSE.dropout, layer: place + call * CALL_STRIDE });
+  };
+}
+
+/**
+ * The one value s with which `m · running + (1 − m) · s` is what the values give in turn, each moving what the one before it left: as tfjs and
+ * Keras update a layer that is called several times. Linear in the values, so a mean over shards stays right. The inputs are disposed unless
+ * there is but one, which is returned.
+ */
+function inTurn(
+  tf: typeof tfjs,
+  values: tfjs.Tensor[],
+  { running, momentum }: { running: tfjs.Tensor; momentum: number },
+): tfjs.Tensor {
+  if (values.length === 1) return values[0];
+  const one = tf.tidy(() => {
+    let owed = 0;
+    let sum = values[0];
+    for (const value of values.slice(1)) {
+      sum = tf.add(tf.mul(sum, momentum), value);
+      owed = momentum * (owed + 1);
+    }
+    return tf.sub(sum, tf.mul(running, owed));
+  });
+  tf.dispose(values);
+  return one;
+}
+
+function batchNorms(model: tfjs.LayersModel): tfjs.layers.Layer[] {
+  return flattenLayers(model).filter((layer) => layer.getClassName() === 'BatchNormalization');
+}
+
+/** Makes every batch norm use its moving statistics in training too. */
+function fixBatchNorm(model: tfjs.LayersModel): void {
+  for (const layer of batchNorms(model)) {
+    const internals = layer as unknown as BatchNormInternals;
+    const call = internals.call.bind(layer);
+    internals.call = (inputs, kwargs) => call(inputs, { ...kwargs, training: false });
+  }
+}

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { DataError, UsageError } from '../../src/common/errors.js';
+import { errorInOptions, inOptions } from '../../src/api/option_words.js';
+
+describe('to callers of the library', () => {
+  it.each([
+    ['give --batch 4 or more, or --shards 2 or fewer', 'give batch: 4 or more, or shards: 2 or fewer'],
+    ['--train-limit is 9, digits has 5 train examples', 'trainLimit is 9, digits has 5 train examples'],
+    ['train on the CPU with --gpus none --workers 2', "train on the CPU with gpus: 'none' workers: 2"],
+    [
+      'give indices (--gpus 0,1), a range (--gpus 0-3), all or none',
+      "give indices (gpus: '0,1'), a range (gpus: '0-3'), all or none",
+    ],
+    ['use --run-dir on another disk and a smaller --keep', 'use runDir on another disk and a smaller keep'],
+    ['Choose --loss mean_squared_error.', "Choose loss: 'mean_squared_error'."],
+    ['for example --set optimizer.momentum=0.9', 'for example optimizer: { momentum: 0.9 }'],
+    ['(--set optimizer.schedule.milestones=[60,90])', '(optimizer: { schedule: { milestones: [60,90] } })'],
+    ['train longer (--epochs), or change --lr', 'train longer (epochs), or change learningRate'],
+    ['Add --data-dir FOLDER.', 'Add dataDir: FOLDER.'],
+    ['try --no-compile', 'try compile: false'],
+    ['continue it with --resume runs/a', 'continue it with --resume runs/a (on the command line)'],
+    ['no flag in here', 'no flag in here'],
+  ])('"%s" is said in options', (flags, options) => expect(inOptions(flags)).toBe(options));
+
+  it('errors keep class, code and cause; what is no error of ours stays as it is', () => {
+    const cause = new Error('why');
+    const error = new DataError({ code: 'DATA_LIMIT', message: '--train-limit is 9', next: 'Give --train-limit 5.', cause });
+    expect(errorInOptions(error)).toBe(error);
+    expect(error).toMatchObject({
+      code: 'DATA_LIMIT',
+      message: 'trainLimit is 9',
+      next: 'Give trainLimit: 5.',
+      exitCode: 4,
+      cause,
+    });
+    expect(error).toBeInstanceOf(DataError);
+    expect(errorInOptions(cause)).toBe(cause);
+    expect(errorInOptions(7)).toBe(7);
+    expect(errorInOptions(new UsageError({ code: 'A', message: 'm', next: 'n' }))).toBeInstanceOf(UsageError);
+  });
+});
