@@ -12,10 +12,10 @@ import { markAtOnce } from '../../dist/cli/collector.js';
 import { shardBatch } from '../../dist/coordinator/planes/exact/batches.js';
 import { Cluster } from '../../dist/coordinator/cluster/cluster.js';
 import { Fleet } from '../../dist/coordinator/planes/exact/fleet/fleet.js';
-import { startServer } from '../../dist/coordinator/cluster/server.js';
+import { startServer } from '../../dist/transport/server.js';
 import { Parameters } from '../../dist/coordinator/planes/exact/parameters.js';
 import { createUpdate } from '../../dist/coordinator/planes/exact/update/update.js';
-import { secretOf } from '../../dist/wire/secrets.js';
+import { secretOf } from '../../dist/transport/secrets.js';
 import { GLOBAL_BATCH, jobOf, modelOf, OPTIMIZER, SOFTWARE, weightAfter } from './fixture.mjs';
 
 /** @returns per timed step, ms: `step`, and in it `round` (out and back) and `update`; `longestTurn`; shards `repeated` for speed. */

@@ -1,8 +1,8 @@
 /** One worker process of the exchange benchmark: the product's own client and session, a replica whose gradient is ready. */
 import { markAtOnce } from '../../dist/cli/collector.js';
-import { layoutSha256 } from '../../dist/wire/identity.js';
-import { secretOf } from '../../dist/wire/secrets.js';
-import { connectToCoordinator } from '../../dist/worker/host/client.js';
+import { layoutSha256 } from '../../dist/transport/identity.js';
+import { secretOf } from '../../dist/transport/secrets.js';
+import { connectToCoordinator } from '../../dist/transport/client.js';
 import { WorkerSession } from '../../dist/worker/host/session.js';
 import { preparedJob, SOFTWARE } from './fixture.mjs';
 

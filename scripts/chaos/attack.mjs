@@ -12,8 +12,8 @@ const FRAMES_PER_SESSION = 10;
 
 /** Goes on until `frames` fuzzed frames are sent, or `goesOn` says no. Returns what was done, and `end` to let go of the idle connections. */
 export async function attack({ port, token, random, root, frames, goesOn }) {
-  const { connectToCoordinator } = await import(`${root}/dist/worker/host/client.js`);
-  const { secretOf } = await import(`${root}/dist/wire/secrets.js`);
+  const { connectToCoordinator } = await import(`${root}/dist/transport/client.js`);
+  const { secretOf } = await import(`${root}/dist/transport/secrets.js`);
   const { MessageWriter } = await import(`${root}/dist/common/protocol/message_stream.js`);
   const { packageVersion } = await import(`${root}/dist/package_info.js`);
   const below = (n) => Math.floor(random() * n);

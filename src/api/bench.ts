@@ -8,7 +8,7 @@ import type { StepEvent } from '../common/run_events.js';
 import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../common/train_config.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { runTraining } from '../coordinator/run.js';
-import type { RunStore } from '../coordinator/run_store.js';
+import type { RunStore } from '../coordinator/storage/run_store.js';
 import { ExactPlane } from '../coordinator/planes/exact/exact_plane.js';
 import { RunProgress } from '../coordinator/progress.js';
 import { datasetFromArrays } from '../data/arrays.js';

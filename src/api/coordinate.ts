@@ -19,7 +19,7 @@ import type { TrainConfig } from '../common/train_config.js';
 import { Cluster, type FirstModel } from '../coordinator/cluster/cluster.js';
 import { weightsFor } from '../coordinator/storage/state/saved_model.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
-import { startServer, type ServerTls } from '../coordinator/cluster/server.js';
+import { startServer, type ServerTls } from '../transport/server.js';
 import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun } from '../coordinator/start_run.js';
 import { loadDataset } from '../data/load.js';
 import { resolveModelSource } from '../models/load.js';
@@ -28,10 +28,10 @@ import { requireKnown } from '../objective/find_names.js';
 import { packageVersion } from '../package_info.js';
 import { readSaved } from './saved_models.js';
 import type { RunRequest } from './run_request.js';
-import { linkTimes, type LinkTimes } from '../wire/link.js';
-import { secretOf } from '../wire/secrets.js';
-import { findToken, type TokenSource } from '../wire/token.js';
-import { WorkerTokens, workerTokenFolder } from '../wire/worker_tokens.js';
+import { linkTimes, type LinkTimes } from '../transport/link.js';
+import { secretOf } from '../transport/secrets.js';
+import { findToken, type TokenSource } from '../transport/token.js';
+import { WorkerTokens, workerTokenFolder } from '../transport/worker_tokens.js';
 
 export interface CoordinationRequest extends RunRequest {
   readonly listen: Endpoint;

@@ -59,7 +59,7 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
     }),
     evaluateCommand(context, async () => (await import('../api/evaluate_model.js')).evaluateModel),
     verifyCommand(context, () => import('../api/verify.js')),
-    tokenCommand(context, () => import('../wire/worker_tokens.js')),
+    tokenCommand(context, () => import('../transport/worker_tokens.js')),
     benchCommand(context, async () => (await import('../api/bench.js')).bench),
   ]);
 

@@ -16,7 +16,7 @@ import { valuesOf } from '../objective/values.js';
 import { EpochMeter } from './epoch_meter.js';
 import type { CommittedStep, Plane, StepOutcome } from './planes/plane.js';
 import type { RunProgress } from './progress.js';
-import type { RunStore } from './run_store.js';
+import type { RunStore } from './storage/run_store.js';
 
 export interface RunParts {
   readonly config: TrainConfig;

@@ -22,12 +22,12 @@ import { createRunFolder, resumeRunFolder, type RunFolder } from './storage/run_
 import { ExactPlane } from './planes/exact/exact_plane.js';
 import { RunProgress } from './progress.js';
 import { runTraining } from './run.js';
-import { createRunStore } from './run_store.js';
+import { createRunStore } from './storage/run_store.js';
 import { rateRise } from '../common/schedule.js';
 import { SoundStates } from './storage/state/sound_state.js';
 import { progressUnder, requireSameRun, requireSameSettings } from './storage/state/state_match.js';
 import type { DataIdentity, RunState } from './storage/state/state_schema.js';
-import { weightsSha256 } from './weights_hash.js';
+import { weightsSha256 } from './storage/weights_hash.js';
 
 export interface OpenedRun {
   readonly folder: RunFolder;

@@ -8,8 +8,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { LIMITS } from '../../src/common/limits.js';
 import { LOGIN } from '../../src/common/protocol/login.js';
-import { Challenges } from '../../src/coordinator/cluster/challenge.js';
-import { newNonce, proofOf, secretOf } from '../../src/wire/secrets.js';
+import { Challenges } from '../../src/transport/challenge.js';
+import { newNonce, proofOf, secretOf } from '../../src/transport/secrets.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 import { loopbackCluster, SECRET, TOKEN } from '../support/loopback_cluster.js';
 

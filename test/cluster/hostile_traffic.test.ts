@@ -8,7 +8,7 @@ import { CountingClusterRun } from '../support/counting_cluster_run.js';
 import { loopbackCluster, modelOf, TOKEN } from '../support/loopback_cluster.js';
 import { watchTurns } from '../support/turn_meter.js';
 
-const isBuilt = existsSync('dist/worker/host/client.js');
+const isBuilt = existsSync('dist/transport/client.js');
 if (!isBuilt) console.warn('hostile_traffic.test.ts skipped: dist/ is not built (npm run build)');
 
 const FRAMES = 100_000;

@@ -2,11 +2,11 @@
  * Owns: that nobody is waited for without end: every question on either side has a deadline, and ends with its session.
  */
 import { describe, expect, it } from 'vitest';
-import type { LinkTimes } from '../../src/wire/link.js';
-import { connectToCoordinator } from '../../src/worker/host/client.js';
+import type { LinkTimes } from '../../src/transport/link.js';
+import { connectToCoordinator } from '../../src/transport/client.js';
 import { WorkerSession } from '../../src/worker/host/session.js';
 import type { PreparedJob } from '../../src/worker/host/prepared_job.js';
-import { layoutSha256 } from '../../src/wire/identity.js';
+import { layoutSha256 } from '../../src/transport/identity.js';
 import { IntegerReplica, JOB, loopbackCluster, modelOf, NUMERICS, SECRET } from '../support/loopback_cluster.js';
 import { helloOf, preparedOf, scriptedCoordinator, scriptedWorker, welcomeOf } from '../support/scripted_peers.js';
 

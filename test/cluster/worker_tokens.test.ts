@@ -11,7 +11,7 @@ import {
   revokeWorkerToken,
   WorkerTokens,
   workerTokenFolder,
-} from '../../src/wire/worker_tokens.js';
+} from '../../src/transport/worker_tokens.js';
 import { loopbackCluster } from '../support/loopback_cluster.js';
 
 function folder(): string {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { LIMITS } from '../../src/common/limits.js';
-import { SOCKET_OPTIONS } from '../../src/wire/link.js';
+import { SOCKET_OPTIONS } from '../../src/transport/link.js';
 
 it('keeps the limits of the cluster in their relations', () => {
   // Three beats may be lost before a peer counts as gone, and a peer that is gone is noticed long before its shard's deadline.

@@ -9,12 +9,12 @@ import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import type { TrainConfig } from '../../src/common/train_config.js';
 import { createRunFolder, resumeRunFolder } from '../../src/coordinator/storage/run_folder/run_folder.js';
 import { runTraining } from '../../src/coordinator/run.js';
-import { createRunStore } from '../../src/coordinator/run_store.js';
+import { createRunStore } from '../../src/coordinator/storage/run_store.js';
 import { SoundStates } from '../../src/coordinator/storage/state/sound_state.js';
 import { readNewestState } from '../../src/coordinator/storage/state/state_file.js';
 import { ExactPlane } from '../../src/coordinator/planes/exact/exact_plane.js';
 import { RunProgress } from '../../src/coordinator/progress.js';
-import { weightsSha256 } from '../../src/coordinator/weights_hash.js';
+import { weightsSha256 } from '../../src/coordinator/storage/weights_hash.js';
 import { tinyModel, tinyNumerics } from '../support/run_state.js';
 import { MemoryDisk, SimulatedCrash } from '../support/memory_disk.js';
 

@@ -3,10 +3,10 @@
  * IntegerReplica (loopback_cluster.ts). SIGINT: it leaves after its shard, as `tfjs-parallel worker` does.
  */
 import { randomUUID } from 'node:crypto';
-import { layoutSha256 } from '../../dist/wire/identity.js';
+import { layoutSha256 } from '../../dist/transport/identity.js';
 import { createBucketLayout } from '../../dist/common/bucket_layout.js';
-import { secretOf } from '../../dist/wire/secrets.js';
-import { connectToCoordinator } from '../../dist/worker/host/client.js';
+import { secretOf } from '../../dist/transport/secrets.js';
+import { connectToCoordinator } from '../../dist/transport/client.js';
 import { WorkerSession } from '../../dist/worker/host/session.js';
 
 process.once('disconnect', () => process.exit(0));

@@ -10,10 +10,10 @@ import type { Job } from '../../src/common/protocol/messages.js';
 import type { ModelDescription, NumericsClass, Replica, ShardAssignment, ShardResult } from '../../src/common/replica.js';
 import { Cluster, type ClusterOptions } from '../../src/coordinator/cluster/cluster.js';
 import { Fleet, type FleetOptions } from '../../src/coordinator/planes/exact/fleet/fleet.js';
-import { startServer, type ServerRequest, type ServerTls } from '../../src/coordinator/cluster/server.js';
-import { layoutSha256 } from '../../src/wire/identity.js';
-import { newNonce, secretOf } from '../../src/wire/secrets.js';
-import { connectToCoordinator, type ClientTls } from '../../src/worker/host/client.js';
+import { startServer, type ServerRequest, type ServerTls } from '../../src/transport/server.js';
+import { layoutSha256 } from '../../src/transport/identity.js';
+import { newNonce, secretOf } from '../../src/transport/secrets.js';
+import { connectToCoordinator, type ClientTls } from '../../src/transport/client.js';
 import { computeGolden, type PreparedJob } from '../../src/worker/host/prepared_job.js';
 import { WorkerSession, type WorkerSessionHost } from '../../src/worker/host/session.js';
 

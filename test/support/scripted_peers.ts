@@ -6,10 +6,10 @@ import { randomUUID } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import type { WebSocket } from 'ws';
 import type { Message, MessageOf, MessageType } from '../../src/common/protocol/messages.js';
-import { startServer } from '../../src/coordinator/cluster/server.js';
-import { layoutSha256 } from '../../src/wire/identity.js';
-import { Link, type LinkTimes } from '../../src/wire/link.js';
-import { connectToCoordinator } from '../../src/worker/host/client.js';
+import { startServer } from '../../src/transport/server.js';
+import { layoutSha256 } from '../../src/transport/identity.js';
+import { Link, type LinkTimes } from '../../src/transport/link.js';
+import { connectToCoordinator } from '../../src/transport/client.js';
 import { computeGolden } from '../../src/worker/host/prepared_job.js';
 import { IntegerReplica, JOB, modelOf, NUMERICS, SECRET, type TestCluster } from './loopback_cluster.js';
 

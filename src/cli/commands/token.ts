@@ -8,7 +8,7 @@ import type { CommandContext } from '../context.js';
 import { readTokenSource, type TokenSource } from '../network_flags.js';
 import { GROUP, readSwitch } from '../setting_flags.js';
 
-/** src/wire/worker_tokens.ts, when it is loaded. */
+/** src/transport/worker_tokens.ts, when it is loaded. */
 export interface WorkerTokensModule {
   workerTokenFolder(source: TokenSource, environment: Record<string, string | undefined>): string;
   addWorkerToken(folder: string, name: string, how: { replace: boolean }): string;

@@ -1,6 +1,6 @@
 /**
  * Owns: what coordinator and worker prove to each other before a WebSocket exists, as text to be signed with the token.
- * Does not: compute HMACs or keep nonces (src/wire and src/coordinator/cluster/challenge.ts do).
+ * Does not: compute HMACs or keep nonces (src/transport do).
  *
  * The transcript names the role, so that neither side's proof can be sent back to it, both nonces, so that nothing is fresh by one side's
  * word alone, and the TLS exporter, so that it holds for this connection only.

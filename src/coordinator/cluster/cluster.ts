@@ -3,16 +3,16 @@
  * Does not: listen (server.ts), hold a connection (session.ts) or run the loop (start_run.ts).
  */
 import type { ExpectedError } from '../../common/errors.js';
-import type { WebSocket } from 'ws';
+import type { Connection } from '../../transport/web_socket.js';
 import type { Job, MessageOf } from '../../common/protocol/messages.js';
 import type { ModelDescription, NumericsClass } from '../../common/replica.js';
-import { layoutSha256 } from '../../wire/identity.js';
-import type { LinkTimes } from '../../wire/link.js';
+import { layoutSha256 } from '../../transport/identity.js';
+import type { LinkTimes } from '../../transport/link.js';
 import { judgeWorker, type Reference, type Refusal } from './admission.js';
 import type { Fleet } from '../planes/exact/fleet/fleet.js';
 import { ParameterBytes } from './parameter_bytes.js';
 import type { RemoteReplica } from './remote_replica.js';
-import type { OwnToken } from './server.js';
+import type { OwnToken } from '../../transport/server.js';
 import { Session, type SessionHost } from './session.js';
 
 export interface ClusterOptions {
@@ -76,7 +76,7 @@ export class Cluster implements SessionHost {
   }
 
   /** A worker that has proven the token. */
-  accept(socket: WebSocket, from: string, own: OwnToken | null = null): void {
+  accept(socket: Connection, from: string, own: OwnToken | null = null): void {
     if (this.#closed) return socket.terminate();
     this.#sessions.add(new Session(socket, this, { from, own }, this.#options.times));
   }

@@ -1,8 +1,8 @@
 /**
  * Owns: one logged-in worker, from its hello to its end: the join, its assignments under way, its results' memory.
- * Does not: decide who may join (admission.ts), who computes what (fleet/membership.ts), or own the socket's frames (wire/link.ts).
+ * Does not: decide who may join (admission.ts), who computes what (fleet/membership.ts), or own the socket's frames (transport/link.ts).
  */
-import type { WebSocket } from 'ws';
+import type { Connection } from '../../transport/web_socket.js';
 import { errorMessage } from '../../common/error_facts.js';
 import { invariant, type ExpectedError } from '../../common/errors.js';
 import { wireError } from '../../common/protocol/frame.js';
@@ -14,11 +14,11 @@ import { readDescription } from '../../common/protocol/description.js';
 import { noBytes, type IncomingMessage } from '../../common/protocol/message_stream.js';
 import type { ModelDescription, ParameterSnapshot, ShardAssignment, ShardResult } from '../../common/replica.js';
 import { impossible } from '../../common/result_bounds.js';
-import { Link, type LinkTimes } from '../../wire/link.js';
+import { Link, type LinkTimes } from '../../transport/link.js';
 import { ArrivingValues } from './arriving_values.js';
 import { judgeSoftware, type Refusal } from './admission.js';
 import type { ParameterBytes, ParameterLease } from './parameter_bytes.js';
-import type { OwnToken } from './server.js';
+import type { OwnToken } from '../../transport/server.js';
 import { RemoteReplica } from './remote_replica.js';
 import { faultOf, impossibleResult, lostWorker } from './session_errors.js';
 
@@ -84,7 +84,7 @@ export class Session {
   readonly #values = new ArrivingValues();
   #describing: { resolve(model: ModelDescription): void; reject(error: Error): void } | null = null;
 
-  constructor(socket: WebSocket, host: SessionHost, { from, own }: CameFrom, times?: LinkTimes) {
+  constructor(socket: Connection, host: SessionHost, { from, own }: CameFrom, times?: LinkTimes) {
     this.own = own;
     this.#host = host;
     this.#times = times;

@@ -5,7 +5,7 @@
 import type { Job } from '../../common/protocol/messages.js';
 import { wireError } from '../../common/protocol/frame.js';
 import type { ModelDescription, NumericsClass, ParameterSnapshot, Replica, ShardResult } from '../../common/replica.js';
-import { GOLDEN_VERSION, goldenParameters, goldenShard, resultSha256 } from '../../wire/identity.js';
+import { GOLDEN_VERSION, goldenParameters, goldenShard, resultSha256 } from '../../transport/identity.js';
 import { ClusterError, type ExpectedError } from '../../common/errors.js';
 
 /** A job made ready: data loaded, model built in every replica. */

@@ -3,7 +3,7 @@
  * Does not: decide what is due (worker_core.ts does), connect or retry (client.ts, src/api/work.ts), prepare jobs (src/api/work.ts hands that in).
  */
 import { hostValues } from '../../common/host_gradient.js';
-import type { WebSocket } from 'ws';
+import type { Connection } from '../../transport/web_socket.js';
 import { errorMessage } from '../../common/error_facts.js';
 import { EXIT, invariant, isFaultOfTheRun } from '../../common/errors.js';
 import { encodeDescription } from '../../common/protocol/description.js';
@@ -13,7 +13,7 @@ import { oneLine } from '../../common/one_line.js';
 import type { Job, Message } from '../../common/protocol/messages.js';
 import { noBytes, type IncomingMessage } from '../../common/protocol/message_stream.js';
 import type { ShardResult } from '../../common/replica.js';
-import { Link, linkTimes, type LinkTimes } from '../../wire/link.js';
+import { Link, linkTimes, type LinkTimes } from '../../transport/link.js';
 import { ReceivedParameters, RunFault, type PreparedJob } from './prepared_job.js';
 import {
   createWorkerState,
@@ -69,7 +69,7 @@ export class WorkerSession {
   /** Result bytes that no socket is sending. */
   readonly #freeBuffers: Uint8Array[] = [];
 
-  constructor(socket: WebSocket, host: WorkerSessionHost) {
+  constructor(socket: Connection, host: WorkerSessionHost) {
     this.#host = host;
     this.#state = createWorkerState(host.software, host.epochs);
     this.ended = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));

@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { connectToCoordinator, type ClientTls } from '../../../src/worker/host/client.js';
-import { SECRET } from '../../support/loopback_cluster.js';
+import { connectToCoordinator, type ClientTls } from '../../src/transport/client.js';
+import { SECRET } from '../support/loopback_cluster.js';
 
 /** A server that treats each connection as the test says; `sockets` are those it has. */
 async function server(treat: (socket: Socket, nth: number) => void) {

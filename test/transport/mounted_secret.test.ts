@@ -1,7 +1,7 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { isMountedSecret, type SecretPlace } from '../../src/wire/mounted_secret.js';
+import { isMountedSecret, type SecretPlace } from '../../src/transport/mounted_secret.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
 const ROOT = { uid: 0, mode: 0o100444 };

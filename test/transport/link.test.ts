@@ -4,7 +4,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import type { Message } from '../../src/common/protocol/messages.js';
 import { MessageWriter, piecesOf } from '../../src/common/protocol/message_stream.js';
 import { slowLine } from '../support/slow_line.js';
-import { Link, SOCKET_OPTIONS, type LinkTimes } from '../../src/wire/link.js';
+import { Link, SOCKET_OPTIONS, type LinkTimes } from '../../src/transport/link.js';
 
 const TIMES: LinkTimes = { heartbeatMs: 50, heartbeatTimeoutMs: 600_000, sendTimeoutMs: 600_000 };
 const IMPATIENT: LinkTimes = { ...TIMES, sendTimeoutMs: 300 };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { objectiveSchema } from '../../src/common/objective.js';
-import { layoutSha256 } from '../../src/wire/identity.js';
+import { layoutSha256 } from '../../src/transport/identity.js';
 import { tinyModel } from '../support/run_state.js';
 
 test('a model has one hash before and after the wire, whatever order its objective’s keys were made in', () => {

@@ -2,7 +2,7 @@
  * Owns: when a state is due, by the rules of --checkpoint-every.
  * Does not: parse them (common/checkpoint_every.ts), write, or read a clock: the time is passed in, monotonic, so that a wall clock set back or forth changes nothing.
  */
-import type { CheckpointEvery } from '../common/checkpoint_every.js';
+import type { CheckpointEvery } from '../../common/checkpoint_every.js';
 
 export interface CheckpointClock {
   /** Whether a state is due after this commit; if so, the rules count from here. */

@@ -15,13 +15,13 @@ import {
 import { createServer as createHttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer, type WebSocket } from 'ws';
-import { formatEndpoint, type Endpoint } from '../../common/endpoint.js';
-import { ClusterError } from '../../common/errors.js';
-import { LIMITS } from '../../common/limits.js';
-import { isNonce, LOGIN } from '../../common/protocol/login.js';
-import { SOCKET_OPTIONS } from '../../wire/link.js';
-import { exporterOf, newNonce, proofOf, pskIdentity, PSK_TLS, sameProof, type Secret } from '../../wire/secrets.js';
+import { WebSocketServer, type WebSocket } from './web_socket.js';
+import { formatEndpoint, type Endpoint } from '../common/endpoint.js';
+import { ClusterError } from '../common/errors.js';
+import { LIMITS } from '../common/limits.js';
+import { isNonce, LOGIN } from '../common/protocol/login.js';
+import { SOCKET_OPTIONS } from './link.js';
+import { exporterOf, newNonce, proofOf, pskIdentity, PSK_TLS, sameProof, type Secret } from './secrets.js';
 import { Challenges } from './challenge.js';
 
 /** PEM text, read by the caller. */

@@ -7,7 +7,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
-import type { RawData, WebSocket } from 'ws';
+import type { RawData, WebSocket } from './web_socket.js';
 import { LIMITS } from '../common/limits.js';
 import type { Message } from '../common/protocol/messages.js';
 import {

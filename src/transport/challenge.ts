@@ -6,7 +6,7 @@
  * that succeeded are remembered until they expire.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { LIMITS } from '../../common/limits.js';
+import { LIMITS } from '../common/limits.js';
 
 const RANDOM_BYTES = 16;
 const TIME_BYTES = 6;

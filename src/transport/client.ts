@@ -5,13 +5,13 @@
 import { request as httpRequest } from 'node:http';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { WebSocket } from 'ws';
-import { formatEndpoint, isLoopback, type Endpoint } from '../../common/endpoint.js';
-import { ClusterError } from '../../common/errors.js';
-import { LIMITS } from '../../common/limits.js';
-import { isNonce, LOGIN } from '../../common/protocol/login.js';
-import { SOCKET_OPTIONS } from '../../wire/link.js';
-import { exporterOf, newNonce, proofOf, pskIdentity, PSK_TLS, sameProof, type Secret } from '../../wire/secrets.js';
+import { WebSocket } from './web_socket.js';
+import { formatEndpoint, isLoopback, type Endpoint } from '../common/endpoint.js';
+import { ClusterError } from '../common/errors.js';
+import { LIMITS } from '../common/limits.js';
+import { isNonce, LOGIN } from '../common/protocol/login.js';
+import { SOCKET_OPTIONS } from './link.js';
+import { exporterOf, newNonce, proofOf, pskIdentity, PSK_TLS, sameProof, type Secret } from './secrets.js';
 
 export type ClientTls = { kind: 'none' } | { kind: 'psk' } | { kind: 'trusted_certificate'; authority: string };
 

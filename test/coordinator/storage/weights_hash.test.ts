@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { weightsSha256 } from '../../src/coordinator/weights_hash.js';
+import { weightsSha256 } from '../../../src/coordinator/storage/weights_hash.js';
 
 const parameters = Float32Array.of(1, -2, 0.5);
 const velocity = Float32Array.of(3, 4);

@@ -6,7 +6,7 @@
  * does. Under TLS the handle below counts: a record of 16 KiB is heard of only when it is whole.
  */
 import type { Socket } from 'node:net';
-import type { WebSocket } from 'ws';
+import type { WebSocket } from './web_socket.js';
 
 interface Counts {
   readonly bytesRead?: number;

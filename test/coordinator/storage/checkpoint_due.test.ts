@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { parseCheckpointEvery } from '../../src/common/checkpoint_every.js';
-import { createCheckpointClock } from '../../src/coordinator/checkpoint_due.js';
+import { parseCheckpointEvery } from '../../../src/common/checkpoint_every.js';
+import { createCheckpointClock } from '../../../src/coordinator/storage/checkpoint_due.js';
 
 /** Steps of 10 s, 7 to the epoch; the steps after which a state is due. */
 function dueSteps(rule: string, steps: number): number[] {

@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { findToken, type TokenRequest } from '../../src/wire/token.js';
+import { findToken, type TokenRequest } from '../../src/transport/token.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
 const TOKEN = 'abcdefghijklmnopqrstuvwxyz0123456789-_ABCDE';

@@ -2,21 +2,21 @@
  * Owns: what of a run goes to the disk and when: states by --checkpoint-every, models by the reference rule.
  * Does not: know the formats (state/state_file.ts, state/checkpoint.ts) or how files become whole (files/atomic_file.ts).
  */
-import { CheckpointError, ExpectedError } from '../common/errors.js';
-import { parseCheckpointEvery } from '../common/checkpoint_every.js';
-import type { Monitor } from '../common/objective.js';
-import type { NumericsClass, ModelDescription } from '../common/replica.js';
-import { reaches } from '../objective/values.js';
-import type { RunObserver } from '../common/run_events.js';
-import type { TrainConfig } from '../common/train_config.js';
+import { CheckpointError, ExpectedError } from '../../common/errors.js';
+import { parseCheckpointEvery } from '../../common/checkpoint_every.js';
+import type { Monitor } from '../../common/objective.js';
+import type { NumericsClass, ModelDescription } from '../../common/replica.js';
+import { reaches } from '../../objective/values.js';
+import type { RunObserver } from '../../common/run_events.js';
+import type { TrainConfig } from '../../common/train_config.js';
 import { createCheckpointClock } from './checkpoint_due.js';
-import { saveModel } from './storage/state/checkpoint.js';
-import type { RunFolder } from './storage/run_folder/run_folder.js';
-import { topologySha256 } from './storage/state/state_match.js';
-import type { RunValues } from './planes/plane.js';
-import type { DataIdentity, Progress, RunState } from './storage/state/state_schema.js';
-import type { SoundStates } from './storage/state/sound_state.js';
-import { createStateWriter } from './storage/state/state_writer.js';
+import { saveModel } from './state/checkpoint.js';
+import type { RunFolder } from './run_folder/run_folder.js';
+import { topologySha256 } from './state/state_match.js';
+import type { RunValues } from '../planes/plane.js';
+import type { DataIdentity, Progress, RunState } from './state/state_schema.js';
+import type { SoundStates } from './state/sound_state.js';
+import { createStateWriter } from './state/state_writer.js';
 
 export interface RunStore {
   /** Writes a state at once: what was begun from other weights is resumed from those, even where it dies before its first state is due. */
