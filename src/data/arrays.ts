@@ -4,9 +4,9 @@
  *
  * Each array is copied once into shared memory; from then on all threads read the same copy.
  */
-import type { Dataset, DataSplit, NumericArray } from '../common/dataset.js';
+import type { Dataset, NumericArray } from '../common/dataset.js';
 import { DataError } from '../common/errors.js';
-import { assembleDataset, product } from './assemble.js';
+import { assemblePlain, product, type PlainSplit } from './assemble.js';
 
 /** What can be given. Int8, Int16 and Uint16 are kept as Int32, Float64 as Float32. */
 export type SourceArray =
@@ -37,7 +37,7 @@ export interface ArraysSource {
   readonly name?: string;
 }
 
-type MutableSplit = { -readonly [K in keyof DataSplit]: DataSplit[K] };
+type MutableSplit = { -readonly [K in keyof PlainSplit]: PlainSplit[K] };
 
 /** @throws DataError DATA_ARRAYS, DATA_EMPTY or DATA_LABELS, naming the split and what was wanted. */
 export async function datasetFromArrays(source: ArraysSource): Promise<Dataset> {
@@ -71,7 +71,7 @@ export async function datasetFromArrays(source: ArraysSource): Promise<Dataset> 
   if (classes !== undefined && labelShape.length > 0 && labelShape[labelShape.length - 1] !== classes) {
     throw fail(`classes is ${classes}, but labels have the shape [${labelShape.join(', ')}]`);
   }
-  return assembleDataset({ name, inputShape: [...inputShape], labelShape: [...labelShape], classes, scale, train, validation });
+  return assemblePlain({ name, inputShape: [...inputShape], labelShape: [...labelShape], classes, scale, train, validation });
 }
 
 function isShape(shape: unknown): shape is readonly number[] {
@@ -124,13 +124,13 @@ function asIndices(y: NumericArray): NumericArray {
   return indices;
 }
 
-function guessLabelShape({ y, count }: DataSplit): number[] {
+function guessLabelShape({ y, count }: PlainSplit): number[] {
   if (y.length === count && !(y instanceof Float32Array)) return [];
   return [count === 0 ? 1 : Math.max(1, Math.floor(y.length / count))];
 }
 
 /** Every row has a single 1 among zeros. */
-function oneHot({ y }: DataSplit, labelShape: readonly number[]): boolean {
+function oneHot({ y }: PlainSplit, labelShape: readonly number[]): boolean {
   if (labelShape.length !== 1 || labelShape[0] < 2) return false;
   const width = labelShape[0];
   for (let row = 0; row < y.length; row += width) {

@@ -2,24 +2,18 @@
  * Owns: copying rows of a split into a batch.
  * Does not: choose the rows (src/coordinator does), or scale (the recorded step does).
  */
-import type { DataSplit, NumericArray } from '../common/dataset.js';
+import type { Batch, DataSplit, NumericArray } from '../common/dataset.js';
 import { invariant } from '../common/errors.js';
 
-/** Where a batch is put. May be longer than needed; only the first rows are written. */
-export interface RowBuffers {
-  readonly x: NumericArray;
-  readonly y: NumericArray;
-}
-
 /**
- * Copies `rows` of x and y, in that order, to the start of `into`. Values are converted to the target's type as typed arrays do.
- * Neighbouring rows are copied at once, so an evaluation batch is one copy.
+ * Copies `rows` of every field that `into` has, in that order, to the start of its array, which may be longer. Values are converted to the
+ * target's type as typed arrays do. Neighbouring rows are copied at once, so an evaluation batch is one copy.
  */
-export function gatherRows(split: DataSplit, rows: Int32Array, into: RowBuffers): void {
+export function gatherRows(split: DataSplit, rows: Int32Array, into: Batch): void {
   for (let i = 0; i < rows.length; i++)
     invariant(rows[i] >= 0 && rows[i] < split.count, `row ${rows[i]} lies in a split of ${split.count}`);
-  gather(split.x, split.count, rows, into.x);
-  gather(split.y, split.count, rows, into.y);
+  for (const part of ['inputs', 'targets'] as const)
+    for (const [name, values] of Object.entries(into[part])) gather(split[part][name], split.count, rows, values);
 }
 
 function gather(from: NumericArray, count: number, rows: Int32Array, into: NumericArray): void {

@@ -4,10 +4,10 @@
  */
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Dataset, DataSplit } from '../common/dataset.js';
+import type { Dataset } from '../common/dataset.js';
 import { errorMessage } from '../common/error_facts.js';
 import { DataError } from '../common/errors.js';
-import { assembleDataset } from './assemble.js';
+import { assemblePlain, type PlainSplit } from './assemble.js';
 import { readIdx, type IdxArray } from './idx.js';
 
 /** `train-images-idx3-ubyte.gz`, `t10k-labels.idx1-ubyte`, `emnist-balanced-test-images-idx3-ubyte`, `val_labels.idx` ... */
@@ -34,7 +34,7 @@ export async function loadIdxFolder(folder: string): Promise<Dataset> {
     const message = `${folder}: training images are ${train.images.type} [${inputShape.join(', ')}], validation images ${validation.images.type} [${other.join(', ')}]`;
     throw new DataError({ code: 'DATA_SHAPE', message, next: 'Both sets must have the same shape and type.' });
   }
-  return assembleDataset({
+  return assemblePlain({
     name: basename(folder),
     inputShape,
     labelShape: [],
@@ -63,7 +63,7 @@ function inputShapeOf({ shape }: IdxArray): number[] {
   return shape.length === 3 ? [shape[1], shape[2], 1] : shape.slice(1);
 }
 
-function asSplit({ images, labels }: IdxSplit): DataSplit {
+function asSplit({ images, labels }: IdxSplit): PlainSplit {
   return { x: images.values, y: labels.values, count: images.shape[0] };
 }
 

@@ -4,7 +4,7 @@
  *
  * What was asked for is loaded or refused; nothing is ever put in its place.
  */
-import type { Dataset, DataSplit, NumericArray } from '../common/dataset.js';
+import type { Dataset, DataSplit, Field, NumericArray } from '../common/dataset.js';
 import { DataError, UsageError } from '../common/errors.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { product } from './assemble.js';
@@ -59,11 +59,8 @@ export function limitDataset(dataset: Dataset, limits: Pick<TrainConfig, 'trainL
         next: `Give a whole number from 1 to ${split.count}, or leave it out.`,
       });
     }
-    return {
-      x: head(split.x, limit * product(dataset.inputShape)),
-      y: head(split.y, limit * product(dataset.labelShape)),
-      count: limit,
-    };
+    const { inputs, targets } = dataset.fields;
+    return { count: limit, inputs: heads(inputs, split.inputs, limit), targets: heads(targets, split.targets, limit) };
   };
   return {
     ...dataset,
@@ -72,6 +69,6 @@ export function limitDataset(dataset: Dataset, limits: Pick<TrainConfig, 'trainL
   };
 }
 
-function head(values: NumericArray, length: number): NumericArray {
-  return values.subarray(0, length);
+function heads(fields: readonly Field[], arrays: DataSplit['inputs'], count: number): Record<string, NumericArray> {
+  return Object.fromEntries(fields.map(({ name, shape }) => [name, arrays[name].subarray(0, count * product(shape))]));
 }

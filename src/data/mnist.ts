@@ -8,7 +8,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Dataset } from '../common/dataset.js';
 import { DataError } from '../common/errors.js';
-import { assembleDataset } from './assemble.js';
+import { assemblePlain } from './assemble.js';
 import { cacheFolder } from './cache_folder.js';
 import { download, DOWNLOAD_LIMITS, MirrorsFailed, type DownloadLimits } from './download.js';
 import { readIdx, type IdxArray } from './idx.js';
@@ -80,7 +80,7 @@ export async function loadMnist(options: MnistOptions): Promise<Dataset> {
   const [trainX, trainY, testX, testY] =
     options.dataDir === null ? await fromCache(files, options) : await fromFolder(files, options.dataDir);
   const [count, height, width] = files[0].shape;
-  return assembleDataset({
+  return assemblePlain({
     name: 'MNIST',
     inputShape: [height, width, 1],
     labelShape: [],

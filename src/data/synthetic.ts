@@ -3,9 +3,9 @@
  * Does not: draw (digit_painter.ts does), or stand in for MNIST: it is only used where it was asked for by name.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Dataset, DataSplit } from '../common/dataset.js';
+import type { Dataset } from '../common/dataset.js';
 import { below, deriveKey, PURPOSE, wordStream, type PhiloxKey } from '../common/random.js';
-import { assembleDataset } from './assemble.js';
+import { assemblePlain, type PlainSplit } from './assemble.js';
 import { DIGIT_SIZE, DigitPainter } from './digit_painter.js';
 
 /** The splits' keys are kept apart by the key's layer, so that no digit is drawn for both. The numbers are part of the data: never change one. */
@@ -20,7 +20,7 @@ export interface SyntheticOptions {
 
 /** Example i has a stream of random words of its own. Digits of [28, 28, 1] as bytes with scale 1/255, ten classes. The first N examples are the same for any larger size. */
 export async function syntheticDigits({ seed, train = 20_000, validation = 4_000 }: SyntheticOptions): Promise<Dataset> {
-  return assembleDataset({
+  return assemblePlain({
     name: 'synthetic digits',
     inputShape: [DIGIT_SIZE, DIGIT_SIZE, 1],
     labelShape: [],
@@ -31,7 +31,7 @@ export async function syntheticDigits({ seed, train = 20_000, validation = 4_000
   });
 }
 
-async function draw(key: PhiloxKey, count: number): Promise<DataSplit> {
+async function draw(key: PhiloxKey, count: number): Promise<PlainSplit> {
   const pixels = DIGIT_SIZE * DIGIT_SIZE;
   const x = new Uint8Array(new SharedArrayBuffer(count * pixels));
   const y = new Uint8Array(new SharedArrayBuffer(count));

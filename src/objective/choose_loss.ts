@@ -1,8 +1,9 @@
 /**
  * Owns: the loss of a run that names none and whose model is not compiled: chosen where model and labels leave no other, refused otherwise.
  */
-import type { Dataset, NumericArray } from '../common/dataset.js';
+import type { NumericArray } from '../common/dataset.js';
 import { UsageError } from '../common/errors.js';
+import type { LabeledData } from './labels.js';
 import type { OutputKind } from './output_kind.js';
 import { product } from './shapes.js';
 
@@ -10,7 +11,7 @@ export interface LossFacts {
   readonly kind: OutputKind;
   /** Of one example. */
   readonly outputShape: readonly number[];
-  readonly dataset: Pick<Dataset, 'labelShape' | 'train' | 'validation'>;
+  readonly dataset: Pick<LabeledData, 'labelShape' | 'train' | 'validation'>;
 }
 
 /** @throws UsageError LOSS_NEEDED */

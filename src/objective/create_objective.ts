@@ -3,14 +3,13 @@
  * Does not: average: sums over examples are exact under sharding, means are not. Next hop: losses.ts, metrics.ts.
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import type { Dataset } from '../common/dataset.js';
 import type { ObjectiveDescription } from '../common/objective.js';
 import { UsageError } from '../common/errors.js';
 import { chooseLoss } from './choose_loss.js';
 import type { Compiled, Given, UserFunction } from './compiled.js';
 import { sumOverExamples } from './example_sums.js';
 import { findLoss, findMetric } from './find_names.js';
-import { requireLabels } from './labels.js';
+import { requireLabels, type LabeledData } from './labels.js';
 import { ANY_SUM, type CrossEntropies } from './loss.js';
 import { outputKindOf } from './output_kind.js';
 import type { ObjectiveRequest } from './request.js';
@@ -39,7 +38,7 @@ interface ObjectiveFacts {
   /** The optimizer that the model's module compiles it with, which the run does not use; null where there is none. */
   readonly unusedOptimizer?: string | null;
   readonly model: tfjs.LayersModel;
-  readonly dataset: Omit<Dataset, 'sha256' | 'scale'>;
+  readonly dataset: LabeledData;
 }
 
 /** @throws UsageError or DataError where loss, metrics, model and labels do not go together */

@@ -2,16 +2,26 @@
  * Owns: whether the labels of a data set are ones that a loss has a meaning for; the first that is not is named with its place.
  * Does not: compare their shape with the model's output (shapes.ts does).
  */
-import type { Dataset, NumericArray } from '../common/dataset.js';
+import type { NumericArray } from '../common/dataset.js';
 import { DataError } from '../common/errors.js';
 import type { Loss } from './loss.js';
 
-export type LabeledData = Pick<Dataset, 'name' | 'labelShape' | 'train' | 'validation'>;
+/** One target of a data set. */
+export interface LabeledData {
+  readonly name: string;
+  /** Of one example. */
+  readonly inputShape: readonly number[];
+  readonly labelShape: readonly number[];
+  /** Number of classes, where labels are classes. */
+  readonly classes?: number | undefined;
+  readonly train: { readonly y: NumericArray };
+  readonly validation: { readonly y: NumericArray };
+}
 
 /** `classes`: where labels are indices, how many there are; null where the model is not known yet. @throws DataError DATA_LABELS */
 export function requireLabels(
   { name, labels }: { name: string; labels: Loss['labels'] },
-  dataset: LabeledData,
+  dataset: Omit<LabeledData, 'inputShape'>,
   { indices, classes }: { indices: boolean; classes: number | null },
 ): void {
   const width = dataset.labelShape.reduce((product, extent) => product * extent, 1);

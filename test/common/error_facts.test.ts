@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { errorCode, errorMessage, isErrorLike } from '../../src/common/error_facts.js';
 import { datasetFromArrays } from '../../src/data/arrays.js';
+import { plain } from '../support/plain_data.js';
 
 /** What Node's file system throws there, as code under Jest or in a `node:vm` context meets it. */
 const foreign = runInNewContext('try { read("/nowhere/at/all") } catch (error) { error }', { read: readFileSync }) as unknown;
@@ -34,6 +35,6 @@ it('typed arrays of another realm are taken as those of this one', async () => {
     validation: { x: Float64Array.of(5, 6), y: Int16Array.of(1) },
   })`) as Parameters<typeof datasetFromArrays>[0];
   expect(source.train.x instanceof Float32Array).toBe(false);
-  const { train, validation } = await datasetFromArrays(source);
+  const { train, validation } = plain(await datasetFromArrays(source));
   expect([...train.x, ...validation.x, ...train.y, ...validation.y]).toEqual([1, 2, 3, 4, 5, 6, 0, 1, 1]);
 });

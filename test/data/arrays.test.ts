@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { datasetFromArrays, type ArraysSource } from '../../src/data/arrays.js';
 import { byteSlices } from '../../src/data/assemble.js';
+import { plain } from '../support/plain_data.js';
 
 /** Three training and two validation examples of [2]. */
 function source(over: Partial<ArraysSource> = {}): ArraysSource {
@@ -24,7 +25,7 @@ const y = (train: ArraysSource['train']['y'], validation: ArraysSource['train'][
 
 test('arrays are copied once into shared memory, and changing the originals changes nothing', async () => {
   const given = source({ name: 'mine', scale: 0.5 });
-  const set = await datasetFromArrays(given);
+  const set = plain(await datasetFromArrays(given));
   given.train.x[0] = 99;
   given.train.y[0] = 99;
   expect(set).toMatchObject({ name: 'mine', inputShape: [2], labelShape: [], classes: 3, scale: 0.5 });
@@ -36,7 +37,7 @@ test('arrays are copied once into shared memory, and changing the originals chan
 
 test('integer labels are class indices, floating-point labels are targets, rows with a single 1 are classes', async () => {
   const shapes = async (over: Partial<ArraysSource>): Promise<unknown> => {
-    const { labelShape, classes, train } = await datasetFromArrays(source(over));
+    const { labelShape, classes, train } = plain(await datasetFromArrays(source(over)));
     return [labelShape, classes, train.y.constructor.name];
   };
   expect(await shapes(y(Int32Array.of(0, 2, 1), Int32Array.of(1, 0)))).toEqual([[], 3, 'Int32Array']);
@@ -60,7 +61,8 @@ test('other typed arrays are kept in a type that holds their values', async () =
     [Float64Array.of(0.1, 1), 'Float32Array', [Math.fround(0.1), 1]],
   ];
   for (const [x, type, values] of cases) {
-    const set = await datasetFromArrays(source({ train: { x, y: Uint8Array.of(0) }, validation: { x, y: Uint8Array.of(0) } }));
+    const one = { x, y: Uint8Array.of(0) };
+    const set = plain(await datasetFromArrays(source({ train: one, validation: one })));
     expect([set.train.x.constructor.name, ...set.train.x]).toEqual([type, ...values]);
   }
 });
@@ -130,7 +132,7 @@ test('what labels mean is for the loss to say: one value each may be a target, n
     y(Int8Array.of(0, -1, 2), Int8Array.of(1, 0)),
     { ...y(Float32Array.of(0, 1.5, 2), Float32Array.of(1, 0)), labelShape: [] },
   ])
-    expect(await datasetFromArrays(source(labels))).toMatchObject({ labelShape: [], classes: undefined });
+    expect(plain(await datasetFromArrays(source(labels)))).toMatchObject({ labelShape: [], classes: undefined });
 });
 
 test('arrays of more than 2^32 bytes are hashed in slices: no view of the whole exists on Node 20', () => {

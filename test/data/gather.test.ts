@@ -8,11 +8,11 @@ function split(count: number, rowSize: number, labelSize: 1 | 2): DataSplit {
   const y = Int32Array.from({ length: count * labelSize }, (_, i) =>
     labelSize === 1 ? i : i % 2 === 0 ? i >> 1 : 100 - (i >> 1),
   );
-  return { x, y, count };
+  return { count, inputs: { x }, targets: { y } };
 }
 
 function gathered(from: DataSplit, rows: number[], x: NumericArray, y: NumericArray): number[][] {
-  gatherRows(from, Int32Array.from(rows), { x, y });
+  gatherRows(from, Int32Array.from(rows), { inputs: { x }, targets: { y } });
   return [[...x], [...y]];
 }
 
@@ -58,4 +58,15 @@ test('a row outside the split and a buffer that is too short are bugs', () => {
   expect(() => gathered(split(3, 2, 1), [-1], x, labels)).toThrow('internal: row -1 lies in a split of 3');
   expect(() => gathered(split(3, 2, 1), [0, 1, 2], x, labels)).toThrow('internal: the buffer holds 3 rows of 2');
   expect(() => gathered(split(3, 2, 1), [0, 1], x, new Int32Array(1))).toThrow('internal: the buffer holds 2 rows of 1');
+});
+
+test('only the fields that are asked for are copied, each by its name', () => {
+  const from: DataSplit = {
+    count: 2,
+    inputs: { left: Uint8Array.of(1, 2), right: Uint8Array.of(3, 4, 5, 6) },
+    targets: { one: Float32Array.of(0.5, 1.5), other: Float32Array.of(7, 8) },
+  };
+  const into = { inputs: { right: new Uint8Array(2) }, targets: { other: new Float32Array(1), one: new Float32Array(1) } };
+  gatherRows(from, Int32Array.of(1), into);
+  expect([...into.inputs.right, ...into.targets.other, ...into.targets.one]).toEqual([5, 6, 8, 1.5]);
 });

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { loadIdxFolder } from '../../src/data/idx_folder.js';
 import { idxBytes, idxHeader } from '../support/idx_bytes.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
+import { plain } from '../support/plain_data.js';
 
 type Files = Record<string, Uint8Array>;
 
@@ -40,7 +41,7 @@ test('images of any size are grey images, four dimensions keep their channels, t
     ],
     [[13], [13]],
   ]) {
-    const set = await loadIdxFolder(await temporaryFolder(files(imageShape)));
+    const set = plain(await loadIdxFolder(await temporaryFolder(files(imageShape))));
     expect(set).toMatchObject({
       inputShape,
       labelShape: [],
@@ -84,14 +85,13 @@ test('more than 256 classes come as wider labels, and floating-point images are 
     values.forEach((value, i) => body.writeFloatBE(value, 4 * i));
     return Buffer.concat([idxHeader(0x0d, [values.length, 1]), body]);
   };
-  const set = await loadIdxFolder(
-    await temporaryFolder({
-      'train-images': floats(0.5, -2),
-      'train-labels': labels(999, 0),
-      'test-images': floats(8),
-      'test-labels': labels(7),
-    }),
-  );
+  const folder = await temporaryFolder({
+    'train-images': floats(0.5, -2),
+    'train-labels': labels(999, 0),
+    'test-images': floats(8),
+    'test-labels': labels(7),
+  });
+  const set = plain(await loadIdxFolder(folder));
   expect(set).toMatchObject({ inputShape: [1], classes: 1000, scale: 1 });
   expect([...set.train.x, ...set.train.y]).toEqual([0.5, -2, 999, 0]);
 });
@@ -119,7 +119,7 @@ test('labels below 0 are loaded: they may be the targets of a regression, which 
   const negative = Buffer.concat([idxHeader(0x09, [5]), Buffer.from([0, 1, 2, 0xff, 4])]);
   const other = Buffer.concat([idxHeader(9, [3]), Buffer.alloc(3)]);
   const content = files([2], { 'train-labels-idx1-ubyte': negative, 't10k-labels-idx1-ubyte': other });
-  const set = await loadIdxFolder(await temporaryFolder(content));
+  const set = plain(await loadIdxFolder(await temporaryFolder(content)));
   expect([...set.train.y, set.classes]).toEqual([0, 1, 2, -1, 4, undefined]);
 });
 

@@ -7,6 +7,7 @@ import { limitDataset, loadDataset, type DataConfig } from '../../src/data/load.
 import { datasetFromArrays } from '../../src/data/arrays.js';
 import { idxBytes } from '../support/idx_bytes.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
+import { plain } from '../support/plain_data.js';
 
 const CONFIG: DataConfig = { data: 'mnist', dataDir: null, trainLimit: null, validationLimit: null, seed: 1 };
 
@@ -22,10 +23,10 @@ function small(): Promise<Dataset> {
 
 test('limits are views of the first examples, and the identity stays that of the whole set', async () => {
   const whole = await small();
-  const limited = limitDataset(whole, { trainLimit: 5, validationLimit: 1 });
+  const limited = plain(limitDataset(whole, { trainLimit: 5, validationLimit: 1 }));
   expect([limited.train.count, ...limited.train.x]).toEqual([5, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   expect([limited.validation.count, ...limited.validation.y]).toEqual([1, 0, 1]);
-  expect(limited.train.x.buffer).toBe(whole.train.x.buffer);
+  expect(limited.train.x.buffer).toBe(plain(whole).train.x.buffer);
   expect(limited.sha256).toBe(whole.sha256);
   expect(limitDataset(whole, { trainLimit: null, validationLimit: 3 })).toEqual(whole);
 });
@@ -48,7 +49,7 @@ test('the name of the data decides what is loaded', async () => {
     'data.mjs':
       'export default { train: { x: Uint8Array.of(1), y: Uint8Array.of(0) }, validation: { x: Uint8Array.of(1), y: Uint8Array.of(0) }, inputShape: [1] }',
   });
-  expect(await loadDataset({ ...CONFIG, data: 'idx', dataDir, trainLimit: 1 })).toMatchObject({
+  expect(plain(await loadDataset({ ...CONFIG, data: 'idx', dataDir, trainLimit: 1 }))).toMatchObject({
     inputShape: [3, 5, 1],
     train: { count: 1 },
   });
@@ -57,7 +58,7 @@ test('the name of the data decides what is loaded', async () => {
     train: { count: 1 },
   });
   const digits = await loadDataset({ ...CONFIG, data: 'synthetic', trainLimit: 100, validationLimit: 10 });
-  expect(digits).toMatchObject({
+  expect(plain(digits)).toMatchObject({
     name: 'synthetic digits',
     inputShape: [28, 28, 1],
     train: { count: 100 },
@@ -83,14 +84,14 @@ test('a data set posted to a thread is the same memory: what one writes the othe
   const dataset = limitDataset(await small(), { trainLimit: 5, validationLimit: null });
   const thread = new Worker(
     `const { parentPort, workerData } = require('node:worker_threads');
-     workerData.validation.y[2] = 42;
-     parentPort.once('message', ({ train }) => parentPort.postMessage([workerData.train.x[9], train.x[9], train.count, train.x.length]));
+     workerData.validation.targets.y[2] = 42;
+     parentPort.once('message', ({ train }) => parentPort.postMessage([workerData.train.inputs.x[9], train.inputs.x[9], train.count, train.inputs.x.length]));
      parentPort.postMessage('ready');`,
     { eval: true, workerData: dataset },
   );
   await once(thread, 'message');
-  expect(dataset.validation.y[2]).toBe(42);
-  dataset.train.x[9] = -7;
+  expect(dataset.validation.targets.y[2]).toBe(42);
+  dataset.train.inputs.x[9] = -7;
   thread.postMessage(dataset);
   expect(await once(thread, 'message')).toEqual([[-7, -7, 5, 10]]);
   await thread.terminate();

@@ -10,6 +10,7 @@ import { loadMnist, MNIST_FILES, type MnistOptions } from '../../src/data/mnist.
 import type { DataProgress } from '../../src/data/progress.js';
 import { idxBytes, sha256 } from '../support/idx_bytes.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
+import { plain } from '../support/plain_data.js';
 
 /** MNIST in small: 7 and 3 images of 2 × 2. Made of the real names, so that mirrors, folders and cache are the real ones. */
 const CONTENT = [idxBytes([7, 2, 2]), idxBytes([7], [0, 1, 2, 3, 4, 5, 9]), idxBytes([3, 2, 2]), idxBytes([3], [9, 0, 4])];
@@ -56,7 +57,7 @@ test('the four files are downloaded once, and then come from the cache', async (
   const { url, requests } = await mirror(serve);
   const cacheDir = join(await temporaryFolder(), 'not', 'there', 'yet');
   const first = options({ mirrors: [url], cacheDir });
-  const dataset = await loadMnist(first.options);
+  const dataset = plain(await loadMnist(first.options));
   expect(dataset).toMatchObject({ name: 'MNIST', inputShape: [2, 2, 1], labelShape: [], classes: 10, scale: 1 / 255 });
   expect([...dataset.train.x]).toEqual(Array.from({ length: 28 }, (_, i) => i));
   expect([...dataset.train.y]).toEqual([0, 1, 2, 3, 4, 5, 9]);

@@ -1,18 +1,18 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Dataset } from '../../src/common/dataset.js';
 import { loadDataset } from '../../src/data/load.js';
+import { plain, type PlainData } from '../support/plain_data.js';
 
 const FOLDER = process.env.TFJS_PARALLEL_MNIST_DIR ?? join(import.meta.dirname, '../../../shared/data/mnist');
 const present = existsSync(join(FOLDER, 'train-images-idx3-ubyte.gz'));
 if (!present) console.warn('skipped: real MNIST is not in ../shared/data/mnist; name its folder in TFJS_PARALLEL_MNIST_DIR');
 
 describe.skipIf(!present)('real MNIST', () => {
-  let mnist: Dataset;
+  let mnist: PlainData;
   const config = { data: 'mnist', dataDir: FOLDER, trainLimit: null, validationLimit: null, seed: 1 };
   beforeAll(async () => {
-    mnist = await loadDataset(config);
+    mnist = plain(await loadDataset(config));
   });
 
   test('has 60,000 and 10,000 images whose hashes are those of the reference run', () => {
@@ -29,7 +29,7 @@ describe.skipIf(!present)('real MNIST', () => {
   });
 
   test('is the same data when read as any IDX folder, and when limited', async () => {
-    const any = await loadDataset({ ...config, data: 'idx', trainLimit: 5900, validationLimit: 1 });
+    const any = plain(await loadDataset({ ...config, data: 'idx', trainLimit: 5900, validationLimit: 1 }));
     expect(any.sha256).toBe(mnist.sha256);
     expect([any.train.count, any.train.x.length, any.validation.count]).toEqual([5900, 5900 * 784, 1]);
   });

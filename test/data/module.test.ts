@@ -2,14 +2,15 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadDataModule } from '../../src/data/module.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
+import { plain, type PlainData } from '../support/plain_data.js';
 
 const SETS = `
 const train = { x: Float32Array.of(1, 2, 3, 4), y: Int32Array.of(0, 1) };
 const validation = { x: Float32Array.of(5, 6), y: Int32Array.of(1) };
 `;
 
-async function load(code: string): ReturnType<typeof loadDataModule> {
-  return loadDataModule(join(await temporaryFolder({ 'data.mjs': code }), 'data.mjs'));
+async function load(code: string): Promise<PlainData> {
+  return plain(await loadDataModule(join(await temporaryFolder({ 'data.mjs': code }), 'data.mjs')));
 }
 
 async function failure(code: string): Promise<string> {

@@ -28,6 +28,6 @@ it('digits are drawn without a look at globals for each pixel, and the same as i
   expect(looks() - before).toBeLessThan(10);
   const { syntheticDigits: here } = await import('../../src/data/synthetic.js');
   const plain = await here({ seed: 1, train: 20, validation: 1 });
-  expect([...train.x]).toEqual([...plain.train.x]);
+  expect([...train.inputs.x]).toEqual([...plain.train.inputs.x]);
   expect(sha256).toBe(plain.sha256);
 });

@@ -1,21 +1,21 @@
 import { beforeAll, expect, test } from 'vitest';
-import type { Dataset, DataSplit } from '../../src/common/dataset.js';
 import { permutation } from '../../src/common/random.js';
 import { syntheticDigits } from '../../src/data/synthetic.js';
 import { sha256 } from '../support/idx_bytes.js';
+import { plain, type PlainData, type PlainSplit } from '../support/plain_data.js';
 
 const PIXELS = 784;
-let digits: Dataset;
+let digits: PlainData;
 beforeAll(async () => {
-  digits = await syntheticDigits({ seed: 1 });
+  digits = plain(await syntheticDigits({ seed: 1 }));
 });
 
-function image({ x }: DataSplit, row: number): Uint8Array {
+function image({ x }: PlainSplit, row: number): Uint8Array {
   return x.subarray(PIXELS * row, PIXELS * (row + 1)) as Uint8Array;
 }
 
 /** Share of the validation set whose nearest class mean (over the training set under `labels`) is its label's. */
-function nearestMeanAccuracy({ train, validation }: Dataset, labels: ArrayLike<number>): number {
+function nearestMeanAccuracy({ train, validation }: PlainData, labels: ArrayLike<number>): number {
   const means = Array.from({ length: 10 }, () => new Float64Array(PIXELS));
   const counts = new Float64Array(10);
   for (let row = 0; row < train.count; row++) {
@@ -64,7 +64,7 @@ test('seed 1 makes these bytes on every machine and every version of Node', () =
 });
 
 test('the first examples do not depend on how many follow', async () => {
-  const few = await syntheticDigits({ seed: 1, train: 257, validation: 1 });
+  const few = plain(await syntheticDigits({ seed: 1, train: 257, validation: 1 }));
   expect(sha256(few.train.x as Uint8Array)).toBe(sha256(digits.train.x.subarray(0, 257 * PIXELS) as Uint8Array));
   expect(few.train.y).toEqual(digits.train.y.slice(0, 257));
   expect(few.validation.x).toEqual(image(digits.validation, 0).slice());

@@ -20,6 +20,7 @@ import {
   weightsSha256Of,
   type Ended,
 } from '../support/real_run.js';
+import { plain } from '../support/plain_data.js';
 
 if (!isBuilt) console.warn('resumed_run.test.ts skipped: dist/ is not built (npm run build)');
 
@@ -215,10 +216,8 @@ describe.skipIf(!isBuilt)('a wall clock that jumps by hours, back and forth', ()
 describe.skipIf(!isBuilt)('what a run saved', () => {
   it('evaluated by plain tfjs as Keras does, gives the accuracy and loss that the run reported', async () => {
     expect((await train(begin('evaluated', '--epochs', '2', '--workers', '2'))).code).toBe(0);
-    const { validation, scale } = await loadDataset(
-      { ...DEFAULT_TRAIN_CONFIG, data: 'synthetic', trainLimit: 600, validationLimit: 100 },
-      { onProgress: () => undefined },
-    );
+    const config = { ...DEFAULT_TRAIN_CONFIG, data: 'synthetic', trainLimit: 600, validationLimit: 100 };
+    const { validation, scale } = plain(await loadDataset(config, { onProgress: () => undefined }));
     const x = tf.tensor4d(Float32Array.from(validation.x), [100, 28, 28, 1]).mul(scale);
     const y = tf.oneHot(tf.tensor1d(Int32Array.from(validation.y), 'int32'), 10).toFloat();
     for (const epoch of metricsOf(folder('evaluated')).map((line) => JSON.parse(line) as Record<string, unknown>)) {

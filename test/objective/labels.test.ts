@@ -3,11 +3,12 @@ import type { ExpectedError } from '../../src/common/errors.js';
 import { datasetFromArrays, type SourceArray } from '../../src/data/arrays.js';
 import { findLoss } from '../../src/objective/find_names.js';
 import { requireLabels } from '../../src/objective/labels.js';
+import { plain } from '../support/plain_data.js';
 
 /** What is said of these labels, with as many inputs; `taken` where nothing is. The validation set has the first label alone. */
 async function said(loss: string, y: SourceArray, labelShape: number[]): Promise<string> {
   const width = labelShape.reduce((a, b) => a * b, 1);
-  const dataset = await datasetFromArrays({
+  const given = await datasetFromArrays({
     train: { x: new Float32Array(y.length / width), y },
     validation: { x: new Float32Array(1), y: y.slice(0, width) },
     inputShape: [1],
@@ -16,7 +17,7 @@ async function said(loss: string, y: SourceArray, labelShape: number[]): Promise
   try {
     const found = findLoss(loss);
     const indices = labelShape.length === 0 && found.loss.labels.indices !== 'never';
-    requireLabels({ name: found.name, labels: found.loss.labels }, dataset, { indices, classes: null });
+    requireLabels({ name: found.name, labels: found.loss.labels }, plain(given), { indices, classes: null });
     return 'taken';
   } catch (error) {
     const { exitCode, code, message } = error as ExpectedError;

@@ -117,21 +117,6 @@ function constraintOf({ originalName, shape, constraint }: ConstrainedWeight): P
   }
 }
 
-/** @throws UsageError MODEL_INPUT_SHAPE where the model does not take examples of this shape. */
-export function requireInputShape(
-  model: tfjs.LayersModel,
-  { name, inputShape }: { name: string; inputShape: readonly number[] },
-): void {
-  const wanted = model.inputs[0].shape.slice(1);
-  const fits =
-    wanted.length === inputShape.length && wanted.every((extent, axis) => extent === null || extent === inputShape[axis]);
-  if (fits) return;
-  throw unsupported(
-    'MODEL_INPUT_SHAPE',
-    `the model takes examples of [${wanted.map((extent) => extent ?? 'any').join(', ')}], those of ${name} are [${inputShape.join(', ')}]`,
-  );
-}
-
 function unsupported(code: string, message: string): UsageError {
   return new UsageError({ code, message, next: 'change the model; README.md "Limits" lists what models may do' });
 }

@@ -29,7 +29,8 @@ import { buildModel } from '../../models/build.js';
 import { topologyJson } from '../../models/topology.js';
 import { compiledOf, compiledOptimizer } from '../../objective/compiled.js';
 import { createObjective, type Objective } from '../../objective/create_objective.js';
-import { layoutOf, requireInputShape } from './model_layout.js';
+import { bindFields, labelsOf, type Binding, type Bound, type TensorBatch } from './bind_fields.js';
+import { layoutOf } from './model_layout.js';
 import { requireTokens, tokenLimitOf, type TokenLimit } from './token_check.js';
 import { createEvaluateStep, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ShardTask, ThreadAnswer } from './replica_spec.js';
@@ -40,6 +41,7 @@ interface ReplicaState {
   readonly model: tfjs.LayersModel;
   readonly layout: BucketLayout;
   readonly objective: Objective;
+  readonly binding: Binding;
   readonly train: TrainStep;
   readonly evaluate: EvaluateStep;
   readonly tokenLimit: TokenLimit | null;
@@ -95,19 +97,26 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
   });
   const model = await buildModel(engine.tf, spec.model, spec.seed);
   const layout = layoutOf(model);
-  requireInputShape(model, spec.dataset);
+  const binding = bindFields(model, spec.dataset);
   const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
   const compiled = spec.model.kind === 'topology' ? (spec.model.compiled ?? null) : compiledOf(engine.tf, model);
   const unusedOptimizer = spec.model.kind === 'topology' ? null : compiledOptimizer(model);
-  const judged = { request: spec.objective, compiled, unusedOptimizer, model, dataset: spec.dataset };
+  const judged = {
+    request: spec.objective,
+    compiled,
+    unusedOptimizer,
+    model,
+    dataset: labelsOf(spec.dataset, binding.targets[0]),
+  };
   const objective = createObjective(engine.tf, fused, judged);
-  const parts = { engine, model, layout, objective, spec };
+  const parts = { engine, model, layout, objective, binding, spec };
   state = {
     spec,
     engine,
     model,
     layout,
     objective,
+    binding,
     train: createTrainStep(parts),
     evaluate: createEvaluateStep(parts),
     tokenLimit: tokenLimitOf(model),
@@ -175,24 +184,32 @@ function load(replica: ReplicaState, { version, parameters }: ShardTask): void {
 }
 
 function feed(
-  { engine, spec, objective, tokenLimit }: ReplicaState,
+  { engine, spec, objective, binding, tokenLimit }: ReplicaState,
   { rows }: ShardTask,
   kind: 'train' | 'validation',
-): { x: tfjs.Tensor; y: tfjs.Tensor } {
+): TensorBatch {
   const { dataset } = spec;
   const split = dataset[kind];
-  const sizeOf = (shape: readonly number[]): number => rows.length * shape.reduce((a, b) => a * b, 1);
-  const Values = split.x.constructor as new (length: number) => NumericArray;
-  const x = new Values(sizeOf(dataset.inputShape));
+  const emptyOf = ({ field }: Bound, Values: new (length: number) => NumericArray): [string, NumericArray] => [
+    field.name,
+    new Values(rows.length * field.shape.reduce((a, b) => a * b, 1)),
+  ];
+  const typeOf = (values: NumericArray) => values.constructor as new (length: number) => NumericArray;
   // Whatever they are stored as: class indices are int32 for TensorFlow, all other labels float32.
-  const y = new (objective.indices ? Int32Array : Float32Array)(sizeOf(dataset.labelShape));
-  gatherRows(split, rows, { x, y });
-  if (tokenLimit !== null)
-    requireTokens(tokenLimit, { values: x, rows, scale: dataset.scale, dataset: dataset.name, split: kind });
-  return {
-    x: upload(engine, x, [rows.length, ...dataset.inputShape]),
-    y: upload(engine, y, [rows.length, ...dataset.labelShape]),
+  const labels = objective.indices ? Int32Array : Float32Array;
+  const batch = {
+    inputs: Object.fromEntries(binding.inputs.map((bound) => emptyOf(bound, typeOf(split.inputs[bound.field.name])))),
+    targets: Object.fromEntries(binding.targets.map((bound) => emptyOf(bound, labels))),
   };
+  gatherRows(split, rows, batch);
+  if (tokenLimit !== null) {
+    const { field } = binding.inputs[0];
+    const given = { values: batch.inputs[field.name], rows, scale: field.scale, dataset: dataset.name, split: kind };
+    requireTokens(tokenLimit, given);
+  }
+  const tensors = (bound: readonly Bound[], arrays: Record<string, NumericArray>): Record<string, tfjs.Tensor> =>
+    Object.fromEntries(bound.map(({ name, field }) => [name, upload(engine, arrays[field.name], [rows.length, ...field.shape])]));
+  return { inputs: tensors(binding.inputs, batch.inputs), targets: tensors(binding.targets, batch.targets) };
 }
 
 function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Array): ShardAnswer {
@@ -200,10 +217,10 @@ function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Ar
   const { tf } = engine;
   const begin = performance.now();
   load(replica, shard);
-  const { x, y } = feed(replica, shard, 'train');
+  const batch = feed(replica, shard, 'train');
   const position = upload(engine, Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0), [4]);
   const regularization = tf.scalar(shard.regularizationWeight);
-  const outputs = onExamples(() => replica.train(x, y, position, regularization));
+  const outputs = onExamples(() => replica.train(batch, position, regularization));
   outputs.gradients.forEach((tensor, index) => {
     const { offset, size } = layout.slots[index];
     download(engine, tensor, gradient.subarray(offset, offset + size));
@@ -216,7 +233,7 @@ function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Ar
   });
   const lossSum = outputs.loss.dataSync()[0];
   const sums = readSums(outputs.sums);
-  tf.dispose([x, y, position, regularization, outputs.loss, ...outputs.sums, ...outputs.gradients, ...outputs.statistics]);
+  tf.dispose([batch, position, regularization, outputs] as unknown as tfjs.TensorContainer);
   const nonFinite = firstNonFinite(lossSum, gradient, statistics, layout);
   return { lossSum, sums, statistics, ...(nonFinite !== undefined && { nonFinite }), computeMs: performance.now() - begin };
 }
@@ -225,11 +242,11 @@ function evaluateShard(replica: ReplicaState, shard: ShardTask): ShardAnswer {
   const { engine } = replica;
   const begin = performance.now();
   load(replica, shard);
-  const { x, y } = feed(replica, shard, 'validation');
+  const batch = feed(replica, shard, 'validation');
   const regularization = engine.tf.scalar(shard.regularizationWeight);
-  const { loss, sums } = onExamples(() => replica.evaluate(x, y, regularization));
+  const { loss, sums } = onExamples(() => replica.evaluate(batch, regularization));
   const answer = { lossSum: loss.dataSync()[0], sums: readSums(sums), computeMs: performance.now() - begin };
-  engine.tf.dispose([x, y, regularization, loss, ...sums]);
+  engine.tf.dispose([batch, regularization, loss, ...sums] as unknown as tfjs.TensorContainer);
   return answer;
 }
 

@@ -12,7 +12,8 @@ import { deriveKey, PURPOSE, type PhiloxKey } from '../../common/random.js';
 import type { Engine } from '../../engine/index.js';
 import { intoFloat32, scaledFloat, TensorFlowError, withBatchStatistics, withDropout } from '../../engine/index.js';
 import { placeOf } from '../../engine/record_error.js';
-import type { Objective } from '../../objective/create_objective.js';
+import type { Objective, ObjectiveValue } from '../../objective/create_objective.js';
+import type { Binding, TensorBatch } from './bind_fields.js';
 import { flattenLayers } from './model_layout.js';
 import type { ReplicaSpec } from './replica_spec.js';
 
@@ -34,14 +35,15 @@ export interface EvaluateOutputs {
 }
 
 /** `position` is int32 [4]: step low word, step high word, first example's index in the global batch, 0. `regularization` is a scalar. */
-export type TrainStep = (x: tfjs.Tensor, y: tfjs.Tensor, position: tfjs.Tensor, regularization: tfjs.Tensor) => TrainOutputs;
-export type EvaluateStep = (x: tfjs.Tensor, y: tfjs.Tensor, regularization: tfjs.Tensor) => EvaluateOutputs;
+export type TrainStep = (batch: TensorBatch, position: tfjs.Tensor, regularization: tfjs.Tensor) => TrainOutputs;
+export type EvaluateStep = (batch: TensorBatch, regularization: tfjs.Tensor) => EvaluateOutputs;
 
 interface StepParts {
   readonly engine: Engine;
   readonly model: tfjs.LayersModel;
   readonly layout: BucketLayout;
   readonly objective: Objective;
+  readonly binding: Binding;
   readonly spec: ReplicaSpec;
 }
 
@@ -57,14 +59,14 @@ const BACKWARD = {
 };
 
 export function createTrainStep(parts: StepParts): TrainStep {
-  const { engine, model, layout, objective, spec } = parts;
+  const { engine, model, layout, spec } = parts;
   const { tf } = engine;
   const variables = trainedVariables(model);
   const statisticIndex = indexStatistics(model, layout);
   const dropoutLayers = new Map(flattenLayers(model).map((layer, index) => [layer, index]));
   if (spec.batchNorm === 'fixed') fixBatchNorm(model);
 
-  const step: TrainStep = (x, y, position, regularization) => {
+  const step: TrainStep = (batch, position, regularization) => {
     /** By statistic: one tensor for each time its layer was called, more than one where a layer is shared or repeated over time. */
     const reported = layout.statistics.map((): tfjs.Tensor[] => []);
     const keyOf = keysOfStep(dropoutLayers, spec.seed);
@@ -80,10 +82,10 @@ export function createTrainStep(parts: StepParts): TrainStep {
               reported[at.mean].push(tf.keep(mean));
               reported[at.variance].push(tf.keep(variance));
             },
-            () => applyModel(model, scaledFloat(x, spec.dataset.scale), true),
+            () => applyModel(parts, batch, true),
           ),
       );
-      const value = objective.evaluate(y, intoFloat32(output));
+      const value = judge(parts, batch, output);
       sums = value.sums.map((sum) => tf.keep(sum));
       return addRegularization(tf, model, value.sum, regularization);
     };
@@ -102,17 +104,22 @@ export function createTrainStep(parts: StepParts): TrainStep {
 
 /** Forward pass and loss with moving statistics and no dropout. */
 export function createEvaluateStep(parts: StepParts): EvaluateStep {
-  const { engine, model, objective, spec } = parts;
+  const { engine, model, spec } = parts;
   const { tf } = engine;
-  const step: EvaluateStep = (x, y, regularization) =>
+  const step: EvaluateStep = (batch, regularization) =>
     tf.tidy(() => {
-      const value = objective.evaluate(y, intoFloat32(applyModel(model, scaledFloat(x, spec.dataset.scale), false)));
+      const value = judge(parts, batch, applyModel(parts, batch, false));
       return { loss: addRegularization(tf, model, value.sum, regularization), sums: value.sums };
     });
   return spec.compile ? engine.compile(step, { name: 'evaluate_step' }) : step;
 }
 
-function applyModel(model: tfjs.LayersModel, x: tfjs.Tensor, training: boolean): tfjs.Tensor {
+function judge({ objective, binding }: StepParts, { targets }: TensorBatch, output: tfjs.Tensor): ObjectiveValue {
+  return objective.evaluate(targets[binding.targets[0].name], intoFloat32(output));
+}
+
+function applyModel({ model, binding }: StepParts, { inputs }: TensorBatch, training: boolean): tfjs.Tensor {
+  const [x] = binding.inputs.map(({ name, field }) => scaledFloat(inputs[name], field.scale));
   const next = `Mend the model; model.apply(x, { training: ${training} }) on one batch shows the same outside of tfjs-parallel.`;
   return orModelFails(() => model.apply(x, { training }) as tfjs.Tensor, { during: training ? 'training' : 'evaluation', next });
 }

@@ -98,7 +98,7 @@ describe.each([{ compile: true }, { compile: false }])('a replica (compiled: $co
     const { train } = await waves({ examples: 6, shape: [4] });
     const { results, gradient } = await stepOn(replica, { rows: 6, shards: 1 });
     const mean = (c: number, read: (x: number) => number) =>
-      [0, 1, 2, 3, 4, 5].reduce((total, row) => total + read(train.x[row * 4 + c]), 0) / 6;
+      [0, 1, 2, 3, 4, 5].reduce((total, row) => total + read(train.inputs.x[row * 4 + c]), 0) / 6;
     for (let c = 0; c < 4; c++) {
       // tfjs calls the branch behind relu first: from 0 to 0.01 · a, then to 0.99 · 0.01 · a + 0.01 · b, which one update gives with 0.99 · a + b.
       const [a, b] = [mean(c, (x) => Math.max(x, 0)), mean(c, (x) => x)];
@@ -140,9 +140,9 @@ describe('a replica', () => {
       [0, 1, 2],
       [3, 4],
     ].map((rows) => {
-      const means = [0, 1].map((c) => rows.reduce((sum, row) => sum + train.x[row * 2 + c], 0) / rows.length);
+      const means = [0, 1].map((c) => rows.reduce((sum, row) => sum + train.inputs.x[row * 2 + c], 0) / rows.length);
       const variances = [0, 1].map(
-        (c) => rows.reduce((sum, row) => sum + (train.x[row * 2 + c] - means[c]) ** 2, 0) / rows.length,
+        (c) => rows.reduce((sum, row) => sum + (train.inputs.x[row * 2 + c] - means[c]) ** 2, 0) / rows.length,
       );
       return [...means, ...variances];
     });

@@ -4,7 +4,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../../src/common/errors.js';
-import { flattenLayers, layoutOf, requireInputShape } from '../../../src/worker/replica/model_layout.js';
+import { requireInputShape } from '../../../src/worker/replica/bind_fields.js';
+import { flattenLayers, layoutOf } from '../../../src/worker/replica/model_layout.js';
 
 /** `trained | rest`, statistics marked with their momentum. */
 function drawn(model: tf.LayersModel): string[] {
