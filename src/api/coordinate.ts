@@ -158,7 +158,7 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
           setImmediate(beginUnlessWaiting);
         },
       });
-      goodbye = end.reason === 'done' || end.reason === 'max_steps' ? 'done' : 'stopped';
+      goodbye = ['done', 'stopped_early', 'max_steps'].includes(end.reason) ? 'done' : 'stopped';
       tellIncidents(fleet, say);
       return end;
     } finally {

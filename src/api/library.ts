@@ -14,7 +14,7 @@ import { buildModel } from '../models/build.js';
 import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
 import { topologyJson } from '../models/topology.js';
-import { manifestOf, putWeights } from '../models/weights.js';
+import { manifestOf, putWeights, readWeights } from '../models/weights.js';
 import { errorInOptions } from './option_words.js';
 import { compiledOf, requireNames } from '../objective/compiled.js';
 import { readTfjsOptimizer } from '../optimizers/from_tfjs.js';
@@ -53,32 +53,35 @@ async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
     typeof options.model === 'string' ? await resolveModelSource(options.model) : sourceOf(tf, options.model, config);
   const dataset = typeof options.data === 'string' ? undefined : limitDataset(await datasetFromArrays(options.data), config);
   const stop = stopOn(options.signal);
-  const calls = new CallbackRunner(options.callbacks ?? {}, config, stop.abort);
+  const model = typeof options.model === 'string' ? null : options.model;
+  const calls = new CallbackRunner({
+    ...{ tf, model, callbacks: options.callbacks ?? {}, abort: stop.abort, baseRate: config.optimizer.learningRate },
+    weightsInBatchCallbacks: options.weightsInBatchCallbacks ?? false,
+    learningRate: typeof options.learningRate === 'function' ? options.learningRate : null,
+  });
   try {
     const outcome = await trainLocally({
       config,
       provenance: {},
-      configName: typeof options.model === 'string' ? 'run' : folderName(options.model.name),
+      configName: model === null ? 'run' : folderName(model.name),
       resume: null,
       changes: [],
       maxStepsRecorded: false,
       initFrom: null,
       numericsCheck: 'strict',
-      observer: (event) => {
-        options.observer?.(event);
-        calls.observe(event);
-      },
+      observer: options.observer ?? (() => undefined),
       stop: stop.request,
       say: options.onProgress ?? (() => undefined),
       model: source,
       ...(dataset && { dataset }),
       ...(options.devices && { devices: options.devices }),
+      hooks: calls.hooks,
     });
-    await calls.settled();
-    const model = typeof options.model === 'string' ? await buildModel(tf, source, config.seed) : options.model;
-    setWeights(tf, model, outcome);
+    const trained = model ?? (await buildModel(tf, source, config.seed));
+    setWeights(tf, trained, outcome);
+    await calls.end();
     const { end, runFolder } = outcome;
-    return { model, history: calls.history, best: end.best, weightsSha256: end.weightsSha256, end, runFolder };
+    return { model: trained, history: calls.history, best: end.best, weightsSha256: end.weightsSha256, end, runFolder };
   } finally {
     stop.close();
   }
@@ -90,7 +93,8 @@ function withCompiledOptimizer(config: TrainConfig, options: TrainOptions): Trai
   const own = typeof model === 'string' ? null : (model.optimizer ?? null);
   if (own === null) return config;
   const warn = (message: string): void => options.observer?.({ type: 'warn', code: 'COMPILED_OVERRIDDEN', message });
-  if (optimizer !== undefined || learningRate !== undefined) {
+  const isNumber = typeof learningRate === 'number';
+  if (optimizer !== undefined || isNumber) {
     const option = optimizer === undefined ? 'learningRate' : 'optimizer';
     warn(
       `the model is compiled with the optimizer ${own.getClassName()}; the option ${option} is used instead: ${config.optimizer.name}`,
@@ -103,13 +107,7 @@ function withCompiledOptimizer(config: TrainConfig, options: TrainOptions): Trai
 }
 
 function sourceOf(tf: typeof tfjs, model: tfjs.LayersModel, config: TrainConfig): ModelSource {
-  const values = model.weights.map((weight) => weight.read().dataSync() as Float32Array);
-  const weights = new Float32Array(values.reduce((sum, value) => sum + value.length, 0));
-  let offset = 0;
-  for (const value of values) {
-    weights.set(value, offset);
-    offset += value.length;
-  }
+  const weights = readWeights(model);
   const compiled = compiledOf(tf, model);
   return {
     ...{ kind: 'topology', name: model.name, topology: topologyJson(model), weights, manifest: manifestOf(model) },

@@ -11,6 +11,7 @@ import type { EndEvent } from '../common/run_events.js';
 import { unlessHurried } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
+import type { MakeHooks } from '../coordinator/run_hooks.js';
 import type { SavedWeights } from '../coordinator/storage/state/saved_model.js';
 import type { RunFolder } from '../coordinator/storage/run_folder/run_folder.js';
 import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun, type OpenedRun } from '../coordinator/start_run.js';
@@ -31,6 +32,7 @@ export interface TrainingRequest extends RunRequest {
   readonly dataset?: Dataset;
   /** TensorFlow's device names, one replica each; overrides `config.gpus` and `config.workers`. */
   readonly devices?: readonly string[];
+  readonly hooks?: MakeHooks;
 }
 
 export interface TrainingOutcome {
@@ -126,6 +128,7 @@ async function runOn({ request, config, shards, dataset, run, replicas, initFrom
     fleet,
     observe,
     stop: request.stop,
+    ...(request.hooks && { hooks: request.hooks }),
     onStart: () => {
       started = true;
       request.onFirstStep?.();

@@ -3,7 +3,7 @@
  * Does not: act on them (library.ts does).
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import type { TrainCallbacks } from './callback_runner.js';
+import type { RateFunction, TrainCallbacks } from './callback_runner.js';
 import { checkConfig } from '../common/config_checks.js';
 import { UsageError } from '../common/errors.js';
 import type { RunObserver } from '../common/run_events.js';
@@ -28,11 +28,14 @@ export interface TrainOptions extends SettingOptions {
   readonly model: tfjs.LayersModel | string;
   /** Your arrays, `mnist`, `synthetic`, `idx` (with `dataDir`), or a path to data.mjs. */
   readonly data: ArraysSource | string;
-  readonly learningRate?: number;
+  /** Of the optimizer, or a function that gives it for each epoch. */
+  readonly learningRate?: number | RateFunction;
   readonly optimizer?: Partial<Omit<OptimizerConfig, 'schedule'>> & { readonly schedule?: Partial<ScheduleConfig> };
   /** TensorFlow's names, one replica on each: `['GPU:0', 'GPU:1']`. Overrides `gpus` and `workers`. */
   readonly devices?: readonly string[];
   readonly callbacks?: TrainCallbacks;
+  /** Copies the weights into the model before each batch callback too. */
+  readonly weightsInBatchCallbacks?: boolean;
   /** Aborted: the step in flight is finished, a state is written, and `train` resolves with `end.reason` `interrupted`. */
   readonly signal?: AbortSignal;
   /** Everything that the run tells, as data. */
@@ -45,15 +48,19 @@ export interface TrainOptions extends SettingOptions {
 const OFFERED: readonly string[] = Object.entries<Setting | Section>(SETTINGS).flatMap(([name, item]) =>
   !isSection(item) && item.library ? [name] : [],
 );
-const OTHERS = ['model', 'data', 'learningRate', 'optimizer', 'devices', 'callbacks', 'signal', 'observer', 'onProgress'];
-const CALLBACKS = ['onTrainBegin', 'onEpochEnd', 'onBatchEnd', 'onTrainEnd'];
+const OTHERS = [
+  ...['model', 'data', 'learningRate', 'optimizer', 'devices'],
+  ...['callbacks', 'weightsInBatchCallbacks', 'signal', 'observer', 'onProgress'],
+];
+const CALLBACKS = ['onTrainBegin', 'onEpochBegin', 'onEpochEnd', 'onBatchBegin', 'onBatchEnd', 'onTrainEnd'];
 
 /** @throws UsageError OPTION_UNKNOWN, OPTION_INVALID, and those of checkConfig */
 export function configOf(options: TrainOptions): TrainConfig {
   refuseUnknown(options, [...OFFERED, ...OTHERS], '');
   refuseUnknown(options.callbacks ?? {}, CALLBACKS, 'callbacks.');
   requireParts(options);
-  const { optimizer, learningRate, model, data } = options;
+  const { optimizer, model, data } = options;
+  const learningRate = typeof options.learningRate === 'function' ? undefined : options.learningRate;
   if (typeof optimizer === 'object') refuseUnknown(optimizer, Object.keys(SETTINGS.optimizer.items), 'optimizer.');
   const given = {
     ...Object.fromEntries(Object.entries(options).filter(([key, value]) => OFFERED.includes(key) && value !== undefined)),

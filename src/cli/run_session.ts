@@ -75,7 +75,7 @@ export async function runSession({ context, call, resume, verbose, needs = null,
 const RESUME = 'resume with: ';
 
 /** A run that diverged would meet the same numbers again: its error says what to do. */
-const isUnfinished = ({ reason }: EndEvent): boolean => reason !== 'done' && reason !== 'diverged';
+const isUnfinished = ({ reason }: EndEvent): boolean => !['done', 'stopped_early', 'diverged'].includes(reason);
 
 /** @throws TargetNotMetError where the run came to its own end below `target` */
 function exitCodeOfEnd(end: EndEvent, { target }: TrainConfig, reached: Reached | null): ExitCode {

@@ -103,7 +103,8 @@ export interface NoticeEvent {
   message: string;
 }
 
-export type EndReason = 'done' | 'max_steps' | 'interrupted' | 'stopped' | 'diverged' | 'failed';
+/** `stopped_early`: by a callback, or by early stopping. */
+export type EndReason = 'done' | 'stopped_early' | 'max_steps' | 'interrupted' | 'stopped' | 'diverged' | 'failed';
 
 /** The epoch whose monitored value is the best so far. */
 export interface Best {

@@ -12,10 +12,11 @@ import type { ModelDescription } from '../common/replica.js';
 import type { EndEvent, RunObserver } from '../common/run_events.js';
 import type { StopReason, StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
-import { valuesOf } from '../objective/values.js';
+import { addBatch, noTotals, valuesOf } from '../objective/values.js';
 import { EpochMeter } from './epoch_meter.js';
 import type { CommittedStep, Plane, StepOutcome } from './planes/plane.js';
 import type { RunProgress } from './progress.js';
+import type { Decision, RunHooks } from './run_hooks.js';
 import type { RunStore } from './storage/run_store.js';
 
 export interface RunParts {
@@ -31,11 +32,12 @@ export interface RunParts {
   readonly digest: () => Promise<string>;
   readonly observe: RunObserver;
   readonly stop: StopRequest;
+  readonly hooks?: RunHooks;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
 }
 
-type Ending = 'max_steps' | StopReason;
+type Ending = 'max_steps' | 'stopped_early' | StopReason;
 
 /** Runs to the end, a stop, or an error. The last event is `end`. */
 export async function runTraining(parts: RunParts): Promise<EndEvent> {
@@ -48,10 +50,12 @@ export async function runTraining(parts: RunParts): Promise<EndEvent> {
     observe(await endOf(parts, error instanceof DivergedError ? 'diverged' : 'failed'));
     throw error;
   }
-  await store.finish(progress.now, ending === null ? 'done' : 'stopped').catch(async (error: unknown) => {
-    observe(await endOf(parts, 'failed'));
-    throw error;
-  });
+  await store
+    .finish(progress.now, ending === null || ending === 'stopped_early' ? 'done' : 'stopped')
+    .catch(async (error: unknown) => {
+      observe(await endOf(parts, 'failed'));
+      throw error;
+    });
   const end = await endOf(parts, ending ?? 'done');
   observe(end);
   return end;
@@ -64,35 +68,85 @@ async function endOf({ progress, digest }: RunParts, reason: EndEvent['reason'])
 
 /** What remains of the epoch in progress: its steps, then its evaluation. Null when it ended, else why it stopped inside it. */
 async function runEpoch(parts: RunParts): Promise<Ending | null> {
-  const { config, progress, store, examples, stop } = parts;
+  const { config, progress, examples, stop, hooks } = parts;
   const meter = new EpochMeter(parts.nowMs);
-  const mayStep = (): boolean => progress.now.nextExample < examples.train && stop.reason === null;
-  if (mayStep()) {
-    for await (const outcome of steps(parts)) {
-      if (outcome.kind === 'non_finite') throw diverged(parts, outcome.what);
-      progress.commit(outcome.sums);
-      tellStep(parts, meter, outcome);
-      await store.afterCommit(progress.now, { epochEnded: false });
-      // The generator computes nothing before it is asked: leaving it names a boundary.
-      if (!mayStep()) break;
-    }
+  const isComplete = (): boolean => progress.now.nextExample >= examples.train;
+  let decision: Decision = 'go_on';
+  if (mayStep(parts)) {
+    await hooks?.epochBegin?.(progress.now.epoch);
+    decision = await takeSteps(parts, meter);
+    if (decision === 'stop' && !isComplete()) return endInside(parts);
   }
   if (stop.reason !== null) return stop.reason;
-  if (progress.now.nextExample >= examples.train) return endEpoch(parts, meter);
+  if (isComplete()) return (await endEpoch(parts, meter)) ?? (decision === 'stop' ? 'stopped_early' : null);
   return config.maxSteps !== null && progress.now.step >= config.maxSteps ? 'max_steps' : 'stopped';
 }
 
+/** A callback stopped the run inside the epoch: nothing is evaluated. */
+async function endInside({ model, progress, hooks }: RunParts): Promise<Ending> {
+  const { epoch, totals } = progress.now;
+  await hooks?.epochEnd?.({ epoch, values: valuesOf(model.objective, totals) });
+  return 'stopped_early';
+}
+
+function mayStep({ config, progress, examples, stop }: RunParts): boolean {
+  const { nextExample, step } = progress.now;
+  return nextExample < examples.train && step < (config.maxSteps ?? Infinity) && stop.reason === null;
+}
+
+/** Until the epoch's examples are used, a stop or the last step. */
+async function takeSteps(parts: RunParts, meter: EpochMeter): Promise<Decision> {
+  const { progress, store, hooks } = parts;
+  let base = baseRate(parts);
+  let steps = stepsFrom(parts, base);
+  try {
+    // The generator computes nothing before it is asked: leaving it names a boundary.
+    while (mayStep(parts)) {
+      await hooks?.batchBegin?.(nextBatch(parts));
+      if (baseRate(parts) !== base) {
+        await steps.return(undefined);
+        base = baseRate(parts);
+        steps = stepsFrom(parts, base);
+      }
+      const { value: outcome, done } = await steps.next();
+      if (done === true) break;
+      if (outcome.kind === 'non_finite') throw diverged(parts, outcome.what);
+      const batch = nextBatch(parts);
+      progress.commit(outcome.sums);
+      tellStep(parts, meter, outcome);
+      await store.afterCommit(progress.now, { epochEnded: false });
+      if (hooks?.batchEnd === undefined) continue;
+      const { objective } = parts.model;
+      const values = valuesOf(objective, addBatch(objective, noTotals(objective), [outcome.sums]));
+      if ((await hooks.batchEnd({ ...batch, values })) === 'stop') return 'stop';
+    }
+  } finally {
+    await steps.return(undefined);
+  }
+  return 'go_on';
+}
+
+function nextBatch({ config, progress, examples }: RunParts): { epoch: number; batch: number; examples: number } {
+  const { epoch, stepInEpoch, nextExample } = progress.now;
+  return { epoch, batch: stepInEpoch + 1, examples: Math.min(config.batch, examples.train - nextExample) };
+}
+
+function baseRate({ config, progress, hooks }: RunParts): number {
+  const { epoch, step } = progress.now;
+  return hooks?.baseRate?.({ epoch, step }) ?? config.optimizer.learningRate;
+}
+
 /** The rest of the epoch's steps from the plane, whose own errors are told with the epoch. */
-async function* steps(parts: RunParts): AsyncGenerator<StepOutcome, void> {
+async function* stepsFrom(parts: RunParts, base: number): AsyncGenerator<StepOutcome, undefined> {
   const { config, plane, examples, stop } = parts;
   const { step, epoch, nextExample } = parts.progress.now;
-  const { schedule, learningRate: base } = config.optimizer;
+  const { schedule } = config.optimizer;
   const stepsPerEpoch = Math.ceil(examples.train / config.batch);
   try {
     yield* plane.advance({
       from: { step, example: nextExample },
       upTo: config.maxSteps ?? Infinity,
-      rows: { seed: config.seed, epoch, examples: examples.train, batch: config.batch },
+      rows: { seed: config.seed, epoch, examples: examples.train, batch: config.batch, shuffle: config.shuffle },
       rates: { schedule, base, stepsPerEpoch, epochs: config.epochs },
       signal: stop.hurry,
     });
@@ -137,8 +191,9 @@ async function endEpoch(parts: RunParts, meter: EpochMeter): Promise<Ending | nu
     ...meter.total(totals.examples),
     saved,
   });
+  const decision = await parts.hooks?.epochEnd?.({ epoch, values });
   await store.afterCommit(progress.now, { epochEnded: true });
-  return null;
+  return decision === 'stop' ? 'stopped_early' : null;
 }
 
 /** All shards were finite, and adding them or applying the update was not. */

@@ -21,6 +21,8 @@ import type { Fleet, FleetNote } from './planes/exact/fleet/fleet.js';
 import { createRunFolder, resumeRunFolder, type RunFolder } from './storage/run_folder/run_folder.js';
 import { ExactPlane } from './planes/exact/exact_plane.js';
 import { RunProgress } from './progress.js';
+import { accessTo } from './run_access.js';
+import type { MakeHooks } from './run_hooks.js';
 import { runTraining } from './run.js';
 import { createRunStore } from './storage/run_store.js';
 import { rateRise } from '../common/schedule.js';
@@ -123,6 +125,8 @@ export interface StartParts {
   readonly stop: StopRequest;
   /** Called right after the start event. */
   readonly onStart?: () => void;
+  /** Callbacks that the loop waits for. */
+  readonly hooks?: MakeHooks;
 }
 
 /** @throws UsageError VALUE_INVALID for an accuracy in per cent: nothing would ever reach it. */
@@ -213,7 +217,9 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
       optimizerSlots.map(({ values }) => values),
     );
   };
-  const loop = runTraining({ config, model, examples, plane, progress, monitor, store, digest, observe, stop, nowMs });
+  const hooks = parts.hooks?.(accessTo(plane, { model, optimizer: config.optimizer }));
+  await hooks?.trainBegin?.();
+  const loop = runTraining({ config, model, examples, plane, progress, monitor, store, digest, observe, stop, hooks, nowMs });
   const end = await loop.catch((error: unknown) => {
     folder.log({ type: 'error', ...wordsOf(error) });
     throw error;

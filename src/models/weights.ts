@@ -1,5 +1,5 @@
 /**
- * Owns: putting weights into a tf.LayersModel by their saved names.
+ * Owns: putting weights into a tf.LayersModel by their saved names, and reading them out.
  * Does not: read files (load.ts), match names (common/weight_names.ts) or import tfjs.
  */
 import type * as tfjs from '@tensorflow/tfjs';
@@ -29,6 +29,20 @@ export function putWeights(
       );
     });
   });
+}
+
+/** The inverse: the model's weights in the order of `manifest`, which names all of them. */
+export function readWeights(model: tfjs.LayersModel, manifest: readonly NamedWeight[] = manifestOf(model)): Float32Array {
+  const places = placesOf(manifestOf(model), manifest);
+  const starts = manifest.map(() => 0);
+  let end = 0;
+  manifest.forEach(({ shape }, at) => {
+    starts[at] = end;
+    end += sizeOf(shape);
+  });
+  const values = new Float32Array(end);
+  model.weights.forEach((weight, index) => values.set(weight.read().dataSync(), starts[places[index]]));
+  return values;
 }
 
 /** By name; by position only between a model and its own copy, whose names are the same to the letter, twice or not. */

@@ -199,14 +199,19 @@ function barText({ done, all, columns }: { done: number; all: number; columns: n
   return '━'.repeat(full) + half + '─'.repeat(columns - full - half.length);
 }
 
+const HOW_ENDED: Partial<Record<EndEvent['reason'], string>> = {
+  done: 'done:',
+  stopped_early: 'stopped early:',
+  max_steps: 'max_steps reached:',
+};
+
 /** What a run leaves its user with. */
 export function endLines(end: EndEvent): string[] {
   const best =
     end.best === null
       ? []
       : [`best ${valueName(end.best.monitor)} ${valueText(end.best.monitor, end.best.value)} at epoch ${end.best.epoch}`];
-  const early = end.reason !== 'done' && end.reason !== 'max_steps';
-  const how = early ? `${end.reason} after` : end.reason === 'max_steps' ? 'max_steps reached:' : 'done:';
+  const how = HOW_ENDED[end.reason] ?? `${end.reason} after`;
   return [
     joined([`${how} ${plural(end.epochs, 'epoch')}, ${plural(end.steps, 'step')}`, ...best]),
     `weights_sha256 ${end.weightsSha256}`,

@@ -51,6 +51,7 @@ const REFUSED: Record<string, string> = {
   batch: '60',
   shards: '3',
   seed: '2',
+  shuffle: 'false',
   train_limit: '599',
   validation_limit: '99',
   precision: 'bf16',

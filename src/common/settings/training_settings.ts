@@ -1,6 +1,6 @@
 /** Rows for what is trained, on what, and how. How to add one: setting.ts. */
 import { LIMITS } from '../limits.js';
-import { names, real, RUNS, setting, text, whole } from './setting.js';
+import { flag, names, real, RUNS, setting, text, whole } from './setting.js';
 
 export const DATA_SETTINGS = {
   model: setting(text('gluon_cnn, a path to model.json, or a path to a module'), 'gluon_cnn', {
@@ -66,6 +66,11 @@ export const TRAINING_SETTINGS = {
     ...{ flag: '--seed <n>', commands: [...RUNS, 'verify'], group: 'training', resume: 'fixed' },
     help: 'decides initial weights, order and dropout masks',
     ...{ workers: true, library: true, aliases: ['random_seed', 'random_state', 'manual_seed'] },
+  }),
+  shuffle: setting(flag, true, {
+    ...{ flag: '--no-shuffle', commands: RUNS, group: 'training', resume: 'fixed' },
+    help: 'take the training examples in their order, every epoch alike',
+    ...{ workers: false, library: true, aliases: ['shuffle_data', 'shuffle_train'] },
   }),
 } as const;
 

@@ -7,7 +7,7 @@ import type { PhasesMs } from '../../common/run_events.js';
 import type { RatePlan } from '../../common/schedule.js';
 import type { Totals } from '../../objective/values.js';
 
-/** Which rows each step of an epoch takes: a slice of the epoch's permutation. Arrays of rows exist only where a replica reads its own. */
+/** Which rows each step of an epoch takes: a slice of the epoch's permutation (row_order.ts). Arrays of rows exist only where a replica reads its own. */
 export interface RowPlan {
   readonly seed: number;
   readonly epoch: number;
@@ -15,6 +15,8 @@ export interface RowPlan {
   readonly examples: number;
   /** The global batch; the last one of an epoch may be shorter. */
   readonly batch: number;
+  /** Whether the permutation is drawn, or the rows come in their order. */
+  readonly shuffle: boolean;
 }
 
 export interface Advance {

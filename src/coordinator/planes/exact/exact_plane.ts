@@ -4,13 +4,13 @@
  * Does not: know epochs' ends, states or metrics (run.ts), or choose who computes (fleet).
  */
 import type { ShardSums } from '../../../common/objective.js';
-import { permutation } from '../../../common/random.js';
 import type { ModelDescription, ParameterSnapshot } from '../../../common/replica.js';
 import { learningRateAt } from '../../../common/schedule.js';
 import type { TrainConfig } from '../../../common/train_config.js';
 import { sumOf, type Totals } from '../../../objective/values.js';
 import { createUpdate, type Update } from './update/update.js';
 import type { Advance, Evaluation, Plane, RunValues, StepOutcome } from '../plane.js';
+import { rowOrder } from '../row_order.js';
 import { shardBatch } from './batches.js';
 import { evaluate, type RoundComputer } from './evaluate.js';
 import { Parameters } from './parameters.js';
@@ -46,8 +46,8 @@ export class ExactPlane implements Plane {
   }
 
   async *advance(work: Advance): AsyncGenerator<StepOutcome, void> {
-    const { seed, epoch, examples, batch } = work.rows;
-    const order = permutation({ seed, epoch, count: examples });
+    const { examples, batch } = work.rows;
+    const order = rowOrder(work.rows);
     const meter = new StepMeter(this.#parts.nowMs);
     let { step, example } = work.from;
     while (step < work.upTo && example < examples) {

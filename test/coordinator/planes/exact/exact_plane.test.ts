@@ -51,7 +51,7 @@ function planeWith(optimizer: Partial<OptimizerConfig>, { shards = 1, hang = fal
 const work = (upTo: number, signal = never) => ({
   from: { step: 0, example: 0 },
   upTo,
-  rows: { seed: 1, epoch: 1, examples: 192, batch: 64 },
+  rows: { seed: 1, epoch: 1, examples: 192, batch: 64, shuffle: true },
   rates: { schedule: DEFAULT_TRAIN_CONFIG.optimizer.schedule, base: 0.5, stepsPerEpoch: 3, epochs: 1 },
   signal,
 });

@@ -1,0 +1,29 @@
+/** What hooks may do to a run, through its plane. */
+import { UsageError } from '../common/errors.js';
+import type { ModelDescription } from '../common/replica.js';
+import type { TrainConfig } from '../common/train_config.js';
+import type { Plane } from './planes/plane.js';
+import type { RunAccess } from './run_hooks.js';
+
+export function accessTo(
+  plane: Plane,
+  { model, optimizer }: { model: ModelDescription; optimizer: TrainConfig['optimizer'] },
+): RunAccess {
+  return {
+    model,
+    weights: () => plane.model(),
+    async replaceWeights(parameters) {
+      if (optimizer.emaFor.includes('model')) {
+        throw new UsageError({
+          code: 'CALLBACK_WEIGHTS',
+          message:
+            'a callback changed weights of the model, which are the moving average here, and the run cannot go on from an average',
+          next: "Leave the weights alone in callbacks, or take 'model' out of optimizer.ema_for.",
+        });
+      }
+      const { version, optimizerSlots } = await plane.values();
+      // A version of its own: replicas tell weights apart by it.
+      await plane.restore({ version: version + 1, parameters, optimizerSlots });
+    },
+  };
+}
