@@ -16,7 +16,8 @@ import { shardSizes } from '../common/shard.js';
 import { workerSettings } from '../common/settings/table.js';
 import { unlessHurried } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
-import { Cluster, type FirstModel } from '../coordinator/cluster/cluster.js';
+import type { FirstModel } from '../coordinator/cluster/admissions.js';
+import { Cluster } from '../coordinator/cluster/cluster.js';
 import { weightsFor } from '../coordinator/storage/state/saved_model.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { startServer, type ServerTls } from '../transport/server.js';
@@ -112,6 +113,8 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
       fleet,
       numericsCheck: request.numericsCheck,
       savedNumerics: run.saved?.numerics ?? null,
+      initialCounts: run.saved === null && initFrom === null && (source.kind !== 'topology' || source.weights === undefined),
+      minWorkers: request.minWorkers,
       say,
       times: request.times ?? linkTimes(request.silenceMs),
     });

@@ -18,7 +18,7 @@ import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
 import { packageVersion } from '../package_info.js';
 import { openReplicas } from './replicas.js';
-import { layoutSha256 } from '../transport/identity.js';
+import { initialSha256, layoutSha256 } from '../transport/identity.js';
 import type { LinkTimes } from '../transport/link.js';
 import { newNonce, secretOf } from '../transport/secrets.js';
 import { findToken, type TokenSource } from '../transport/token.js';
@@ -168,6 +168,7 @@ class JobKeeper {
         datasetSha256: dataset.sha256,
         examples: { train: dataset.train.count, validation: dataset.validation.count },
         layoutSha256: layoutSha256(model),
+        initialSha256: initialSha256(model),
         golden,
         close: () => replicas.close(),
       };

@@ -111,6 +111,8 @@ export const LIMITS = {
   describeTimeoutMs: 30_000,
   /** From a worker's `prepared` to the coordinator's verdict, ms: several who prepared before it may each let their `describe` pass. */
   verdictTimeoutMs: 300_000,
+  /** Two workers differ, and nothing says which is right: a third comes within this, ms, or the run ends. Below the time a verdict may take. */
+  disputeMs: 60_000,
   /** From `leaving`, or the last result after it, to the coordinator's goodbye, ms. */
   goodbyeTimeoutMs: 5_000,
   /** A worker may fetch data and TensorFlow in between, ms. */

@@ -19,6 +19,11 @@ export function layoutSha256({ layout, objective }: Pick<ModelDescription, 'layo
     .digest('hex');
 }
 
+/** Of the weights that a run begins with, each bit of them. */
+export function initialSha256({ initial }: Pick<ModelDescription, 'initial'>): string {
+  return createHash('sha256').update(initial).digest('hex');
+}
+
 /** A version that no run has: the local replicas keep their weights by version. */
 export const GOLDEN_VERSION = 2 ** 48;
 

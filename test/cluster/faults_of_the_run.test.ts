@@ -1,6 +1,6 @@
 /**
- * Owns: that a fault of the run's own data or model, found by a worker, ends the run with that error at both ends: no replica is lost by it,
- * nobody else is asked to find it again, and nobody is waited for.
+ * Owns: that a fault of the run's own data or model, found by a worker, ends the run with that error at both ends once
+ * another has found it too, or where no other is there: nobody is waited for. (What one worker alone says: first_worker.test.ts.)
  */
 import { expect, it } from 'vitest';
 import { DataError, UsageError } from '../../src/common/errors.js';
@@ -9,7 +9,7 @@ import { loopbackCluster } from '../support/loopback_cluster.js';
 
 const details = { code: 'TOKEN_OUT_OF_RANGE', message: 'train example 3 has the token 11', next: 'Map it.' };
 
-it('in a shard: the round rejects with it, and the worker ends with it', async () => {
+it('in a shard: the round rejects with it once a second worker has found it, and the workers end with it', async () => {
   const cluster = await loopbackCluster();
   let asked = 0;
   const behave = (): Promise<void> => {
@@ -31,9 +31,13 @@ it('in a shard: the round rejects with it, and the worker ends with it', async (
     regularizationWeight: 0,
   } as const;
   const round = cluster.fleet.computeRound([{ ...unit, parameters: { version: 0, values: model.initial } }]);
-  await expect(round).rejects.toMatchObject({ ...details, message: 'a:cpu(0): train example 3 has the token 11', exitCode: 4 });
-  await expect(bad.session.ended).rejects.toMatchObject({ ...details, exitCode: 4 });
-  expect(asked).toBe(1);
+  await expect(round).rejects.toMatchObject({
+    ...details,
+    message: 'b:cpu(0): train example 3 has the token 11 (a:cpu(0) found it too)',
+    exitCode: 4,
+  });
+  for (const { session } of [bad, other]) await expect(session.ended).rejects.toMatchObject({ ...details, exitCode: 4 });
+  expect(asked).toBe(2);
 });
 
 it('while the first worker prepares: whoever waits for a first worker hears it', async () => {

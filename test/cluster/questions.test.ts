@@ -6,7 +6,7 @@ import type { LinkTimes } from '../../src/transport/link.js';
 import { connectToCoordinator } from '../../src/transport/client.js';
 import { WorkerSession } from '../../src/worker/host/session.js';
 import type { PreparedJob } from '../../src/worker/host/prepared_job.js';
-import { layoutSha256 } from '../../src/transport/identity.js';
+import { initialSha256, layoutSha256 } from '../../src/transport/identity.js';
 import { IntegerReplica, JOB, loopbackCluster, modelOf, NUMERICS, SECRET } from '../support/loopback_cluster.js';
 import { helloOf, preparedOf, scriptedCoordinator, scriptedWorker, welcomeOf } from '../support/scripted_peers.js';
 
@@ -62,6 +62,7 @@ describe('a worker', () => {
     datasetSha256: JOB.datasetSha256,
     examples: { train: 10, validation: 10 },
     layoutSha256: layoutSha256(model),
+    initialSha256: initialSha256(model),
     golden: ['0'.repeat(64)],
     close: () => Promise.resolve(),
   };

@@ -151,12 +151,11 @@ describe('a worker is refused before any parameter is sent', () => {
     ['a golden shard less', { prepared: { golden: [] } }, '0 golden shards, wanted 1'],
   ])('%s', async (_, options, message) => {
     const cluster = await loopbackCluster();
-    await (
-      await cluster.join({ name: 'first' })
-    ).admitted;
+    // Two that agree: nobody's word stands against one other's.
+    for (const name of ['first', 'same']) await (await cluster.join({ name })).admitted;
     const { session } = await cluster.join({ name: 'second', ...options });
     await expect(session.ended).rejects.toThrow(message);
-    expect(cluster.fleet.replicas).toEqual(['first:cpu(0)']);
+    expect(cluster.fleet.replicas).toEqual(['first:cpu(0)', 'same:cpu(0)']);
   });
 
   it('other arithmetic passes under relaxed numerics, other data never', async () => {

@@ -3,7 +3,7 @@
  * IntegerReplica (loopback_cluster.ts). SIGINT: it leaves after its shard, as `tfjs-parallel worker` does.
  */
 import { randomUUID } from 'node:crypto';
-import { layoutSha256 } from '../../dist/transport/identity.js';
+import { initialSha256, layoutSha256 } from '../../dist/transport/identity.js';
 import { createBucketLayout } from '../../dist/common/bucket_layout.js';
 import { secretOf } from '../../dist/transport/secrets.js';
 import { connectToCoordinator } from '../../dist/transport/client.js';
@@ -36,6 +36,7 @@ process.once('message', async ({ port, token, name, weights, prepared, software,
     ...prepared,
     replicas: [{ name, compute }],
     layoutSha256: layoutSha256({ layout, objective }),
+    initialSha256: initialSha256({ initial }),
     close: () => Promise.resolve(),
   };
   const model = { name: 'test', topology: '{}', layout, objective, initial };

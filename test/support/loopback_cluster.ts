@@ -11,7 +11,7 @@ import type { ModelDescription, NumericsClass, Replica, ShardAssignment, ShardRe
 import { Cluster, type ClusterOptions } from '../../src/coordinator/cluster/cluster.js';
 import { Fleet, type FleetOptions } from '../../src/coordinator/planes/exact/fleet/fleet.js';
 import { startServer, type ServerRequest, type ServerTls } from '../../src/transport/server.js';
-import { layoutSha256 } from '../../src/transport/identity.js';
+import { initialSha256, layoutSha256 } from '../../src/transport/identity.js';
 import { newNonce, secretOf } from '../../src/transport/secrets.js';
 import { connectToCoordinator, type ClientTls } from '../../src/transport/client.js';
 import { computeGolden, type PreparedJob } from '../../src/worker/host/prepared_job.js';
@@ -193,6 +193,7 @@ export async function loopbackCluster({
         datasetSha256: HASH,
         examples: { train: 1000, validation: 1000 },
         layoutSha256: layoutSha256(model),
+        initialSha256: initialSha256(model),
         golden: prepared.golden ?? (await computeGolden([new IntegerReplica('golden', model)], model, JOB.shardSizes)),
         close: () => Promise.resolve(),
         ...prepared,

@@ -7,7 +7,7 @@ import { onTestFinished } from 'vitest';
 import type { WebSocket } from 'ws';
 import type { Message, MessageOf, MessageType } from '../../src/common/protocol/messages.js';
 import { startServer } from '../../src/transport/server.js';
-import { layoutSha256 } from '../../src/transport/identity.js';
+import { initialSha256, layoutSha256 } from '../../src/transport/identity.js';
 import { Link, type LinkTimes } from '../../src/transport/link.js';
 import { connectToCoordinator } from '../../src/transport/client.js';
 import { computeGolden } from '../../src/worker/host/prepared_job.js';
@@ -80,6 +80,7 @@ export async function preparedOf(weights = 5): Promise<MessageOf<'prepared'>> {
     type: 'prepared',
     datasetSha256: JOB.datasetSha256,
     layoutSha256: layoutSha256(model),
+    initialSha256: initialSha256(model),
     numerics: NUMERICS,
     versions: { tensorflow: '2.21.0', tfjs: '4.22.0' },
     golden: await computeGolden([new IntegerReplica('golden', model)], model, JOB.shardSizes),

@@ -93,6 +93,8 @@ export const MESSAGES = {
     datasetSha256: sha256,
     /** Of the layout: names, shapes, order, moving statistics. */
     layoutSha256: sha256,
+    /** Of the weights it drew from the seed. */
+    initialSha256: sha256,
     numerics: numericsSchema,
     versions: z.strictObject({ tensorflow: text, tfjs: text }),
     /** In the order of `shardSizes`. */
@@ -123,7 +125,7 @@ export const MESSAGES = {
   }),
   /** A replica of the worker is gone; the others go on. */
   lost: z.strictObject({ type: z.literal('lost'), replica: count, reason: text }),
-  /** The run itself is at fault, its data or its model, which any other replica would find too: the run ends with this error. */
+  /** The run itself is at fault, its data or its model, which any other replica would find too: the run ends with this error once one has. */
   fault: z.strictObject({
     type: z.literal('fault'),
     replica: count,

@@ -5,10 +5,10 @@
 import type { ExpectedError } from '../../common/errors.js';
 import type { Connection } from '../../transport/web_socket.js';
 import type { Job, MessageOf } from '../../common/protocol/messages.js';
-import type { ModelDescription, NumericsClass } from '../../common/replica.js';
-import { layoutSha256 } from '../../transport/identity.js';
+import type { NumericsClass } from '../../common/replica.js';
 import type { LinkTimes } from '../../transport/link.js';
-import { judgeWorker, type Reference, type Refusal } from './admission.js';
+import type { Refusal } from './admission.js';
+import { Admissions, type FirstModel } from './admissions.js';
 import type { Fleet } from '../planes/exact/fleet/fleet.js';
 import { ParameterBytes } from './parameter_bytes.js';
 import type { RemoteReplica } from './remote_replica.js';
@@ -25,16 +25,15 @@ export interface ClusterOptions {
   readonly numericsCheck: 'strict' | 'relaxed';
   /** Of a resumed run: what its workers must compute like. */
   readonly savedNumerics: NumericsClass | null;
+  /** False where the run does not begin with the weights that a worker built. */
+  readonly initialCounts?: boolean;
+  /** Worker processes to wait for before the first step. */
+  readonly minWorkers?: number;
   /** One plain line. */
   readonly say: (line: string) => void;
   readonly times?: LinkTimes;
-}
-
-/** What the first worker that fits tells the run. */
-export interface FirstModel {
-  readonly model: ModelDescription;
-  readonly numerics: NumericsClass;
-  readonly versions: { readonly tensorflow: string; readonly tfjs: string };
+  /** A third worker decides within this where two differ, ms; for tests. */
+  readonly disputeMs?: number;
 }
 
 export class Cluster implements SessionHost {
@@ -44,19 +43,11 @@ export class Cluster implements SessionHost {
   readonly job: Job;
   readonly topology: string | null;
   readonly parameters = new ParameterBytes();
-  /** Settles when a first worker has shown and described the model. */
-  readonly first: Promise<FirstModel>;
+  readonly #admissions: Admissions;
   readonly #options: ClusterOptions;
   readonly #sessions = new Set<Session>();
   /** Sessions of which the user has heard: those that end before are not told otherwise. */
   readonly #told = new WeakSet<Session>();
-  #reference: Reference | null;
-  #model: ModelDescription | null = null;
-  #facts: FirstModel | null = null;
-  #resolveFirst: (first: FirstModel) => void = () => {};
-  #rejectFirst: (error: ExpectedError) => void = () => {};
-  /** Admissions are judged one after the other: the first sets what the next are compared with. */
-  #judging: Promise<unknown> = Promise.resolve();
   #closed = false;
   /** Processes that sent what cannot be. */
   readonly #putOut = new Set<string>();
@@ -68,11 +59,18 @@ export class Cluster implements SessionHost {
     this.coordinatorEpoch = options.coordinatorEpoch;
     this.job = options.job;
     this.topology = options.topology;
-    const { savedNumerics } = options;
-    this.#reference = savedNumerics && { from: 'the saved run', numerics: savedNumerics, layoutSha256: null, golden: null };
-    this.first = new Promise((resolve, reject) => ([this.#resolveFirst, this.#rejectFirst] = [resolve, reject]));
-    // Whoever waits hears it; nobody may.
-    this.first.catch(() => undefined);
+    const { savedNumerics: saved, initialCounts = true, minWorkers = 1 } = options;
+    this.#admissions = new Admissions({
+      ...options,
+      ...{ saved, initialCounts, minWorkers },
+      onOutvoted: (sessions, refusal) => sessions.forEach((session) => this.#outvoted(session, refusal)),
+      onFailed: (error) => options.fleet.giveUp(error),
+    });
+  }
+
+  /** Settles when the model is known well enough to begin (admissions.ts). */
+  get first(): Promise<FirstModel> {
+    return this.#admissions.first;
   }
 
   /** A worker that has proven the token. */
@@ -98,6 +96,7 @@ export class Cluster implements SessionHost {
   /** Ends the fleet, tells all workers how the run ended and lets them go. */
   async close(reason: MessageOf<'finish'>['reason']): Promise<void> {
     this.#closed = true;
+    this.#admissions.close();
     const sessions = [...this.#sessions];
     for (const { replicas } of sessions) for (const replica of replicas) replica.left = true;
     // First, so that a shard still under way is not told as a loss of a run that is over.
@@ -108,8 +107,9 @@ export class Cluster implements SessionHost {
   }
 
   resultSizes(): ReturnType<SessionHost['resultSizes']> {
-    if (this.#model === null) return null;
-    const { layout, objective } = this.#model;
+    const { model } = this.#admissions;
+    if (model === null) return null;
+    const { layout, objective } = model;
     return { gradient: layout.trainedSize, statistics: layout.statisticsSize, objective };
   }
 
@@ -121,42 +121,25 @@ export class Cluster implements SessionHost {
   }
 
   admit(session: Session, prepared: MessageOf<'prepared'>): Promise<Refusal | null> {
-    const verdict = this.#judging.then(() => this.#judge(session, prepared));
-    this.#judging = verdict.catch(() => undefined);
-    return verdict;
+    return this.#admissions.admit(session, prepared);
   }
 
-  async #judge(session: Session, prepared: MessageOf<'prepared'>): Promise<Refusal | null> {
-    const { job } = this;
-    const offer = { prepared, datasetSha256: job.datasetSha256, dataName: job.dataName, shardSizes: job.shardSizes };
-    const refusal = judgeWorker({ ...offer, reference: this.#reference, numericsCheck: this.#options.numericsCheck });
-    if (refusal !== null) return refusal;
-    if (this.#model === null) {
-      const model = await session.describe();
-      if (layoutSha256(model) !== prepared.layoutSha256) {
-        return { code: 'MODEL_DIFFERS', message: 'the worker described another model than it prepared', next: 'Start it again.' };
-      }
-      this.#model = model;
-      const { numerics, versions, golden } = prepared;
-      this.#facts = { model, numerics, versions };
-      this.#reference = { from: session.name, numerics, layoutSha256: prepared.layoutSha256, golden };
-    }
-    for (const replica of session.replicas) replica.numericsClass = prepared.numerics;
-    return null;
+  onResult(): void {
+    this.#admissions.onResult();
   }
 
   onReady(session: Session): void {
     this.#told.add(session);
     const home = { worker: session.name, process: session.process, machine: session.own?.name ?? null };
     for (const replica of session.replicas) this.#options.fleet.add(replica, home);
-    if (this.#facts !== null) this.#resolveFirst(this.#facts);
+    this.#admissions.onReady(session);
   }
 
   greet({ process }: Session): Refusal | null {
     if (!this.#putOut.has(process)) return null;
     return {
       code: 'WORKER_PUT_OUT',
-      message: 'this worker was put out of the run, for a result that cannot be',
+      message: 'this worker was put out of the run, for what it sent',
       next: "Its memory, device or software is broken: look at its earlier output, and the coordinator's.",
     };
   }
@@ -171,10 +154,22 @@ export class Cluster implements SessionHost {
     this.#options.say(`worker ${session.name} refused: ${message}. ${next}`);
   }
 
-  /** Nobody has got further with this data and model: nobody is waited for. Where others compute already, it is this worker's own trouble. */
   onFault(session: Session, error: ExpectedError): void {
-    if (this.#model === null) return this.#rejectFirst(error);
-    this.onRefused(session, error);
+    this.#told.add(session);
+    if (!this.#admissions.onFault(session, error, this.#others(session))) this.onRefused(session, error);
+  }
+
+  /** Two others show that it is wrong. */
+  #outvoted(session: Session, refusal: Refusal): void {
+    this.#told.add(session);
+    if (this.#putOut.size < MAX_PUT_OUT) this.#putOut.add(session.process);
+    this.#options.say(`worker ${session.name} is put out of the run: ${refusal.message}`);
+    session.putOut(refusal);
+  }
+
+  /** Other sessions that have said hello. */
+  #others(session: Session): Session[] {
+    return [...this.#sessions].filter((other) => other !== session && other.process !== '');
   }
 
   onReplicaLost(replica: RemoteReplica, reason: string): void {
@@ -192,6 +187,7 @@ export class Cluster implements SessionHost {
   onClosed(session: Session, reason: string): void {
     const known = this.#sessions.delete(session);
     if (this.#closed || !known) return;
+    this.#admissions.onClosed(session, this.#others(session));
     // It said hello, and then could not prepare, died or was stopped: its last words are all that is known here.
     if (!this.#told.has(session) && session.replicas.length > 0)
       this.#options.say(`worker ${session.name} went away before it joined: ${reason}`);

@@ -38,6 +38,8 @@ export interface SessionHost {
   /** Decides on a prepared worker; may ask it to describe the model first. Null to admit. */
   admit(session: Session, prepared: MessageOf<'prepared'>): Promise<Refusal | null>;
   onReady(session: Session): void;
+  /** A shard of the run was computed. */
+  onResult(): void;
   onRefused(session: Session, refusal: Refusal): void;
   /** Null to let a worker that says hello go on. */
   greet(session: Session, hello: MessageOf<'hello'>): Refusal | null;
@@ -101,8 +103,8 @@ export class Session {
     this.#patience = this.#within(LIMITS.helloTimeoutMs, 'no hello');
   }
 
-  get ready(): boolean {
-    return this.#phase === 'ready';
+  get closed(): boolean {
+    return this.#phase === 'closed';
   }
 
   /** Asks the worker for the model it built. Rejects when its session ends, which it does where no answer begins in time. */
@@ -261,6 +263,7 @@ export class Session {
     if (wrong !== null)
       return this.#putOut(`${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}: ${wrong}`);
     this.#pending.delete(message.replica);
+    this.#host.onResult();
     const nonFinite = message.nonFinite ?? (Number.isFinite(lossSum) ? null : 'loss');
     const result = {
       kind,
@@ -301,7 +304,7 @@ export class Session {
     void this.#link.finish(refusal.code);
   }
 
-  /** The data and the model are the same on every worker, so its shard ends the run; before the join, it is as the host says. */
+  /** The data and the model are the same on every worker, so others would find it too; the fleet asks one where there is one. */
   #faulted(message: MessageOf<'fault'>): void {
     const faulted = this.replicas[message.replica];
     if (faulted === undefined) throw wireError(`replica ${message.replica} of ${this.replicas.length}`);

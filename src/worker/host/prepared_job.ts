@@ -18,6 +18,7 @@ export interface PreparedJob {
   readonly datasetSha256: string;
   readonly examples: { readonly train: number; readonly validation: number };
   readonly layoutSha256: string;
+  readonly initialSha256: string;
   /** Of each of the job's shard sizes. */
   readonly golden: readonly string[];
   close(): Promise<void>;

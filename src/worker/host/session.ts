@@ -194,8 +194,8 @@ export class WorkerSession {
   }
 
   #sendPrepared(): void {
-    const { datasetSha256, layoutSha256, numerics, versions, golden } = this.#preparedJob();
-    const facts = { datasetSha256, layoutSha256, numerics, versions: { ...versions }, golden: [...golden] };
+    const { datasetSha256, layoutSha256, initialSha256, numerics, versions, golden } = this.#preparedJob();
+    const facts = { datasetSha256, layoutSha256, initialSha256, numerics, versions: { ...versions }, golden: [...golden] };
     void this.#link.send({ type: 'prepared', ...facts });
     this.#within(LIMITS.verdictTimeoutMs, 'no verdict');
   }

@@ -242,6 +242,14 @@ export class Fleet {
         this.#failure = failureOf(command, this.#lastError);
         this.#abandon(this.#failure);
         return;
+      case 'believe': {
+        const fault = this.#lastError;
+        invariant(isFaultOfTheRun(fault), 'a fault that is believed has just been told');
+        const { also } = command;
+        return this.giveUp(
+          also === null ? fault : fault.reworded((text) => (text === fault.message ? `${text} (${also} found it too)` : text)),
+        );
+      }
       case 'note':
         // Who goes away from a run that has failed is not lost by it.
         if (this.#failure === null) this.#onNote(command);
@@ -252,8 +260,8 @@ export class Fleet {
     seat.replica.compute(assignment).then(
       (result) => this.#answered(member, result),
       (error: unknown) => {
-        if (isFaultOfTheRun(error)) return this.#giveUp(error);
         this.#lastError = error;
+        if (isFaultOfTheRun(error)) return this.#dispatch({ type: 'faulted', member, reason: error.message });
         this.#dispatch({ type: 'lost', member, reason: errorMessage(error), cause: 'said' });
       },
     );
@@ -295,7 +303,8 @@ export class Fleet {
     round.reject(error);
   }
 
-  #giveUp(error: Error): void {
+  /** Ends the round under way and every later one with this error. */
+  giveUp(error: Error): void {
     if (this.#closed) return;
     this.#failure ??= error;
     this.abandonRound(this.#failure);

@@ -45,6 +45,8 @@ export type MembershipEvent =
   | { type: 'drain_asked'; member: number }
   /** `also`: the others of its process, gone at the same moment. `said`: its process told of it, and lives. `blameless`: the shard had no part in it. */
   | { type: 'lost'; member: number; reason: string; also?: readonly number[]; cause?: LossCause }
+  /** It says that the run's own data or model is at fault in its shard, which any other would find too. */
+  | { type: 'faulted'; member: number; reason: string }
   | { type: 'round_started'; round: RoundSpec }
   | { type: 'round_abandoned' }
   | { type: 'answered'; member: number; answer: Answer }
@@ -96,6 +98,8 @@ function apply(draft: Draft, event: MembershipEvent, nowMs: number): void {
     case 'lost':
       for (const member of [event.member, ...(event.also ?? [])]) lose(draft, member, event, nowMs);
       return endIfDeadly(draft);
+    case 'faulted':
+      return faulted(draft, event, nowMs);
     case 'round_started':
       return startRound(draft, event.round);
     case 'round_abandoned':
@@ -140,7 +144,16 @@ function startRound(draft: Draft, spec: RoundSpec): void {
   invariant(draft.round === null, 'one round at a time');
   invariant(spec.shards.length > 0, 'a round has a shard that is not empty');
   draft.rounds += 1;
-  const untried = { done: false, attempts: 0, losses: [], lossCount: 0, lastLossMs: null, newcomersFrom: null, nonFinite: null };
+  const untried = {
+    done: false,
+    attempts: 0,
+    losses: [],
+    lossCount: 0,
+    lastLossMs: null,
+    newcomersFrom: null,
+    nonFinite: null,
+    fault: null,
+  };
   const units = spec.shards.map((shard) => ({ shard, ...untried }));
   draft.round = { ...spec, number: draft.rounds, units, remaining: units.length };
 }
@@ -173,6 +186,26 @@ function lose(draft: Draft, id: number, { reason, cause = 'gone' }: { reason: st
   if (cause !== 'blameless')
     replaceUnit(draft, lostBy(unit, member, { reason, died: cause === 'said', nowMs, nextId: draft.nextMemberId }));
   strike(draft, member, nowMs);
+}
+
+/** Any other would find it too, so one is asked; where nobody else is here, or another has found it, the run ends with it. */
+function faulted(draft: Draft, { member: id, reason }: { member: number; reason: string }, nowMs: number): void {
+  const member = draft.members.get(id);
+  const unit = member && unitOf(draft, member.running);
+  if (member === undefined) return;
+  if (unit && !unit.done) {
+    const others = [...draft.members.values()].some(({ process, draining }) => !draining && process !== member.process);
+    const also = unit.fault !== null && unit.fault.process !== member.process ? unit.fault.member : null;
+    if (!draft.settings.canJoin || also !== null || !others) {
+      draft.failed = true;
+      draft.round = null;
+      draft.commands.push({ type: 'believe', member: id, also });
+      return;
+    }
+    replaceUnit(draft, { ...unit, fault: { process: member.process, member: member.name } });
+    note(draft, 'warn', 'fault', member.name, `${reason}. Another worker is asked before the run ends`);
+  }
+  lose(draft, id, { reason: 'it found a fault of the run', cause: 'blameless' }, nowMs);
 }
 
 function answer(draft: Draft, id: number, got: Answer, nowMs: number): void {
@@ -224,6 +257,14 @@ function settle(draft: Draft, member: Member, running: RunningAttempt, got: Answ
   const { round } = draft;
   invariant(round !== null, 'a unit lies in a round');
   replaceUnit(draft, { ...unit, done: true });
+  if (unit.fault !== null)
+    note(
+      draft,
+      'error',
+      'fault',
+      unit.fault.member,
+      `${member.name} found no fault in ${where(running)}: ${unit.fault.member} is broken`,
+    );
   round.remaining -= 1;
   draft.commands.push({ type: 'accept', member: member.id, attempt: attemptOf(running) });
   for (const twin of runnersOf(draft, unit.shard)) {

@@ -7,7 +7,17 @@ import type { Attempt, Incidents, Member, MembershipState, Round, RoundSpec, Run
 
 export type RefusalReason = 'dead_session' | 'old_epoch' | 'not_assigned' | 'twin' | 'round_over' | 'non_finite';
 export type NoteCode =
-  'join' | 'leave' | 'lost' | 'reassign' | 'speculate' | 'recompute' | 'twin_mismatch' | 'waiting' | 'going_on' | 'refused';
+  | 'join'
+  | 'leave'
+  | 'lost'
+  | 'reassign'
+  | 'speculate'
+  | 'recompute'
+  | 'twin_mismatch'
+  | 'fault'
+  | 'waiting'
+  | 'going_on'
+  | 'refused';
 export type FailureCode = 'NON_FINITE' | 'JOIN_TIMEOUT' | 'ALL_REPLICAS_LOST' | 'SHARD_KILLS_REPLICAS';
 
 export type MembershipCommand =
@@ -19,6 +29,8 @@ export type MembershipCommand =
   | { type: 'complete'; round: RoundSpec }
   /** The member is gone from the books: close it. */
   | { type: 'dismiss'; member: number; reason: string }
+  /** The fault of the run that this member has just told ends it; `also` is who found it before, null where nobody else could be asked. */
+  | { type: 'believe'; member: number; also: string | null }
   | { type: 'fail'; code: FailureCode; message: string; next: string }
   | { type: 'note'; level: 'info' | 'warn' | 'error'; code: NoteCode; worker: string; message: string };
 

@@ -88,6 +88,8 @@ export interface Unit {
     readonly member: string;
     readonly tensor: string;
   } | null;
+  /** Who said that the run's own data or model is at fault in it. */
+  readonly fault: { readonly process: string; readonly member: string } | null;
 }
 
 export interface Round extends RoundSpec {
@@ -272,13 +274,15 @@ export function isDeadly({ settings }: MembershipState, losses: readonly Loss[])
 }
 
 /**
- * True for who must not compute this shard now, whatever time passes: it found a bad number in it and there is an elsewhere; or as many processes are gone
+ * True for who must not compute this shard now, whatever time passes: it found a bad number or a fault in it and there is an elsewhere; or as many processes are gone
  * with it as end a run, and whether they died is not known yet.
  */
 export function isBarred(state: MembershipState, unit: Unit, member: Member): boolean {
   if (isDeadly(state, unit.losses) && !isElder(unit, member)) return true;
-  if (unit.nonFinite === null) return false;
+  if (unit.nonFinite === null && unit.fault === null) return false;
   const others = [...state.members.values()].filter(({ draining }) => !draining);
+  if (unit.fault?.process === member.process && others.some(({ process }) => process !== member.process)) return true;
+  if (unit.nonFinite === null) return false;
   if (others.some(({ process }) => process !== unit.nonFinite?.process)) return member.process === unit.nonFinite.process;
   return member.id === unit.nonFinite.memberId && others.some(({ id }) => id !== member.id);
 }
