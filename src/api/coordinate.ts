@@ -22,7 +22,7 @@ import { weightsFor } from '../coordinator/storage/state/saved_model.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { startServer, type ServerTls } from '../transport/server.js';
 import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun } from '../coordinator/start_run.js';
-import { loadDataset } from '../data/load.js';
+import { loadDatasetAside } from '../data/load_aside.js';
 import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
 import { requireKnown } from '../objective/find_names.js';
@@ -65,7 +65,7 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
   const tls = await readTls(request.encryption);
   const source = await resolveModelSource(asked.model);
   const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
-  const loading = loadDataset(asked, { onProgress: (progress) => progress.kind === 'note' && say(progress.message) });
+  const loading = loadDatasetAside(asked, { onProgress: (progress) => progress.kind === 'note' && say(progress.message) });
   const dataset = await unlessHurried(loading, stop);
   const job = await jobOf(asked, shards, source, dataset);
 

@@ -4,6 +4,7 @@
  */
 import type { DeviceChoice } from '../common/device_choice.js';
 import { EnvironmentError, UsageError } from '../common/errors.js';
+import { LIMITS } from '../common/limits.js';
 import { availableCores } from './cores.js';
 import { findGpus, type GpuSearch } from '../engine/gpus.js';
 
@@ -23,20 +24,22 @@ export interface Placement {
   readonly notice: string;
 }
 
-/** @throws EnvironmentError GPU_NOT_FOUND, GPU_INDEX */
+/** @throws EnvironmentError GPU_NOT_FOUND, GPU_INDEX, TOO_MANY_CPU_REPLICAS */
 export function placeReplicas(
   choice: DeviceChoice,
   threadsPerWorker: number | null,
   search: () => GpuSearch = findGpus,
 ): Placement {
   const { replicas, notice } = place(choice, search);
-  const threads = threadsPerWorker ?? Math.max(1, Math.floor(availableCores() / replicas.length));
+  const cores = availableCores();
+  requireRoom(replicas, cores);
+  const threads = threadsPerWorker ?? Math.max(1, Math.floor(cores / replicas.length));
   return { replicas, intraOpThreads: threads, logicalCpuDevices: 1, notice };
 }
 
 /**
  * Places one replica on each device named as TensorFlow names them: `GPU:0`, `CPU:1`. Several CPU devices are TensorFlow's logical ones.
- * @throws UsageError DEVICE_INVALID
+ * @throws UsageError DEVICE_INVALID; EnvironmentError TOO_MANY_CPU_REPLICAS
  */
 export function placeOnNamedDevices(devices: readonly string[], threadsPerWorker: number | null): Placement {
   if (devices.length === 0) {
@@ -64,10 +67,12 @@ export function placeOnNamedDevices(devices: readonly string[], threadsPerWorker
     seen.set(base, times + 1);
     return { name: times === 0 ? base : `${base}#${times + 1}`, device: `${kind}:${index}` };
   });
+  const cores = availableCores();
+  requireRoom(replicas, cores);
   const cpus = parsed.filter(({ kind }) => kind === 'CPU').map(({ index }) => index + 1);
   return {
     replicas,
-    intraOpThreads: threadsPerWorker ?? Math.max(1, Math.floor(availableCores() / replicas.length)),
+    intraOpThreads: threadsPerWorker ?? Math.max(1, Math.floor(cores / replicas.length)),
     logicalCpuDevices: Math.max(1, ...cpus),
     notice: '',
   };
@@ -97,6 +102,23 @@ function place(choice: DeviceChoice, search: () => GpuSearch): { replicas: Place
     });
   }
   return { replicas: onGpus(choice.indices), notice: '' };
+}
+
+/** As many replicas as a processor of so many cores is not choked by. */
+export function mostCpuReplicas(cores = availableCores()): number {
+  return Math.max(LIMITS.cpuReplicasAnywhere, LIMITS.cpuReplicasPerCore * cores);
+}
+
+/** @throws EnvironmentError TOO_MANY_CPU_REPLICAS: each has a thread, a session of TensorFlow and a copy of the model; the machine would stand still. */
+function requireRoom(replicas: readonly PlacedReplica[], cores: number): void {
+  const count = replicas.filter(({ device }) => device.startsWith('CPU')).length;
+  if (count <= mostCpuReplicas(cores)) return;
+  const shown = cores === 1 ? '1 core' : `${cores} cores`;
+  throw new EnvironmentError({
+    code: 'TOO_MANY_CPU_REPLICAS',
+    message: `${count} replicas on the CPU were asked for, and this process may use ${shown}: at most ${mostCpuReplicas(cores)} are opened`,
+    next: `Give --workers ${cores}; where the result is to be that of ${count} shards, --shards ${count} beside it gives the same bits with any number of workers.`,
+  });
 }
 
 /** Replicas on the CPU share the one CPU device; each has its own thread and context. */

@@ -10,7 +10,7 @@ import { weightsFor } from '../coordinator/storage/state/saved_model.js';
 import type { SavedModelOrState } from '../coordinator/storage/state/saved_weights.js';
 import { evaluate } from '../coordinator/planes/exact/evaluate.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
-import { loadDataset } from '../data/load.js';
+import { loadDatasetAside } from '../data/load_aside.js';
 import { placeReplicas } from './devices.js';
 import { hasForeignLayers } from '../models/class_names.js';
 import { isModule, resolveModelSource } from '../models/load.js';
@@ -45,7 +45,7 @@ export async function evaluateModel({ path, config, say }: EvaluateRequest): Pro
   const shards = config.shards ?? placement.replicas.length;
   requireBatchCoversShards({ batch: config.batch, shards });
   const saved = await readSaved(path);
-  const dataset = await loadDataset(config, {});
+  const dataset = await loadDatasetAside(config, {});
   const source = await sourceOf(saved, config);
   if (saved.kind === 'state')
     say(

@@ -15,7 +15,7 @@ import type { MakeHooks } from '../coordinator/run_hooks.js';
 import type { SavedWeights } from '../coordinator/storage/state/saved_model.js';
 import type { RunFolder } from '../coordinator/storage/run_folder/run_folder.js';
 import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun, type OpenedRun } from '../coordinator/start_run.js';
-import { loadDataset } from '../data/load.js';
+import { loadDatasetAside } from '../data/load_aside.js';
 import type { DataProgress } from '../data/progress.js';
 import { placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
 import { resolveModelSource } from '../models/load.js';
@@ -54,7 +54,7 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
   const source = request.model ?? (await resolveModelSource(asked.model));
   const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
   const onProgress = (progress: DataProgress): void => request.say(describeProgress(progress));
-  const dataset = request.dataset ?? (await unlessHurried(loadDataset(asked, { onProgress }), request.stop));
+  const dataset = request.dataset ?? (await unlessHurried(loadDatasetAside(asked, { onProgress }), request.stop));
   if (placement.notice !== '') request.observer({ type: 'warn', code: 'CPU_FALLBACK', message: placement.notice });
 
   const run = await openRun(request);

@@ -17,8 +17,8 @@ import type { TrainConfig } from '../common/train_config.js';
 import { shardBatch } from '../coordinator/planes/exact/batches.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { sumGradients } from '../coordinator/planes/exact/update/reducer.js';
-import { loadDataset } from '../data/load.js';
-import { placeReplicas, type Placement } from './devices.js';
+import { loadDatasetAside } from '../data/load_aside.js';
+import { mostCpuReplicas, placeReplicas, type Placement } from './devices.js';
 import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
 import { openReplicas } from './replicas.js';
@@ -71,12 +71,15 @@ export interface VerifyRequest {
 /** Computes one step's gradient three ways. Errors: those of opening replicas and data. */
 export async function verify({ config, shards, say }: VerifyRequest): Promise<VerifyReport> {
   const placement = placeReplicas(
-    chooseDevices({ gpus: config.gpus, workers: config.gpus === null ? (config.workers ?? shards) : config.workers }),
+    chooseDevices({
+      gpus: config.gpus,
+      workers: config.gpus === null ? (config.workers ?? Math.min(shards, mostCpuReplicas())) : config.workers,
+    }),
     config.threadsPerWorker,
   );
   requireBatchCoversShards({ batch: config.batch, shards });
   const source = await resolveModelSource(config.model);
-  const dataset = await loadDataset(config, {});
+  const dataset = await loadDatasetAside(config, {});
   const parts = { config, source, dataset, say };
   const single = { ...placement, replicas: placement.replicas.slice(0, 1) };
 

@@ -11,7 +11,7 @@ import { ClusterError, invariant, isFaultOfTheRun, UsageError } from '../common/
 import { LIMITS } from '../common/limits.js';
 import type { Job } from '../common/protocol/messages.js';
 import type { StopRequest } from '../common/stop_request.js';
-import { loadDataset } from '../data/load.js';
+import { loadDatasetAside } from '../data/load_aside.js';
 import { placeReplicas, type Placement } from './devices.js';
 import { requireAllowedLayers } from '../models/allowed_layers.js';
 import { resolveModelSource } from '../models/load.js';
@@ -205,7 +205,7 @@ class JobKeeper {
     });
   }
 
-  async #dataset(job: Job): ReturnType<typeof loadDataset> {
+  async #dataset(job: Job): ReturnType<typeof loadDatasetAside> {
     const { data: own, dataDir, say } = this.request;
     const data = job.data === 'own' ? own : job.data;
     if (data === null)
@@ -218,7 +218,7 @@ class JobKeeper {
     const onProgress = (progress: { kind: string; message?: string }): void => {
       if (progress.message !== undefined) say(progress.message);
     };
-    return loadDataset({ data, dataDir, seed, trainLimit, validationLimit }, { onProgress });
+    return loadDatasetAside({ data, dataDir, seed, trainLimit, validationLimit }, { onProgress });
   }
 }
 

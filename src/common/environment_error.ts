@@ -36,6 +36,13 @@ export function environmentErrorOf(error: unknown): ExpectedError | null {
   const message = errorMessage(error).split('\n')[0];
   const because = (kind: string, next: string, text = message): EnvironmentError =>
     new EnvironmentError({ code: kind, message: text, next, cause: error });
+  if (/^WebAssembly\.Memory\(\)/.test(message))
+    return new DivergedError({
+      code: 'OUT_OF_MEMORY',
+      message,
+      next: 'Lift the limit of addresses (ulimit -v unlimited): WebAssembly reserves some 10 GB of them without using as much memory.',
+      cause: error,
+    });
   if (error.name === 'RangeError' && OUT_OF_MEMORY.test(message))
     return new DivergedError({
       code: 'OUT_OF_MEMORY',
@@ -60,6 +67,8 @@ export function environmentErrorOf(error: unknown): ExpectedError | null {
     );
   if (error.name === 'EvalError' || /^WebAssembly is not defined|Code generation from strings disallowed/.test(message))
     return because('NODE_OPTION', 'Start Node without --jitless and --disallow-code-generation-from-strings; see NODE_OPTIONS.');
+  if (error.name === 'TypeError' && /^Cannot (assign to read only|add) property/.test(message) && Object.isFrozen(Math))
+    return because('NODE_OPTION', 'Start Node without --frozen-intrinsics: tfjs sets what it freezes; see NODE_OPTIONS.');
   if ('syscall' in error && error.syscall === 'uv_cwd')
     return because(
       'FOLDER_GONE',

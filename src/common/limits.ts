@@ -43,6 +43,11 @@ export const LIMITS = {
   /** Before the first step: from a request to the forced end, ms; a folder that nothing was computed in is taken away meanwhile. */
   stopLeaveMs: 1_000,
 
+  /** Replicas on the CPU for each core: more only take each other's time and about 100 MB of memory each. */
+  cpuReplicasPerCore: 8,
+  /** Whatever the cores: a small machine may rehearse a large one. */
+  cpuReplicasAnywhere: 32,
+
   /** A shard unanswered for max(floor, factor × 95th percentile) is lost; the floor covers a collecting peer, a cold page cache, a stopped laptop. */
   shardDeadlineFloorMs: 30_000,
   shardDeadlineFactor: 5,

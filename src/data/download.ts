@@ -5,11 +5,12 @@
  * Nothing here trusts a mirror: size, silence and total time are capped, and a file that `verify` refuses is deleted.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrorLike } from '../common/error_facts.js';
 import { DataError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
+import { makeFolder } from '../make_folder.js';
 import type { OnDataProgress } from './progress.js';
 
 const PART_SUFFIX = '.part';
@@ -117,7 +118,7 @@ async function fetchInto(part: string, mirror: string, { file, folder, limits, o
 }
 
 async function prepareFolder(folder: string): Promise<void> {
-  await inFolder(folder, () => mkdir(folder, { recursive: true }));
+  await inFolder(folder, async () => makeFolder(folder));
   for (const name of await readdir(folder)) {
     if (!name.endsWith(PART_SUFFIX)) continue;
     const path = join(folder, name);

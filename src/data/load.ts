@@ -36,12 +36,16 @@ async function loadWhole({ data, dataDir, seed }: DataConfig, onProgress: OnData
       next: 'Add --data-dir FOLDER.',
     });
   }
-  if (/\.([cm]?[jt]s)$/.test(data)) return loadDataModule(data);
+  if (isDataModule(data)) return loadDataModule(data);
   throw new UsageError({
     code: 'DATA_UNKNOWN',
     message: `unknown data ${JSON.stringify(data)}`,
     next: 'Use mnist, synthetic, idx (with --data-dir), or the path of a module such as ./data.mjs.',
   });
+}
+
+export function isDataModule(data: string): boolean {
+  return /\.([cm]?[jt]s)$/.test(data);
 }
 
 /**

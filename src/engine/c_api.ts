@@ -158,6 +158,7 @@ export function openCApi(folder: string): CApi {
     withoutLoadNotes(() => keepInProcess(path));
     library = openLibrary(path);
   } catch (cause) {
+    if (/failed to map segment|cannot allocate memory/i.test(errorMessage(cause))) throw noRoom(path, cause);
     throw new EnvironmentError({
       code: 'TENSORFLOW_NOT_LOADABLE',
       message: `${path} cannot be loaded: ${errorMessage(cause)}`,
@@ -202,6 +203,16 @@ export function bindFunctions<Table extends FunctionTable>(library: LibraryHandl
     );
   }
   return bound as BoundFunctions<Table>;
+}
+
+/** The file is whole: the system would not map it. */
+function noRoom(path: string, cause: unknown): EnvironmentError {
+  return new EnvironmentError({
+    code: 'TENSORFLOW_NOT_LOADABLE',
+    message: `${path} cannot be mapped into memory: ${errorMessage(cause)}`,
+    next: 'Lift the limit of addresses (ulimit -v unlimited); where that folder is on a disk that may not run programs (noexec), set TFJS_PARALLEL_CACHE to another one.',
+    cause,
+  });
 }
 
 /**

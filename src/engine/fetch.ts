@@ -15,15 +15,15 @@ import {
   readdirSync,
   renameSync,
   rmSync,
-  statSync,
   statfsSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { LIMITS } from '../common/limits.js';
-import { errorCode, errorMessage } from '../common/error_facts.js';
+import { errorMessage } from '../common/error_facts.js';
 import { EnvironmentError } from '../common/errors.js';
+import { makeFolder } from '../make_folder.js';
 import { withFileLock } from './file_lock.js';
 import { downloadWheel, unpackWheel, whyNoPip } from './python.js';
 import { KEPT_FILES, TENSORFLOW_VERSION, type Distribution, type Wheel } from './wheels.js';
@@ -61,7 +61,7 @@ export async function fetchDistribution(request: FetchRequest): Promise<string> 
 /** @throws EnvironmentError CACHE_NOT_WRITABLE */
 function prepareCache(cacheFolder: string): void {
   try {
-    createFolder(cacheFolder);
+    makeFolder(cacheFolder);
     accessSync(cacheFolder, constants.W_OK);
   } catch (cause) {
     throw new EnvironmentError({
@@ -70,17 +70,6 @@ function prepareCache(cacheFolder: string): void {
       next: 'Set TFJS_PARALLEL_CACHE to a folder that can be written, or TFJS_PARALLEL_TENSORFLOW to a TensorFlow package folder.',
       cause,
     });
-  }
-}
-
-/** Not mkdirSync's own `recursive`: on file systems that make no folders (/proc) it tries for ever. */
-function createFolder(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
-  if (dirname(path) !== path) createFolder(dirname(path));
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    if (errorCode(error) !== 'EEXIST' || !statSync(path).isDirectory()) throw error;
   }
 }
 

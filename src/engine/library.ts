@@ -3,7 +3,7 @@
  * the cache. Does not: open it (c_api.ts) or fetch it (fetch.ts).
  */
 import { existsSync, readdirSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { EnvironmentError } from '../common/errors.js';
 import { TENSORFLOW_LIBRARY_NAME } from './c_api.js';
@@ -59,7 +59,7 @@ export function findTensorFlow({ kind }: Pick<EnsureOptions, 'kind'> = {}): Tens
 export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
   const named = environment[CACHE_FOLDER_VARIABLE];
   if (named) return resolve(named);
-  return join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tfjs-parallel');
+  return join(environment.XDG_CACHE_HOME || join(homedir() || userInfo().homedir, '.cache'), 'tfjs-parallel');
 }
 
 function search(wanted: 'cpu' | 'cuda'): TensorFlowLocation | undefined {

@@ -2,9 +2,7 @@
  * Owns: finding the tfjs that the user installed beside this package, before anything that needs it is begun.
  * Does not: load it.
  */
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { EnvironmentError } from '../common/errors.js';
 
 const NAME = '@tensorflow/tfjs';
@@ -31,16 +29,6 @@ export function requireTfjs(load: (id: string) => unknown = createRequire(import
     code: 'TFJS_VERSION',
     message: `the ${NAME} found is ${version}, wanted ${RANGE}`,
     next: installCommand(),
-  });
-}
-
-/** A file of this package that is run or read as a file. @throws EnvironmentError BUNDLED where this code was bundled into another file, away from it */
-export function requirePackageFile(file: URL): void {
-  if (existsSync(file)) return;
-  throw new EnvironmentError({
-    code: 'BUNDLED',
-    message: `${fileURLToPath(file)} is not there: this code was bundled, and replicas are threads that start from files of the package`,
-    next: 'Leave it out of the bundle: esbuild --external:tfjs-parallel --external:@tensorflow/tfjs, in tsup, Vite and others `external` likewise.',
   });
 }
 

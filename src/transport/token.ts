@@ -3,12 +3,13 @@
  * Does not: accept one as an argument: everybody on a machine sees those. The token itself is in no message of any error.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rm, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { open, readFile, rm, stat } from 'node:fs/promises';
+import { homedir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { errorMessage } from '../common/error_facts.js';
 import { ClusterError } from '../common/errors.js';
 import { isToken } from '../common/protocol/login.js';
+import { makeFolder } from '../make_folder.js';
 import { isMountedSecret } from './mounted_secret.js';
 
 /** `default`: a file in the user's configuration folder; the coordinator makes it where it does not exist. */
@@ -66,7 +67,7 @@ export async function findToken({ source, create, environment, stdin }: TokenReq
   }
   const token = randomBytes(32).toString('base64url');
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path), 0o700);
     // Exclusive, with its mode from the first moment on: no other process ever sees it readable.
     const file = await open(path, 'wx', 0o600);
     try {
@@ -95,7 +96,7 @@ function fileError(what: 'read' | 'make', path: string, cause: unknown): Cluster
 }
 
 export function defaultTokenFile(environment: Record<string, string | undefined>): string {
-  const folder = environment.XDG_CONFIG_HOME || join(homedir(), '.config');
+  const folder = environment.XDG_CONFIG_HOME || join(homedir() || userInfo().homedir, '.config');
   return join(folder, 'tfjs-parallel', 'token');
 }
 

@@ -3,10 +3,11 @@
  * Does not: let anybody in (coordinator/cluster/server.ts does). They may be made and taken back while a run goes on.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ClusterError, UsageError } from '../common/errors.js';
 import { isToken } from '../common/protocol/login.js';
+import { makeFolder } from '../make_folder.js';
 import { secretOf, type Secret } from './secrets.js';
 import { defaultTokenFile, type TokenSource } from './token.js';
 
@@ -33,7 +34,7 @@ export function addWorkerToken(folder: string, name: string, { replace }: { repl
   }
   const temporary = join(folder, `.${name}.${process.pid}`);
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     writeFileSync(temporary, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
     // Appears whole: a coordinator reads it at any moment.
     renameSync(temporary, path);

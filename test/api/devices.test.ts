@@ -5,9 +5,10 @@ import { chmod } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { availableParallelism } from 'node:os';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { availableCores } from '../../src/api/cores.js';
 import { chooseDevices } from '../../src/common/device_choice.js';
 import { EXIT, ExpectedError } from '../../src/common/errors.js';
-import { placeOnNamedDevices, placeReplicas } from '../../src/api/devices.js';
+import { mostCpuReplicas, placeOnNamedDevices, placeReplicas } from '../../src/api/devices.js';
 import { findGpus, type GpuSearch } from '../../src/engine/gpus.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
@@ -72,8 +73,28 @@ describe('replicas are placed', () => {
     const threads = (workers: number, given: number | null) =>
       placeReplicas({ kind: 'cpu', replicas: workers }, given, () => NONE).intraOpThreads;
     expect(threads(1, null)).toBe(availableParallelism());
-    expect(threads(1000, null)).toBe(1);
+    expect(threads(mostCpuReplicas(), null)).toBe(1);
     expect(threads(2, 7)).toBe(7);
+  });
+});
+
+describe('far more replicas on the processor than it has cores', () => {
+  const most = mostCpuReplicas();
+  const cores = availableCores();
+  const refusal = (asked: number): string =>
+    `${asked} replicas on the CPU were asked for, and this process may use ${cores === 1 ? '1 core' : `${cores} cores`}: at most ${most} are opened`;
+
+  it('are 8 for each core, and 32 on any machine', () => {
+    expect([1, 2, 4, 64].map(mostCpuReplicas)).toEqual([32, 32, 32, 512]);
+    expect(placed({ workers: most }, null)).toHaveLength(most);
+  });
+
+  it('are refused with what to ask for, by flag or by name', () => {
+    expect(placed({ workers: most + 1 }, null)).toEqual([
+      `exit 3 TOO_MANY_CPU_REPLICAS: ${refusal(most + 1)} | Give --workers ${cores}; where the result is to be that of ${most + 1} shards, ` +
+        `--shards ${most + 1} beside it gives the same bits with any number of workers.`,
+    ]);
+    expect(() => placeOnNamedDevices(Array<string>(most + 1).fill('CPU:0'), 1)).toThrow(refusal(most + 1));
   });
 });
 

@@ -48,4 +48,17 @@ describe.skipIf(!isBuilt)('a program', () => {
       out: expect.stringContaining('trained 1 2') as string,
     });
   });
+
+  /** tsup leaves external what package.json lists as dependencies. */
+  it('bundled by tsup 8.5.0 as it comes trains', () => {
+    const tools =
+      'npm install --silent --no-save --ignore-scripts --no-audit --no-fund --prefix tools tsup@8.5.0 typescript@5.9.3';
+    expect(runIn(folder, tools)).toMatchObject({ code: 0 });
+    const bundled = runIn(folder, 'node tools/node_modules/tsup/dist/cli-default.js program.ts --format esm --out-dir tsup-out');
+    expect(bundled).toMatchObject({ code: 0 });
+    expect(runIn(folder, 'node tsup-out/program.js')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('trained 1 2') as string,
+    });
+  });
 });

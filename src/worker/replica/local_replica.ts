@@ -8,7 +8,7 @@ import { Piscina } from 'piscina';
 import { errorMessage } from '../../common/error_facts.js';
 import { EnvironmentError, ExpectedError, invariant } from '../../common/errors.js';
 import { hostGradient } from '../../common/host_gradient.js';
-import { requirePackageFile } from '../../engine/peer.js';
+import { requirePackageFile } from '../../package_file.js';
 import type {
   ModelDescription,
   NumericsClass,
@@ -123,8 +123,8 @@ export class LocalReplica implements Replica {
     if (exitCode === undefined) return null;
     return new EnvironmentError({
       code: 'REPLICA_ENDED',
-      message: `the thread of ${this.name} was ended with code ${exitCode}, by a call of process.exit in it`,
-      next: 'Take process.exit out of the model module and what it imports.',
+      message: `${this.spec.model.name}: ended the thread of ${this.name} by process.exit(${exitCode})`,
+      next: 'Take process.exit out of the model module and what it imports, and throw an error instead.',
       cause: error,
     });
   }

@@ -1,0 +1,62 @@
+/**
+ * Owns: loading a run's data in a thread of its own, so that the main thread keeps signals and the screen whatever a user's module does: one that computes
+ * for minutes is ended by Ctrl-C, and one that calls process.exit ends its thread and not the program.
+ * Does not: load (data_thread.ts does, by load.ts).
+ */
+import { SHARE_ENV, Worker } from 'node:worker_threads';
+import type { Dataset } from '../common/dataset.js';
+import { environmentErrorOf } from '../common/environment_error.js';
+import { DataError, ExpectedError } from '../common/errors.js';
+import { requirePackageFile } from '../package_file.js';
+import type { DataAnswer } from './data_thread.js';
+import { isDataModule, type DataConfig, type LoadOptions } from './load.js';
+
+/** src/ and dist/ are equally deep, so this holds for the compiled product and for tests that run from source. */
+const THREAD_FILE = new URL('../../dist/data/data_thread.js', import.meta.url);
+
+/** As `loadDataset`, and DATA_MODULE where the module ended its thread. */
+export async function loadDatasetAside(config: DataConfig, { onProgress = () => undefined }: LoadOptions = {}): Promise<Dataset> {
+  requirePackageFile(THREAD_FILE);
+  const { data, dataDir, trainLimit, validationLimit, seed } = config;
+  const worker = new Worker(THREAD_FILE, { workerData: { data, dataDir, trainLimit, validationLimit, seed }, env: SHARE_ENV });
+  try {
+    return await new Promise<Dataset>((done, fail) => {
+      worker.on('message', (answer: DataAnswer) => {
+        if (answer.type === 'progress') onProgress(answer.progress);
+        else if (answer.type === 'dataset') done(answer.dataset);
+        else if (answer.type === 'failure') fail(failureOf(answer));
+        else fail(moduleEnded(`${data}: never finishes: it awaits something that cannot happen any more`));
+      });
+      worker.on('messageerror', fail);
+      worker.on('error', (error) => fail(environmentErrorOf(error) ?? uncaughtIn(data, error)));
+      worker.on('exit', (code) => fail(moduleEnded(`${data}: ended its thread by process.exit(${code})`)));
+    });
+  } finally {
+    // What the module left open (timers, connections) is not waited for; the data are in shared memory.
+    await worker.terminate();
+  }
+}
+
+function failureOf({ exitCode, details, cause }: DataAnswer & { type: 'failure' }): ExpectedError {
+  const known = cause === null ? undefined : Object.assign(new Error(cause.message), { stack: cause.stack });
+  return new ExpectedError(exitCode, { ...details, cause: known });
+}
+
+/** In a callback that nobody awaits: of a module it is the module's, elsewhere ours. */
+function uncaughtIn(data: string, error: Error): unknown {
+  if (!isDataModule(data)) return error;
+  return new DataError({
+    code: 'DATA_MODULE',
+    message: `${data}: failed: ${error.name}: ${error.message}`,
+    next: 'Correct the module; -v shows where it failed.',
+    cause: error,
+  });
+}
+
+function moduleEnded(message: string): DataError {
+  return new DataError({
+    code: 'DATA_MODULE',
+    message,
+    next: 'Let the module export or return its sets, and throw an error where it cannot.',
+  });
+}

@@ -1,0 +1,75 @@
+/**
+ * Owns: stop signals to the built program while a module of the user's keeps its thread busy for ever: they end the process, and nothing is left behind.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BUILT_CLI } from '../support/built_cli.js';
+import { writeFiles } from '../support/consumer_project.js';
+import { isBuilt, TINY_MODEL } from '../support/real_run.js';
+
+if (!isBuilt) console.warn('stopped_preparing.test.ts skipped: dist/ is not built (npm run build)');
+
+const scratch = mkdtempSync(join(tmpdir(), 'stopped-preparing-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** Says `busy` once the module has the processor; no turn of an event loop ever comes again in its thread. */
+const BUSY = "writeSync(2, 'busy\\n'); for (;;);";
+const IMPORT = "import { writeSync } from 'node:fs';";
+
+beforeAll(() =>
+  writeFiles(scratch, {
+    'busy.mjs': `${IMPORT} ${BUSY}`,
+    'busy_model.mjs': `${IMPORT} export function createModel() { ${BUSY} }`,
+  }),
+);
+
+/** Sends the signal when the module is busy. */
+async function stopped(args: readonly string[], signal: NodeJS.Signals) {
+  const child = spawn(process.execPath, [BUILT_CLI, ...args], { cwd: scratch, env: { ...process.env, NODE_OPTIONS: '' } });
+  let err = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (!err.includes('busy') && `${err}${chunk.toString()}`.includes('busy')) child.kill(signal);
+    err += chunk.toString();
+  });
+  const code = await new Promise<number | null>((done) => child.on('close', done));
+  return { code, err };
+}
+
+const WITH_DATA = ['--data', './busy.mjs', '--model', TINY_MODEL, '--workers', '1'];
+
+describe.skipIf(!isBuilt)('while the data module never comes back', () => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 75],
+    ['SIGUSR1', 75],
+    ['SIGHUP', 75],
+  ] as const)('%s ends train', async (signal, exit) => {
+    const { code, err } = await stopped(['train', ...WITH_DATA], signal);
+    expect(code).toBe(exit);
+    expect(err).toContain('ending before the first step');
+    expect(existsSync(join(scratch, 'runs'))).toBe(false);
+  });
+
+  it('SIGTERM ends a coordinator', async () => {
+    const args = ['coordinator', '--data', './busy.mjs', '--model', TINY_MODEL, '--shards', '1', '--listen', '127.0.0.1:0'];
+    expect((await stopped(args, 'SIGTERM')).code).toBe(75);
+  });
+
+  it('SIGTERM ends a verification, which has nothing to save', async () => {
+    expect((await stopped(['verify', ...WITH_DATA], 'SIGTERM')).code).toBe(75);
+  });
+});
+
+describe.skipIf(!isBuilt)('while the model module never comes back', () => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 75],
+  ] as const)('%s ends train and takes its new run folder away', async (signal, exit) => {
+    const args = ['train', '--model', './busy_model.mjs', '--data', 'synthetic', '--workers', '2', '--name', 'taken-away'];
+    expect((await stopped(args, signal)).code).toBe(exit);
+    expect(existsSync(join(scratch, 'runs', 'taken-away'))).toBe(false);
+  });
+});
