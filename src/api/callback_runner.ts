@@ -52,8 +52,6 @@ export interface CallbackParts {
   readonly abort: () => void;
   readonly weightsInBatchCallbacks: boolean;
   readonly learningRate: RateFunction | null;
-  /** The base rate as configured. */
-  readonly baseRate: number;
   /** What the model's own optimizer says now, where the run goes by it. */
   readonly optimizerRate?: () => number;
 }
@@ -63,16 +61,18 @@ export class CallbackRunner {
   readonly #parts: CallbackParts;
   #weights: ModelWeights | null = null;
   #failure: { error: unknown } | null = null;
-  #rate: number;
+  /** Known when the run begins: a compiled model may bring it. */
+  #baseRate = NaN;
+  #rate = NaN;
 
   constructor(parts: CallbackParts) {
     this.#parts = parts;
-    this.#rate = parts.baseRate;
   }
 
   /** For startRun. */
   readonly hooks = (access: RunAccess): RunHooks => {
     const { tf, model, callbacks, weightsInBatchCallbacks } = this.#parts;
+    this.#baseRate = this.#rate = access.learningRate;
     this.#weights = model === null ? null : new ModelWeights({ tf, model, access });
     return {
       trainBegin: async () => {
@@ -101,14 +101,14 @@ export class CallbackRunner {
   }
 
   async #epochBegin(epoch: number): Promise<void> {
-    const { callbacks, learningRate, baseRate } = this.#parts;
+    const { callbacks, learningRate } = this.#parts;
     await this.#call(async () => {
       if (callbacks.onEpochBegin !== undefined) {
         await this.#weights?.show();
         await callbacks.onEpochBegin(epoch - 1);
         await this.#weights?.takeBack();
       }
-      if (learningRate !== null) this.#rate = checkedRate(learningRate(epoch - 1, baseRate), epoch - 1);
+      if (learningRate !== null) this.#rate = checkedRate(learningRate(epoch - 1, this.#baseRate), epoch - 1);
     });
     this.#readOptimizer();
   }

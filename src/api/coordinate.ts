@@ -5,6 +5,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
+import { settleOn, type CompiledModel, type SettledRun } from '../common/compiled_model.js';
 import { requireBatchCoversShards } from '../common/config_checks.js';
 import type { Dataset } from '../common/dataset.js';
 import { formatEndpoint, isLoopback, type Endpoint } from '../common/endpoint.js';
@@ -25,6 +26,8 @@ import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun } fr
 import { loadDatasetAside } from '../data/load_aside.js';
 import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
+import { requireKnownLoss } from '../objective/compiled.js';
+import { overriddenBy } from '../objective/create_objective.js';
 import { requireKnown } from '../objective/find_names.js';
 import { packageVersion } from '../package_info.js';
 import { readSaved } from './saved_models.js';
@@ -67,12 +70,23 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
   const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
   const loading = loadDatasetAside(asked, { onProgress: (progress) => progress.kind === 'note' && say(progress.message) });
   const dataset = await unlessHurried(loading, stop);
-  const job = await jobOf(asked, shards, source, dataset);
+  const judged = judgedBy(asked, source);
+  const job = await jobOf({ ...asked, ...judged }, shards, source, dataset);
 
   const run = await openRun(request);
   try {
     const config = configFrom(request, run);
-    if (request.resume === null) await run.folder.writeConfig(config, request.provenance);
+    const isNew = request.resume === null;
+    const settle = (compiled: CompiledModel | undefined): SettledRun =>
+      isNew && compiled !== undefined
+        ? settleOn(compiled, { config, given: request.given ?? {} })
+        : { config, sources: {}, notes: [] };
+    const keep = async (settled: SettledRun): Promise<void> => {
+      if (isNew) await run.folder.writeConfig(settled.config, { ...request.provenance, ...settled.sources });
+    };
+    // What a module compiles is known once a worker has run it; before, a folder without a configuration is nobody's.
+    const known = source.kind === 'module' ? null : settle(compiledIn(source));
+    if (known !== null) await keep(known);
     const observe = observeInto(run.folder, observer);
     const finished = run.saved && endOfFinished(run.saved, config);
     if (finished) {
@@ -135,8 +149,11 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
         `waiting for workers at ${formatEndpoint({ ...request.listen, port: server.port })}${tls.kind === 'none' ? '' : ' (TLS)'}`,
       );
       const first = await firstModel(cluster, request);
+      const settled = known ?? settle(first.model.compiled);
+      if (known === null) await keep(settled);
       const { end } = await startRun({
-        config,
+        config: settled.config,
+        notes: [...settled.notes, ...notesOf(asked, source)],
         shards,
         model: withWeights(first, source),
         numerics: first.numerics,
@@ -213,11 +230,23 @@ async function readTls(encryption: CoordinationRequest['encryption']): Promise<S
   return encryption;
 }
 
-/** The run's own settings, else what the model's file was compiled with, which a topology does not carry. */
+/** The run's own settings, else what the model's file was compiled with, which a topology does not carry. @throws UsageError LOSS_UNKNOWN */
 function judgedBy({ loss, metrics }: TrainConfig, source: ModelSource): Pick<TrainConfig, 'loss' | 'metrics'> {
   const compiled = source.kind === 'topology' ? source.compiled : undefined;
-  const named = compiled?.metrics ?? [];
-  return { loss: loss ?? compiled?.loss ?? null, metrics: metrics ?? (named.length > 0 ? [...named] : null) };
+  requireKnownLoss(compiled ?? null, { loss });
+  const named = compiled?.metrics ?? null;
+  return { loss: loss ?? compiled?.loss ?? null, metrics: metrics ?? (named === null ? null : [...named]) };
+}
+
+function compiledIn(source: ModelSource): CompiledModel | undefined {
+  if (source.kind !== 'topology' || source.compiled === undefined) return undefined;
+  const { loss, metrics, optimizer } = source.compiled;
+  return { loss, metrics: metrics && [...metrics], optimizer };
+}
+
+/** Workers see names alone, and cannot tell who named them. */
+function notesOf(asked: TrainConfig, source: ModelSource): string[] {
+  return source.kind === 'topology' ? overriddenBy(asked, source.compiled ?? null) : [];
 }
 
 async function jobOf(config: TrainConfig, shards: number, source: ModelSource, dataset: Dataset): Promise<Job> {
@@ -230,7 +259,7 @@ async function jobOf(config: TrainConfig, shards: number, source: ModelSource, d
     data: builtin ? (config.data as 'mnist' | 'synthetic') : 'own',
     dataName: dataset.name,
     datasetSha256: dataset.sha256,
-    ...workerSettings({ ...config, ...judgedBy(config, source) }),
+    ...workerSettings(config),
     shardSizes: [...new Set(sizes)],
   };
 }

@@ -7,7 +7,6 @@ import { requireBatchCoversShards } from '../common/config_checks.js';
 import type { Monitor } from '../common/objective.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { weightsFor } from '../coordinator/storage/state/saved_model.js';
-import type { SavedModelOrState } from '../coordinator/storage/state/saved_weights.js';
 import { evaluate } from '../coordinator/planes/exact/evaluate.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { loadDatasetAside } from '../data/load_aside.js';
@@ -18,7 +17,7 @@ import type { ModelSource } from '../models/model_source.js';
 import { requireShards } from '../objective/one_shard.js';
 import { monitorOf, valuesOf } from '../objective/values.js';
 import { openReplicas } from './replicas.js';
-import { readSaved } from './saved_models.js';
+import { readSaved, type SavedSource } from './saved_models.js';
 
 export interface EvaluateRequest {
   /** Folder with model.json, a model.json, or a run folder (its latest model; its newest state where it saved none). */
@@ -60,6 +59,7 @@ export async function evaluateModel({ path, config, say }: EvaluateRequest): Pro
     const examples = dataset.validation.count;
     const { objective } = opened.model;
     requireShards(objective, shards);
+    for (const note of objective.notes) say(`warning: ${note}`);
     const monitor = monitorOf(objective, { asked: config.monitor, validated: true });
     const totals = await evaluate({
       fleet,
@@ -83,8 +83,13 @@ export async function evaluateModel({ path, config, say }: EvaluateRequest): Pro
   }
 }
 
-/** A state holds weights alone, and layers that only a module defines are built by it: both take the run's own model, or the one that --model names. */
-async function sourceOf(saved: SavedModelOrState, { model }: TrainConfig): Promise<ModelSource> {
-  if (saved.kind === 'state' || (hasForeignLayers(saved.topology) && isModule(model))) return resolveModelSource(model);
-  return { kind: 'topology', name: saved.path, topology: saved.topology };
+/**
+ * A state holds weights alone, layers that only a module defines are built by it, and so are functions that judge its model (config.yaml of a run names
+ * every other loss): they take the run's own model, or the one that --model names.
+ */
+async function sourceOf(saved: SavedSource, { model, loss }: TrainConfig): Promise<ModelSource> {
+  const byModule = isModule(model) && (loss === null || (saved.kind === 'model' && hasForeignLayers(saved.topology)));
+  if (saved.kind === 'state' || byModule) return resolveModelSource(model);
+  const { path: name, topology, compiled } = saved;
+  return { kind: 'topology', name, topology, ...(compiled && { compiled }) };
 }

@@ -7,6 +7,7 @@ import { CallbackRunner, type EpochLogs } from './callback_runner.js';
 import type { EndEvent } from '../common/run_events.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
+import { toSnakeCase } from '../common/snake_case.js';
 import { datasetFromArrays } from '../data/arrays.js';
 import { limitDataset } from '../data/load.js';
 import { requireTfjs } from '../engine/peer.js';
@@ -17,7 +18,7 @@ import { topologyJson } from '../models/topology.js';
 import { manifestOf, putWeights, readWeights } from '../models/weights.js';
 import { errorInOptions } from './option_words.js';
 import { compiledOf, requireNames } from '../objective/compiled.js';
-import { readTfjsOptimizer } from '../optimizers/from_tfjs.js';
+import { compiledOptimizerOf } from '../optimizers/compiled.js';
 import { trainLocally, type TrainingOutcome } from './train.js';
 import { configOf, type TrainOptions } from './train_options.js';
 
@@ -48,14 +49,14 @@ export async function train(options: TrainOptions): Promise<TrainedRun> {
 async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
   requireTfjs();
   const tf = (await import('@tensorflow/tfjs')) as typeof tfjs;
-  const config = withCompiledOptimizer(configOf(options), options);
+  const config = configOf(options);
   const source =
     typeof options.model === 'string' ? await resolveModelSource(options.model) : sourceOf(tf, options.model, config);
   const dataset = typeof options.data === 'string' ? undefined : limitDataset(await datasetFromArrays(options.data), config);
   const stop = stopOn(options.signal);
   const model = typeof options.model === 'string' ? null : options.model;
   const calls = new CallbackRunner({
-    ...{ tf, model, callbacks: options.callbacks ?? {}, abort: stop.abort, baseRate: config.optimizer.learningRate },
+    ...{ tf, model, callbacks: options.callbacks ?? {}, abort: stop.abort },
     weightsInBatchCallbacks: options.weightsInBatchCallbacks ?? false,
     learningRate: typeof options.learningRate === 'function' ? options.learningRate : null,
   });
@@ -63,6 +64,7 @@ async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
     const outcome = await trainLocally({
       config,
       provenance: {},
+      given: givenBy(options),
       configName: model === null ? 'run' : folderName(model.name),
       resume: null,
       changes: [],
@@ -87,23 +89,13 @@ async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
   }
 }
 
-/** A compiled model's optimizer, where the options name none; what is not taken over is said. */
-function withCompiledOptimizer(config: TrainConfig, options: TrainOptions): TrainConfig {
-  const { model, optimizer, learningRate } = options;
-  const own = typeof model === 'string' ? null : (model.optimizer ?? null);
-  if (own === null) return config;
-  const warn = (message: string): void => options.observer?.({ type: 'warn', code: 'COMPILED_OVERRIDDEN', message });
-  const isNumber = typeof learningRate === 'number';
-  if (optimizer !== undefined || isNumber) {
-    const option = optimizer === undefined ? 'learningRate' : 'optimizer';
-    warn(
-      `the model is compiled with the optimizer ${own.getClassName()}; the option ${option} is used instead: ${config.optimizer.name}`,
-    );
-    return config;
-  }
-  const { settings, notes } = readTfjsOptimizer(own);
-  notes.forEach(warn);
-  return { ...config, optimizer: { ...config.optimizer, ...settings } };
+/** Settings of the optimizer that the options name, which count before a compiled model's. */
+function givenBy({ optimizer, learningRate }: TrainOptions): Record<string, string> {
+  const parts = Object.entries(optimizer ?? {}).flatMap(([key, value]) =>
+    value === undefined ? [] : [[`optimizer.${toSnakeCase(key)}`, `option optimizer.${key}`]],
+  );
+  const rate = typeof learningRate !== 'number' ? [] : [['optimizer.learning_rate', 'option learningRate']];
+  return Object.fromEntries([...parts, ...rate]) as Record<string, string>;
 }
 
 function sourceOf(tf: typeof tfjs, model: tfjs.LayersModel, config: TrainConfig): ModelSource {
@@ -111,7 +103,7 @@ function sourceOf(tf: typeof tfjs, model: tfjs.LayersModel, config: TrainConfig)
   const compiled = compiledOf(tf, model);
   return {
     ...{ kind: 'topology', name: model.name, topology: topologyJson(model), weights, manifest: manifestOf(model) },
-    ...(compiled !== null && { compiled: requireNames(compiled, config) }),
+    ...(compiled !== null && { compiled: { ...requireNames(compiled, config), optimizer: compiledOptimizerOf(model) } }),
   };
 }
 

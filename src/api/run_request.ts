@@ -11,6 +11,8 @@ export interface RunRequest {
   readonly config: TrainConfig;
   /** Dotted snake_case path → where the value came from. */
   readonly provenance: Readonly<Record<string, string>>;
+  /** Settings that somebody named, in a file, a flag, a variable or an option, with where; the others give way to a compiled model's. Absent: none. */
+  readonly given?: Readonly<Record<string, string>>;
   /** Runs without a name are called `<configName>-001`, …: the configuration's name, or that of the model or data given without one. */
   readonly configName: string;
   /** Folder of the run to continue. */

@@ -2,6 +2,7 @@
  * Owns: putting a run on one machine together: TensorFlow, devices, data, replicas, run folder; then the run loop takes over.
  * Does not: loop (coordinator/start_run.ts and run.ts, the next hops), parse flags (src/cli), or print (observers do).
  */
+import { settleOn, type SettledRun } from '../common/compiled_model.js';
 import { requireBatchCoversShards } from '../common/config_checks.js';
 import type { Dataset } from '../common/dataset.js';
 import { chooseDevices } from '../common/device_choice.js';
@@ -9,7 +10,6 @@ import { LIMITS } from '../common/limits.js';
 import type { ModelDescription } from '../common/replica.js';
 import type { EndEvent } from '../common/run_events.js';
 import { unlessHurried } from '../common/stop_request.js';
-import type { TrainConfig } from '../common/train_config.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import type { MakeHooks } from '../coordinator/run_hooks.js';
 import type { SavedWeights } from '../coordinator/storage/state/saved_model.js';
@@ -60,13 +60,18 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
   const run = await openRun(request);
   try {
     const config = configFrom(request, run);
+    const decided = { shards, threadsPerWorker: placement.intraOpThreads };
     if (run.saved !== null && endOfFinished(run.saved, config)) request.say(nothingLeft(run.folder.path));
-    if (request.resume === null)
-      await writeResolvedConfig(request, { folder: run.folder, shards, threadsPerWorker: placement.intraOpThreads });
     const opening = openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say: request.say });
     const replicas = await unlessHurried(opening, request.stop);
     try {
-      return await runOn({ request, config, shards, dataset, run, replicas, initFrom });
+      const { compiled } = replicas.model;
+      const settled =
+        request.resume === null && compiled !== undefined
+          ? settleOn(compiled, { config, given: request.given ?? {} })
+          : { config, sources: {}, notes: [] };
+      if (request.resume === null) await writeResolvedConfig(request, settled, { folder: run.folder, ...decided });
+      return await runOn({ request, settled, shards, dataset, run, replicas, initFrom });
     } finally {
       await replicas.close();
     }
@@ -83,10 +88,11 @@ function placementOf({ config, devices }: TrainingRequest): Placement {
 
 /** With what was decided here, so that a resumed run on other replicas computes in the same shards and with as many threads. */
 async function writeResolvedConfig(
-  { config, provenance }: TrainingRequest,
+  { provenance }: TrainingRequest,
+  { config, sources: settled }: SettledRun,
   { folder, ...decided }: { folder: RunFolder; shards: number; threadsPerWorker: number },
 ): Promise<void> {
-  const sources = { ...provenance };
+  const sources = { ...provenance, ...settled };
   if (config.shards === null) sources.shards = 'default: one per replica';
   if (config.threadsPerWorker === null) sources.threads_per_worker = 'default: processor cores divided by the replicas';
   await folder.writeConfig({ ...config, ...decided }, sources);
@@ -94,7 +100,7 @@ async function writeResolvedConfig(
 
 interface Opened {
   readonly request: TrainingRequest;
-  readonly config: TrainConfig;
+  readonly settled: SettledRun;
   readonly shards: number;
   readonly dataset: Dataset;
   readonly run: OpenedRun;
@@ -102,7 +108,7 @@ interface Opened {
   readonly initFrom: SavedWeights | null;
 }
 
-async function runOn({ request, config, shards, dataset, run, replicas, initFrom }: Opened): Promise<TrainingOutcome> {
+async function runOn({ request, settled, shards, dataset, run, replicas, initFrom }: Opened): Promise<TrainingOutcome> {
   const { model, numerics } = replicas;
   const observe = observeInto(run.folder, request.observer);
   // The start event names the replicas that are here from the beginning; what joins or leaves after it is news.
@@ -115,7 +121,8 @@ async function runOn({ request, config, shards, dataset, run, replicas, initFrom
   });
   for (const replica of replicas.replicas) fleet.add(replica);
   const { end, weights } = await startRun({
-    config,
+    config: settled.config,
+    notes: settled.notes,
     shards,
     model,
     numerics,

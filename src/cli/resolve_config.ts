@@ -25,6 +25,8 @@ export interface ResolvedConfig {
   config: TrainConfig;
   /** Dotted snake_case path → `flag --batch`, `environment TFJS_PARALLEL_BATCH`, `config/mnist.yaml:12`, `default`. */
   provenance: Provenance;
+  /** The same of settings that somebody named: no default, and nothing of the file that is read where none is named. */
+  given: Provenance;
   /** Runs are named after it: the file's name without its ending; without `--config`, the model's or else the data's where it is not the reference run's. */
   configName: string;
   /** What was given and does nothing, one sentence each. */
@@ -66,24 +68,35 @@ export function resolveConfig({ file, resume, environment, flags, sets }: Config
   const fromEnvironment = environmentLayer(environment);
   const settings = new Map<string, { value: unknown; source: string }>();
   for (const { path, setting } of SETTING_LIST) settings.set(path, { value: setting.default, source: 'default' });
-  overlay(settings, readConfigFile(filePath));
+  const ofFile = readConfigFile(filePath);
+  overlay(settings, ofFile);
   const saved = new Map(settings);
   overlay(settings, fromEnvironment.layer);
   overlay(settings, commandLineLayer({ flags, sets }));
   if (resume !== null) requireUnchanged({ saved, settings, resume });
 
   const provenance = Object.fromEntries([...settings].map(([setting, { source }]) => [setting, source]));
+  const isUnnamed = (path: string, source: string): boolean =>
+    source === 'default' || (resume === null && file === null && source === ofFile.sourceOf(path));
+  const given = Object.fromEntries(Object.entries(provenance).filter(([path, source]) => !isUnnamed(path, source)));
   const config = configOf(settings);
   const warnings = [...fromEnvironment.warnings, ...checkConfig(config, provenance)];
   const namesake = file === null && resume === null ? (changedOf(['model', 'data'], { saved, settings }) ?? filePath) : filePath;
   const configName = runName(basename(namesake, extname(namesake)));
-  if (resume === null) return { config, provenance, configName, warnings, resumed: null };
+  if (resume === null) return { config, provenance, given, configName, warnings, resumed: null };
   const resumed: ResumedSettings = {
     recorded: configOf(saved),
     changes: changesOf({ saved, settings }),
     maxStepsRecorded: settings.get('max_steps')?.source === saved.get('max_steps')?.source,
   };
-  return { config, provenance, configName, warnings: [...warnings, ...placeIgnored({ saved, settings, resume })], resumed };
+  return {
+    config,
+    provenance,
+    given,
+    configName,
+    warnings: [...warnings, ...placeIgnored({ saved, settings, resume })],
+    resumed,
+  };
 }
 
 function configOf(settings: Settings): TrainConfig {

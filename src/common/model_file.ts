@@ -23,6 +23,7 @@ const weightSchema = z.object({
 const modelJsonSchema = z.object({
   format: z.string().nullish(),
   modelTopology: z.record(z.string(), z.unknown()),
+  trainingConfig: z.record(z.string(), z.unknown()).nullish(),
   weightsManifest: z
     .array(
       z.object({
@@ -39,6 +40,8 @@ type WeightEntry = z.infer<typeof weightSchema>;
 export interface ModelFile {
   /** `modelTopology`, or what stands in its place. */
   readonly topology: Readonly<Record<string, unknown>>;
+  /** `trainingConfig`, as it stands; null where there is none. */
+  readonly training: Readonly<Record<string, unknown>> | null;
   /** Null where the file has no weights. */
   readonly manifest: WeightManifest | null;
   /** Of all weight bytes, where the writer noted it. */
@@ -76,12 +79,17 @@ export function parseModelFile(text: string, { path, invalid }: { path: string; 
     const [issue] = checked.error.issues;
     throw invalid(`${issue.path.join('.') || 'the file'}: ${issue.message}`);
   }
-  const { modelTopology: topology, weightsManifest, userDefinedMetadata } = checked.data;
+  const { modelTopology: topology, trainingConfig, weightsManifest, userDefinedMetadata } = checked.data;
   const manifest = weightsManifest && {
     groups: weightsManifest.map(({ paths, weights }) => ({ paths: paths.map((name) => name.replace(/^\.\//, '')), weights })),
     bytes: weightsManifest.flatMap(({ weights }) => weights).reduce((sum, weight) => sum + bytesOf(weight), 0),
   };
-  return { topology, manifest: manifest ?? null, sha256: userDefinedMetadata?.weights_bin_sha256 ?? null };
+  return {
+    topology,
+    training: trainingConfig ?? null,
+    manifest: manifest ?? null,
+    sha256: userDefinedMetadata?.weights_bin_sha256 ?? null,
+  };
 }
 
 function isBeside(path: string): boolean {

@@ -6,6 +6,7 @@
  * Everything here is plain data plus typed arrays, so that it can cross a thread or a wire.
  */
 import type { BucketLayout } from './bucket_layout.js';
+import type { CompiledModel } from './compiled_model.js';
 import type { ObjectiveDescription } from './objective.js';
 
 /** Parameters as published after a commit: flat float32 in bucket-layout order, never written again while the version is current. */
@@ -72,6 +73,8 @@ export interface ModelDescription {
   readonly topology: string;
   readonly layout: BucketLayout;
   readonly objective: ObjectiveDescription;
+  /** What it was compiled with; absent where nobody asks. */
+  readonly compiled?: CompiledModel;
   /** Initial weights in layout order. */
   readonly initial: Float32Array;
 }

@@ -11,6 +11,7 @@ export function accessTo(
 ): RunAccess {
   return {
     model,
+    learningRate: optimizer.learningRate,
     weights: () => plane.model(),
     async replaceWeights(parameters) {
       if (optimizer.emaFor.includes('model')) {

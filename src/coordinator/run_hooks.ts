@@ -39,6 +39,8 @@ export interface RunHooks {
 /** What hooks may do to the run between two steps. */
 export interface RunAccess {
   readonly model: ModelDescription;
+  /** The run's base rate: what was configured, or what the model was compiled with. */
+  readonly learningRate: number;
   /** As the model would be saved now: all weights in layout order. A copy. */
   weights(): Promise<Float32Array>;
   /** Goes on from these weights; the optimizer keeps what it remembers. */

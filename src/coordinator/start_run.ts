@@ -116,6 +116,8 @@ export interface StartParts {
   readonly run: OpenedRun;
   /** What a resume was told and the run keeps. */
   readonly changes: readonly SettingChange[];
+  /** What of a compiled model is not used, one sentence each. */
+  readonly notes: readonly string[];
   /** To take the first weights from. */
   readonly initFrom: SavedWeights | null;
   readonly numericsCheck: 'strict' | 'relaxed';
@@ -183,7 +185,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
     versions,
   });
   parts.onStart?.();
-  for (const message of objective.notes) observe({ type: 'warn', code: 'COMPILED_OVERRIDDEN', message });
+  for (const message of [...objective.notes, ...parts.notes]) observe({ type: 'warn', code: 'COMPILED_OVERRIDDEN', message });
   tellRise(parts, progress.now.step);
   const sound = new SoundStates({
     run: folder.path,

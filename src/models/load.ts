@@ -9,6 +9,7 @@ import { DataError, ExpectedError, UsageError } from '../common/errors.js';
 import { decodeWeights, parseModelFile, type ModelFile, type SavedValues } from '../common/model_file.js';
 import { convertTopology, modelOf } from './keras/convert.js';
 import { renameKerasWeights } from './keras/weight_paths.js';
+import { compiledInFile } from './training_config.js';
 import type { ModelSource, TopologyModel } from './model_source.js';
 
 const MODULE_EXTENSIONS = ['.mjs', '.js', '.cjs', '.ts'];
@@ -83,10 +84,12 @@ async function readModelJson(path: string): Promise<TopologyModel> {
   });
   const file = parseModelFile(text, { path, invalid });
   const saved = await readSavedWeights(path, file, invalid);
+  const compiled = compiledInFile(file);
   return {
     kind: 'topology',
     name: path,
     topology: topologyOf(file, path, invalid),
+    ...(compiled !== null && { compiled }),
     ...(saved !== null && { weights: saved.values, manifest: renameKerasWeights(saved.weights, modelOf(file.topology)) }),
   };
 }

@@ -4,6 +4,7 @@
  */
 
 import type { NamedWeight } from '../common/weight_names.js';
+import type { CompiledOptimizer } from '../optimizers/compiled.js';
 
 /** A model that ships with the product. */
 export interface BuiltinModel {
@@ -22,8 +23,19 @@ export interface TopologyModel {
   readonly weights?: Float32Array;
   /** Their names, in the order they have in `weights`; absent: they are in `model.weights` order. */
   readonly manifest?: readonly NamedWeight[];
-  /** Loss and metrics it was compiled with, by name; absent where it was not. */
-  readonly compiled?: { readonly loss: string | null; readonly metrics: readonly string[] | null };
+  /** Absent where it was not compiled. */
+  readonly compiled?: CompiledByName;
+}
+
+/** What an object or a file was compiled with, as far as names go. */
+export interface CompiledByName {
+  readonly loss: string | null;
+  /** Null where none were named. */
+  readonly metrics: readonly string[] | null;
+  readonly optimizer: CompiledOptimizer | null;
+  /** As in objective/compiled.ts. */
+  readonly unknownLoss?: string;
+  readonly notes?: readonly string[];
 }
 
 /** A user's module exporting `createModel(tf)`. Local runs only: code never crosses the wire. */

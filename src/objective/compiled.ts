@@ -15,6 +15,10 @@ export interface Compiled {
   readonly loss: Given | null;
   /** Null where none were named. */
   readonly metrics: readonly Given[] | null;
+  /** Of a file: the loss that it names and nobody knows, with why; a run that names none is refused. */
+  readonly unknownLoss?: string;
+  /** Of a file: what else in it is not used, one sentence each. */
+  readonly notes?: readonly string[];
 }
 
 interface CompiledModel {
@@ -45,10 +49,14 @@ export function compiledOf(tf: typeof tfjs, model: tfjs.LayersModel): Compiled |
   };
 }
 
-/** The class of the optimizer, which in a module is not the run's: its settings are. Null where the model is not compiled. */
-export function compiledOptimizer(model: tfjs.LayersModel): string | null {
-  const optimizer = (model as { optimizer?: { getClassName?: () => string } | null }).optimizer ?? null;
-  return optimizer === null ? null : (optimizer.getClassName?.() ?? 'of its own');
+/** @throws UsageError LOSS_UNKNOWN where the file's loss is not known and the run names none */
+export function requireKnownLoss(compiled: Compiled | null, { loss }: Pick<ObjectiveRequest, 'loss'>): void {
+  if (loss !== null || compiled?.unknownLoss === undefined) return;
+  throw new UsageError({
+    code: 'LOSS_UNKNOWN',
+    message: `the model's file says that it is compiled with ${compiled.unknownLoss}`,
+    next: 'Name a loss with --loss, which then counts, such as --loss mean_squared_error; docs/models.md lists them.',
+  });
 }
 
 /** What can cross to a replica. @throws UsageError FUNCTION_UNREACHABLE for a function, where the request does not name something else */

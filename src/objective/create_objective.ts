@@ -6,7 +6,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import type { ObjectiveDescription } from '../common/objective.js';
 import { UsageError } from '../common/errors.js';
 import { chooseLoss } from './choose_loss.js';
-import type { Compiled, Given, UserFunction } from './compiled.js';
+import { requireKnownLoss, type Compiled, type Given, type UserFunction } from './compiled.js';
 import { sumOverExamples } from './example_sums.js';
 import { findLoss, findMetric } from './find_names.js';
 import { requireLabels, type LabeledData } from './labels.js';
@@ -25,6 +25,8 @@ export interface ObjectiveValue {
 
 export interface Objective {
   readonly description: ObjectiveDescription;
+  /** Names by which the same is asked for; null where a function of the model's module judges. */
+  readonly asked: { readonly loss: string | null; readonly metrics: readonly string[] | null };
   /** Whether labels are int32 indices of classes; otherwise float32. */
   readonly indices: boolean;
   /** Of n labels in the shape that the data set has, and the model's output. */
@@ -35,8 +37,6 @@ interface ObjectiveFacts {
   readonly request: ObjectiveRequest;
   /** What the model was compiled with; null where it was not. */
   readonly compiled: Compiled | null;
-  /** The optimizer that the model's module compiles it with, which the run does not use; null where there is none. */
-  readonly unusedOptimizer?: string | null;
   readonly model: tfjs.LayersModel;
   readonly dataset: LabeledData;
 }
@@ -46,6 +46,7 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
   const { request, compiled, model, dataset } = facts;
   const outputShape = outputShapeOf(tf, model, dataset.inputShape);
   const kind = outputKindOf(model);
+  requireKnownLoss(compiled, request);
   const given = request.loss ?? compiled?.loss ?? chooseLoss({ kind, outputShape, dataset });
   const { name, loss } = typeof given === 'string' ? findLoss(given) : { name: nameOf(given), loss: lossOfFunction(given) };
   const shapes = { output: outputShape, label: dataset.labelShape, classes: dataset.classes };
@@ -74,7 +75,11 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
       wholeBatch: [given, ...asked].flatMap((one) =>
         typeof one === 'string' || isPerExample(tf, one, shapesOfFunctions) ? [] : [nameOf(one)],
       ),
-      notes: notesOf(request, compiled, facts.unusedOptimizer ?? null),
+      notes: overriddenBy(request, compiled),
+    },
+    asked: {
+      loss: typeof given === 'string' ? name : null,
+      metrics: asked.every((metric) => typeof metric === 'string') ? asked : null,
     },
     indices,
     evaluate: (labels, output) => {
@@ -88,15 +93,11 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
   };
 }
 
-/** What the run's settings say in place of what the model was compiled with. */
-function notesOf(request: ObjectiveRequest, compiled: Compiled | null, unusedOptimizer: string | null): string[] {
+/** What the run's settings say in place of what the model was compiled with, and what of that is not known. One sentence each. */
+export function overriddenBy(request: ObjectiveRequest, compiled: Compiled | null): string[] {
   const show = (one: Given): string => (typeof one === 'string' ? one : nameOf(one));
-  const notes: string[] = [];
-  if (unusedOptimizer !== null)
-    notes.push(
-      `the module compiles its model with the optimizer ${unusedOptimizer}; a run takes its own from the settings optimizer.name and optimizer.learning_rate`,
-    );
-  if (compiled === null) return notes;
+  if (compiled === null) return [];
+  const notes = [...(compiled.notes ?? [])];
   if (request.loss !== null && compiled.loss !== null && !isSameLoss(request.loss, compiled.loss))
     notes.push(
       `the model is compiled with the loss ${show(compiled.loss)}; the run's setting loss, ${request.loss}, is used instead`,

@@ -13,7 +13,12 @@ export interface TfjsOptimizerObject {
 
 export interface ReadOptimizer {
   /** What the configuration's `optimizer` section would say. */
-  readonly settings: Partial<OptimizerSettings> & { readonly name: OptimizerName; readonly learningRate: number };
+  readonly settings: Partial<OptimizerSettings> & {
+    readonly name: OptimizerName;
+    readonly learningRate: number;
+    readonly weightDecay?: number;
+    readonly clipNorm?: number;
+  };
   /** One sentence each, for what is not taken over. */
   readonly notes: readonly string[];
 }
@@ -23,25 +28,13 @@ export function readTfjsOptimizer(optimizer: TfjsOptimizerObject): ReadOptimizer
   const className = optimizer.getClassName();
   const found = rowOf(className);
   const constructor = optimizer.constructor as { readonly name?: string };
-  if (found === null || !Object.hasOwn(constructor, 'className')) {
-    const known = OPTIMIZER_NAMES.flatMap((name) => OPTIMIZERS[name].tfjs.map((row) => row.className));
-    const what = found === null ? className : `${constructor.name ?? 'a class of its own'}, made from ${className}`;
-    throw new UsageError({
-      code: 'OPTIMIZER_UNSUPPORTED',
-      message: `the model was compiled with the optimizer ${what}; what its update computes is not known here`,
-      next: `Compile the model with one of tfjs's own (${known.join(', ')}), or set optimizer.name to one of ${OPTIMIZER_NAMES.join(', ')}.`,
-    });
-  }
-  const config = optimizer.getConfig();
-  const settings: Record<string, unknown> = {};
-  for (const [ours, theirs] of Object.entries(found.row.settings)) {
-    const value = effective(optimizer, ours === 'momentum' && className === 'Momentum' ? 'm' : null, config[theirs]);
-    requireInBounds(className, { theirs, value, setting: OPTIMIZER_SETTINGS.get(ours)?.setting });
-    settings[ours] = value;
-  }
+  if (found === null || !Object.hasOwn(constructor, 'className'))
+    throw unsupported(found === null ? className : `${constructor.name ?? 'a class of its own'}, made from ${className}`);
+  const config = { ...optimizer.getConfig() };
   const isSgd = className === 'SGD' || className === 'Momentum';
-  const learningRate = effective(optimizer, isSgd ? 'c' : null, config.learningRate);
-  requireInBounds(className, { theirs: 'learningRate', value: learningRate, setting: { kind: 'real', above: 0, default: 0.1 } });
+  if (isSgd) config.learningRate = effective(optimizer, 'c', config.learningRate);
+  if (className === 'Momentum') config.momentum = effective(optimizer, 'm', config.momentum);
+  const { settings } = readTfjsConfig(className, config);
   const { iterations } = optimizer;
   const notes =
     iterations > 0
@@ -49,7 +42,34 @@ export function readTfjsOptimizer(optimizer: TfjsOptimizerObject): ReadOptimizer
           `the optimizer was used for ${iterations === 1 ? '1 step' : `${iterations} steps`} before; what it remembers of them is not taken over, it begins anew`,
         ]
       : [];
-  return { settings: { ...settings, name: found.name, learningRate: learningRate as number }, notes };
+  return { settings, notes };
+}
+
+/** Of a class of tfjs's, as its `getConfig()` says it. @throws as readTfjsOptimizer */
+export function readTfjsConfig(className: string, config: Readonly<Record<string, unknown>>): ReadOptimizer {
+  const found = rowOf(className);
+  if (found === null) throw unsupported(className);
+  const settings: Record<string, unknown> = {};
+  for (const [ours, theirs] of Object.entries(found.row.settings)) {
+    requireInBounds(className, { theirs, value: config[theirs], setting: OPTIMIZER_SETTINGS.get(ours)?.setting });
+    settings[ours] = config[theirs];
+  }
+  // Without momentum Nesterov looks nowhere.
+  if (settings.momentum === 0 && 'nesterov' in settings) settings.nesterov = false;
+  const { learningRate } = config;
+  requireInBounds(className, { theirs: 'learningRate', value: learningRate, setting: LEARNING_RATE });
+  return { settings: { ...settings, name: found.name, learningRate: learningRate as number }, notes: [] };
+}
+
+export const LEARNING_RATE: Setting = { kind: 'real', above: 0, default: 0.1 };
+
+export function unsupported(what: string): UsageError {
+  const known = OPTIMIZER_NAMES.flatMap((name) => OPTIMIZERS[name].tfjs.map((row) => row.className));
+  return new UsageError({
+    code: 'OPTIMIZER_UNSUPPORTED',
+    message: `the model was compiled with the optimizer ${what}; what its update computes is not known here`,
+    next: `Compile the model with one of tfjs's own (${known.join(', ')}), or set optimizer.name to one of ${OPTIMIZER_NAMES.join(', ')}.`,
+  });
 }
 
 function rowOf(className: string): { name: OptimizerName; row: TfjsOptimizer } | null {
@@ -64,8 +84,8 @@ function rowOf(className: string): { name: OptimizerName; row: TfjsOptimizer } |
  * Sgd and momentum compute with scalars made when they were constructed (−rate as `c`, the momentum as `m`): an `optimizer.learningRate = x`
  * or `setMomentum(x)` afterwards does nothing in tfjs, and so does nothing here.
  */
-function effective(optimizer: object, scalar: 'c' | 'm' | null, said: unknown): unknown {
-  if (scalar === null || typeof said !== 'number') return said;
+function effective(optimizer: object, scalar: 'c' | 'm', said: unknown): unknown {
+  if (typeof said !== 'number') return said;
   const tensor = (optimizer as Record<string, { dataSync?: () => ArrayLike<number> } | undefined>)[scalar];
   const held = tensor?.dataSync?.()[0];
   if (held === undefined) return said;
@@ -73,7 +93,8 @@ function effective(optimizer: object, scalar: 'c' | 'm' | null, said: unknown): 
   return Math.fround(said) === used ? said : used;
 }
 
-function requireInBounds(
+/** @throws UsageError OPTIMIZER_SETTING */
+export function requireInBounds(
   className: string,
   { theirs, value, setting }: { theirs: string; value: unknown; setting: Setting | undefined },
 ): void {

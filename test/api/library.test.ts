@@ -257,8 +257,9 @@ it('uses the optimizer and the loss that a model is compiled with, and says what
   await train({ ...asCompiled, learningRate: 0.5, loss: 'softmax_cross_entropy' });
   expect(told).toEqual([
     'adam 0.02 sparseCategoricalCrossentropy',
+    // The rate that the option says, of the optimizer that the model has.
+    'adam 0.5 softmax_cross_entropy',
     'COMPILED_OVERRIDDEN',
-    'sgd 0.5 softmax_cross_entropy',
     'COMPILED_OVERRIDDEN',
   ]);
 });

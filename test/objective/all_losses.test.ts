@@ -1,11 +1,11 @@
 /** Owns: every named loss and metric against plain tfjs's own model.evaluate, or numbers that a reader can redo. */
 import * as tf from '@tensorflow/tfjs';
-import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { installEngine, sigmoidCrossEntropy, softmaxCrossEntropy, type Engine } from '../../src/engine/index.js';
 import { createObjective, type Objective } from '../../src/objective/create_objective.js';
 import { noTotals, addBatch, valuesOf } from '../../src/objective/values.js';
 import { TFJS_LOSSES } from '../../src/objective/tfjs_losses.js';
-import { compiledOf, compiledOptimizer, requireNames } from '../../src/objective/compiled.js';
+import { compiledOf, requireNames } from '../../src/objective/compiled.js';
 
 let engine: Engine;
 beforeAll(() => {
@@ -20,10 +20,9 @@ interface Case {
   readonly labelShape: number[];
   readonly loss?: string | null;
   readonly metrics?: string[] | null;
-  readonly unusedOptimizer?: string | null;
 }
 
-function objectiveOf({ model, labels, labelShape, loss = null, metrics = null, unusedOptimizer = null }: Case): Objective {
+function objectiveOf({ model, labels, labelShape, loss = null, metrics = null }: Case): Objective {
   const y = Float32Array.from(labels);
   const split = { x: new Float32Array(0), y, count: y.length / labelShape.reduce((a, b) => a * b, 1) };
   return createObjective(
@@ -32,7 +31,6 @@ function objectiveOf({ model, labels, labelShape, loss = null, metrics = null, u
     {
       request: { loss, metrics },
       compiled: compiledOf(tf, model),
-      unusedOptimizer,
       model,
       dataset: {
         name: 'given',
@@ -134,22 +132,6 @@ describe("a loss of tfjs's, by name", () => {
       "the model is compiled with the loss categoricalCrossentropy; the run's setting loss, mse, is used instead",
     ]);
   });
-});
-
-test('an optimizer that a module compiles its model with is told not to be the run’s', () => {
-  const model = ending('softmax');
-  expect(compiledOptimizer(model)).toBeNull();
-  model.compile({ optimizer: tf.train.adam(0.002), loss: 'categoricalCrossentropy' });
-  const { notes } = objectiveOf({
-    model,
-    x: X,
-    labels: ONE_HOT,
-    labelShape: [3],
-    unusedOptimizer: compiledOptimizer(model),
-  }).description;
-  expect(notes).toEqual([
-    'the module compiles its model with the optimizer Adam; a run takes its own from the settings optimizer.name and optimizer.learning_rate',
-  ]);
 });
 
 describe('without a loss and without compile', () => {

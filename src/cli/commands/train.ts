@@ -43,9 +43,9 @@ export function trainCommand(context: CommandContext, loadRunTraining: () => Pro
 }
 
 /** What a run is asked with, from its resolved configuration. */
-export function askedOf({ config, provenance, configName, resumed }: ResolvedConfig) {
+export function askedOf({ config, provenance, given, configName, resumed }: ResolvedConfig) {
   const { changes = [], maxStepsRecorded = false } = resumed ?? {};
-  return { config, provenance, configName, changes, maxStepsRecorded };
+  return { config, provenance, given, configName, changes, maxStepsRecorded };
 }
 
 /** Where a run starts from. */

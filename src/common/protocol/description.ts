@@ -7,6 +7,7 @@ import { allFinite } from '../all_finite.js';
 import { createBucketLayout } from '../bucket_layout.js';
 import { wireError } from './frame.js';
 import { LIMITS } from '../limits.js';
+import { compiledModelSchema } from '../compiled_model.js';
 import { objectiveSchema } from '../objective.js';
 import { oneLine } from '../one_line.js';
 import type { ModelDescription } from '../replica.js';
@@ -29,6 +30,7 @@ const descriptionSchema = z.strictObject({
     .max(LIMITS.maxWeights),
   trained: z.number().int().min(0),
   objective: objectiveSchema,
+  compiled: compiledModelSchema.optional(),
 });
 
 export interface EncodedDescription {
@@ -37,7 +39,14 @@ export interface EncodedDescription {
   readonly bytes: Uint8Array;
 }
 
-export function encodeDescription({ layout, objective, initial, name, topology }: ModelDescription): EncodedDescription {
+export function encodeDescription({
+  layout,
+  objective,
+  compiled,
+  initial,
+  name,
+  topology,
+}: ModelDescription): EncodedDescription {
   const momenta = new Map(layout.statistics.map(({ slot, momentum }) => [slot, momentum]));
   const constraints = new Map(layout.constraints.map(({ slot, constraint }) => [slot, constraint]));
   const shapes = layout.slots.map(({ name: weight, shape }, at) => ({
@@ -46,7 +55,9 @@ export function encodeDescription({ layout, objective, initial, name, topology }
     statisticMomentum: momenta.get(at),
     constraint: constraints.get(at),
   }));
-  const json = new TextEncoder().encode(JSON.stringify({ name, topology, shapes, trained: layout.trainedSlots, objective }));
+  const json = new TextEncoder().encode(
+    JSON.stringify({ name, topology, shapes, trained: layout.trainedSlots, objective, compiled }),
+  );
   const bytes = new Uint8Array(json.length + initial.byteLength);
   bytes.set(json);
   bytes.set(new Uint8Array(initial.buffer, initial.byteOffset, initial.byteLength), json.length);
@@ -55,7 +66,7 @@ export function encodeDescription({ layout, objective, initial, name, topology }
 
 /** @throws ClusterError WIRE_INVALID for a model that the run could not train, save and read again. */
 export function readDescription({ jsonBytes, weights, bytes }: EncodedDescription): ModelDescription {
-  const { name, topology, shapes, trained, objective } = parse(bytes.subarray(0, jsonBytes));
+  const { name, topology, shapes, trained, objective, compiled } = parse(bytes.subarray(0, jsonBytes));
   const seen = new Set<string>();
   for (const { name: weight } of shapes) {
     if (seen.has(weight)) throw wireError('a description with two weights of one name');
@@ -75,7 +86,7 @@ export function readDescription({ jsonBytes, weights, bytes }: EncodedDescriptio
   const initial = new Float32Array(weights);
   new Uint8Array(initial.buffer).set(bytes.subarray(jsonBytes));
   if (!allFinite(initial)) throw wireError('a description with initial weights that are not finite');
-  return { name, topology, layout, objective, initial };
+  return { name, topology, layout, objective, ...(compiled && { compiled }), initial };
 }
 
 function parse(json: Uint8Array): z.infer<typeof descriptionSchema> {

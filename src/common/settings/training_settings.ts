@@ -23,7 +23,7 @@ export const DATA_SETTINGS = {
     help: 'softmax_cross_entropy, mean_squared_error, huber, any of tfjs; docs/models.md (default: what fits model and labels)',
     ...{ workers: true, library: true, aliases: ['criterion', 'loss_fn', 'loss_function', 'objective'] },
   }),
-  metrics: setting(names('a list of metrics, such as [accuracy, top_5_accuracy]'), null, {
+  metrics: setting({ ...names('a list of metrics, such as [accuracy, top_5_accuracy]'), mayBeEmpty: true }, null, {
     ...{ flag: '--metrics <names>', commands: [...RUNS, 'evaluate'], group: 'training', resume: 'fixed' },
     help: 'accuracy, top_5_accuracy, precision, recall, auc, any loss (default: accuracy where there are classes)',
     ...{ workers: true, library: true, aliases: ['metric', 'eval_metrics', 'metric_fns'] },

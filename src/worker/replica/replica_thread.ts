@@ -27,8 +27,9 @@ import {
 } from '../../engine/index.js';
 import { buildModel } from '../../models/build.js';
 import { topologyJson } from '../../models/topology.js';
-import { compiledOf, compiledOptimizer } from '../../objective/compiled.js';
+import { compiledOf } from '../../objective/compiled.js';
 import { createObjective, type Objective } from '../../objective/create_objective.js';
+import { compiledOptimizerOf } from '../../optimizers/compiled.js';
 import { bindFields, labelsOf, type Binding, type Bound, type TensorBatch } from './bind_fields.js';
 import { layoutOf } from './model_layout.js';
 import { requireTokens, tokenLimitOf, type TokenLimit } from './token_check.js';
@@ -100,14 +101,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
   const binding = bindFields(model, spec.dataset);
   const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
   const compiled = spec.model.kind === 'topology' ? (spec.model.compiled ?? null) : compiledOf(engine.tf, model);
-  const unusedOptimizer = spec.model.kind === 'topology' ? null : compiledOptimizer(model);
-  const judged = {
-    request: spec.objective,
-    compiled,
-    unusedOptimizer,
-    model,
-    dataset: labelsOf(spec.dataset, binding.targets[0]),
-  };
+  const judged = { request: spec.objective, compiled, model, dataset: labelsOf(spec.dataset, binding.targets[0]) };
   const objective = createObjective(engine.tf, fused, judged);
   const parts = { engine, model, layout, objective, binding, spec };
   state = {
@@ -142,7 +136,7 @@ function describeModel(
   spec: ReplicaSpec,
   model: tfjs.LayersModel,
   layout: BucketLayout,
-  { description: objective }: Objective,
+  { description: objective, asked }: Objective,
   engine: Engine,
 ): ModelDescription {
   const initial = new Float32Array(layout.totalSize);
@@ -150,7 +144,9 @@ function describeModel(
     const { offset, size } = layout.slots[index];
     download(engine, weight.read(), initial.subarray(offset, offset + size));
   });
-  return { name: spec.model.name, topology: topologyJson(model), layout, objective, initial };
+  const optimizer = spec.model.kind === 'topology' ? (spec.model.compiled?.optimizer ?? null) : compiledOptimizerOf(model);
+  const compiled = { loss: asked.loss, metrics: asked.metrics && [...asked.metrics], optimizer };
+  return { name: spec.model.name, topology: topologyJson(model), layout, objective, compiled, initial };
 }
 
 function numericsOf(spec: ReplicaSpec, engine: Engine): NumericsClass {

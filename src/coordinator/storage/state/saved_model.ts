@@ -28,6 +28,8 @@ export interface SavedWeights {
 
 export interface SavedModel extends SavedWeights {
   topology: string;
+  /** The file's `trainingConfig`; null where it has none. */
+  training: Readonly<Record<string, unknown>> | null;
 }
 
 /** Reads a model.json, a folder with one, or the latest saved model of a run folder. @throws CheckpointError MODEL_FILE_INVALID with the first thing that is wrong */
@@ -45,7 +47,12 @@ export async function readModel(path: string, fileSystem: FileSystem = nodeFileS
     const file = parseModelFile(Buffer.from(bytes).toString(), { path: modelPath, invalid });
     if (file.manifest === null) throw invalid('it has no weights');
     const found = await readBytes({ manifest: file.manifest, sha256: file.sha256, modelPath, fileSystem, invalid });
-    return { path: modelPath, topology: JSON.stringify(file.topology), ...decodeWeights(file.manifest, found, { invalid }) };
+    return {
+      path: modelPath,
+      topology: JSON.stringify(file.topology),
+      training: file.training,
+      ...decodeWeights(file.manifest, found, { invalid }),
+    };
   } catch (error) {
     if (errorCode(error) === 'ENOENT') throw invalid('does not exist, or weights are missing beside it');
     throw storageError(error, `read ${modelPath}`);

@@ -1,0 +1,174 @@
+import { expect, it } from 'vitest';
+import { compiledInFile } from '../../src/models/training_config.js';
+
+const read = (training: Record<string, unknown>) => compiledInFile({ training, topology: {} });
+const adam = (config: object) => ({
+  loss: 'mse',
+  optimizer_config: {
+    class_name: 'Custom>Adam',
+    config: { learning_rate: 0.001, beta_1: 0.8, beta_2: 0.99, epsilon: 1e-6, ...config },
+  },
+});
+
+it('is found where tfjs, .h5 and .keras files have it, and nowhere else', () => {
+  const found = { loss: 'mae' };
+  const places = [
+    { training: found, topology: {} },
+    { training: null, topology: { training_config: found } },
+    { training: null, topology: { model_config: { compile_config: found } } },
+    { training: null, topology: { model_config: { compile_config: {} } } },
+    { training: null, topology: { class_name: 'Sequential', config: {} } },
+  ];
+  expect(places.map((place) => compiledInFile(place)?.loss)).toEqual([
+    ...Array.from({ length: 3 }, () => 'meanAbsoluteError'),
+    ...[undefined, undefined],
+  ]);
+});
+
+it('losses in every spelling, and what is not ours said in words', () => {
+  const loss = (value: unknown, weights?: unknown): string => {
+    const compiled = read({ loss: value, loss_weights: weights });
+    return compiled?.loss ?? `? ${compiled?.unknownLoss}`;
+  };
+  const object = (className: string, config: object = {}) => ({
+    module: 'keras.losses',
+    class_name: className,
+    config,
+    registered_name: null,
+  });
+  const smooth = { reduction: 'sum_over_batch_size', name: 'x', from_logits: false, label_smoothing: 0.1, axis: -1 };
+  expect([
+    loss('meanSquaredError'),
+    loss(['categorical_crossentropy']),
+    loss({ head: 'kl_divergence' }),
+    loss('cosine_similarity'),
+    loss(object('SparseCategoricalCrossentropy', { from_logits: false, ignore_class: null, reduction: 'auto', name: 'x' })),
+    loss(object('CategoricalCrossentropy', { ...smooth, label_smoothing: 0, from_logits: true })),
+    loss(object('BinaryCrossentropy', { from_logits: true, label_smoothing: 0 })),
+    loss(object('Huber', { delta: 1, reduction: 'SUM_OVER_BATCH_SIZE' })),
+    loss(object('LossFunctionWrapper', { fn: 'log_cosh', reduction: 'auto' })),
+    loss(object('CategoricalCrossentropy', smooth)),
+    loss(object('Huber', { delta: 2 })),
+    loss(object('MeanSquaredError', { reduction: 'sum' })),
+    loss('ctc'),
+    loss({ a: 'mse', b: 'mae' }),
+    loss('mse', [0.5]),
+    loss('mse', [1]),
+  ]).toMatchInlineSnapshot(`
+    [
+      "mean_squared_error",
+      "categoricalCrossentropy",
+      "kullbackLeiblerDivergence",
+      "cosineProximity",
+      "sparseCategoricalCrossentropy",
+      "softmax_cross_entropy_from_logits",
+      "sigmoid_cross_entropy_from_logits",
+      "huber",
+      "logcosh",
+      "? the loss CategoricalCrossentropy with label_smoothing 0.1",
+      "? the loss Huber with delta 2",
+      "? the loss MeanSquaredError with reduction "sum"",
+      "? the loss ctc, which is not known here",
+      "? 2 losses, one for each output",
+      "? the loss weights [0.5]",
+      "mean_squared_error",
+    ]
+  `);
+});
+
+it('metrics: what is known by name, once; the rest in a note', () => {
+  const wrapped = (fn: string) => ({ class_name: 'MeanMetricWrapper', config: { name: 'acc', dtype: 'float32', fn } });
+  const compiled = read({
+    loss: 'mse',
+    metrics: [
+      [
+        wrapped('categorical_accuracy'),
+        'acc',
+        { class_name: 'AUC', config: { num_thresholds: 200, curve: 'ROC' } },
+        'MeanIoU',
+        'mae',
+      ],
+    ],
+  });
+  expect(compiled).toMatchObject({ metrics: ['categorical_accuracy', 'acc', 'auc', 'mae'] });
+  expect(compiled?.notes).toEqual(['the model is compiled with the metric MeanIoU, which is not known here and left out']);
+  expect([read({ loss: 'mse', metrics: {} })?.metrics, read({ loss: 'mse', metrics: null })?.metrics]).toEqual([null, null]);
+});
+
+it('optimizers of tfjs and Keras, with their settings; clipping and what else is not ours refused by its name', () => {
+  const optimizer = (training: Record<string, unknown>) => {
+    const found = read(training)?.optimizer;
+    return found?.settings ?? `${found?.refusal?.code}: ${found?.refusal?.message}`;
+  };
+  const keras = (className: string, config: object) => ({ loss: 'mse', optimizer_config: { class_name: className, config } });
+  expect([
+    optimizer(keras('Adam', { learningRate: 0.1, beta1: 0.8, beta2: 0.9, epsilon: 1e-3 })),
+    optimizer(keras('Momentum', { learningRate: 0.1, momentum: 0.5, useNesterov: true })),
+    optimizer(adam({ clipnorm: null, global_clipnorm: 2, clipvalue: null, amsgrad: false, use_ema: false, weight_decay: null })),
+    optimizer(keras('SGD', { learning_rate: 0.01, momentum: 0.9, nesterov: true, weight_decay: null })),
+    optimizer(keras('RMSprop', { lr: 0.002, rho: 0.8, momentum: 0, epsilon: null, centered: false, decay: 0 })),
+    optimizer(keras('AdamW', { learning_rate: 0.002, weight_decay: 0.004 })),
+    optimizer({ loss: 'mse', optimizer: 'adam' }),
+    optimizer(adam({ clipvalue: 0.5 })),
+    optimizer(adam({ clipnorm: 1 })),
+    optimizer(adam({ amsgrad: true })),
+    optimizer(adam({ weight_decay: 0.1 })),
+    optimizer(adam({ learning_rate: { class_name: 'ExponentialDecay', config: {} } })),
+    optimizer(keras('Adadelta', { learning_rate: 1 })),
+    optimizer(keras('Nadam', { learning_rate: 0.001 })),
+    optimizer({ loss: 'mse' }),
+  ]).toMatchInlineSnapshot(`
+    [
+      {
+        "beta1": 0.8,
+        "beta2": 0.9,
+        "epsilon": 0.001,
+        "learningRate": 0.1,
+        "name": "adam",
+      },
+      {
+        "learningRate": 0.1,
+        "momentum": 0.5,
+        "name": "sgd",
+        "nesterov": true,
+      },
+      {
+        "beta1": 0.8,
+        "beta2": 0.99,
+        "clipNorm": 2,
+        "epsilon": 0.000001,
+        "learningRate": 0.001,
+        "name": "adam",
+      },
+      {
+        "learningRate": 0.01,
+        "momentum": 0.9,
+        "name": "sgd",
+        "nesterov": true,
+      },
+      {
+        "learningRate": 0.002,
+        "momentum": 0,
+        "name": "rmsprop",
+        "rho": 0.8,
+      },
+      {
+        "learningRate": 0.002,
+        "name": "adamw",
+        "weightDecay": 0.004,
+      },
+      {
+        "learningRate": 0.001,
+        "name": "adam",
+      },
+      "OPTIMIZER_SETTING: the model's optimizer Adam has clipvalue 0.5, which a run does not do: each value of the gradient is cut off",
+      "OPTIMIZER_SETTING: the model's optimizer Adam has clipnorm 1, which a run does not do: each weight's gradient has a largest norm of its own (optimizer.clip_norm is that of all together, Keras's global_clipnorm)",
+      "OPTIMIZER_SETTING: the model's optimizer Adam has amsgrad true, which a run does not do: the largest second moment so far divides the step",
+      "OPTIMIZER_SETTING: the model's optimizer Adam has weight_decay 0.1, which a run does not do: the weights themselves decay, which only adamw does here",
+      "OPTIMIZER_SETTING: the model's optimizer Adam has the learning rate ExponentialDecay, which a run does not do: it is a schedule of Keras (optimizer.schedule has others)",
+      "OPTIMIZER_UNSUPPORTED: the model was compiled with the optimizer Keras's Adadelta; what its update computes is not known here",
+      "OPTIMIZER_UNSUPPORTED: the model was compiled with the optimizer Keras's Nadam; what its update computes is not known here",
+      "undefined: undefined",
+    ]
+  `);
+});
