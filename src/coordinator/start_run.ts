@@ -5,6 +5,7 @@
  */
 import { basename } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { digitsApart } from '../common/digits_apart.js';
 import { isErrorLike } from '../common/error_facts.js';
 import { ExpectedError, UsageError } from '../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
@@ -237,7 +238,7 @@ function tellRise({ config, data, run, observe }: StartParts, step: number): voi
   const epochs = { before: run.saved.config.epochs, now: config.epochs };
   const rise = rateRise({ schedule, base, step, stepsPerEpoch }, epochs);
   if (rise === null) return;
-  const [from, to] = [rise.from, rise.to].map((rate) => String(Number(rate.toPrecision(3))));
+  const [from, to] = digitsApart([rise.from, rise.to], (rate, digits) => String(Number(rate.toPrecision(digits))), 3);
   observe({
     type: 'warn',
     code: 'RATE_RISES',

@@ -2,6 +2,7 @@
  * Owns: the words of a run, as pure functions from events to text: the report's lines, the header, the progress line, the closing lines.
  * Does not: write them or know a terminal (report_text.ts).
  */
+import { digitsApart } from '../common/digits_apart.js';
 import { hasOneDnnBeyondTensorFlow } from '../common/numerics_class.js';
 import type { EndEvent, EpochEvent, StartEvent, StepEvent } from '../common/run_events.js';
 import type { OptimizerConfig } from '../common/train_config.js';
@@ -242,15 +243,10 @@ export function percent(fraction: number, digits: number): string {
 
 /** Two values of one name that are compared, with as many digits, at least two, as tell them apart. */
 export function valuesApart(name: string, a: number, b: number): [string, string] {
-  let digits = 2;
-  const show = (value: number): string =>
-    digits === 2 || name.endsWith('acc') ? valueText(name, value, digits) : value.toPrecision(digits + 2);
-  while (digits < MAX_DIGITS && a !== b && show(a) === show(b)) digits++;
-  return [show(a), show(b)];
+  const show = (value: number, digits: number): string =>
+    digits === 2 || name.endsWith('acc') ? valueText(name, value, digits) : value.toPrecision(Math.min(digits + 2, 17));
+  return digitsApart([a, b], show, 2);
 }
-
-/** Of a double between 0 and 100. */
-const MAX_DIGITS = 15;
 
 /** As the report prints it: two decimals, `9.80` as wide as `94.99`. */
 function reportPercent(fraction: number): string {

@@ -109,6 +109,8 @@ test('verify prints a table and passes at the tolerance', async () => {
 test('verify exits 1 and says which part failed', async () => {
   const far = await verify({ ...REPORT, tensors: [{ ...REPORT.tensors[0], relative: 1.01e-5 }], passed: false });
   expect(far.code).toBe(1);
+  const barely = await verify({ ...REPORT, tensors: [{ ...REPORT.tensors[0], relative: 1.0001e-5 }], passed: false });
+  expect(barely.out).toContain('1.0001e-5  TOO FAR\nFAILED: norm-wise differences must be at most 1e-5\n');
   expect(far.out).toContain('1.01e-5  TOO FAR\nFAILED: norm-wise differences must be at most 1e-5\n');
   expect(far.out).toContain('ok: equal to the bit');
   const manyReplicas = { ...REPORT.manyReplicas, gradientSha256: 'ac'.repeat(32) };

@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { chooseDevices, replicasOf } from '../../common/device_choice.js';
+import { digitsApart } from '../../common/digits_apart.js';
 import { EXIT } from '../../common/errors.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
 import type { VerifyReport, VerifyRequest } from '../../api/verify.js';
@@ -49,15 +50,16 @@ export function verifyLines(report: VerifyReport): string[] {
     name,
     shape.join('×') || 'scalar',
     largest.toExponential(2),
-    relative.toExponential(2),
+    digitsApart([relative, tolerance], exponential, 2)[0],
     relative <= tolerance ? 'ok' : 'TOO FAR',
   ]);
+  const farthest = Math.max(...tensors.map(({ relative }) => relative));
   const near = tensors.every(({ relative }) => relative <= tolerance);
   const equal = oneReplica.gradientSha256 === manyReplicas.gradientSha256 && oneReplica.lossSum === manyReplicas.lossSum;
   return [
     `gradient of a batch of ${batch}, ${cut} against 1 (batch norm on fixed statistics, dropout on)`,
     ...table([['tensor', 'shape', 'max |difference|', 'norm-wise', ''], ...rows]),
-    `${near ? 'ok' : 'FAILED'}: norm-wise differences ${near ? 'are' : 'must be'} at most ${Number(tolerance.toPrecision(3)).toExponential()}`,
+    `${near ? 'ok' : 'FAILED'}: norm-wise differences ${near ? 'are' : 'must be'} at most ${digitsApart([tolerance, farthest], shortExponential, 3)[0]}`,
     '',
     `the same batch as in training, ${cut}, by number of replicas`,
     ...table([
@@ -70,6 +72,9 @@ export function verifyLines(report: VerifyReport): string[] {
       : `FAILED: they must be equal to the bit (largest |difference| ${largestBitDifference.toExponential(2)})`,
   ];
 }
+
+const exponential = (value: number, digits: number): string => value.toExponential(digits);
+const shortExponential = (value: number, digits: number): string => Number(value.toPrecision(digits)).toExponential();
 
 /** Columns as wide as their widest cell; text to the left, numbers to the right. */
 function table(rows: readonly (readonly string[])[]): string[] {
