@@ -1,6 +1,12 @@
 /** Owns: the library's public API, nothing else. The engine alone is `tfjs-parallel/engine`. */
 export { train } from './api/library.js';
 export type { TrainedRun } from './api/library.js';
+export { fit } from './api/fit/fit.js';
+export type { FitHistory, FitRun } from './api/fit/fit.js';
+export type { FitOptions } from './api/fit/fit_options.js';
+export type { FitCallback, FitCallbacks } from './api/fit/callback_list.js';
+export type { NestedNumbers, Rows } from './api/fit/rows.js';
+export { release } from './api/fit/warm_replicas.js';
 export type { TrainOptions } from './api/train_options.js';
 export type { BatchLogs, EpochLogs, RateFunction, TrainCallbacks } from './api/callback_runner.js';
 export type { ArraysSource, SourceArray, SplitSource } from './data/arrays.js';

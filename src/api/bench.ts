@@ -8,7 +8,7 @@ import type { StepEvent } from '../common/run_events.js';
 import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../common/train_config.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { runTraining } from '../coordinator/run.js';
-import type { RunStore } from '../coordinator/storage/run_store.js';
+import { KEEPS_NOTHING } from '../coordinator/storage/run_store.js';
 import { ExactPlane } from '../coordinator/planes/exact/exact_plane.js';
 import { RunProgress } from '../coordinator/progress.js';
 import { datasetFromArrays } from '../data/arrays.js';
@@ -90,7 +90,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       plane: new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, nowMs }),
       progress: new RunProgress(model.objective),
       monitor: { name: 'loss', direction: 'min' },
-      store: NO_STORE,
+      store: KEEPS_NOTHING,
       digest: () => Promise.resolve(''),
       observe: (event) => {
         if (event.type !== 'step') return;
@@ -145,16 +145,6 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     await replicas.close();
   }
 }
-
-/** A measurement leaves nothing behind. */
-const NO_STORE: RunStore = {
-  begin: async () => undefined,
-  afterCommit: () => Promise.resolve(),
-  afterEvaluation: () => Promise.resolve(),
-  sound: null,
-  saveIfBest: () => Promise.resolve(false),
-  finish: () => Promise.resolve(),
-};
 
 function drawnData({ inputShape, classes, batch }: BenchRequest): Parameters<typeof datasetFromArrays>[0] {
   const count = batch * 4;

@@ -51,6 +51,8 @@ export interface CallbackParts {
   /** Ends the run after the step in flight. */
   readonly abort: () => void;
   readonly weightsInBatchCallbacks: boolean;
+  /** Whether anybody looks at the model in callbacks; true unless said. */
+  readonly showsWeights?: boolean;
   readonly learningRate: RateFunction | null;
   /** What the model's own optimizer says now, where the run goes by it. */
   readonly optimizerRate?: () => number;
@@ -73,7 +75,7 @@ export class CallbackRunner {
   readonly hooks = (access: RunAccess): RunHooks => {
     const { tf, model, callbacks, weightsInBatchCallbacks } = this.#parts;
     this.#baseRate = this.#rate = access.learningRate;
-    this.#weights = model === null ? null : new ModelWeights({ tf, model, access });
+    this.#weights = model === null || this.#parts.showsWeights === false ? null : new ModelWeights({ tf, model, access });
     return {
       trainBegin: async () => {
         await this.#call(() => callbacks.onTrainBegin?.());
@@ -93,6 +95,11 @@ export class CallbackRunner {
     this.requireWell();
     await this.#call(() => this.#parts.callbacks.onTrainEnd?.());
     this.requireWell();
+  }
+
+  /** After a run that failed: the weights of its last commit, as far as they can be had. */
+  async salvage(): Promise<void> {
+    await this.#weights?.show().catch(() => undefined);
   }
 
   /** @throws what the first failing callback threw */

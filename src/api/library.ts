@@ -4,22 +4,17 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { CallbackRunner, type EpochLogs } from './callback_runner.js';
+import { invariant } from '../common/errors.js';
 import type { EndEvent } from '../common/run_events.js';
-import type { StopRequest } from '../common/stop_request.js';
-import type { TrainConfig } from '../common/train_config.js';
 import { toSnakeCase } from '../common/snake_case.js';
 import { datasetFromArrays } from '../data/arrays.js';
 import { limitDataset } from '../data/load.js';
 import { requireTfjs } from '../engine/peer.js';
 import { buildModel } from '../models/build.js';
 import { resolveModelSource } from '../models/load.js';
-import type { ModelSource } from '../models/model_source.js';
-import { topologyJson } from '../models/topology.js';
-import { manifestOf, putWeights, readWeights } from '../models/weights.js';
+import { folderName, setWeights, sourceOf, stopOn } from './caller_model.js';
 import { errorInOptions } from './option_words.js';
-import { compiledOf, requireNames } from '../objective/compiled.js';
-import { compiledOptimizerOf } from '../optimizers/compiled.js';
-import { trainLocally, type TrainingOutcome } from './train.js';
+import { trainLocally } from './train.js';
 import { configOf, type TrainOptions } from './train_options.js';
 
 export interface TrainedRun {
@@ -83,6 +78,7 @@ async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
     setWeights(tf, trained, outcome);
     await calls.end();
     const { end, runFolder } = outcome;
+    invariant(runFolder !== null, 'a run of train() has a folder');
     return { model: trained, history: calls.history, best: end.best, weightsSha256: end.weightsSha256, end, runFolder };
   } finally {
     stop.close();
@@ -96,42 +92,4 @@ function givenBy({ optimizer, learningRate }: TrainOptions): Record<string, stri
   );
   const rate = typeof learningRate !== 'number' ? [] : [['optimizer.learning_rate', 'option learningRate']];
   return Object.fromEntries([...parts, ...rate]) as Record<string, string>;
-}
-
-function sourceOf(tf: typeof tfjs, model: tfjs.LayersModel, config: TrainConfig): ModelSource {
-  const weights = readWeights(model);
-  const compiled = compiledOf(tf, model);
-  return {
-    ...{ kind: 'topology', name: model.name, topology: topologyJson(model), weights, manifest: manifestOf(model) },
-    ...(compiled !== null && { compiled: { ...requireNames(compiled, config), optimizer: compiledOptimizerOf(model) } }),
-  };
-}
-
-/** The layout's order is that of the replica's copy; the names are both models'. */
-function setWeights(tf: typeof tfjs, model: tfjs.LayersModel, { model: { layout }, weights }: TrainingOutcome): void {
-  putWeights(tf, model, { values: weights, manifest: layout.slots });
-}
-
-/** A folder's name from a model's: tfjs allows any characters in it. */
-function folderName(name: string): string {
-  const plain = name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '');
-  return plain === '' ? 'run' : plain;
-}
-
-function stopOn(signal: AbortSignal | undefined): { request: StopRequest; abort: () => void; close: () => void } {
-  const asked = new AbortController();
-  const abort = (): void => asked.abort();
-  signal?.addEventListener('abort', abort, { once: true });
-  if (signal?.aborted) abort();
-  return {
-    request: {
-      get reason() {
-        return asked.signal.aborted ? 'interrupted' : null;
-      },
-      asked: asked.signal,
-      hurry: new AbortController().signal,
-    },
-    abort,
-    close: () => signal?.removeEventListener('abort', abort),
-  };
 }

@@ -14,7 +14,17 @@ import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import type { MakeHooks } from '../coordinator/run_hooks.js';
 import type { SavedWeights } from '../coordinator/storage/state/saved_model.js';
 import type { RunFolder } from '../coordinator/storage/run_folder/run_folder.js';
-import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun, type OpenedRun } from '../coordinator/start_run.js';
+import type { RunValues } from '../coordinator/planes/plane.js';
+import {
+  configFrom,
+  endOfFinished,
+  eventOf,
+  observeInto,
+  openRun,
+  startRun,
+  type Beginning,
+  type OpenedRun,
+} from '../coordinator/start_run.js';
 import { loadDatasetAside } from '../data/load_aside.js';
 import type { DataProgress } from '../data/progress.js';
 import { placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
@@ -23,7 +33,7 @@ import type { ModelSource } from '../models/model_source.js';
 import { requireKnown } from '../objective/find_names.js';
 import { packageVersion } from '../package_info.js';
 import type { RunRequest } from './run_request.js';
-import { openReplicas, type OpenedReplicas } from './replicas.js';
+import { openReplicas, type OpenedReplicas, type ReplicaRequest } from './replicas.js';
 import { readSaved } from './saved_models.js';
 
 export interface TrainingRequest extends RunRequest {
@@ -33,6 +43,12 @@ export interface TrainingRequest extends RunRequest {
   /** TensorFlow's device names, one replica each; overrides `config.gpus` and `config.workers`. */
   readonly devices?: readonly string[];
   readonly hooks?: MakeHooks;
+  /** Replicas that the caller keeps and closes; by default they are opened for this run. */
+  readonly replicas?: (request: ReplicaRequest) => Promise<OpenedReplicas>;
+  /** Nothing is written anywhere: neither resumed nor resumable. */
+  readonly inMemory?: boolean;
+  /** Where a new run begins, given the model as the replicas have it. */
+  readonly begin?: (model: ModelDescription) => Beginning | null;
 }
 
 export interface TrainingOutcome {
@@ -40,7 +56,9 @@ export interface TrainingOutcome {
   readonly model: ModelDescription;
   /** Final weights in layout order. */
   readonly weights: Float32Array;
-  readonly runFolder: string;
+  readonly values: RunValues;
+  /** Null where nothing was written. */
+  readonly runFolder: string | null;
 }
 
 /** Runs one training. Frees threads and devices and lets go of the run folder whatever happens. */
@@ -57,12 +75,13 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
   const dataset = request.dataset ?? (await unlessHurried(loadDatasetAside(asked, { onProgress }), request.stop));
   if (placement.notice !== '') request.observer({ type: 'warn', code: 'CPU_FALLBACK', message: placement.notice });
 
-  const run = await openRun(request);
+  const run = request.inMemory === true ? IN_MEMORY : await openRun(request);
   try {
-    const config = configFrom(request, run);
+    const config = run.folder === null ? asked : configFrom(request, run);
     const decided = { shards, threadsPerWorker: placement.intraOpThreads };
     if (run.saved !== null && endOfFinished(run.saved, config)) request.say(nothingLeft(run.folder.path));
-    const opening = openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say: request.say });
+    const wanted = { placement, source, dataset, config, batchNorm: 'batch', say: request.say } as const;
+    const opening = request.replicas?.(wanted) ?? openReplicas(wanted);
     const replicas = await unlessHurried(opening, request.stop);
     try {
       const { compiled } = replicas.model;
@@ -70,15 +89,18 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
         request.resume === null && compiled !== undefined
           ? settleOn(compiled, { config, given: request.given ?? {} })
           : { config, sources: {}, notes: [] };
-      if (request.resume === null) await writeResolvedConfig(request, settled, { folder: run.folder, ...decided });
+      if (run.folder !== null && request.resume === null)
+        await writeResolvedConfig(request, settled, { folder: run.folder, ...decided });
       return await runOn({ request, settled, shards, dataset, run, replicas, initFrom });
     } finally {
-      await replicas.close();
+      if (request.replicas === undefined) await replicas.close();
     }
   } finally {
-    await run.folder.closeOrDiscard();
+    await run.folder?.closeOrDiscard();
   }
 }
+
+const IN_MEMORY = { folder: null, saved: null } as const;
 
 function placementOf({ config, devices }: TrainingRequest): Placement {
   return devices
@@ -103,24 +125,24 @@ interface Opened {
   readonly settled: SettledRun;
   readonly shards: number;
   readonly dataset: Dataset;
-  readonly run: OpenedRun;
+  readonly run: OpenedRun | typeof IN_MEMORY;
   readonly replicas: OpenedReplicas;
   readonly initFrom: SavedWeights | null;
 }
 
 async function runOn({ request, settled, shards, dataset, run, replicas, initFrom }: Opened): Promise<TrainingOutcome> {
   const { model, numerics } = replicas;
-  const observe = observeInto(run.folder, request.observer);
+  const observe = run.folder === null ? request.observer : observeInto(run.folder, request.observer);
   // The start event names the replicas that are here from the beginning; what joins or leaves after it is news.
   let started = false;
   const fleet = new Fleet({
-    coordinatorEpoch: run.folder.coordinatorEpoch,
+    ...(run.folder !== null && { coordinatorEpoch: run.folder.coordinatorEpoch }),
     // Threads of one machine share its cores: a second copy of a slow shard makes the first slower. Only a stuck device is worth one.
     stragglerFloorMs: LIMITS.localStragglerFloorMs,
     onNote: (note) => started && observe(eventOf(note)),
   });
   for (const replica of replicas.replicas) fleet.add(replica);
-  const { end, weights } = await startRun({
+  const { end, weights, values } = await startRun({
     config: settled.config,
     notes: settled.notes,
     shards,
@@ -129,6 +151,7 @@ async function runOn({ request, settled, shards, dataset, run, replicas, initFro
     data: { name: dataset.name, sha256: dataset.sha256, train: dataset.train.count, validation: dataset.validation.count },
     versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...replicas.versions },
     run,
+    begin: request.begin?.(model) ?? null,
     changes: request.changes,
     initFrom,
     numericsCheck: request.numericsCheck,
@@ -141,7 +164,7 @@ async function runOn({ request, settled, shards, dataset, run, replicas, initFro
       request.onFirstStep?.();
     },
   });
-  return { end, model, weights, runFolder: run.folder.path };
+  return { end, model, weights, values, runFolder: run.folder?.path ?? null };
 }
 
 const nothingLeft = (run: string): string =>

@@ -5,16 +5,12 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import type { RateFunction, TrainCallbacks } from './callback_runner.js';
 import { checkConfig } from '../common/config_checks.js';
-import { UsageError } from '../common/errors.js';
 import type { RunObserver } from '../common/run_events.js';
-import { knownElsewhere, nearestSetting } from '../common/settings/hints.js';
 import { configLayerSchema } from '../common/settings/schema.js';
-import type { Section, Setting } from '../common/settings/setting.js';
-import { completeConfig, isSection, SETTINGS, type LibrarySetting } from '../common/settings/table.js';
-import { renameKeys, toCamelCase, toSnakeCase } from '../common/snake_case.js';
-import { suggest } from '../common/suggest.js';
+import { completeConfig, SETTINGS, type LibrarySetting } from '../common/settings/table.js';
+import { renameKeys, toSnakeCase } from '../common/snake_case.js';
 import type { OptimizerConfig, ScheduleConfig, TrainConfig } from '../common/train_config.js';
-import { OPTIMIZER_NAMES } from '../optimizers/settings.js';
+import { invalid, OFFERED, refuseUnknown, wrong } from './option_checks.js';
 import type { ArraysSource } from '../data/arrays.js';
 
 type SettingOptions = Partial<Pick<TrainConfig, LibrarySetting>>;
@@ -44,31 +40,32 @@ export interface TrainOptions extends SettingOptions {
   readonly onProgress?: (line: string) => void;
 }
 
-/** Settings of the configuration that the library call offers by the same name. */
-const OFFERED: readonly string[] = Object.entries<Setting | Section>(SETTINGS).flatMap(([name, item]) =>
-  !isSection(item) && item.library ? [name] : [],
-);
 const OTHERS = [
   ...['model', 'data', 'learningRate', 'optimizer', 'devices'],
   ...['callbacks', 'weightsInBatchCallbacks', 'signal', 'observer', 'onProgress'],
 ];
-const CALLBACKS = ['onTrainBegin', 'onEpochBegin', 'onEpochEnd', 'onBatchBegin', 'onBatchEnd', 'onTrainEnd'];
+const ALL = [...OFFERED, ...OTHERS];
+const CALL = 'train()';
+export const CALLBACKS = ['onTrainBegin', 'onEpochBegin', 'onEpochEnd', 'onBatchBegin', 'onBatchEnd', 'onTrainEnd'];
 
 /** @throws UsageError OPTION_UNKNOWN, OPTION_INVALID, and those of checkConfig */
 export function configOf(options: TrainOptions): TrainConfig {
-  refuseUnknown(options, [...OFFERED, ...OTHERS], '');
-  refuseUnknown(options.callbacks ?? {}, CALLBACKS, 'callbacks.');
+  refuseUnknown(options, { call: CALL, known: ALL, prefix: '', all: ALL });
+  refuseUnknown(options.callbacks ?? {}, { call: CALL, known: CALLBACKS, prefix: 'callbacks.', all: ALL });
   requireParts(options);
   const { optimizer, model, data } = options;
   const learningRate = typeof options.learningRate === 'function' ? undefined : options.learningRate;
-  if (typeof optimizer === 'object') refuseUnknown(optimizer, Object.keys(SETTINGS.optimizer.items), 'optimizer.');
+  if (typeof optimizer === 'object') {
+    const known = Object.keys(SETTINGS.optimizer.items);
+    refuseUnknown(optimizer, { call: CALL, known, prefix: 'optimizer.', all: ALL });
+  }
   const given = {
     ...Object.fromEntries(Object.entries(options).filter(([key, value]) => OFFERED.includes(key) && value !== undefined)),
     optimizer: typeof optimizer === 'object' ? { ...optimizer, ...(learningRate !== undefined && { learningRate }) } : optimizer,
     ...(optimizer === undefined && learningRate !== undefined && { optimizer: { learningRate } }),
   };
   const checked = configLayerSchema.safeParse(renameKeys(given, toSnakeCase));
-  if (!checked.success) throw invalid(checked.error.issues[0], given);
+  if (!checked.success) throw invalid(checked.error.issues[0], given, CALL);
   const config: TrainConfig = {
     ...completeConfig(checked.data),
     model: typeof model === 'string' ? model : model.name,
@@ -91,59 +88,4 @@ function requireParts({ model, data, devices = [] }: TrainOptions): void {
       '{ train, validation, inputShape } of typed arrays, or mnist, synthetic, idx or a path to data.mjs',
       data,
     );
-}
-
-function refuseUnknown(given: object, known: readonly string[], prefix: string): void {
-  for (const key of Object.keys(given)) {
-    if (known.includes(key)) continue;
-    const hint = optionMeant(key, known, prefix);
-    throw new UsageError({
-      code: 'OPTION_UNKNOWN',
-      message: `train() has no option ${prefix}${key}${hint.meant === undefined ? '' : `, did you mean ${hint.meant}?`}`,
-      next: hint.advice ?? `leave it out; it knows ${known.map((name) => `${prefix}${name}`).join(', ')}`,
-    });
-  }
-}
-
-/** Of the same place first, then what other tools call it. `setting.path` becomes `optimizer: { momentum }` where the option is a part. */
-function optionMeant(key: string, known: readonly string[], prefix: string): { meant?: string; advice?: string } {
-  const elsewhere = prefix === 'callbacks.' ? null : knownElsewhere(key);
-  if (elsewhere?.advice !== undefined) return { advice: `leave it out: ${elsewhere.advice}` };
-  const near = suggest(toCamelCase(key), known);
-  const path = elsewhere?.path ?? (near === null && prefix !== 'callbacks.' ? nearestSetting(key)?.path : undefined);
-  if (path === undefined) return near === null ? {} : { meant: `${prefix}${near}` };
-  const [first, ...rest] = path.split('.').map(toCamelCase);
-  if (rest.length === 0)
-    return known.includes(first) || OTHERS.includes(first) || OFFERED.includes(first) ? { meant: first } : {};
-  return {
-    meant: rest.join('.') === 'learningRate' ? 'learningRate' : `${first}: { ${rest.join(': { ')}${' }'.repeat(rest.length)}`,
-  };
-}
-
-type Issue = NonNullable<ReturnType<typeof configLayerSchema.safeParse>['error']>['issues'][number];
-
-function invalid(issue: Issue, given: Record<string, unknown>): UsageError {
-  const path = issue.path.map((key) => toCamelCase(String(key)));
-  if (issue.code === 'unrecognized_keys') {
-    const key = [...path, toCamelCase(issue.keys[0])].join('.');
-    return new UsageError({
-      code: 'OPTION_UNKNOWN',
-      message: `train() has no option ${key}`,
-      next: 'correct the name, or leave it out',
-    });
-  }
-  const isName = (value: unknown): boolean => OPTIMIZER_NAMES.some((name) => name === value);
-  if (path.join('.') === 'optimizer' && isName(given.optimizer))
-    return wrong('optimizer', `an object: { name: '${given.optimizer as string}' }`, given.optimizer);
-  const found = path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], given);
-  return wrong(path.join('.'), issue.message, found);
-}
-
-function wrong(option: string, wanted: string, found: unknown): UsageError {
-  const shown = typeof found === 'object' || typeof found === 'string' ? JSON.stringify(found) : String(found);
-  return new UsageError({
-    code: 'OPTION_INVALID',
-    message: `${option} must be ${wanted}, found ${shown}`,
-    next: 'correct the value',
-  });
 }

@@ -24,6 +24,15 @@ export class RunProgress {
     };
   }
 
+  /** The beginning of a run of a model that a program trained before: nothing of the epoch is done. */
+  static at(
+    objective: ObjectiveDescription,
+    { step, epoch, orderOffset }: Pick<Progress, 'step' | 'epoch'> & { orderOffset: number },
+  ): RunProgress {
+    const { now } = new RunProgress(objective);
+    return new RunProgress(objective, { ...now, step, epoch, ...(orderOffset > 0 && { orderOffset }) });
+  }
+
   /** One step more, and the epoch's totals with it. */
   commit(batch: ShardSums): void {
     const { now } = this;
@@ -38,7 +47,7 @@ export class RunProgress {
 
   /** Ends the epoch in progress. Returns whether the value is the best so far; NaN never is. */
   endEpoch(monitor: Monitor, value: number): boolean {
-    const { step, epoch, best } = this.now;
+    const { step, epoch, best, orderOffset } = this.now;
     const isBest = Number.isFinite(value) && (best?.monitor !== monitor.name || isBetter(monitor, value, best.value));
     this.now = {
       step,
@@ -47,6 +56,7 @@ export class RunProgress {
       nextExample: 0,
       totals: writable(noTotals(this.objective)),
       best: isBest ? { epoch, monitor: monitor.name, value } : best,
+      ...(orderOffset !== undefined && { orderOffset }),
     };
     return isBest;
   }

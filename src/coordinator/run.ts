@@ -139,14 +139,17 @@ function baseRate({ config, progress, hooks }: RunParts): number {
 /** The rest of the epoch's steps from the plane, whose own errors are told with the epoch. */
 async function* stepsFrom(parts: RunParts, base: number): AsyncGenerator<StepOutcome, undefined> {
   const { config, plane, examples, stop } = parts;
-  const { step, epoch, nextExample } = parts.progress.now;
+  const { step, epoch, nextExample, orderOffset = 0 } = parts.progress.now;
   const { schedule } = config.optimizer;
   const stepsPerEpoch = Math.ceil(examples.train / config.batch);
   try {
     yield* plane.advance({
       from: { step, example: nextExample },
       upTo: config.maxSteps ?? Infinity,
-      rows: { seed: config.seed, epoch, examples: examples.train, batch: config.batch, shuffle: config.shuffle },
+      rows: {
+        ...{ seed: config.seed, epoch: epoch + orderOffset, shuffle: config.shuffle },
+        ...{ examples: examples.train, batch: config.batch },
+      },
       rates: { schedule, base, stepsPerEpoch, epochs: config.epochs },
       signal: stop.hurry,
     });

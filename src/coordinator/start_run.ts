@@ -11,12 +11,13 @@ import { ExpectedError, UsageError } from '../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import type { EndEvent, RunEvent, RunObserver, StartEvent } from '../common/run_events.js';
 import type { SettingChange } from '../common/setting_change.js';
-import type { Monitor } from '../common/objective.js';
+import type { Monitor, ObjectiveDescription } from '../common/objective.js';
 import { requireShards } from '../objective/one_shard.js';
 import { monitorOf } from '../objective/values.js';
 import { shardSizes } from '../common/shard.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
+import type { Plane, RunValues } from './planes/plane.js';
 import { weightsFor, type SavedWeights } from './storage/state/saved_model.js';
 import type { Fleet, FleetNote } from './planes/exact/fleet/fleet.js';
 import { createRunFolder, resumeRunFolder, type RunFolder } from './storage/run_folder/run_folder.js';
@@ -25,7 +26,7 @@ import { RunProgress } from './progress.js';
 import { accessTo } from './run_access.js';
 import type { MakeHooks } from './run_hooks.js';
 import { runTraining } from './run.js';
-import { createRunStore } from './storage/run_store.js';
+import { createRunStore, KEEPS_NOTHING, type RunStore } from './storage/run_store.js';
 import { rateRise } from '../common/schedule.js';
 import { SoundStates } from './storage/state/sound_state.js';
 import { progressUnder, requireSameRun, requireSameSettings } from './storage/state/state_match.js';
@@ -107,6 +108,21 @@ export function endOfFinished(
   return { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: sha256, reason };
 }
 
+/** Of a run that goes on from what the caller's program trained before. */
+export interface Beginning {
+  /** Commits before it, which the optimizer's memory counts. */
+  readonly step: number;
+  /** From 1. */
+  readonly epoch: number;
+  readonly orderOffset: number;
+  /** Higher than any that the replicas have seen. */
+  readonly version: number;
+  /** All weights in layout order. */
+  readonly parameters: Float32Array;
+  /** The optimizer's memory; null to begin it anew. */
+  readonly optimizerSlots: RunValues['optimizerSlots'] | null;
+}
+
 export interface StartParts {
   readonly config: TrainConfig;
   readonly shards: number;
@@ -114,7 +130,10 @@ export interface StartParts {
   readonly numerics: NumericsClass;
   readonly data: DataIdentity;
   readonly versions: StartEvent['versions'];
-  readonly run: OpenedRun;
+  /** Without a folder nothing is written. */
+  readonly run: OpenedRun | { readonly folder: null; readonly saved: null };
+  /** Where a new run begins, where that is not the model's own beginning. */
+  readonly begin?: Beginning | null;
   /** What a resume was told and the run keeps. */
   readonly changes: readonly SettingChange[];
   /** What of a compiled model is not used, one sentence each. */
@@ -144,8 +163,16 @@ function requireReachable(config: Pick<TrainConfig, 'target' | 'saveAbove'>, { n
   }
 }
 
-/** Runs to the end. Resolves with the final weights in layout order. Errors: those of a resume that does not fit, and of run.ts. */
-export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weights: Float32Array }> {
+export interface RunResult {
+  readonly end: EndEvent;
+  /** As the model is saved: in layout order. */
+  readonly weights: Float32Array;
+  /** Of the last commit. */
+  readonly values: RunValues;
+}
+
+/** Runs to the end. Errors: those of a resume that does not fit, and of run.ts. */
+export async function startRun(parts: StartParts): Promise<RunResult> {
   const { config, shards, model, numerics, data, versions, fleet, observe, stop } = parts;
   const { folder, saved } = parts.run;
   const { objective } = model;
@@ -156,21 +183,22 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
   const initial = parts.initFrom === null ? model.initial : weightsFor(model, parts.initFrom);
   const plane = new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, initial, nowMs });
   let progress = new RunProgress(objective);
+  if (parts.begin) progress = await beginAt(parts.begin, { plane, objective });
   if (saved !== null) {
     requireSameSettings(saved, { config, shards, run: folder.path });
     requireSameRun(saved, { model, data, numerics, numericsCheck: parts.numericsCheck, run: folder.path });
     progress = new RunProgress(objective, progressUnder(objective, saved, folder.path));
     await plane.restore({ ...saved, version: progress.now.step });
   }
-  await folder.keepChanges(parts.changes, { step: progress.now.step });
+  await folder?.keepChanges(parts.changes, { step: progress.now.step });
   const platform = `${process.platform} ${process.arch}`;
-  await folder.writeEnvironment({ versions, numerics, replicas: fleet.replicas, platform });
+  await folder?.writeEnvironment({ versions, numerics, replicas: fleet.replicas, platform });
   observe({
     type: 'start',
     config: { ...config, shards },
     replicas: fleet.replicas,
     numerics,
-    runFolder: folder.path,
+    runFolder: folder?.path ?? '',
     dataset: { name: data.name, train: data.train, validation: data.validation, sha256: data.sha256 },
     model: { name: model.name, trainedParameters: model.layout.trainedSize, totalParameters: model.layout.totalSize },
     objective: { loss: objective.loss.name, metrics: objective.metrics.map(({ name }) => name), monitor },
@@ -188,30 +216,7 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
   parts.onStart?.();
   for (const message of [...objective.notes, ...parts.notes]) observe({ type: 'warn', code: 'COMPILED_OVERRIDDEN', message });
   tellRise(parts, progress.now.step);
-  const sound = new SoundStates({
-    run: folder.path,
-    states: folder.stateFolder,
-    fileSystem: folder.fileSystem,
-    beforePublish: () => folder.readyToPublish(),
-  });
-  if (saved !== null) await sound.restore();
-  const store = createRunStore({
-    sound,
-    config: { ...config, shards },
-    shards,
-    model,
-    monitor,
-    numerics,
-    data,
-    folder,
-    values: () => plane.values(),
-    modelWeights: () => plane.model(),
-    observe,
-    nowMs,
-    generatedBy: `tfjs-parallel ${versions.tfjsParallel}`,
-    firstStep: progress.now.step,
-  });
-  if (parts.initFrom !== null) await store.begin(progress.now);
+  const store = folder === null ? KEEPS_NOTHING : await openStore({ parts, folder, plane, progress, monitor, nowMs });
   const examples = { train: data.train, validation: data.validation };
   const digest = async (): Promise<string> => {
     const { parameters, optimizerSlots } = await plane.values();
@@ -224,10 +229,49 @@ export async function startRun(parts: StartParts): Promise<{ end: EndEvent; weig
   await hooks?.trainBegin?.();
   const loop = runTraining({ config, model, examples, plane, progress, monitor, store, digest, observe, stop, hooks, nowMs });
   const end = await loop.catch((error: unknown) => {
-    folder.log({ type: 'error', ...wordsOf(error) });
+    folder?.log({ type: 'error', ...wordsOf(error) });
     throw error;
   });
-  return { end, weights: await plane.model() };
+  return { end, weights: await plane.model(), values: await plane.values() };
+}
+
+async function beginAt(
+  { step, epoch, orderOffset, version, parameters, optimizerSlots }: Beginning,
+  { plane, objective }: { plane: Plane; objective: ObjectiveDescription },
+): Promise<RunProgress> {
+  const slots = optimizerSlots ?? (await plane.values()).optimizerSlots;
+  await plane.restore({ version, parameters, optimizerSlots: slots });
+  return RunProgress.at(objective, { step, epoch, orderOffset });
+}
+
+interface StoreRequest {
+  readonly parts: StartParts;
+  readonly folder: RunFolder;
+  readonly plane: Plane;
+  readonly progress: RunProgress;
+  readonly monitor: Monitor;
+  readonly nowMs: () => number;
+}
+
+async function openStore({ parts, folder, plane, progress, monitor, nowMs }: StoreRequest): Promise<RunStore> {
+  const { config, shards, model, numerics, data, versions, observe } = parts;
+  const sound = new SoundStates({
+    run: folder.path,
+    states: folder.stateFolder,
+    fileSystem: folder.fileSystem,
+    beforePublish: () => folder.readyToPublish(),
+  });
+  if (parts.run.saved !== null) await sound.restore();
+  const store = createRunStore({
+    ...{ sound, shards, model, monitor, numerics, data, folder, observe, nowMs },
+    config: { ...config, shards },
+    values: () => plane.values(),
+    modelWeights: () => plane.model(),
+    generatedBy: `tfjs-parallel ${versions.tfjsParallel}`,
+    firstStep: progress.now.step,
+  });
+  if (parts.initFrom !== null || parts.begin) await store.begin(progress.now);
+  return store;
 }
 
 /** A schedule that anneals to the run's end starts from further up when the run is made longer. */

@@ -39,8 +39,10 @@ export interface ArraysSource {
 
 type MutableSplit = { -readonly [K in keyof PlainSplit]: PlainSplit[K] };
 
-/** @throws DataError DATA_ARRAYS, DATA_EMPTY or DATA_LABELS, naming the split and what was wanted. */
-export async function datasetFromArrays(source: ArraysSource): Promise<Dataset> {
+/** `validation` null: none is evaluated. @throws DataError DATA_ARRAYS, DATA_EMPTY or DATA_LABELS, naming the split and what was wanted. */
+export async function datasetFromArrays(
+  source: Omit<ArraysSource, 'validation'> & { readonly validation: SplitSource | null },
+): Promise<Dataset> {
   const { name = 'arrays', scale = 1, inputShape } = source;
   const fail = (message: string): DataError =>
     new DataError({ code: 'DATA_ARRAYS', message: `${name}: ${message}`, next: 'See docs/data.md, "Your own arrays".' });
@@ -50,7 +52,7 @@ export async function datasetFromArrays(source: ArraysSource): Promise<Dataset> 
     throw fail(`classes is ${text(source.classes)}, wanted a positive whole number`);
   }
   const train = toSplit(source.train, 'train', inputShape, fail);
-  const validation = toSplit(source.validation, 'validation', inputShape, fail);
+  const validation = source.validation === null ? noneLike(train) : toSplit(source.validation, 'validation', inputShape, fail);
   const labelShape = source.labelShape ?? guessLabelShape(train);
   if (!isShape(labelShape)) throw fail(`labelShape is ${text(labelShape)}, wanted a list of positive whole numbers`);
   for (const [which, split] of Object.entries({ train, validation })) {
@@ -71,7 +73,12 @@ export async function datasetFromArrays(source: ArraysSource): Promise<Dataset> 
   if (classes !== undefined && labelShape.length > 0 && labelShape[labelShape.length - 1] !== classes) {
     throw fail(`classes is ${classes}, but labels have the shape [${labelShape.join(', ')}]`);
   }
-  return assemblePlain({ name, inputShape: [...inputShape], labelShape: [...labelShape], classes, scale, train, validation });
+  return assemblePlain(
+    { name, inputShape: [...inputShape], labelShape: [...labelShape], classes, scale, train, validation },
+    {
+      mayLackValidation: source.validation === null,
+    },
+  );
 }
 
 function isShape(shape: unknown): shape is readonly number[] {
@@ -92,6 +99,10 @@ function toSplit(
     throw fail(`${which}.x has ${inputs.length} values, not a multiple of ${rowSize}: inputShape is [${inputShape.join(', ')}]`);
   }
   return { x: inputs, y: share(y, `${which}.y`, fail), count: inputs.length / rowSize };
+}
+
+function noneLike({ x, y }: PlainSplit): MutableSplit {
+  return { x: x.subarray(0, 0), y: y.subarray(0, 0), count: 0 };
 }
 
 /** Copies once into shared memory, in a type that a Dataset has. The array may be of another realm (Jest, node:vm): its class's name counts. */

@@ -12,20 +12,27 @@ const HASH_SLICE_BYTES = 8 * 2 ** 20;
 
 type Parts = Omit<Dataset, 'sha256'>;
 
+interface Leave {
+  /** Nothing is evaluated then. */
+  readonly mayLackValidation?: boolean;
+}
+
 /**
  * Checks the splits against the shapes and the labels against the class count, and adds the identity.
  * `classes` absent with one label of a value: the largest of both splits + 1 where all of them could be indices of classes. Whether they are is for the
  * loss to say (objective/labels.ts).
  * @throws DataError DATA_EMPTY or DATA_LABELS.
  */
-export async function assembleDataset(parts: Parts): Promise<Dataset> {
+export async function assembleDataset(parts: Parts, { mayLackValidation = false }: Leave = {}): Promise<Dataset> {
   const { inputs } = parts.fields;
   const targets = parts.fields.targets.map((field) => {
     const classes = field.classes ?? (field.shape.length === 0 ? classesIn(parts, field) : undefined);
     return { ...field, ...(classes !== undefined && { classes }) };
   });
   for (const [which, split] of splitsOf(parts)) {
-    if (split.count === 0) throw refuse('DATA_EMPTY', `${parts.name}: the ${which} set is empty`, 'Give at least one example.');
+    const mayBeEmpty = mayLackValidation && which === 'validation';
+    if (split.count === 0 && !mayBeEmpty)
+      throw refuse('DATA_EMPTY', `${parts.name}: the ${which} set is empty`, 'Give at least one example.');
     for (const field of inputs) requireFilled(field, split.inputs[field.name], split.count);
     for (const field of targets) {
       requireFilled(field, split.targets[field.name], split.count);
@@ -37,24 +44,30 @@ export async function assembleDataset(parts: Parts): Promise<Dataset> {
 }
 
 /** Of a data set of one input and one target, which nobody named. */
-export async function assemblePlain(parts: {
-  readonly name: string;
-  /** Of one example, channels last. */
-  readonly inputShape: readonly number[];
-  readonly labelShape: readonly number[];
-  readonly classes?: number | undefined;
-  readonly scale: number;
-  readonly train: PlainSplit;
-  readonly validation: PlainSplit;
-}): Promise<Dataset> {
+export async function assemblePlain(
+  parts: {
+    readonly name: string;
+    /** Of one example, channels last. */
+    readonly inputShape: readonly number[];
+    readonly labelShape: readonly number[];
+    readonly classes?: number | undefined;
+    readonly scale: number;
+    readonly train: PlainSplit;
+    readonly validation: PlainSplit;
+  },
+  leave: Leave = {},
+): Promise<Dataset> {
   const { name, inputShape, labelShape, classes, scale, train, validation } = parts;
   const target = { name: TARGET, shape: labelShape, scale: 1, ...(classes !== undefined && { classes }) };
-  return assembleDataset({
-    name,
-    fields: { inputs: [{ name: INPUT, shape: inputShape, scale }], targets: [target] },
-    train: plainSplit(train),
-    validation: plainSplit(validation),
-  });
+  return assembleDataset(
+    {
+      name,
+      fields: { inputs: [{ name: INPUT, shape: inputShape, scale }], targets: [target] },
+      train: plainSplit(train),
+      validation: plainSplit(validation),
+    },
+    leave,
+  );
 }
 
 export interface PlainSplit {

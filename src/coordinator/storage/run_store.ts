@@ -39,6 +39,16 @@ export interface RunStore {
   finish(progress: Progress, ending: RunEnding): Promise<void>;
 }
 
+/** Of a run that leaves nothing behind. */
+export const KEEPS_NOTHING: RunStore = {
+  begin: () => Promise.resolve(),
+  afterCommit: () => Promise.resolve(),
+  afterEvaluation: () => Promise.resolve(),
+  sound: null,
+  saveIfBest: () => Promise.resolve(false),
+  finish: () => Promise.resolve(),
+};
+
 export type RunEnding = 'done' | 'stopped' | { error: unknown };
 
 export interface StoreParts {

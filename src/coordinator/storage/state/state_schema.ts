@@ -27,6 +27,8 @@ export const progressSchema = z.strictObject({
   totals: z.strictObject({ examples: count, loss: z.number(), metrics: z.array(z.number()).max(64) }),
   /** The best monitored value so far; null before the first. */
   best: z.strictObject({ epoch: count, monitor: brief, value: z.number() }).nullable(),
+  /** Added to an epoch's number to draw its order: epochs that a program trained the model for before. Absent for none. */
+  orderOffset: count.optional(),
 });
 export type Progress = z.infer<typeof progressSchema>;
 

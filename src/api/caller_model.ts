@@ -1,0 +1,56 @@
+/**
+ * Owns: the caller's own model object and signal as a run takes them, and the run's weights put back.
+ * Does not: train.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import type { StopRequest } from '../common/stop_request.js';
+import type { TrainConfig } from '../common/train_config.js';
+import type { TopologyModel } from '../models/model_source.js';
+import { topologyJson } from '../models/topology.js';
+import { manifestOf, putWeights, readWeights } from '../models/weights.js';
+import { compiledOf, requireNames } from '../objective/compiled.js';
+import { compiledOptimizerOf } from '../optimizers/compiled.js';
+import type { TrainingOutcome } from './train.js';
+
+/** @throws UsageError FUNCTION_UNREACHABLE */
+export function sourceOf(tf: typeof tfjs, model: tfjs.LayersModel, config: Pick<TrainConfig, 'loss' | 'metrics'>): TopologyModel {
+  const weights = readWeights(model);
+  const compiled = compiledOf(tf, model);
+  return {
+    ...{ kind: 'topology', name: model.name, topology: topologyJson(model), weights, manifest: manifestOf(model) },
+    ...(compiled !== null && { compiled: { ...requireNames(compiled, config), optimizer: compiledOptimizerOf(model) } }),
+  };
+}
+
+/** The layout's order is that of the replica's copy; the names are both models'. */
+export function setWeights(
+  tf: typeof tfjs,
+  model: tfjs.LayersModel,
+  { model: { layout }, weights }: Pick<TrainingOutcome, 'model' | 'weights'>,
+): void {
+  putWeights(tf, model, { values: weights, manifest: layout.slots });
+}
+
+/** A folder's name from a model's: tfjs allows any characters in it. */
+export function folderName(name: string): string {
+  const plain = name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '');
+  return plain === '' ? 'run' : plain;
+}
+
+export function stopOn(signal: AbortSignal | undefined): { request: StopRequest; abort: () => void; close: () => void } {
+  const asked = new AbortController();
+  const abort = (): void => asked.abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  if (signal?.aborted) abort();
+  return {
+    request: {
+      get reason() {
+        return asked.signal.aborted ? 'interrupted' : null;
+      },
+      asked: asked.signal,
+      hurry: new AbortController().signal,
+    },
+    abort,
+    close: () => signal?.removeEventListener('abort', abort),
+  };
+}

@@ -1,0 +1,207 @@
+/**
+ * Owns: `fit(model, x, y, options)`: tfjs's model.fit on all devices: the same names, the same History, callbacks in the same order.
+ * Does not: train (api/train.ts, the next hop), read rows (fit_data.ts) or check options (fit_options.ts).
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import type { Dataset } from '../../common/dataset.js';
+import { UsageError } from '../../common/errors.js';
+import type { ModelDescription } from '../../common/replica.js';
+import type { EndEvent } from '../../common/run_events.js';
+import type { Beginning } from '../../coordinator/start_run.js';
+import { requireTfjs } from '../../engine/peer.js';
+import { readWeights } from '../../models/weights.js';
+import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
+import { CallbackRunner } from '../callback_runner.js';
+import { folderName, setWeights, sourceOf, stopOn } from '../caller_model.js';
+import { errorInOptions } from '../option_words.js';
+import { trainLocally, type TrainingOutcome } from '../train.js';
+import { callbackList } from './callback_list.js';
+import { fitData } from './fit_data.js';
+import { planOf, type FitOptions, type FitPlan } from './fit_options.js';
+import { fitProgress, SILENT } from './progress.js';
+import type { Rows } from './rows.js';
+import { warmReplicasOf, type WarmReplicas } from './warm_replicas.js';
+
+/** What tfjs's fit resolves with, and how the run ended. */
+export interface FitHistory extends tfjs.History {
+  readonly run: FitRun;
+}
+
+export interface FitRun {
+  readonly end: EndEvent;
+  /** Over weights and optimizer slots of the last commit (docs/reproducibility.md). */
+  readonly weightsSha256: string;
+  /** Null unless `runDir` was given. */
+  readonly runFolder: string | null;
+}
+
+/**
+ * Trains a compiled tf.LayersModel in place, data-parallel over this machine's devices. Replicas stay open for the next call of the same model, and
+ * the optimizer goes on where it was; `release(model)` lets go of both.
+ * Errors: any ExpectedError of common/errors.ts, with `code` and `next`; what a callback threw, as it is.
+ */
+export async function fit(model: tfjs.LayersModel, x: Rows, y: Rows, options: FitOptions = {}): Promise<FitHistory> {
+  try {
+    const tf = await loadTfjs();
+    requireModel('fit()', model);
+    const plan = planOf('fit()', model, options);
+    return await whileTraining(model, async (warm) =>
+      trainOn({ tf, call: 'fit()', model, plan, options, warm, dataset: await fitData(model, x, y, options) }),
+    );
+  } catch (error) {
+    throw errorInOptions(error);
+  }
+}
+
+export async function loadTfjs(): Promise<typeof tfjs> {
+  requireTfjs();
+  return (await import('@tensorflow/tfjs')) as typeof tfjs;
+}
+
+interface FitRequest {
+  readonly tf: typeof tfjs;
+  readonly call: string;
+  readonly model: tfjs.LayersModel;
+  readonly plan: FitPlan;
+  readonly options: FitOptions;
+  readonly warm: WarmReplicas;
+  readonly dataset: Dataset;
+}
+
+async function trainOn({ tf, call, model, plan, options, warm, dataset }: FitRequest): Promise<FitHistory> {
+  const { config, initialEpoch } = plan;
+  const stop = stopOn(options.signal);
+  const list = callbackList({
+    ...{ tf, call, model, given: options.callbacks, yieldEvery: options.yieldEvery },
+    params: paramsOf(model, plan, dataset),
+  });
+  const calls = new CallbackRunner({
+    ...{ tf, model, callbacks: list.callbacks, abort: stop.abort },
+    weightsInBatchCallbacks: options.weightsInBatchCallbacks ?? false,
+    showsWeights: !list.isEmpty,
+    learningRate: options.learningRate ?? null,
+    ...(!list.isEmpty && { optimizerRate: () => readTfjsOptimizer(model.optimizer).settings.learningRate }),
+  });
+  const progress = (options.verbose ?? 1) === 0 ? SILENT : fitProgress({ epochs: config.epochs });
+  withInner(model, { history: list.history });
+  const orderOffset = Math.max(0, warm.epochsDrawn - initialEpoch);
+  try {
+    const outcome = await trainLocally({
+      ...{ config, dataset, hooks: calls.hooks, stop: stop.request, model: fitSource(tf, model, config) },
+      ...{ provenance: {}, configName: folderName(model.name), resume: null, changes: [], maxStepsRecorded: false },
+      ...{ initFrom: null, numericsCheck: 'strict', inMemory: options.runDir === undefined },
+      observer: (event) => {
+        options.observer?.(event);
+        progress.observe(event);
+      },
+      say: options.onProgress ?? progress.say,
+      ...(options.devices && { devices: options.devices }),
+      replicas: (request) => warm.open(request),
+      begin: (description) => beginningOf({ model, warm, description, initialEpoch, orderOffset }),
+    });
+    carry(warm, model, outcome);
+    warm.epochsDrawn = Math.max(warm.epochsDrawn, lastEpochBegun(outcome.end) + orderOffset);
+    setWeights(tf, model, outcome);
+    await calls.end();
+    const { end, runFolder } = outcome;
+    return Object.assign(list.history, { run: { end, weightsSha256: end.weightsSha256, runFolder } });
+  } catch (error) {
+    warm.carried = null;
+    await calls.salvage();
+    throw error;
+  } finally {
+    stop.close();
+    progress.close();
+  }
+}
+
+/** A model compiled without metrics has none: its logs are tfjs's. */
+function fitSource(tf: typeof tfjs, model: tfjs.LayersModel, config: FitPlan['config']): ReturnType<typeof sourceOf> {
+  const source = sourceOf(tf, model, config);
+  const { loss = null, metrics = [] } = source.compiled ?? {};
+  // The optimizer is in the configuration, as it is now: open replicas know what it was when they were opened.
+  return { ...source, compiled: { ...source.compiled, loss, metrics: metrics ?? [], optimizer: null } };
+}
+
+function paramsOf(model: tfjs.LayersModel, { config, initialEpoch }: FitPlan, { train, validation }: Dataset) {
+  const { metricsNames } = model as unknown as { metricsNames: readonly string[] };
+  const doValidation = validation.count > 0;
+  return {
+    ...{ epochs: config.epochs, initialEpoch, samples: train.count, steps: null, batchSize: config.batch, verbose: 0 },
+    doValidation,
+    metrics: doValidation ? [...metricsNames, ...metricsNames.map((name) => `val_${name}`)] : metricsNames,
+  };
+}
+
+interface BeginningRequest {
+  readonly model: tfjs.LayersModel;
+  readonly warm: WarmReplicas;
+  readonly description: ModelDescription;
+  readonly initialEpoch: number;
+  readonly orderOffset: number;
+}
+
+/** From the weights that the model has now, with what its optimizer remembers of the calls before: one that was compiled since remembers nothing. */
+function beginningOf({ model, warm, description, initialEpoch, orderOffset }: BeginningRequest): Beginning {
+  const { carried } = warm;
+  const fits = carried?.optimizer.deref() === model.optimizer && carried?.layout === trainedLayout(description);
+  return {
+    ...{ epoch: initialEpoch + 1, orderOffset, version: warm.version + 1 },
+    step: fits ? carried.steps : 0,
+    parameters: readWeights(model, description.layout.slots),
+    optimizerSlots: fits ? carried.slots : null,
+  };
+}
+
+function carry(warm: WarmReplicas, model: tfjs.LayersModel, { end, values, model: description }: TrainingOutcome): void {
+  warm.version = values.version;
+  warm.carried = {
+    ...{ optimizer: new WeakRef(model.optimizer), layout: trainedLayout(description) },
+    ...{ slots: values.optimizerSlots, steps: end.steps },
+  };
+}
+
+function trainedLayout({ layout }: ModelDescription): string {
+  return JSON.stringify(layout.slots.slice(0, layout.trainedSlots).map(({ name, shape }) => [name, shape]));
+}
+
+/** One that was stopped inside counts: its order was used. */
+function lastEpochBegun({ epochs, reason }: EndEvent): number {
+  return reason === 'done' ? epochs : epochs + 1;
+}
+
+function requireModel(call: string, model: unknown): asserts model is tfjs.LayersModel {
+  const { toJSON, inputs, outputs } = (model ?? {}) as Partial<tfjs.LayersModel>;
+  if (typeof toJSON === 'function' && Array.isArray(inputs) && Array.isArray(outputs)) return;
+  throw new UsageError({
+    code: 'OPTION_INVALID',
+    message: `${call} trains a tf.LayersModel, found ${model === null ? 'null' : typeof model}`,
+    next: 'Pass the model object; train() takes the path of one.',
+  });
+}
+
+/** tfjs's own fit refuses meanwhile, and so does ours. @throws UsageError FIT_BUSY */
+async function whileTraining<T>(model: tfjs.LayersModel, work: (warm: WarmReplicas) => Promise<T>): Promise<T> {
+  const warm = warmReplicasOf(model);
+  if (warm.busy || (model as unknown as { isTraining?: boolean }).isTraining === true) {
+    throw new UsageError({
+      code: 'FIT_BUSY',
+      message: `the model ${model.name} is being trained by another call`,
+      next: 'Await that call first.',
+    });
+  }
+  warm.busy = true;
+  withInner(model, { isTraining: true });
+  try {
+    return await work(warm);
+  } finally {
+    warm.busy = false;
+    withInner(model, { isTraining: false });
+  }
+}
+
+/** A sequential model has another one inside, whose fit() tfjs calls. */
+function withInner(model: tfjs.LayersModel, values: { isTraining?: boolean; history?: tfjs.History }): void {
+  const { model: inner } = model as unknown as { model?: tfjs.LayersModel };
+  for (const one of [model, inner]) if (one !== undefined && one !== null) Object.assign(one, values);
+}

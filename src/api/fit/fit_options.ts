@@ -1,0 +1,120 @@
+/**
+ * Owns: the options of fit() and fitDataset(), checked: tfjs's by tfjs's names, and those of a run that spans devices.
+ * Does not: act on them (fit.ts), or look at data (fit_data.ts).
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { checkConfig } from '../../common/config_checks.js';
+import { UsageError } from '../../common/errors.js';
+import type { RunObserver } from '../../common/run_events.js';
+import { configLayerSchema } from '../../common/settings/schema.js';
+import { completeConfig, type LibrarySetting } from '../../common/settings/table.js';
+import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
+import type { TrainConfig } from '../../common/train_config.js';
+import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
+import type { RateFunction } from '../callback_runner.js';
+import { invalid, OFFERED, refuseUnknown, wrong } from '../option_checks.js';
+import type { FitCallbacks } from './callback_list.js';
+import type { Rows } from './rows.js';
+
+/** Of the model, its compile() and tfjs's own option names. */
+type NotOffered = 'batch' | 'epochs' | 'shuffle' | 'loss' | 'metrics' | 'trainLimit' | 'validationLimit' | 'dataDir' | 'maxSteps';
+
+/** Settings of a run (docs/settings.md), beside tfjs's options. */
+type RunSettings = Partial<Pick<TrainConfig, Exclude<LibrarySetting, NotOffered>>>;
+
+export interface FitOptions extends RunSettings {
+  /** Examples a step, over all devices together. Default 32. */
+  readonly batchSize?: number;
+  /** Number of the last epoch. Default 1. */
+  readonly epochs?: number;
+  /** Epochs before this one are taken as done. Default 0. */
+  readonly initialEpoch?: number;
+  /** `[x, y]`. */
+  readonly validationData?: readonly [Rows, Rows];
+  /** The last part of the rows, as tfjs takes it: from `floor(rows × (1 − split))` on. */
+  readonly validationSplit?: number;
+  /** Another order in each epoch, drawn from `seed`. Default true. */
+  readonly shuffle?: boolean;
+  readonly callbacks?: FitCallbacks;
+  /** 1: progress on standard error; 0: silent. Default 1. */
+  readonly verbose?: 0 | 1;
+  readonly yieldEvery?: 'auto' | 'batch' | 'epoch' | 'never' | number;
+  /** TensorFlow's names, one replica on each: `['GPU:0', 'GPU:1']`. Default: every GPU, or the CPU where there is none. */
+  readonly devices?: readonly string[];
+  /** The rate of each epoch, in place of the optimizer's. */
+  readonly learningRate?: RateFunction;
+  /** Copies the weights into the model before each batch callback too. */
+  readonly weightsInBatchCallbacks?: boolean;
+  /** Nothing is written unless this is given: then a folder in it has the run's metrics, states and models. */
+  readonly runDir?: string;
+  /** Aborted: the step in flight is finished, and the call resolves with what was trained so far. */
+  readonly signal?: AbortSignal;
+  /** Everything that the run tells, as data. */
+  readonly observer?: RunObserver;
+  /** Hears lines about what takes long before the first step. Default: none. */
+  readonly onProgress?: (line: string) => void;
+}
+
+const TFJS = [
+  ...['batchSize', 'epochs', 'initialEpoch', 'validationData', 'validationSplit', 'shuffle'],
+  ...['callbacks', 'verbose', 'yieldEvery'],
+];
+const OURS = ['devices', 'learningRate', 'weightsInBatchCallbacks', 'signal', 'observer', 'onProgress'];
+const NOT_OFFERED: readonly string[] = ['batch', 'loss', 'metrics', 'trainLimit', 'validationLimit', 'dataDir', 'maxSteps'];
+const SETTINGS_OFFERED = OFFERED.filter((name) => !NOT_OFFERED.includes(name));
+const KNOWN = [...TFJS, ...SETTINGS_OFFERED, ...OURS];
+
+/** Options of tfjs that do nothing or throw there, and are not here. */
+const REFUSED: Readonly<Record<string, string>> = {
+  stepsPerEpoch: 'fit ignores it in tfjs; fitDataset has batchesPerEpoch',
+  validationSteps: 'tfjs throws for it; the whole validation set is evaluated',
+  sampleWeight: 'weights of examples are not taken yet, and tfjs throws for them',
+  classWeight: 'weights of classes are not taken yet',
+};
+
+export interface FitPlan {
+  readonly config: TrainConfig;
+  readonly initialEpoch: number;
+}
+
+/** @throws UsageError OPTION_UNKNOWN, OPTION_INVALID, OPTION_REFUSED, MODEL_NOT_COMPILED, and those of checkConfig */
+export function planOf(call: string, model: tfjs.LayersModel, given: FitOptions): FitPlan {
+  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== null));
+  for (const [name, why] of Object.entries(REFUSED)) {
+    if (!Object.hasOwn(options, name)) continue;
+    throw new UsageError({ code: 'OPTION_REFUSED', message: `${call} does not take ${name}: ${why}`, next: 'Leave it out.' });
+  }
+  refuseUnknown(options, { call, known: KNOWN, prefix: '', all: KNOWN });
+  const { batchSize = 32, epochs = 1, initialEpoch = 0, shuffle = true, verbose = 1 } = given;
+  if (!isWhole(initialEpoch, 0)) throw wrong('initialEpoch', 'a whole number of at least 0', initialEpoch);
+  if (!isWhole(batchSize, 1)) throw wrong('batchSize', 'a whole number of at least 1', batchSize);
+  if (verbose !== 0 && verbose !== 1) throw wrong('verbose', '0 or 1', verbose);
+  if (given.learningRate !== undefined && typeof given.learningRate !== 'function')
+    throw wrong('learningRate', "a function of the epoch; a number is the compiled optimizer's", given.learningRate);
+  const devices = given.devices ?? [];
+  if (!Array.isArray(devices) || !devices.every((device) => typeof device === 'string'))
+    throw wrong('devices', "a list of TensorFlow's names, such as ['GPU:0', 'GPU:1']", devices);
+  const settings = Object.fromEntries(Object.entries(options).filter(([name]) => SETTINGS_OFFERED.includes(name)));
+  const layer = renameKeys({ ...settings, batch: batchSize, epochs, shuffle }, toSnakeCase);
+  const checked = configLayerSchema.safeParse(layer);
+  if (!checked.success) throw invalid(checked.error.issues[0], { ...options }, call);
+  const complete = completeConfig(checked.data);
+  const optimizer = { ...complete.optimizer, ...optimizerOf(call, model) };
+  const config: TrainConfig = { ...complete, optimizer, model: model.name, data: 'arrays' };
+  checkConfig(config, {});
+  return { config, initialEpoch };
+}
+
+function optimizerOf(call: string, model: tfjs.LayersModel): ReturnType<typeof readTfjsOptimizer>['settings'] {
+  const own = (model as { optimizer?: tfjs.Optimizer | null }).optimizer ?? null;
+  if (own !== null) return readTfjsOptimizer(own).settings;
+  throw new UsageError({
+    code: 'MODEL_NOT_COMPILED',
+    message: `${call} trains with the optimizer, loss and metrics that the model is compiled with, and this one is not compiled`,
+    next: "Call model.compile({ optimizer: 'adam', loss: 'meanSquaredError' }) with yours before.",
+  });
+}
+
+function isWhole(value: unknown, atLeast: number): boolean {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= atLeast;
+}

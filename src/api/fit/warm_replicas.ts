@@ -1,0 +1,100 @@
+/**
+ * Owns: replicas that stay open between fit() calls of one model, and what the optimizer remembers of its steps.
+ * Does not: train. They keep no process alive, and go with the model or by release().
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { LIMITS } from '../../common/limits.js';
+import type { RunValues } from '../../coordinator/planes/plane.js';
+import { openReplicas, type OpenedReplicas, type ReplicaRequest } from '../replicas.js';
+
+/** Where the last call left the optimizer. */
+export interface Carried {
+  readonly optimizer: WeakRef<tfjs.Optimizer>;
+  /** Names and shapes that its slots are of. */
+  readonly layout: string;
+  readonly slots: RunValues['optimizerSlots'];
+  readonly steps: number;
+}
+
+export class WarmReplicas {
+  carried: Carried | null = null;
+  /** Keys that orders of epochs were drawn with so far. */
+  epochsDrawn = 0;
+  /** Of weights that the replicas have seen. */
+  version = 0;
+  /** A call is under way. */
+  busy = false;
+  #key = '';
+  #opened: OpenedReplicas | null = null;
+
+  /** Those of the last call where they can compute this one; else new ones. */
+  async open(request: ReplicaRequest): Promise<OpenedReplicas> {
+    const key = keyOf(request);
+    used.delete(this);
+    used.add(this);
+    if (this.#opened !== null && this.#key === key) return this.#opened;
+    await this.close();
+    await makeRoomBeside(this);
+    this.#opened = await openReplicas(request);
+    this.#key = key;
+    this.version = 0;
+    return this.#opened;
+  }
+
+  get isOpen(): boolean {
+    return this.#opened !== null;
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = null;
+    await opened?.close();
+  }
+}
+
+/** What a replica is built from; the weights come with each step. */
+function keyOf({ placement, source, dataset, config, batchNorm }: ReplicaRequest): string {
+  const { name, topology, compiled } = source.kind === 'topology' ? source : { ...source, topology: '', compiled: null };
+  const { precision, compile, seed } = config;
+  return JSON.stringify([placement, name, topology, compiled, precision, compile, seed, batchNorm, dataset.sha256]);
+}
+
+const warm = new WeakMap<tfjs.LayersModel, WarmReplicas>();
+/** Of those that are open, the one used last at the end. */
+const used = new Set<WarmReplicas>();
+const abandoned = new FinalizationRegistry<WarmReplicas>((replicas) => {
+  used.delete(replicas);
+  void replicas.close().catch(() => undefined);
+});
+
+export function warmReplicasOf(model: tfjs.LayersModel): WarmReplicas {
+  const found = warm.get(model);
+  if (found !== undefined) return found;
+  const made = new WarmReplicas();
+  warm.set(model, made);
+  abandoned.register(model, made);
+  return made;
+}
+
+/** A program that trains many models one after the other holds the threads of the last few. */
+async function makeRoomBeside(replicas: WarmReplicas): Promise<void> {
+  const others = [...used].filter((other) => other !== replicas && other.isOpen && !other.busy);
+  for (const oldest of others.slice(0, Math.max(0, others.length + 1 - LIMITS.maxWarmModels))) {
+    used.delete(oldest);
+    await oldest.close();
+  }
+}
+
+/**
+ * Lets go of what fit() keeps of a model between calls: its replicas' threads and memory, and what the optimizer remembers. The model stays.
+ * Without one: of all models. One that is being
+ * trained is left alone.
+ */
+export async function release(model?: tfjs.LayersModel): Promise<void> {
+  const found = model === undefined ? [...used] : [warm.get(model)].filter((replicas) => replicas !== undefined);
+  for (const replicas of found.filter(({ busy }) => !busy)) {
+    used.delete(replicas);
+    replicas.carried = null;
+    await replicas.close();
+  }
+}
