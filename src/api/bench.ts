@@ -10,6 +10,7 @@ import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { runTraining } from '../coordinator/run.js';
 import { KEEPS_NOTHING } from '../coordinator/storage/run_store.js';
 import { ExactPlane } from '../coordinator/planes/exact/exact_plane.js';
+import { residentReplica } from '../coordinator/planes/exact/resident_weights.js';
 import { RunProgress } from '../coordinator/progress.js';
 import { datasetFromArrays } from '../data/arrays.js';
 import { placeReplicas } from './devices.js';
@@ -80,6 +81,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     const fleet = new Fleet();
     const nowMs = (): number => performance.now();
     for (const replica of replicas.replicas) fleet.add(replica);
+    const resident = residentReplica(replicas);
     const steps: StepEvent[] = [];
     const endsMs: number[] = [];
     const cpuEndsMs: number[] = [];
@@ -87,7 +89,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       config,
       model,
       examples: { train: dataset.train.count, validation: 0 },
-      plane: new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, nowMs }),
+      plane: new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, resident, nowMs }),
       progress: new RunProgress(model.objective),
       monitor: { name: 'loss', direction: 'min' },
       store: KEEPS_NOTHING,

@@ -12,6 +12,7 @@ import type { EndEvent } from '../common/run_events.js';
 import { unlessHurried } from '../common/stop_request.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import type { MakeHooks } from '../coordinator/run_hooks.js';
+import { residentReplica } from '../coordinator/planes/exact/resident_weights.js';
 import type { SavedWeights } from '../coordinator/storage/state/saved_model.js';
 import type { RunFolder } from '../coordinator/storage/run_folder/run_folder.js';
 import type { RunValues } from '../coordinator/planes/plane.js';
@@ -156,6 +157,7 @@ async function runOn({ request, settled, shards, dataset, run, replicas, initFro
     initFrom,
     numericsCheck: request.numericsCheck,
     fleet,
+    resident: residentReplica({ replicas: replicas.replicas, model, numerics }),
     observe,
     stop: request.stop,
     ...(request.hooks && { hooks: request.hooks }),

@@ -71,6 +71,10 @@ export const LIMITS = {
   /** A process shows itself that it runs this often, ms; after so long without it was stopped, or blocked as if it were. */
   processBeatMs: 1_000,
   processStoppedMs: 5_000,
+  /** Weights that stay on a device are copied to the host at least this often, ms: below `stopGraceMs`, so that a run of longer steps can always save. */
+  residentHomeMs: 5_000,
+  /** A replica that does not hand its weights over within this is lost, ms; a step under way comes first. */
+  residentAnswerMs: 60_000,
   /** Node's timers overflow at 2^31 ms; an hour is far below and costs nothing to renew. */
   maxTimerMs: 3_600_000,
 

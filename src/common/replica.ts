@@ -8,12 +8,13 @@
 import type { BucketLayout } from './bucket_layout.js';
 import type { CompiledModel } from './compiled_model.js';
 import type { ObjectiveDescription } from './objective.js';
+import type { HostValues, Residence, ResidentOutcome, ResidentStep } from './resident.js';
 
 /** Parameters as published after a commit: flat float32 in bucket-layout order, never written again while the version is current. */
 export interface ParameterSnapshot {
   /** Number of commits since the start of the run; 0 is the initial model. */
   readonly version: number;
-  /** All weights, trained first, moving statistics and frozen weights after; on shared memory. */
+  /** All weights, trained first, moving statistics and frozen weights after; on shared memory. Empty where the replica holds them and nobody else. */
   readonly values: Float32Array;
 }
 
@@ -32,6 +33,8 @@ export interface ShardAssignment {
   /** Weight of the regularisation losses: the global batch's size for the first non-empty shard, else 0, so that they count once per step. */
   readonly regularizationWeight: number;
   readonly parameters: ParameterSnapshot;
+  /** The replica keeps the weights itself; only for one that was told so (resident.ts). */
+  readonly resident?: ResidentStep;
 }
 
 /**
@@ -55,12 +58,14 @@ export interface ShardResult {
   readonly lossSum: number;
   /** Of all metrics, in the order of the objective. */
   readonly sums: readonly number[];
-  /** Absent for evaluation. */
+  /** Absent for evaluation, and where the replica keeps the weights. */
   readonly gradient?: ShardGradient;
   /** Mean and biased variance of this shard per batch norm, in `BucketLayout.statistics` order. Absent for evaluation. */
   readonly statistics?: Float32Array;
   /** Name of the first tensor with a NaN or Inf, `loss` included; absent when all is finite. */
   readonly nonFinite?: string;
+  /** Of the shard that completed a resident step. */
+  readonly resident?: ResidentOutcome;
   /** Time inside the device's computation. */
   readonly computeMs: number;
 }
@@ -115,4 +120,12 @@ export interface Replica {
   readonly moving?: boolean;
   /** Frees the device and ends the thread or session. Idempotent. */
   close(): Promise<void>;
+}
+
+/** One that can keep a run's weights on its device. */
+export interface ResidentReplica extends Replica {
+  /** Before its first resident step. */
+  reside(residence: Residence): Promise<void>;
+  /** Copies the values of this version, of which it holds two at most. */
+  writeValues(version: number, into: HostValues): Promise<void>;
 }

@@ -119,6 +119,7 @@ export interface EndEvent {
   epochs: number;
   steps: number;
   best: Best | null;
+  /** Empty where the weights are lost with what failed. */
   weightsSha256: string;
   /** `diverged` and `failed`: an error ended it; the weights are those of its last commit. */
   reason: EndReason;

@@ -47,13 +47,13 @@ export async function runTraining(parts: RunParts): Promise<EndEvent> {
     while (ending === null && progress.now.epoch <= config.epochs) ending = await runEpoch(parts);
   } catch (error) {
     await store.finish(progress.now, { error });
-    observe(await endOf(parts, error instanceof DivergedError ? 'diverged' : 'failed'));
+    observe(await failedEnd(parts, error instanceof DivergedError ? 'diverged' : 'failed'));
     throw error;
   }
   await store
     .finish(progress.now, ending === null || ending === 'stopped_early' ? 'done' : 'stopped')
     .catch(async (error: unknown) => {
-      observe(await endOf(parts, 'failed'));
+      observe(await failedEnd(parts, 'failed'));
       throw error;
     });
   const end = await endOf(parts, ending ?? 'done');
@@ -64,6 +64,11 @@ export async function runTraining(parts: RunParts): Promise<EndEvent> {
 async function endOf({ progress, digest }: RunParts, reason: EndEvent['reason']): Promise<EndEvent> {
   const { step, epoch, best } = progress.now;
   return { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: await digest(), reason };
+}
+
+/** Without a hash, where the weights are lost with what failed. */
+function failedEnd(parts: RunParts, reason: 'diverged' | 'failed'): Promise<EndEvent> {
+  return endOf({ ...parts, digest: () => parts.digest().catch(() => '') }, reason);
 }
 
 /** What remains of the epoch in progress: its steps, then its evaluation. Null when it ended, else why it stopped inside it. */

@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { digitsApart } from '../common/digits_apart.js';
 import { isErrorLike } from '../common/error_facts.js';
 import { ExpectedError, UsageError } from '../common/errors.js';
-import type { ModelDescription, NumericsClass } from '../common/replica.js';
+import type { ModelDescription, NumericsClass, ResidentReplica } from '../common/replica.js';
 import type { EndEvent, RunEvent, RunObserver, StartEvent } from '../common/run_events.js';
 import type { SettingChange } from '../common/setting_change.js';
 import type { Monitor, ObjectiveDescription } from '../common/objective.js';
@@ -143,6 +143,8 @@ export interface StartParts {
   readonly numericsCheck: 'strict' | 'relaxed';
   /** With the replicas that are there at the start. */
   readonly fleet: Fleet;
+  /** The fleet's only replica, where the weights may stay with it (planes/exact/resident_weights.ts). */
+  readonly resident?: ResidentReplica | null;
   readonly observe: RunObserver;
   readonly stop: StopRequest;
   /** Called right after the start event. */
@@ -181,7 +183,7 @@ export async function startRun(parts: StartParts): Promise<RunResult> {
   requireShards(objective, shards);
   const nowMs = (): number => performance.now();
   const initial = parts.initFrom === null ? model.initial : weightsFor(model, parts.initFrom);
-  const plane = new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, initial, nowMs });
+  const plane = new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, resident: parts.resident, initial, nowMs });
   let progress = new RunProgress(objective);
   if (parts.begin) progress = await beginAt(parts.begin, { plane, objective });
   if (saved !== null) {

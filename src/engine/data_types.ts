@@ -1,5 +1,6 @@
 /** Owns: TensorFlow's numbers for data types and attribute kinds (tensorflow/c/tf_datatype.h, tf_attrtype.h). */
 export const TF_FLOAT = 1;
+export const TF_DOUBLE = 2;
 export const TF_INT32 = 3;
 export const TF_UINT8 = 4;
 export const TF_STRING = 7;

@@ -7,6 +7,7 @@ export type { Bfloat16Support } from './bfloat16.js';
 export { compile } from './compile_installed.js';
 export type { CompiledFunction, CompileOptions } from './compile.js';
 export { softmaxCrossEntropy, sigmoidCrossEntropy } from './cross_entropy.js';
+export { globalNorm, normOf } from './global_norm.js';
 export { keyedDropout } from './dropout.js';
 export { keyedRandom, withDropout } from './keyed_random.js';
 export type { DropoutDraw, DropoutProvider, KeyedRandomOptions } from './keyed_random.js';

@@ -59,7 +59,7 @@ export class RawOps {
     for (const id of this.temporaries.splice(0)) this.backend.binding.deleteTensor(id);
   }
 
-  private idOf(input: RawInput): number {
+  idOf(input: RawInput): number {
     return this.backend.getInputTensorIds([input as tf.TensorInfo])[0];
   }
 }

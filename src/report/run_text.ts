@@ -215,7 +215,7 @@ export function endLines(end: EndEvent): string[] {
   const how = HOW_ENDED[end.reason] ?? `${end.reason} after`;
   return [
     joined([`${how} ${plural(end.epochs, 'epoch')}, ${plural(end.steps, 'step')}`, ...best]),
-    `weights_sha256 ${end.weightsSha256}`,
+    ...(end.weightsSha256 === '' ? [] : [`weights_sha256 ${end.weightsSha256}`]),
   ];
 }
 

@@ -149,7 +149,9 @@ export function createRunStore(parts: StoreParts): RunStore {
     async finish(progress, ending) {
       if (typeof ending === 'object') {
         // After a bug of ours the values may be wrong; after a full disk there is nothing new to try.
-        if (ending.error instanceof ExpectedError && states.failure === null && !isOnDisk(progress)) await offer(progress);
+        // The values may be lost with what failed; then the last state stands.
+        if (ending.error instanceof ExpectedError && states.failure === null && !isOnDisk(progress))
+          await offer(progress).catch(() => undefined);
         await states.flush().catch(() => undefined);
         return;
       }

@@ -12,17 +12,18 @@ import { requirePackageFile } from '../../package_file.js';
 import type {
   ModelDescription,
   NumericsClass,
-  Replica,
+  ResidentReplica,
   ShardAssignment,
   ShardGradient,
   ShardResult,
 } from '../../common/replica.js';
+import type { HostValues, Residence } from '../../common/resident.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ThreadAnswer } from './replica_spec.js';
 
 /** src/ and dist/ are equally deep, so this holds for the compiled product and for tests that run from source. */
 const THREAD_FILE = new URL('../../../dist/worker/replica/replica_thread.js', import.meta.url);
 
-export class LocalReplica implements Replica {
+export class LocalReplica implements ResidentReplica {
   readonly name: string;
   private readonly pool: Piscina;
   private opened: Promise<OpenAnswer> | undefined;
@@ -64,6 +65,10 @@ export class LocalReplica implements Replica {
     };
     const common = { kind, step, shard, attempt, version: parameters.version, examples: assignment.rows.length };
     if (kind === 'evaluate') return { ...common, ...(await this.run<ShardAnswer>({ type: 'evaluate', shard: task })) };
+    if (assignment.resident !== undefined) {
+      const { resident: work } = assignment;
+      return { ...common, ...(await this.run<ShardAnswer>({ type: 'train_resident', shard: task, work })) };
+    }
     const buffer = this.free.pop() ?? new Float32Array(new SharedArrayBuffer(description.layout.trainedSize * 4));
     try {
       const answer = await this.run<ShardAnswer>({ type: 'train', shard: task, gradient: buffer });
@@ -72,6 +77,15 @@ export class LocalReplica implements Replica {
       this.free.push(buffer);
       throw error;
     }
+  }
+
+  async reside(residence: Residence): Promise<void> {
+    await this.open();
+    await this.run<null>({ type: 'reside', residence });
+  }
+
+  async writeValues(version: number, into: HostValues): Promise<void> {
+    await this.run<null>({ type: 'write_values', version, into });
   }
 
   /** Live tensors and native handles in the thread. */

@@ -5,6 +5,7 @@
 import type { Dataset } from '../../common/dataset.js';
 import type { ExitCode } from '../../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../../common/replica.js';
+import type { HostValues, Residence, ResidentOutcome, ResidentStep } from '../../common/resident.js';
 import type { ModelSource } from '../../models/model_source.js';
 import type { ObjectiveRequest } from '../../objective/request.js';
 
@@ -31,6 +32,9 @@ export interface ReplicaSpec {
 export type ReplicaTask =
   | { readonly type: 'open'; readonly spec: ReplicaSpec }
   | { readonly type: 'train'; readonly shard: ShardTask; readonly gradient: Float32Array }
+  | { readonly type: 'reside'; readonly residence: Residence }
+  | { readonly type: 'train_resident'; readonly shard: ShardTask; readonly work: ResidentStep }
+  | { readonly type: 'write_values'; readonly version: number; readonly into: HostValues }
   | { readonly type: 'evaluate'; readonly shard: ShardTask }
   | { readonly type: 'memory' }
   | { readonly type: 'close' };
@@ -59,6 +63,7 @@ export interface ShardAnswer {
   readonly sums: readonly number[];
   readonly statistics?: Float32Array;
   readonly nonFinite?: string;
+  readonly resident?: ResidentOutcome;
   readonly computeMs: number;
 }
 

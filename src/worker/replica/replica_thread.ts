@@ -10,6 +10,7 @@ import { ARITHMETIC_VERSION } from '../../common/arithmetic.js';
 import { environmentErrorOf } from '../../common/environment_error.js';
 import { ExpectedError, invariant, UsageError } from '../../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../../common/replica.js';
+import type { HostValues, Residence, ResidentStep } from '../../common/resident.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import type { NumericArray } from '../../common/dataset.js';
 import { allFinite } from '../../common/all_finite.js';
@@ -32,6 +33,7 @@ import { createObjective, type Objective } from '../../objective/create_objectiv
 import { compiledOptimizerOf } from '../../optimizers/compiled.js';
 import { bindFields, labelsOf, type Binding, type Bound, type TensorBatch } from './bind_fields.js';
 import { layoutOf } from './model_layout.js';
+import { Resident, type Feed } from './resident.js';
 import { requireTokens, tokenLimitOf, type TokenLimit } from './token_check.js';
 import { createEvaluateStep, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ShardTask, ThreadAnswer } from './replica_spec.js';
@@ -48,9 +50,13 @@ interface ReplicaState {
   readonly tokenLimit: TokenLimit | null;
   /** Version of the parameters that the model's variables hold; -1 before the first. */
   loadedVersion: number;
+  /** Where the weights stay here. */
+  resident: Resident | null;
 }
 
 let state: ReplicaState | undefined;
+
+const NOTHING = new Float32Array(0);
 
 /** Piscina calls this for each task, one at a time. */
 export default async function handle(task: ReplicaTask): Promise<ThreadAnswer<unknown>> {
@@ -70,6 +76,12 @@ async function answer(task: ReplicaTask): Promise<OpenAnswer | ShardAnswer | Mem
       return open(task.spec);
     case 'train':
       return trainShard(opened(), task.shard, task.gradient);
+    case 'reside':
+      return reside(opened(), task.residence);
+    case 'train_resident':
+      return trainResident(opened(), task.shard, task.work);
+    case 'write_values':
+      return writeValues(opened(), task.version, task.into);
     case 'evaluate':
       return evaluateShard(opened(), task.shard);
     case 'memory':
@@ -115,6 +127,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     evaluate: createEvaluateStep(parts),
     tokenLimit: tokenLimitOf(model),
     loadedVersion: -1,
+    resident: null,
   };
   return {
     description: describeModel(spec, model, layout, objective, engine),
@@ -167,9 +180,11 @@ function numericsOf(spec: ReplicaSpec, engine: Engine): NumericsClass {
 }
 
 /** Copies the published parameters into the model's variables, once per version. */
-function load(replica: ReplicaState, { version, parameters }: ShardTask): void {
+function load(replica: ReplicaState, { version, parameters }: Pick<ShardTask, 'version' | 'parameters'>): void {
+  if (replica.resident?.settle(version)) replica.loadedVersion = version;
   if (replica.loadedVersion === version) return;
   const { engine, model, layout } = replica;
+  invariant(parameters.length === layout.totalSize, 'a replica is given the weights that it does not hold');
   model.weights.forEach((weight, index) => {
     const { offset, size, shape } = layout.slots[index];
     const tensor = upload(engine, parameters.subarray(offset, offset + size), [...shape]);
@@ -208,15 +223,63 @@ function feed(
   return { inputs: tensors(binding.inputs, batch.inputs), targets: tensors(binding.targets, batch.targets) };
 }
 
+/** What the training step takes. */
+function trainingFeed(replica: ReplicaState, shard: ShardTask): Feed {
+  const { engine } = replica;
+  const position = Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0);
+  return [feed(replica, shard, 'train'), upload(engine, position, [4]), engine.tf.scalar(shard.regularizationWeight)];
+}
+
+function reside(replica: ReplicaState, residence: Residence): null {
+  const { engine, model, layout } = replica;
+  replica.resident = new Resident({ engine, model, layout, residence }, replica.train);
+  return null;
+}
+
+function writeValues(replica: ReplicaState, version: number, into: HostValues): null {
+  const { resident } = replica;
+  if (resident?.settle(version)) replica.loadedVersion = version;
+  const isHere = resident !== null && replica.loadedVersion === version && resident.version === version;
+  invariant(isHere, 'values are asked of a replica that holds them');
+  resident.write(into);
+  return null;
+}
+
+function trainResident(replica: ReplicaState, shard: ShardTask, work: ResidentStep): ShardAnswer {
+  const { engine, resident } = replica;
+  const begin = performance.now();
+  const { version } = shard;
+  invariant(resident !== null, 'a replica is told to reside before its first step');
+  load(replica, { version, parameters: work.from.version[0] === version ? work.from.parameters : NOTHING });
+  if (resident.version !== version) resident.takeSlots(version, work.from.slots);
+  const args = trainingFeed(replica, shard);
+  let answer: Pick<ShardAnswer, 'lossSum' | 'sums'> | undefined;
+  try {
+    const outcome = onExamples(() =>
+      resident.compute(args, shard, work, ({ loss, sums }) => {
+        answer = { lossSum: loss.dataSync()[0], sums: readSums(sums) };
+        engine.tf.dispose([loss, ...sums]);
+        return answer.lossSum;
+      }),
+    );
+    invariant(answer !== undefined, 'a shard has a loss');
+    return { ...answer, ...(outcome !== null && { resident: outcome }), computeMs: performance.now() - begin };
+  } catch (error) {
+    // Nobody else has these values, and this replica will be closed.
+    writeValues(replica, version, work.rescue);
+    throw error;
+  } finally {
+    engine.tf.dispose(args as unknown as tfjs.TensorContainer);
+  }
+}
+
 function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Array): ShardAnswer {
   const { engine, layout } = replica;
   const { tf } = engine;
   const begin = performance.now();
   load(replica, shard);
-  const batch = feed(replica, shard, 'train');
-  const position = upload(engine, Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0), [4]);
-  const regularization = tf.scalar(shard.regularizationWeight);
-  const outputs = onExamples(() => replica.train(batch, position, regularization));
+  const args = trainingFeed(replica, shard);
+  const outputs = onExamples(() => replica.train(...args));
   outputs.gradients.forEach((tensor, index) => {
     const { offset, size } = layout.slots[index];
     download(engine, tensor, gradient.subarray(offset, offset + size));
@@ -229,7 +292,7 @@ function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Ar
   });
   const lossSum = outputs.loss.dataSync()[0];
   const sums = readSums(outputs.sums);
-  tf.dispose([batch, position, regularization, outputs] as unknown as tfjs.TensorContainer);
+  tf.dispose([...args, outputs] as unknown as tfjs.TensorContainer);
   const nonFinite = firstNonFinite(lossSum, gradient, statistics, layout);
   return { lossSum, sums, statistics, ...(nonFinite !== undefined && { nonFinite }), computeMs: performance.now() - begin };
 }

@@ -1,7 +1,6 @@
 /** Owns: that an optimizer on a device gives the bits it has on the host, denormals and all. */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { deriveKey, PURPOSE, wordStream } from '../../../src/common/random.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../../src/common/train_config.js';
 import type { OptimizerConfig } from '../../../src/common/train_config.js';
 import {
@@ -27,26 +26,9 @@ import type { Program } from '../../../src/optimizers/expression.js';
 import { firstSlots, optimizerProgram } from '../../../src/optimizers/optimizer_program.js';
 import { OPTIMIZER_NAMES } from '../../../src/optimizers/settings.js';
 import { graphUpdate } from '../../../src/worker/replica/graph_update.js';
-
-const words = wordStream({ key: deriveKey({ seed: 11, purpose: PURPOSE.synthetic, layer: 1 }), stream: 0 });
-const unit = (): number => words() / 2 ** 31 - 1;
-
-const DRAWS: Record<string, () => number> = {
-  training: () => unit() * 10 ** -(words() % 9),
-  // Down to the least denormal, 2^-149.
-  tiny: () => unit() * 2 ** -(100 + (words() % 50)),
-  // Products and quotients of these lie around 2^-126, where the smallest normal number ends.
-  edge: () => (1 - (words() % 2 ** 12) * 2 ** -24) * 2 ** (-64 + (words() % 4)),
-  'any exponent': () => unit() * 2 ** ((words() % 240) - 126),
-};
+import { differences, DRAWS, draw } from '../../support/float_draws.js';
 
 const DRAWN = 2 ** 18;
-
-function draw(value: () => number, size: number): Float32Array {
-  const values = new Float32Array(size);
-  for (let i = 0; i < size; i++) values[i] = value();
-  return values;
-}
 
 function onHost(program: Program, operands: readonly Float32Array[], scalars: readonly number[]): Float32Array[] {
   const kernel = compileSlices(program);
@@ -59,14 +41,6 @@ function onHost(program: Program, operands: readonly Float32Array[], scalars: re
     program.outputs.forEach((output, index) => store(registers[output.operand], results[index].subarray(start, end)));
   }
   return results;
-}
-
-/** Places where the bits differ; a NaN has no meaning in its own. */
-function differences(found: Float32Array, expected: Float32Array): number {
-  const [a, b] = [found, expected].map((values) => new Uint32Array(values.buffer, values.byteOffset, values.length));
-  let count = 0;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i] && !(Number.isNaN(found[i]) && Number.isNaN(expected[i]))) count++;
-  return count;
 }
 
 describe('on a device', () => {

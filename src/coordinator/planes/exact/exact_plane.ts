@@ -1,10 +1,12 @@
 /**
  * Owns: exact mode: weights on the host, each step's shards computed by the fleet, added in the fixed tree as they arrive, divided once by the
- * global batch, and applied by a swap. Nothing is applied before all shards are there and finite; a step is committed exactly once.
+ * global batch, and applied by a swap. Nothing is applied before all shards are there and finite; a step is committed exactly once. Where the
+ * only replica keeps the weights (resident_weights.ts), it does all of that with the same bits, and what is not finite is computed again here.
  * Does not: know epochs' ends, states or metrics (run.ts), or choose who computes (fleet).
  */
+import { invariant } from '../../../common/errors.js';
 import type { ShardSums } from '../../../common/objective.js';
-import type { ModelDescription, ParameterSnapshot } from '../../../common/replica.js';
+import type { ModelDescription, ParameterSnapshot, ResidentReplica, ShardAssignment } from '../../../common/replica.js';
 import { learningRateAt } from '../../../common/schedule.js';
 import type { TrainConfig } from '../../../common/train_config.js';
 import { sumOf, type Totals } from '../../../objective/values.js';
@@ -14,6 +16,7 @@ import { rowOrder } from '../row_order.js';
 import { shardBatch } from './batches.js';
 import { evaluate, type RoundComputer } from './evaluate.js';
 import { Parameters } from './parameters.js';
+import { ResidentWeights } from './resident_weights.js';
 import { StepMeter } from './step_meter.js';
 
 export interface ExactPlaneParts {
@@ -22,6 +25,8 @@ export interface ExactPlaneParts {
   readonly optimizer: TrainConfig['optimizer'];
   /** Its replicas come and go; whoever opened them closes them. */
   readonly fleet: RoundComputer;
+  /** The fleet's only replica, where the weights may stay with it (`residentReplica`). */
+  readonly resident?: ResidentReplica | null;
   /** First weights, where they are not the model's. */
   readonly initial?: Float32Array;
   /** Monotonic milliseconds. */
@@ -35,14 +40,17 @@ export class ExactPlane implements Plane {
   readonly #parts: ExactPlaneParts;
   readonly #update: Update;
   readonly #parameters: Parameters;
+  readonly #resident: ResidentWeights | null;
   /** For the average, where it is evaluated. */
   #averaged: Float32Array | null = null;
 
   constructor(parts: ExactPlaneParts) {
-    const { model, optimizer, initial = model.initial, nowMs } = parts;
+    const { model, optimizer, resident = null, initial = model.initial, nowMs } = parts;
     this.#parts = parts;
     this.#update = createUpdate({ layout: model.layout, optimizer, nowMs });
     this.#parameters = new Parameters({ layout: model.layout, initial }, this.#update.slots);
+    const shared = { layout: model.layout, optimizer, parameters: this.#parameters, nowMs };
+    this.#resident = resident === null ? null : new ResidentWeights({ ...shared, replica: resident });
   }
 
   async *advance(work: Advance): AsyncGenerator<StepOutcome, void> {
@@ -63,19 +71,23 @@ export class ExactPlane implements Plane {
 
   async evaluate({ examples, batch, signal }: Evaluation): Promise<Totals | null> {
     const { model, shards, fleet, optimizer } = this.#parts;
-    const parameters = optimizer.emaFor.includes('evaluation') ? this.#averageSnapshot() : this.#parameters.snapshot();
+    const ofAverage = optimizer.emaFor.includes('evaluation');
+    if (ofAverage) await this.#resident?.home();
+    const parameters = ofAverage ? this.#averageSnapshot() : this.#parameters.snapshot();
     return unlessAborted(evaluate({ fleet, objective: model.objective, examples, batch, shards, parameters }), signal);
   }
 
-  values(): Promise<RunValues> {
-    return Promise.resolve(this.#parameters.values());
+  async values(): Promise<RunValues> {
+    await this.#resident?.home();
+    return this.#parameters.values();
   }
 
-  model(): Promise<Float32Array> {
+  async model(): Promise<Float32Array> {
+    await this.#resident?.home();
     const { model, optimizer } = this.#parts;
     const { parameters } = this.#parameters.current;
     const isAverage = optimizer.emaFor.includes('model');
-    return Promise.resolve(isAverage ? this.#parameters.averaged(new Float32Array(model.layout.totalSize)) : parameters.slice());
+    return isAverage ? this.#parameters.averaged(new Float32Array(model.layout.totalSize)) : parameters.slice();
   }
 
   restore(values: RunValues): Promise<void> {
@@ -91,20 +103,40 @@ export class ExactPlane implements Plane {
   }
 
   /** Null when it was given up; then nothing of it was applied. */
-  async #step({
-    work: { rates, signal },
-    step,
-    rows,
-    meter,
-  }: {
-    work: Advance;
-    step: number;
-    rows: Int32Array;
-    meter: StepMeter;
-  }): Promise<StepOutcome | null> {
-    const { shards, fleet } = this.#parts;
+  async #step({ work, step, rows, meter }: StepWork): Promise<StepOutcome | null> {
     meter.begin();
-    const units = shardBatch({ kind: 'train', rows, shards, step, parameters: this.#parameters.snapshot() });
+    const learningRate = learningRateAt({ ...work.rates, step });
+    const units = shardBatch({ kind: 'train', rows, shards: this.#parts.shards, step, parameters: this.#parameters.snapshot() });
+    const round = { units, globalBatch: rows.length, learningRate, step, signal: work.signal, meter };
+    if (this.#resident !== null) {
+      const outcome = await this.#stepThere(this.#resident, round);
+      if (outcome === null || outcome.kind === 'committed') return outcome;
+      // Here it is found what is not finite; a sum that was beyond float32 alone is no reason to stop.
+      await this.#resident.home();
+      const parameters = this.#parameters.snapshot();
+      return this.#stepHere({ ...round, units: units.map((unit) => ({ ...unit, parameters })) });
+    }
+    return this.#stepHere(round);
+  }
+
+  async #stepThere(resident: ResidentWeights, round: Round): Promise<StepOutcome | null> {
+    const { units, learningRate, signal, meter } = round;
+    const there = await resident.residing(units, round);
+    meter.mark('data');
+    const results = await unlessAborted(this.#parts.fleet.computeRound(there), signal);
+    if (results === null) return null;
+    meter.computed(results);
+    const outcome = results.find(({ resident: told }) => told !== undefined)?.resident;
+    invariant(outcome !== undefined, 'a replica that has all shards completes the step');
+    if (!outcome.finite) return { kind: 'non_finite', what: 'the step' };
+    await resident.committed();
+    meter.mark('publish');
+    const { gradientNorm } = outcome;
+    return committed({ sums: sumOf(results), learningRate, gradientNorm, meter });
+  }
+
+  async #stepHere({ units, globalBatch, learningRate, step, signal, meter }: Round): Promise<StepOutcome | null> {
+    const { shards, fleet } = this.#parts;
     const sum = this.#update.sumOver(units.map(({ shard }) => shard));
     meter.mark('data');
     try {
@@ -116,22 +148,50 @@ export class ExactPlane implements Plane {
       meter.computed(results);
       const gradient = await sum.total();
       meter.mark('reduce');
-      const learningRate = learningRateAt({ ...rates, step });
       const { current, next } = this.#parameters;
       const { nonFinite, reduceMs, gradientNorm } = await this.#update({
-        ...{ gradient, results, shards, globalBatch: rows.length },
+        ...{ gradient, results, shards, globalBatch },
         ...{ learningRate, step, current, next },
       });
       if (nonFinite !== undefined) return { kind: 'non_finite', what: nonFinite };
       meter.updated(reduceMs);
       this.#parameters.commit();
       meter.mark('publish');
-      const sums: ShardSums = sumOf(results);
-      return { kind: 'committed', sums, learningRate, ...(gradientNorm !== undefined && { gradientNorm }), ...meter.end() };
+      return committed({ sums: sumOf(results), learningRate, gradientNorm, meter });
     } finally {
       sum.release();
     }
   }
+}
+
+interface StepWork {
+  readonly work: Advance;
+  readonly step: number;
+  readonly rows: Int32Array;
+  readonly meter: StepMeter;
+}
+
+interface Round {
+  readonly units: readonly ShardAssignment[];
+  readonly globalBatch: number;
+  readonly learningRate: number;
+  readonly step: number;
+  readonly signal: AbortSignal;
+  readonly meter: StepMeter;
+}
+
+function committed({
+  sums,
+  learningRate,
+  gradientNorm,
+  meter,
+}: {
+  sums: ShardSums;
+  learningRate: number;
+  gradientNorm: number | undefined;
+  meter: StepMeter;
+}): StepOutcome {
+  return { kind: 'committed', sums, learningRate, ...(gradientNorm !== undefined && { gradientNorm }), ...meter.end() };
 }
 
 /** The promise's value, or null as soon as the signal says so. */

@@ -7,16 +7,11 @@
 import { hostValues } from '../../../../common/host_gradient.js';
 import { invariant } from '../../../../common/errors.js';
 import type { ShardGradient, ShardResult } from '../../../../common/replica.js';
-import { sumTree, type SumTree } from '../../../../common/tree_sum.js';
+import { TreeFold } from '../../../../common/tree_fold.js';
+import type { SumTree } from '../../../../common/tree_sum.js';
 import { addSlices } from './basic_kernels.js';
 import { load, register, SLICE_ELEMENTS, store } from './slice_kernels.js';
 import { inTurns } from './turns.js';
-
-interface Branch {
-  readonly sibling: SumTree;
-  readonly parent: SumTree;
-  readonly isLeft: boolean;
-}
 
 export interface ArrivingSumOptions {
   /** By shard: whether it has examples. */
@@ -29,31 +24,23 @@ export interface ArrivingSumOptions {
 
 export class ArrivingSum {
   readonly #options: ArrivingSumOptions;
-  readonly #root: SumTree;
-  readonly #branches = new Map<SumTree, Branch>();
-  readonly #leaves = new Map<number, SumTree>();
-  /** Sums of whole branches, whose siblings are still to come. */
-  readonly #held = new Map<SumTree, ShardGradient>();
+  readonly #fold: TreeFold<ShardGradient>;
   #adding: Promise<void> = Promise.resolve();
   #isReleased = false;
 
   constructor(options: ArrivingSumOptions) {
-    const tree = sumTree(options.present);
-    invariant(tree !== null, 'a step has a shard that is not empty');
     this.#options = options;
-    this.#root = tree;
-    this.#index(tree);
+    this.#fold = new TreeFold(options.present);
   }
 
   /** Takes the gradient over, whose memory may be overwritten; the result is returned without it. Each shard is taken once. */
   take(result: ShardResult): ShardResult {
     const { gradient, ...rest } = result;
-    const leaf = this.#leaves.get(result.shard);
     invariant(
-      leaf !== undefined && gradient !== undefined && hostValues(gradient).length === this.#options.size,
-      'a shard answers once, for the whole layout',
+      gradient !== undefined && hostValues(gradient).length === this.#options.size,
+      'a shard answers for the whole layout',
     );
-    this.#leaves.delete(result.shard);
+    const leaf = this.#fold.leaf(result.shard);
     // One after the other: all additions share the same registers.
     this.#adding = this.#adding.then(() => this.#add(leaf, gradient));
     // It is the caller of `total` who hears of a failure.
@@ -64,7 +51,7 @@ export class ArrivingSum {
   /** The sum over all shards, once all were taken. Valid until `release`. */
   async total(): Promise<Float32Array> {
     await this.#adding;
-    const gradient = this.#held.get(this.#root);
+    const gradient = this.#fold.total;
     invariant(gradient !== undefined, 'every shard was taken');
     return hostValues(gradient);
   }
@@ -72,35 +59,18 @@ export class ArrivingSum {
   /** Gives all buffers back, also those that are still being added. */
   release(): void {
     this.#isReleased = true;
-    for (const gradient of this.#held.values()) gradient.release();
-    this.#held.clear();
+    for (const gradient of this.#fold.held) gradient.release();
+    this.#fold.clear();
   }
 
   async #add(leaf: SumTree, gradient: ShardGradient): Promise<void> {
-    let node = leaf;
     let sum = gradient;
-    for (let branch = this.#branches.get(node); branch !== undefined; branch = this.#branches.get(node)) {
-      const other = this.#held.get(branch.sibling);
-      if (other === undefined) break;
-      this.#held.delete(branch.sibling);
-      const [left, right] = branch.isLeft ? [sum, other] : [other, sum];
-      await inTurns(addInto(hostValues(left), hostValues(right)), this.#options);
-      right.release();
-      [node, sum] = [branch.parent, left];
+    for (let pair = this.#fold.put(leaf, sum); pair !== null; pair = this.#fold.put(pair.node, sum)) {
+      await inTurns(addInto(hostValues(pair.left), hostValues(pair.right)), this.#options);
+      pair.right.release();
+      sum = pair.left;
     }
-    if (this.#isReleased) sum.release();
-    else this.#held.set(node, sum);
-  }
-
-  #index(tree: SumTree): void {
-    if ('shard' in tree) {
-      this.#leaves.set(tree.shard, tree);
-      return;
-    }
-    this.#branches.set(tree.left, { sibling: tree.right, parent: tree, isLeft: true });
-    this.#branches.set(tree.right, { sibling: tree.left, parent: tree, isLeft: false });
-    this.#index(tree.left);
-    this.#index(tree.right);
+    if (this.#isReleased) this.release();
   }
 }
 

@@ -12,6 +12,19 @@ export interface RateSpan {
 
 /** Covers all trained parameters; one span where no factor is given. @throws UsageError LAYER_RATE_INVALID */
 export function rateSpans(layout: BucketLayout, layerRates: readonly string[]): RateSpan[] {
+  const rates = weightRates(layout, layerRates);
+  const spans: RateSpan[] = [];
+  for (const [index, { offset, size }] of layout.slots.slice(0, layout.trainedSlots).entries()) {
+    const factor = rates[index];
+    const last = spans.at(-1);
+    if (last?.factor === factor) spans[spans.length - 1] = { ...last, end: offset + size };
+    else spans.push({ start: offset, end: offset + size, factor });
+  }
+  return spans;
+}
+
+/** The factor of each trained weight. @throws UsageError LAYER_RATE_INVALID */
+export function weightRates(layout: BucketLayout, layerRates: readonly string[]): number[] {
   const trained = layout.slots.slice(0, layout.trainedSlots);
   const factors = new Map<string, number>();
   for (const text of layerRates) {
@@ -24,14 +37,7 @@ export function rateSpans(layout: BucketLayout, layerRates: readonly string[]): 
       factors.set(name, factor);
     }
   }
-  const spans: RateSpan[] = [];
-  for (const { name, offset, size } of trained) {
-    const factor = factors.get(name) ?? 1;
-    const last = spans.at(-1);
-    if (last?.factor === factor) spans[spans.length - 1] = { ...last, end: offset + size };
-    else spans.push({ start: offset, end: offset + size, factor });
-  }
-  return spans;
+  return trained.map(({ name }) => factors.get(name) ?? 1);
 }
 
 function parse(text: string): { layer: string; factor: number } {

@@ -78,7 +78,7 @@ test('a round that is given up gives back what came, and what is still being add
 test('what cannot happen is said', () => {
   const result = shardResult({ shard: 0, gradient: new Float32Array(4) });
   expect(() => sumOver([false], 4)).toThrow('internal: a step has a shard');
-  expect(() => sumOver([true], 5).take(result)).toThrow('internal: a shard answers once');
+  expect(() => sumOver([true], 5).take(result)).toThrow('internal: a shard answers for the whole layout');
   const sum = sumOver([true], 4);
   sum.take(result);
   expect(() => sum.take(result)).toThrow('internal: a shard answers once');

@@ -1,0 +1,215 @@
+/**
+ * Owns: weights and optimizer slots that stay on the replica's device: the weights in the model's variables, a version further in handles beside them
+ * until somebody asks for it. A commit is a swap of handles, and a step that came to nothing is dropped by forgetting its handles.
+ * Does not: know the update (resident_update.ts) or decide which version counts (the plane does).
+ *
+ * One shard is one call: forward, backward and update in one graph function. Of several, gradients are added on the device, siblings of the fixed tree as
+ * they come, and the last one's call is followed by the update's.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import type { BucketLayout } from '../../common/bucket_layout.js';
+import { invariant } from '../../common/errors.js';
+import type { HostValues, Residence, ResidentOutcome, ResidentStep } from '../../common/resident.js';
+import { TreeFold } from '../../common/tree_fold.js';
+import { download, normOf, upload, type Engine } from '../../engine/index.js';
+import { createResidentUpdate, type ResidentUpdate, type UpdateOutput } from './resident_update.js';
+import { trainedVariables, type TrainStep } from './train_step.js';
+
+export interface ResidentParts {
+  readonly engine: Engine;
+  readonly model: tfjs.LayersModel;
+  readonly layout: BucketLayout;
+  readonly residence: Residence;
+}
+
+/** What the training step is called with. */
+export type Feed = Parameters<TrainStep>;
+
+/** Sums over some shards of a step. */
+interface Sums {
+  readonly gradients: tfjs.Tensor[];
+  readonly statistics: tfjs.Tensor[];
+}
+
+interface Pending extends Pick<UpdateOutput, 'weights' | 'slots' | 'running'> {
+  readonly version: number;
+}
+
+interface StepUnderWay {
+  readonly version: number;
+  readonly fold: TreeFold<Sums>;
+  /** Whether the losses so far are. */
+  finite: boolean;
+}
+
+export interface ShardPlace {
+  readonly version: number;
+  readonly step: number;
+  readonly shard: number;
+}
+
+export interface ShardSumsOnDevice {
+  readonly loss: tfjs.Tensor;
+  readonly sums: tfjs.Tensor[];
+}
+
+export class Resident {
+  readonly #parts: ResidentParts;
+  readonly #update: ResidentUpdate;
+  readonly #variables: tfjs.Variable[];
+  readonly #running: tfjs.Variable[];
+  readonly #train: TrainStep;
+  readonly #whole: (feed: Feed, memory: tfjs.Tensor[][], numbers: object) => ShardSumsOnDevice & { next: UpdateOutput };
+  readonly #apply: (sums: Sums, memory: tfjs.Tensor[][], numbers: object) => UpdateOutput;
+  readonly #add: (left: tfjs.Tensor[], right: tfjs.Tensor[]) => tfjs.Tensor[];
+  /** By slot, then by trained weight, of `#version`. */
+  #slots: tfjs.Tensor[][] = [];
+  /** Of the slots; the variables may hold another one for a while. */
+  #version = -1;
+  #pending: Pending | null = null;
+  #underWay: StepUnderWay | null = null;
+
+  constructor(parts: ResidentParts, train: TrainStep) {
+    const { engine, model, layout, residence } = parts;
+    const { tf } = engine;
+    this.#parts = parts;
+    this.#train = train;
+    const update = createResidentUpdate(tf, layout, residence);
+    this.#update = update;
+    this.#variables = trainedVariables(model);
+    this.#running = layout.statistics.map(({ slot }) => variableOf(model.weights[slot]));
+    const [weights, running] = [this.#variables, this.#running];
+    const applied = ({ gradients, statistics }: Sums, memory: tfjs.Tensor[][], numbers: object): UpdateOutput =>
+      update.apply({ gradients, statistics, weights, running, slots: memory, numbers: numbers as never });
+    this.#whole = engine.compile(
+      (feed: Feed, memory: tfjs.Tensor[][], numbers: object) => {
+        const { loss, sums, gradients, statistics } = train(...feed);
+        const next = applied({ gradients, statistics }, memory, numbers);
+        tf.dispose([gradients, statistics]);
+        return { loss, sums, next };
+      },
+      { name: 'resident_step' },
+    );
+    this.#apply = engine.compile(applied, { name: 'resident_update' });
+    this.#add = engine.compile((left: tfjs.Tensor[], right: tfjs.Tensor[]) => left.map((value, at) => tf.add(value, right[at])), {
+      name: 'add_shards',
+    });
+  }
+
+  /** Makes `version` the one that the model's variables and the slots hold, where it is the next one; true where it did. Any other is dropped. */
+  settle(version: number): boolean {
+    const pending = this.#pending;
+    if (pending === null) return false;
+    this.#pending = null;
+    const { tf } = this.#parts.engine;
+    const isNext = pending.version === version;
+    if (isNext) {
+      [...pending.weights, ...pending.running].forEach((value, at) => [...this.#variables, ...this.#running][at].assign(value));
+      tf.dispose(this.#slots);
+      this.#slots = pending.slots;
+      this.#version = version;
+    } else tf.dispose(pending.slots);
+    tf.dispose([pending.weights, pending.running]);
+    return isNext;
+  }
+
+  /** Takes the slots of a version whose weights the variables hold already. */
+  takeSlots(version: number, slots: readonly Float32Array[]): void {
+    const { engine, layout } = this.#parts;
+    engine.tf.dispose(this.#slots);
+    const trained = layout.slots.slice(0, layout.trainedSlots);
+    this.#slots = slots.map((values) =>
+      trained.map(({ offset, size, shape }) => upload(engine, values.subarray(offset, offset + size), [...shape])),
+    );
+    this.#version = version;
+  }
+
+  /** One shard of a step, from the version held; what came of the step, where this shard completes it. */
+  compute(
+    feed: Feed,
+    { version, step, shard }: ShardPlace,
+    work: ResidentStep,
+    read: (sums: ShardSumsOnDevice) => number,
+  ): ResidentOutcome | null {
+    invariant(version === this.#version && this.#pending === null, 'a step begins from the version that is held');
+    const { tf } = this.#parts.engine;
+    const numbers = this.#update.numbersOf({ ...work, shards: work.shards.length, step });
+    try {
+      if (work.shards.length === 1) {
+        const { next, ...sums } = this.#whole(feed, this.#slots, numbers);
+        return this.#keep(next, version + 1, Number.isFinite(read(sums)));
+      }
+      const underWay = this.#underWayFor(version, work.shards);
+      const { gradients, statistics, ...sums } = this.#train(...feed);
+      underWay.finite = Number.isFinite(read(sums)) && underWay.finite;
+      const total = this.#added(underWay.fold, shard, { gradients, statistics });
+      if (total === undefined) return null;
+      this.#underWay = null;
+      const next = this.#apply(total, this.#slots, numbers);
+      tf.dispose([total.gradients, total.statistics]);
+      return this.#keep(next, version + 1, underWay.finite);
+    } finally {
+      tf.dispose(numbers as unknown as tfjs.TensorContainer);
+    }
+  }
+
+  /** All weights, and the slots, of the version that the variables and the slots hold. */
+  write(into: HostValues): void {
+    const { engine, model, layout } = this.#parts;
+    into.version[0] = -1;
+    model.weights.forEach((weight, index) => {
+      const { offset, size } = layout.slots[index];
+      download(engine, weight.read(), into.parameters.subarray(offset, offset + size));
+    });
+    this.#slots.forEach((slot, at) =>
+      slot.forEach((value, index) => {
+        const { offset, size } = layout.slots[index];
+        download(engine, value, into.slots[at].subarray(offset, offset + size));
+      }),
+    );
+    into.version[0] = this.#version;
+  }
+
+  /** Of the slots. */
+  get version(): number {
+    return this.#version;
+  }
+
+  #underWayFor(version: number, shards: readonly number[]): StepUnderWay {
+    if (this.#underWay?.version === version) return this.#underWay;
+    const { tf } = this.#parts.engine;
+    this.#underWay?.fold.held.forEach(({ gradients, statistics }) => tf.dispose([gradients, statistics]));
+    const present = Array.from({ length: Math.max(...shards) + 1 }, (_, shard) => shards.includes(shard));
+    this.#underWay = { version, fold: new TreeFold(present), finite: true };
+    return this.#underWay;
+  }
+
+  /** The sum over all shards with the last of them. */
+  #added(fold: TreeFold<Sums>, shard: number, value: Sums): Sums | undefined {
+    const { tf } = this.#parts.engine;
+    const count = value.gradients.length;
+    let sum = value;
+    for (let pair = fold.put(fold.leaf(shard), sum); pair !== null; pair = fold.put(pair.node, sum)) {
+      const [left, right] = [pair.left, pair.right].map(({ gradients, statistics }) => [...gradients, ...statistics]);
+      const added = this.#add(left, right);
+      tf.dispose([left, right]);
+      sum = { gradients: added.slice(0, count), statistics: added.slice(count) };
+    }
+    return fold.total;
+  }
+
+  #keep({ probe, norm, ...next }: UpdateOutput, version: number, lossIsFinite: boolean): ResidentOutcome {
+    const { tf } = this.#parts.engine;
+    const { clipNorm } = this.#parts.residence.optimizer;
+    const finite = lossIsFinite && Number.isFinite(probe.dataSync()[0]);
+    const outcome = { finite, ...(clipNorm !== null && { gradientNorm: normOf(norm.dataSync<'int32'>()) }) };
+    if (finite) this.#pending = { ...next, version };
+    else tf.dispose([next.weights, next.running, next.slots]);
+    tf.dispose([probe, norm]);
+    return outcome;
+  }
+}
+
+function variableOf(weight: tfjs.LayerVariable): tfjs.Variable {
+  return (weight as unknown as { val: tfjs.Variable }).val;
+}

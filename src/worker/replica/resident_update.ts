@@ -1,0 +1,90 @@
+/**
+ * Owns: what one step does to the weights as a graph function's part: divide by the global batch → clip → optimizer → moving statistics, in the order
+ * and with the bits of the host (coordinator/planes/exact/update/step_update.ts). Does not: add shards, compile, or commit (resident.ts does).
+ *
+ * What changes from step to step is an argument: a number that is built in would be recorded anew with each value.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import type { BucketLayout } from '../../common/bucket_layout.js';
+import { invariant } from '../../common/errors.js';
+import type { Residence } from '../../common/resident.js';
+import { globalNorm } from '../../engine/index.js';
+import { optimizerProgram, type SlotSpec } from '../../optimizers/optimizer_program.js';
+import { graphUpdate } from './graph_update.js';
+
+/** Of one step; tensors that the caller disposes. */
+export interface StepNumbers {
+  /** Examples in the global batch, and shards that are not empty. */
+  readonly batch: tfjs.Tensor;
+  readonly shards: tfjs.Tensor;
+  /** Scalars of the optimizer, one list for each different learning rate. */
+  readonly scalars: tfjs.Scalar[][];
+}
+
+export interface UpdateInput {
+  /** Sums over all shards. */
+  readonly gradients: readonly tfjs.Tensor[];
+  readonly statistics: readonly tfjs.Tensor[];
+  /** In layout order; by slot, then by trained weight. */
+  readonly weights: readonly tfjs.Tensor[];
+  readonly slots: readonly (readonly tfjs.Tensor[])[];
+  readonly running: readonly tfjs.Tensor[];
+  readonly numbers: StepNumbers;
+}
+
+export interface UpdateOutput {
+  readonly weights: tfjs.Tensor[];
+  readonly slots: tfjs.Tensor[][];
+  readonly running: tfjs.Tensor[];
+  /** Sum of all these: finite only if each of them is. */
+  readonly probe: tfjs.Tensor;
+  /** Bits of the gradient's norm; a scalar of no meaning where it is not clipped. */
+  readonly norm: tfjs.Tensor;
+}
+
+export interface ResidentUpdate {
+  readonly slots: readonly SlotSpec[];
+  numbersOf(step: { globalBatch: number; shards: number; learningRate: number; step: number }): StepNumbers;
+  apply(input: UpdateInput): UpdateOutput;
+}
+
+export function createResidentUpdate(tf: typeof tfjs, layout: BucketLayout, { optimizer, rates }: Residence): ResidentUpdate {
+  const { slots, program } = optimizerProgram(optimizer);
+  const update = graphUpdate(tf, program);
+  const factors = [...new Set(rates)];
+  const momenta = layout.statistics.map(({ momentum }) => momentum);
+  invariant(rates.length === layout.trainedSlots, 'each trained weight has a factor of the learning rate');
+
+  const numbersOf: ResidentUpdate['numbersOf'] = ({ globalBatch, shards, learningRate, step }) => ({
+    batch: tf.scalar(globalBatch),
+    shards: tf.scalar(shards),
+    scalars: factors.map((factor) => program.scalars.map((at) => tf.scalar(at({ learningRate: learningRate * factor, step })))),
+  });
+
+  const apply: ResidentUpdate['apply'] = ({ gradients, statistics, weights, slots: memory, running, numbers }) =>
+    tf.tidy(() => {
+      const means = gradients.map((gradient) => tf.div(gradient, numbers.batch));
+      const clip = optimizer.clipNorm === null ? null : globalNorm(means, optimizer.clipNorm);
+      const next: UpdateOutput = {
+        weights: [],
+        slots: slots.map(() => []),
+        running: statistics.map((sum, index) => {
+          const mean = tf.div(sum, numbers.shards);
+          return tf.add(tf.mul(momenta[index], running[index]), tf.mul(1 - momenta[index], mean));
+        }),
+        probe: tf.scalar(0),
+        norm: clip?.bits ?? tf.scalar(0),
+      };
+      means.forEach((mean, index) => {
+        const gradient = clip === null ? mean : tf.mul(clip.factor, mean);
+        const scalars = numbers.scalars[factors.indexOf(rates[index])];
+        const [weight, ...moved] = update([gradient, weights[index], ...memory.map((slot) => slot[index])], scalars);
+        next.weights.push(weight);
+        moved.forEach((value, slot) => next.slots[slot].push(value));
+      });
+      const all = [...next.weights, ...next.slots.flat(), ...next.running];
+      return { ...next, probe: all.map((value) => tf.sum(value)).reduce((sum, value) => tf.add(sum, value)) };
+    });
+
+  return { slots, numbersOf, apply };
+}

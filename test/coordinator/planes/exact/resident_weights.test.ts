@@ -1,0 +1,256 @@
+/**
+ * Owns: that a run whose weights stay on its only replica has the bits of one whose weights are on the host, and loses nothing when that ends.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createBucketLayout } from '../../../../src/common/bucket_layout.js';
+import type { Dataset } from '../../../../src/common/dataset.js';
+import type { ResidentReplica, ShardAssignment } from '../../../../src/common/replica.js';
+import type { HostValues } from '../../../../src/common/resident.js';
+import { DEFAULT_TRAIN_CONFIG, type OptimizerConfig } from '../../../../src/common/train_config.js';
+import { ExactPlane } from '../../../../src/coordinator/planes/exact/exact_plane.js';
+import { Fleet } from '../../../../src/coordinator/planes/exact/fleet/fleet.js';
+import { Parameters } from '../../../../src/coordinator/planes/exact/parameters.js';
+import { residentReplica, ResidentWeights } from '../../../../src/coordinator/planes/exact/resident_weights.js';
+import type { RunValues, StepOutcome } from '../../../../src/coordinator/planes/plane.js';
+import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
+import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
+import { topologyOf } from '../../../support/topology.js';
+
+const never = new AbortController().signal;
+const EXAMPLES = 29;
+
+/** Dropout, batch norm, a frozen layer and a penalty: whatever a step may carry. */
+function everything(): tf.LayersModel {
+  const { layers } = tf;
+  return tf.sequential({
+    layers: [
+      layers.conv2d({ filters: 3, kernelSize: 3, inputShape: [6, 6, 1], useBias: false }),
+      layers.batchNormalization({ momentum: 0.9 }),
+      layers.activation({ activation: 'tanh' }),
+      layers.flatten(),
+      layers.dense({ units: 16, trainable: false }),
+      layers.dropout({ rate: 0.25 }),
+      layers.dense({ units: 9, activation: 'relu', kernelRegularizer: tf.regularizers.l2({ l2: 0.01 }) }),
+      layers.dense({ units: 4 }),
+    ],
+  });
+}
+
+interface Trained {
+  readonly outcomes: StepOutcome[];
+  readonly values: { version: number; parameters: Float32Array; slots: Float32Array[] };
+}
+
+interface Work {
+  readonly optimizer?: Partial<OptimizerConfig>;
+  readonly shards?: number;
+  readonly steps?: number;
+  readonly rate?: number;
+}
+
+const copied = ({ version, parameters, optimizerSlots }: RunValues): Trained['values'] => ({
+  version,
+  parameters: parameters.slice(),
+  slots: optimizerSlots.map(({ values }) => values.slice()),
+});
+
+async function planeOn(
+  replica: ResidentReplica,
+  where: 'host' | 'device',
+  { optimizer = {}, shards = 1 }: Pick<Work, 'optimizer' | 'shards'> = {},
+): Promise<ExactPlane> {
+  const fleet = new Fleet({ nowMs: () => performance.now() });
+  fleet.add(replica);
+  const config = { ...DEFAULT_TRAIN_CONFIG.optimizer, ...optimizer };
+  const resident = where === 'device' ? replica : null;
+  const model = await replica.describe();
+  return new ExactPlane({ model, shards, optimizer: config, fleet, resident, nowMs: () => performance.now() });
+}
+
+/** Batches of 12, 12 and 5; epochs as many as the steps need. */
+async function advance(plane: ExactPlane, { steps = 5, from = 0, rate = 0.1 } = {}): Promise<StepOutcome[]> {
+  const outcomes: StepOutcome[] = [];
+  for (let step = from; step < steps;) {
+    const epoch = Math.floor(step / 3);
+    const work = {
+      from: { step, example: (step % 3) * 12 },
+      upTo: steps,
+      rows: { seed: 3, epoch: epoch + 1, examples: EXAMPLES, batch: 12, shuffle: true },
+      rates: { schedule: DEFAULT_TRAIN_CONFIG.optimizer.schedule, base: rate, stepsPerEpoch: 3, epochs: 9 },
+      signal: never,
+    };
+    for await (const outcome of plane.advance(work)) {
+      outcomes.push(outcome);
+      if (outcome.kind === 'non_finite') return outcomes;
+      step += 1;
+    }
+  }
+  return outcomes;
+}
+
+async function train(replica: LocalReplica, where: 'host' | 'device', work: Work = {}): Promise<Trained> {
+  // Versions begin at 0 in each run, and a thread that holds some 0 loads no other.
+  const plane = await planeOn(replica, where, work);
+  const { parameters, optimizerSlots } = await plane.values();
+  await plane.restore({ version: (firstVersion += 1000), parameters, optimizerSlots });
+  const outcomes = await advance(plane, work);
+  return { outcomes, values: copied(await plane.values()) };
+}
+let firstVersion = 0;
+
+/** Of steps, all but the times. */
+const told = (outcomes: readonly StepOutcome[]): unknown[] =>
+  outcomes.map((outcome) => (outcome.kind === 'committed' ? { ...outcome, ms: 0, phasesMs: 0 } : outcome));
+
+function expectSame(device: Trained, host: Trained): void {
+  expect(told(device.outcomes)).toEqual(told(host.outcomes));
+  expect(device.values.parameters).toEqual(host.values.parameters);
+  expect(device.values.slots).toEqual(host.values.slots);
+}
+
+describe('on one replica', () => {
+  let dataset: Dataset;
+  let replica: LocalReplica;
+  beforeAll(async () => {
+    dataset = await drawnImages({ examples: EXAMPLES, shape: [6, 6, 1], classes: 4 });
+    replica = await openReplica({ model: topologyOf(everything()), dataset });
+  });
+  afterAll(() => replica.close());
+
+  it.each<[string, Work]>([
+    ['sgd', {}],
+    ['sgd in 3 shards, uneven', { shards: 3 }],
+    ['sgd in 6 shards, of which the last batch leaves one empty', { shards: 6 }],
+    ['momentum, decay and clipping', { optimizer: { momentum: 0.9, weightDecay: 1e-3, clipNorm: 0.05 } }],
+    ['the same in 4 shards', { shards: 4, optimizer: { momentum: 0.9, weightDecay: 1e-3, clipNorm: 0.05 } }],
+    ['adam', { rate: 0.01, optimizer: { name: 'adam' } }],
+    ['adamw with a moving average', { rate: 0.01, optimizer: { name: 'adamw', weightDecay: 0.01, emaDecay: 0.9 } }],
+    ['rmsprop', { rate: 0.01, optimizer: { name: 'rmsprop', momentum: 0.5 } }],
+  ])('%s: weights, slots, sums and norms are those of the host', async (_, work) => {
+    const host = await train(replica, 'host', work);
+    const device = await train(replica, 'device', work);
+    expect(device.values.parameters).not.toEqual((await replica.describe()).initial);
+    expectSame(device, host);
+  });
+
+  it('values that are asked for between steps, evaluations and weights put in change nothing else', async () => {
+    const run = async (where: 'host' | 'device'): Promise<unknown[]> => {
+      const plane = await planeOn(replica, where, { optimizer: { momentum: 0.9, emaDecay: 0.5, emaFor: ['evaluation'] } });
+      const first = await plane.values();
+      await plane.restore({ ...first, version: (firstVersion += 1000) });
+      const evaluate = (): unknown => plane.evaluate({ examples: 10, batch: 12, signal: never });
+      const seen: unknown[] = [];
+      for (let step = 0; step < 6; step++) {
+        seen.push(told(await advance(plane, { from: step, steps: step + 1 })));
+        if (step === 1) seen.push(copied(await plane.values()).parameters, copied(await plane.values()).slots);
+        if (step === 2 || step === 3) seen.push(await evaluate());
+        if (step === 4) {
+          const values = await plane.values();
+          await plane.restore({ ...values, version: values.version + 1, parameters: values.parameters.map((w) => w / 2) });
+        }
+      }
+      return [...seen, await evaluate(), await plane.model()];
+    };
+    expect(await run('device')).toEqual(await run('host'));
+  });
+
+  it.each([
+    ['the loss of a shard', 1e38, {}, /^NaN or Inf at step 2, shard 0: loss on cpu\(0\)/],
+    ['the update', 1e38, { weightDecay: 1e4 }, /^the updated conv2d_/],
+  ])('where %s is not finite, the step is not applied, and is told as the host tells it', async (_, rate, optimizer, words) => {
+    const ended = async (where: 'host' | 'device'): Promise<unknown> => {
+      const plane = await planeOn(replica, where, { optimizer });
+      const first = await plane.values();
+      await plane.restore({ ...first, version: (firstVersion += 1000) });
+      const what = await advance(plane, { rate }).then(
+        (outcomes) => outcomes.map((outcome) => (outcome.kind === 'non_finite' ? outcome.what : outcome.kind)).at(-1),
+        (error: unknown) => (error as Error).message,
+      );
+      expect(what).toMatch(words);
+      const { version, ...values } = copied(await plane.values());
+      return { what: what?.replace(/step \d+/, ''), steps: version - firstVersion, ...values };
+    };
+    expect(await ended('device')).toEqual(await ended('host'));
+  });
+
+  it('holds as many handles after many steps as after few', async () => {
+    const plane = await planeOn(replica, 'device', { shards: 3, optimizer: { momentum: 0.9, clipNorm: 1 } });
+    const first = await plane.values();
+    await plane.restore({ ...first, version: (firstVersion += 1000) });
+    await advance(plane, { steps: 4 });
+    const before = await replica.memory();
+    await advance(plane, { from: 4, steps: 10 });
+    expect(await replica.memory()).toEqual(before);
+  });
+});
+
+describe('where the replica fails, the weights of the last commit', () => {
+  const layout = createBucketLayout({ weights: [{ name: 'w', shape: [2] }], trained: 1 });
+  const parameters = (): Parameters => new Parameters({ layout, initial: Float32Array.of(1, 2) }, []);
+  const failing = { name: 'cpu(0)', reside: () => Promise.resolve(), writeValues: () => Promise.reject(new Error('gone')) };
+  const weightsOn = (held: Parameters): ResidentWeights =>
+    new ResidentWeights({
+      ...{ replica: failing as unknown as ResidentReplica, layout, optimizer: DEFAULT_TRAIN_CONFIG.optimizer },
+      ...{ parameters: held, nowMs: () => 0 },
+    });
+
+  it('are those that it left behind', async () => {
+    const held = parameters();
+    const resident = weightsOn(held);
+    const [{ resident: step }] = await resident.residing([{ shard: 0 } as ShardAssignment], { globalBatch: 1, learningRate: 1 });
+    await resident.committed();
+    expect(() => held.values()).toThrow('values are read after they came home');
+    expect(held.snapshot()).toEqual({ version: 1, values: new Float32Array(0) });
+    // As replica_thread.ts does it before it answers with the failure of the next step.
+    step!.rescue.parameters.set([3, 4]);
+    step!.rescue.version[0] = 1;
+    await resident.home();
+    expect(held.values()).toEqual({ version: 1, parameters: Float32Array.of(3, 4), optimizerSlots: [] });
+  });
+
+  it('are lost where it left none, and that is said', async () => {
+    const held = parameters();
+    const resident = weightsOn(held);
+    await resident.committed();
+    await expect(resident.home()).rejects.toMatchObject({
+      code: 'VALUES_LOST',
+      message: 'the weights of step 1 are lost with cpu(0), the only replica',
+      cause: new Error('gone'),
+    });
+  });
+
+  it('come home by themselves after 5 s at most', async () => {
+    const held = parameters();
+    let [now, written] = [0, 0];
+    const writes = {
+      ...failing,
+      writeValues: (version: number, into: HostValues) => Promise.resolve(void ((into.version[0] = version), written++)),
+    };
+    const replica = writes as unknown as ResidentReplica;
+    const resident = new ResidentWeights({
+      replica,
+      layout,
+      optimizer: DEFAULT_TRAIN_CONFIG.optimizer,
+      parameters: held,
+      nowMs: () => now,
+    });
+    for (now = 1000; now <= 12_000; now += 1000) await resident.committed();
+    expect(written).toBe(2);
+  });
+});
+
+describe('the replica that keeps the weights', () => {
+  const numerics = { device: 'CPU', execution: 'compiled' } as const;
+  const free = { layout: { constraints: [] } } as never;
+  const one = [{ name: 'cpu(0)' }] as unknown as ResidentReplica[];
+
+  it('is the only one, on a processor, compiled, of a model without constraints', () => {
+    expect(residentReplica({ replicas: one, model: free, numerics })).toBe(one[0]);
+    expect(residentReplica({ replicas: [...one, ...one], model: free, numerics })).toBe(null);
+    expect(residentReplica({ replicas: one, model: free, numerics: { ...numerics, device: 'GPU' } })).toBe(null);
+    expect(residentReplica({ replicas: one, model: free, numerics: { ...numerics, execution: 'eager' } })).toBe(null);
+    const constrained = { layout: { constraints: [{ slot: 0, constraint: { kind: 'nonNeg' } }] } } as never;
+    expect(residentReplica({ replicas: one, model: constrained, numerics })).toBe(null);
+  });
+});
