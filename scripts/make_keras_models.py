@@ -179,6 +179,15 @@ def compiled(k):
     return model
 
 
+def compiled_by_class(k):
+    """With objects of Keras, from logits, and its clipping by the norm of all gradients."""
+    model = perceptron(k)
+    optimizer = k.optimizers.RMSprop(0.002, rho=0.8, momentum=0.5, global_clipnorm=2.0)
+    model.compile(optimizer=optimizer, loss=k.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy", k.metrics.MeanAbsoluteError()])
+    model.fit(waves(8, 4), np.eye(3, dtype="float32")[[0, 1, 2, 0, 1, 2, 0, 1]], epochs=1, verbose=0)
+    return model
+
+
 def main(out):
     kinds = {"pictures": (pictures, waves(2, 6, 6, 2)), "sequences": (sequences, tokens(2, 6)), "nested": (nested, waves(3, 4)), "masked": (masked, np.array([[1, 2, 3, 4, 0, 0], [5, 6, 1, 0, 0, 0]], "float32")), "transfer": (transfer, waves(3, 4)), "varied": (varied, waves(3, 4)), "stacked": (stacked, waves(2, 3, 4, 4, 1))}
     for name, (make, inputs) in kinds.items():
@@ -186,6 +195,9 @@ def main(out):
         save(f"{out}/keras3_h5_{name}", make(keras), inputs, keras3_h5)
         save(f"{out}/keras3_keras_{name}", make(keras), inputs, keras3_keras)
     save(f"{out}/keras2_compiled", compiled(tf_keras), waves(3, 4), keras2())
+    save(f"{out}/keras2_compiled_by_class", compiled_by_class(tf_keras), waves(3, 4), keras2())
+    save(f"{out}/keras3_h5_compiled_by_class", compiled_by_class(keras), waves(3, 4), keras3_h5)
+    save(f"{out}/keras3_keras_compiled_by_class", compiled_by_class(keras), waves(3, 4), keras3_keras)
     save(f"{out}/keras2_shards", perceptron(tf_keras), waves(3, 4), keras2(weight_shard_size_bytes=100))
     for dtype in ["uint8", "uint16", "float16"]:
         save(f"{out}/keras2_{dtype}", perceptron(tf_keras), waves(3, 4), keras2(quantization_dtype_map={dtype: "*"}))

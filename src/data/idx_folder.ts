@@ -9,6 +9,7 @@ import { errorMessage } from '../common/error_facts.js';
 import { DataError } from '../common/errors.js';
 import { assemblePlain, type PlainSplit } from './assemble.js';
 import { readIdx, type IdxArray } from './idx.js';
+import type { OnDataProgress } from './progress.js';
 
 /** `train-images-idx3-ubyte.gz`, `t10k-labels.idx1-ubyte`, `emnist-balanced-test-images-idx3-ubyte`, `val_labels.idx` ... */
 const FILE_NAME = /^(?:[^.].*[-_])?(train|t10k|test|val|validation)[-_](images|labels)(?:[-.].*)?$/;
@@ -21,12 +22,13 @@ const LAYOUT =
  * types are used as they are. Classes: the largest label + 1.
  * @throws DataError
  */
-export async function loadIdxFolder(folder: string): Promise<Dataset> {
+export async function loadIdxFolder(folder: string, onProgress: OnDataProgress = () => {}): Promise<Dataset> {
   const names = await listFolder(folder);
   const paths = (['train', 'validation'] as const).map((split) => ({
     images: join(folder, findFile(folder, names, split, 'images')),
     labels: join(folder, findFile(folder, names, split, 'labels')),
   }));
+  for (const message of notesOn(paths.map(({ images }) => basename(images)))) onProgress({ kind: 'note', message });
   const [train, validation] = [await readSplit(paths[0]), await readSplit(paths[1])];
   const inputShape = inputShapeOf(train.images);
   const other = inputShapeOf(validation.images);
@@ -44,19 +46,46 @@ export async function loadIdxFolder(folder: string): Promise<Dataset> {
   });
 }
 
+/** Sets whose files are not what their names say, known by their names. */
+const QMNIST = /^qmnist[-_]/i;
+const EMNIST = /^emnist[-_]/i;
+
+function notesOn(files: readonly string[]): string[] {
+  if (files.some((name) => QMNIST.test(name)))
+    return ['qmnist: of the eight numbers of a label (class, series, writer, …) the first is used, the class'];
+  if (files.some((name) => EMNIST.test(name)))
+    return [
+      'emnist: its pictures lie transposed in these files, rows and columns swapped, and are used as they are; upright pictures need the same before such a model sees them',
+    ];
+  return [];
+}
+
 interface IdxSplit {
   readonly images: IdxArray;
   readonly labels: IdxArray;
 }
 
 async function readSplit(paths: { images: string; labels: string }): Promise<IdxSplit> {
-  const labels = await readIdx(paths.labels, { rows: 'labels', ranks: [1], types: ['uint8', 'int8', 'int16', 'int32'] });
+  const isQmnist = QMNIST.test(basename(paths.labels));
+  const read = await readIdx(paths.labels, {
+    rows: 'labels',
+    ranks: isQmnist ? [1, 2] : [1],
+    types: ['uint8', 'int8', 'int16', 'int32'],
+  });
+  const labels = read.shape.length === 2 ? firstColumn(read) : read;
   const images = await readIdx(paths.images, { rows: 'images', ranks: [2, 3, 4] });
   if (images.shape[0] !== labels.shape[0]) {
     const message = `${paths.images} has ${images.shape[0]} images, ${paths.labels} has ${labels.shape[0]} labels`;
     throw new DataError({ code: 'DATA_SHAPE', message, next: 'Each image needs its label: take both files from the same set.' });
   }
   return { images, labels };
+}
+
+function firstColumn(labels: IdxArray): IdxArray {
+  const [count, width] = labels.shape;
+  const values = new Int32Array(new SharedArrayBuffer(count * 4));
+  for (let row = 0; row < count; row++) values[row] = labels.values[row * width];
+  return { ...labels, shape: [count], values };
 }
 
 function inputShapeOf({ shape }: IdxArray): number[] {

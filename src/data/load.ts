@@ -29,7 +29,7 @@ async function loadWhole({ data, dataDir, seed }: DataConfig, onProgress: OnData
   if (data === 'mnist') return loadMnist({ dataDir, onProgress });
   if (data === 'synthetic') return syntheticDigits({ seed });
   if (data === 'idx') {
-    if (dataDir !== null) return loadIdxFolder(dataDir);
+    if (dataDir !== null) return loadIdxFolder(dataDir, onProgress);
     throw new UsageError({
       code: 'DATA_DIR_NEEDED',
       message: 'data idx needs the folder of its files',

@@ -10,6 +10,7 @@ import { pathToFileURL } from 'node:url';
 import type { Dataset } from '../common/dataset.js';
 import { isErrorLike } from '../common/error_facts.js';
 import { DataError, ExpectedError } from '../common/errors.js';
+import { typeScriptError } from '../common/typescript_module.js';
 import { datasetFromArrays, type ArraysSource } from './arrays.js';
 
 const EXAMPLE =
@@ -48,6 +49,8 @@ async function runUserCode<T>(path: string, run: () => Promise<T>): Promise<T> {
     return await run();
   } catch (cause) {
     if (cause instanceof ExpectedError) throw cause;
+    const untyped = typeScriptError(cause, { path, what: '--data' });
+    if (untyped !== null) throw untyped;
     const reason = isErrorLike(cause) ? `${cause.name}: ${cause.message}` : String(cause);
     throw new DataError({
       code: 'DATA_MODULE',

@@ -11,6 +11,7 @@ import { camelCase, firstForeign } from './class_names.js';
 import { createGluonCnn } from './gluon_cnn.js';
 import { invalidModel } from './load.js';
 import type { ModelSource } from './model_source.js';
+import { typeScriptError } from '../common/typescript_module.js';
 import { withSeededInitializers } from './seeded_initializers.js';
 import { putWeights } from './weights.js';
 
@@ -70,7 +71,7 @@ async function fromModule(tf: typeof tfjs, path: string, name: string): Promise<
   try {
     loaded = (await import(pathToFileURL(path).href)) as { createModel?: unknown };
   } catch (cause) {
-    throw invalidModel(name, (cause as Error).message, cause);
+    throw typeScriptError(cause, { path, what: '--model' }) ?? invalidModel(name, (cause as Error).message, cause);
   }
   if (typeof loaded.createModel !== 'function') {
     throw new UsageError({

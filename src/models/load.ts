@@ -12,7 +12,7 @@ import { renameKerasWeights } from './keras/weight_paths.js';
 import { compiledInFile } from './training_config.js';
 import type { ModelSource, TopologyModel } from './model_source.js';
 
-const MODULE_EXTENSIONS = ['.mjs', '.js', '.cjs', '.ts'];
+const MODULE_EXTENSIONS = ['.mjs', '.js', '.cjs', '.ts', '.mts', '.cts'];
 
 /** Reads what `--model` names. Errors: MODEL_UNKNOWN, MODEL_NOT_FOUND, MODEL_FORMAT, MODEL_INVALID, MODEL_WEIGHTS_MISSING, and those of convertTopology. */
 export async function resolveModelSource(model: string): Promise<ModelSource> {

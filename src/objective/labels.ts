@@ -40,7 +40,7 @@ export function requireLabels(
       const wanted = classes === null ? 'a whole number of at least 0' : `a whole number from 0 to ${classes - 1}`;
       throw refuse(
         `${found(at)}, wanted ${wanted}: ${name} takes it for the index of a class`,
-        'Number the classes from 0, give the model an output for each, or choose a loss for real-valued targets, such as --loss mean_squared_error.',
+        `${startsAt1(splits, classes) ? 'The labels start at 1: subtract 1 from each (in a data module)' : 'Number the classes from 0'}, give the model an output for each, or choose a loss for real-valued targets, such as --loss mean_squared_error.`,
       );
     }
     if (labels.values === null) continue;
@@ -48,6 +48,10 @@ export function requireLabels(
     const at = firstWrong(y, isRight);
     if (at !== -1) throw refuse(`${found(at)}, and ${name} wants ${wants}`, next);
   }
+}
+
+function startsAt1(splits: readonly [string, NumericArray][], classes: number | null): boolean {
+  return splits.every(([, y]) => firstWrong(y, (value) => value >= 1 && value <= (classes ?? Infinity)) === -1);
 }
 
 function firstWrong(y: NumericArray, isRight: (value: number) => boolean): number {

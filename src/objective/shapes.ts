@@ -27,7 +27,12 @@ export function takesIndices({ name, loss }: { name: string; loss: Loss }, { out
   const couldBeIndices = values * perPosition === outputs && loss.labels.indices !== 'never' && fitsPositions(output, label);
   if (couldBeIndices) {
     if (classes !== undefined && classes > perPosition && label.length === 0)
-      throw labelError(`the model tells ${perPosition} classes apart, the labels have ${classes}`);
+      throw labelError(
+        `the model tells ${perPosition} classes apart, the labels have ${classes}${classes === perPosition + 1 ? ', counted from 0' : ''}`,
+        classes === perPosition + 1
+          ? `Where the labels start at 1, subtract 1 from each (in a data module), or give the model ${classes} outputs; otherwise change the last layer, the labels, or --loss.`
+          : undefined,
+      );
     return true;
   }
   if (outputs === values && loss.labels.indices !== 'always') return false;
@@ -50,10 +55,9 @@ export function product(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
-function labelError(message: string): UsageError {
-  return new UsageError({
-    code: 'LABELS_SHAPE',
-    message,
-    next: 'Change the last layer, the labels, or --loss (softmax_cross_entropy takes class indices or one-hot rows).',
-  });
+function labelError(
+  message: string,
+  next = 'Change the last layer, the labels, or --loss (softmax_cross_entropy takes class indices or one-hot rows).',
+): UsageError {
+  return new UsageError({ code: 'LABELS_SHAPE', message, next });
 }

@@ -63,3 +63,17 @@ it('while a later worker prepares: it is that worker’s own trouble, for the ot
   await expect.poll(() => cluster.lines).toContain('worker b refused: b:cpu(0): train example 3 has the token 11. Map it.');
   expect(cluster.fleet.replicas).toEqual(['a:cpu(0)']);
 });
+
+it('a worker that cannot prepare for a reason of its own is quoted to the end, however long that is', async () => {
+  const cluster = await loopbackCluster();
+  const own = new UsageError({
+    code: 'MODEL_NEEDED',
+    message: `the run uses ${'a long path/'.repeat(40)}model.mjs`,
+    next: 'Give it --model.',
+  });
+  const { session } = await cluster.join({ name: 'a', host: { prepare: () => Promise.reject(own) } });
+  await expect(session.ended).rejects.toBe(own);
+  await expect
+    .poll(() => cluster.lines)
+    .toContain(`worker a went away before it joined: MODEL_NEEDED: ${own.message}. Give it --model.`);
+});

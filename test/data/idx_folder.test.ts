@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { loadIdxFolder } from '../../src/data/idx_folder.js';
+import type { DataProgress } from '../../src/data/progress.js';
 import { idxBytes, idxHeader } from '../support/idx_bytes.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 import { plain } from '../support/plain_data.js';
@@ -136,4 +137,32 @@ test('a value that is no number is named with its place', async () => {
   expect(await failure(files([2], { 'train-images-idx3-ubyte': doubles }))).toBe(
     'DATA_NOT_FINITE train-images-idx3-ubyte: the value at [1, 0] is -Infinity, wanted a finite float32',
   );
+});
+
+test('of QMNIST’s labels of eight numbers the first is the class; EMNIST’s pictures are said to be transposed', async () => {
+  const labels = (rows: number[][]): Uint8Array => {
+    const bytes = Buffer.alloc(rows.length * 32);
+    rows.flat().forEach((value, at) => bytes.writeInt32BE(value, 4 * at));
+    return Buffer.concat([idxHeader(0x0c, [rows.length, 8]), bytes]);
+  };
+  const row = (digit: number): number[] => [digit, 4, 2_000, 7, 48 + digit, 9, 0, 0];
+  const content = {
+    'qmnist-train-images-idx3-ubyte': idxBytes([2, 2, 3]),
+    'qmnist-train-labels-idx2-int': labels([row(7), row(0)]),
+    'qmnist-test-images-idx3-ubyte': idxBytes([1, 2, 3]),
+    'qmnist-test-labels-idx2-int': labels([row(9)]),
+  };
+  const notes: string[] = [];
+  const onProgress = (progress: DataProgress): void => void (progress.kind === 'note' && notes.push(progress.message));
+  const set = plain(await loadIdxFolder(await temporaryFolder(content), onProgress));
+  expect([set.labelShape, set.classes, [...set.train.y], [...set.validation.y]]).toEqual([[], 10, [7, 0], [9]]);
+  // Under other names they could be anything.
+  const others = renamed(content, (name) => name.replace('qmnist-', ''));
+  expect(await failure(others)).toContain('DATA_SHAPE train-labels-idx2-int');
+  await loadIdxFolder(
+    await temporaryFolder(renamed(files([2, 3]), (name) => `emnist-letters-${name.replace('t10k', 'test')}`)),
+    onProgress,
+  );
+  expect(notes.map((note) => note.split(':')[0])).toEqual(['qmnist', 'emnist']);
+  expect(notes[1]).toContain('transposed');
 });

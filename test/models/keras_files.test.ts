@@ -5,7 +5,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { BACKEND_NAME } from '../../src/engine/kernel_backend.js';
+import { installEngine, type Engine } from '../../src/engine/index.js';
 import { buildModel } from '../../src/models/build.js';
 import { resolveModelSource } from '../../src/models/load.js';
 import { topologyJson } from '../../src/models/topology.js';
@@ -18,9 +20,12 @@ interface Values {
   values: number[];
 }
 
-beforeAll(async () => {
-  await tf.setBackend('cpu');
+let engine: Engine;
+beforeAll(() => {
+  engine = installEngine();
 });
+afterAll(() => engine.dispose());
+beforeEach(() => tf.setBackend('cpu'));
 
 async function build(folder: string): Promise<tf.LayersModel> {
   return buildModel(tf, await resolveModelSource(join(FOLDER, folder, 'model.json')), 1);
@@ -33,8 +38,9 @@ function expected(folder: string): { input: Values; output: Values } {
 /** Six places are written; float32 sums of at most 200 products of values below 2 in another order differ by less than 200 · 2 · 2^-24 = 2.4e-5. */
 const TOLERANCE = 3e-5;
 
-describe('predictions of', () => {
+describe.each(['cpu', BACKEND_NAME])('on the backend %s predictions of', (backend) => {
   it.each(FOLDERS)('%s are Keras’s', async (folder) => {
+    await tf.setBackend(backend);
     const model = await build(folder);
     const { input, output } = expected(folder);
     const given = model.predict(tf.tensor(input.values, input.shape)) as tf.Tensor;

@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { resolveModelSource } from '../../src/models/load.js';
 import { compiledInFile } from '../../src/models/training_config.js';
 
 const read = (training: Record<string, unknown>) => compiledInFile({ training, topology: {} });
@@ -171,4 +173,16 @@ it('optimizers of tfjs and Keras, with their settings; clipping and what else is
       "undefined: undefined",
     ]
   `);
+});
+
+it.each(['keras2', 'keras3_h5', 'keras3_keras'])('what Keras itself wrote (%s_compiled_by_class)', async (maker) => {
+  const file = join(import.meta.dirname, 'keras', `${maker}_compiled_by_class`, 'model.json');
+  const source = await resolveModelSource(file);
+  const compiled = source.kind === 'topology' ? source.compiled : undefined;
+  // tf_keras says what `accuracy` was resolved to, Keras 3 what was asked for.
+  const accuracy = maker === 'keras2' ? 'categorical_accuracy' : 'accuracy';
+  expect(compiled).toMatchObject({ loss: 'softmax_cross_entropy_from_logits', metrics: [accuracy, 'meanAbsoluteError'] });
+  expect(compiled?.notes).toBeUndefined();
+  const settings = { name: 'rmsprop', learningRate: 0.0020000000949949026, rho: 0.8, momentum: 0.5, epsilon: 1e-7, clipNorm: 2 };
+  expect(compiled?.optimizer).toMatchObject({ settings, refusal: null });
 });

@@ -3,6 +3,7 @@ import type { ExpectedError } from '../../src/common/errors.js';
 import { datasetFromArrays, type SourceArray } from '../../src/data/arrays.js';
 import { findLoss } from '../../src/objective/find_names.js';
 import { requireLabels } from '../../src/objective/labels.js';
+import { takesIndices } from '../../src/objective/shapes.js';
 import { plain } from '../support/plain_data.js';
 
 /** What is said of these labels, with as many inputs; `taken` where nothing is. The validation set has the first label alone. */
@@ -61,4 +62,23 @@ test('probabilities, shares, rows of any sum and the targets of a regression are
     await said('mean_squared_error', Float32Array.of(-1e9, 255), [2]),
   ];
   expect(all).toEqual(all.map(() => 'taken'));
+});
+
+test('labels that start at 1 are told to begin at 0', async () => {
+  const set = plain(
+    await datasetFromArrays({
+      train: { x: new Float32Array(3), y: Int32Array.of(1, 2, 3) },
+      validation: { x: new Float32Array(1), y: Int32Array.of(3) },
+      inputShape: [1],
+    }),
+  );
+  const { name, loss } = findLoss('softmax_cross_entropy');
+  const check = (classes: number) => () => requireLabels({ name, labels: loss.labels }, set, { indices: true, classes });
+  expect(check(4)).not.toThrow();
+  expect(check(3)).toThrow(
+    expect.objectContaining({ code: 'DATA_LABELS', next: expect.stringContaining('start at 1: subtract 1') as string }) as Error,
+  );
+  expect(() => takesIndices({ name, loss }, { output: [3], label: [], classes: 4 })).toThrow(
+    expect.objectContaining({ code: 'LABELS_SHAPE', next: expect.stringContaining('start at 1, subtract 1') as string }) as Error,
+  );
 });

@@ -129,7 +129,8 @@ export const MESSAGES = {
   fault: z.strictObject({
     type: z.literal('fault'),
     replica: count,
-    of: z.enum(['usage', 'data']),
+    /** `worker`: this worker alone cannot prepare, and goes; the close of a connection has no room for its reason. */
+    of: z.enum(['usage', 'data', 'worker']),
     code: text,
     message: text,
     next: text,

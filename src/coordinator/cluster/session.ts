@@ -77,6 +77,8 @@ export class Session {
   readonly #host: SessionHost;
   readonly #link: Link;
   readonly #times: LinkTimes | undefined;
+  /** Why the worker goes, as it said itself. */
+  #lastWords: string | null = null;
   readonly #pending = new Map<number, Pending>();
   readonly #freeBuffers: Uint8Array[] = [];
   #phase: Phase = 'hello';
@@ -308,6 +310,10 @@ export class Session {
   #faulted(message: MessageOf<'fault'>): void {
     const faulted = this.replicas[message.replica];
     if (faulted === undefined) throw wireError(`replica ${message.replica} of ${this.replicas.length}`);
+    if (message.of === 'worker') {
+      this.#lastWords = `${message.code}: ${message.message}. ${message.next}`;
+      return;
+    }
     const error = faultOf(faulted.name, message);
     if (this.#phase === 'preparing') return this.#host.onFault(this, error);
     this.#pending.get(message.replica)?.reject(error);
@@ -331,6 +337,6 @@ export class Session {
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of pending) reject(lostWorker(this.name, reason));
-    this.#host.onClosed(this, reason);
+    this.#host.onClosed(this, this.#lastWords ?? reason);
   }
 }

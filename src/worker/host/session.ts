@@ -154,7 +154,7 @@ export class WorkerSession {
         return void this.#link.send({ type: 'lost', replica: command.replica, reason: command.reason.slice(0, 1000) });
       case 'send_fault': {
         const { code, message, next, exitCode } = command.error;
-        const of = exitCode === EXIT.data ? 'data' : 'usage';
+        const of = command.isOwn ? 'worker' : exitCode === EXIT.data ? 'data' : 'usage';
         return void this.#link.send({ type: 'fault', replica: command.replica, of, code, message: message.slice(0, 2000), next });
       }
       case 'send_leaving':
@@ -186,8 +186,8 @@ export class WorkerSession {
         this.#dispatch({ type: 'prepared', replicas: prepared.replicas.length });
       },
       (error: unknown) => {
+        this.#lastError = error instanceof RunFault ? error.cause : error;
         if (!(error instanceof RunFault)) return this.#dispatch({ type: 'unprepared', error });
-        this.#lastError = error.cause;
         this.#dispatch({ type: 'run_faulted', replica: 0, error: error.cause });
       },
     );

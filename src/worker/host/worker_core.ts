@@ -47,7 +47,7 @@ export type WorkerCommand =
   | { type: 'compute'; assign: Assign }
   | { type: 'send_result'; assign: Assign; coordinatorEpoch: number }
   | { type: 'send_lost'; replica: number; reason: string }
-  | { type: 'send_fault'; replica: number; error: ExpectedError }
+  | { type: 'send_fault'; replica: number; error: ExpectedError; isOwn: boolean }
   | { type: 'send_leaving' }
   /** All that was asked of it is answered: the coordinator's goodbye must come soon after these words have left. */
   | { type: 'await_goodbye' }
@@ -87,8 +87,14 @@ export function reduceWorker(state: WorkerState, event: WorkerEvent): Transition
       const replicas = new Set(Array.from({ length: event.replicas }, (_, index) => index));
       return { state: { ...state, phase: 'prepared', replicas }, commands: [{ type: 'send_prepared' }] };
     }
-    case 'unprepared':
-      return giveUp(state, event.error);
+    case 'unprepared': {
+      const { error } = event;
+      if (!(error instanceof ExpectedError)) return giveUp(state, error);
+      return {
+        state: { ...state, phase: 'ended' },
+        commands: [{ type: 'send_fault', replica: 0, error, isOwn: true }, { type: 'out_of_replicas' }],
+      };
+    }
     case 'computed': {
       const assign = state.running.get(event.replica);
       if (assign === undefined) return { state, commands: [] };
@@ -103,7 +109,7 @@ export function reduceWorker(state: WorkerState, event: WorkerEvent): Transition
       const { replica, error } = event;
       return {
         state: { ...state, phase: 'ended' },
-        commands: [{ type: 'send_fault', replica, error }, { type: 'out_of_replicas' }],
+        commands: [{ type: 'send_fault', replica, error, isOwn: false }, { type: 'out_of_replicas' }],
       };
     }
     case 'leave_asked': {

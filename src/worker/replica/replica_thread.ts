@@ -315,11 +315,21 @@ function readSums(sums: readonly tfjs.Tensor[]): number[] {
 
 /** What TensorFlow finds wrong with the values themselves is the same on any device: the data or the model must change, not the replica. */
 const FAULTS_OF_VALUES: readonly string[] = ['INVALID_ARGUMENT', 'OUT_OF_RANGE'];
+/** So is what it has no kernel for. */
+const FAULTS_OF_OPS: readonly string[] = ['UNIMPLEMENTED', 'NOT_FOUND'];
 
 function onExamples<T>(compute: () => T): T {
   try {
     return compute();
   } catch (error) {
+    if (error instanceof TensorFlowError && FAULTS_OF_OPS.includes(error.tfCode)) {
+      throw new UsageError({
+        code: 'MODEL_FAILS',
+        message: `TensorFlow cannot compute the model: ${error.operation}: ${error.tfMessage}`,
+        next: 'Replace the layer or op that it has no kernel for; another kind of device may have one.',
+        cause: error,
+      });
+    }
     if (!(error instanceof TensorFlowError) || !FAULTS_OF_VALUES.includes(error.tfCode)) throw error;
     throw new UsageError({
       code: 'MODEL_FAILS',
