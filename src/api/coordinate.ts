@@ -6,7 +6,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { settleOn, type CompiledModel, type SettledRun } from '../common/compiled_model.js';
-import { requireBatchCoversShards } from '../common/config_checks.js';
+import { requireAuditable, requireBatchCoversShards } from '../common/config_checks.js';
 import type { Dataset } from '../common/dataset.js';
 import { formatEndpoint, isLoopback, type Endpoint } from '../common/endpoint.js';
 import { ClusterError, invariant, UsageError } from '../common/errors.js';
@@ -63,6 +63,7 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
   const { shards } = asked;
   invariant(shards !== null, 'a cluster is given its shards');
   requireBatchCoversShards({ batch: asked.batch, shards });
+  requireAuditable(asked, request.numericsCheck);
   requireKnown(asked);
   const secret = await secretFor(request);
   const tls = await readTls(request.encryption);
@@ -102,6 +103,8 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
       canJoin: true,
       minWorkers: request.minWorkers,
       joinTimeoutMs: request.joinTimeoutMs,
+      audit: config.audit,
+      onCondemned: (process, reason) => cluster.condemn(process, reason),
       onNote: (note) => {
         if (started) observe(eventOf(note));
         else say(note.message);
@@ -310,7 +313,8 @@ async function firstModel(cluster: Cluster, { stop, joinTimeoutMs }: Coordinatio
 }
 
 function tellIncidents({ incidents }: Fleet, say: (line: string) => void): void {
-  const { lostCount, lost, reassigned, speculative, recomputed, twinMismatches, refused } = incidents;
+  const { lostCount, lost, reassigned, speculative, recomputed, twinMismatches, refused, audited } = incidents;
+  if (audited > 0) say(`audited: ${audited} shards were computed by two machines, alike to the bit`);
   if (lostCount + speculative + recomputed + refused + twinMismatches === 0) return;
   say(
     `survived: ${lostCount} replicas lost, ${reassigned} shards given to others, ${speculative} repeated for speed, ` +

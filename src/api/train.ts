@@ -3,7 +3,8 @@
  * Does not: loop (coordinator/start_run.ts and run.ts, the next hops), parse flags (src/cli), or print (observers do).
  */
 import { settleOn, type SettledRun } from '../common/compiled_model.js';
-import { requireBatchCoversShards } from '../common/config_checks.js';
+import { requireAuditable, requireBatchCoversShards } from '../common/config_checks.js';
+import { UsageError } from '../common/errors.js';
 import type { Dataset } from '../common/dataset.js';
 import { chooseDevices } from '../common/device_choice.js';
 import { LIMITS } from '../common/limits.js';
@@ -69,6 +70,8 @@ export async function trainLocally(request: TrainingRequest): Promise<TrainingOu
   const placement = placementOf(request);
   const shards = asked.shards ?? placement.replicas.length;
   requireBatchCoversShards({ batch: asked.batch, shards });
+  requireAuditable(asked, request.numericsCheck);
+  if (asked.audit > 0 && placement.replicas.length < 2) throw auditAlone();
   requireKnown(asked);
   const source = request.model ?? (await resolveModelSource(asked.model));
   const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
@@ -140,6 +143,7 @@ async function runOn({ request, settled, shards, dataset, run, replicas, initFro
     ...(run.folder !== null && { coordinatorEpoch: run.folder.coordinatorEpoch }),
     // Threads of one machine share its cores: a second copy of a slow shard makes the first slower. Only a stuck device is worth one.
     stragglerFloorMs: LIMITS.localStragglerFloorMs,
+    audit: settled.config.audit,
     onNote: (note) => started && observe(eventOf(note)),
   });
   for (const replica of replicas.replicas) fleet.add(replica);
@@ -167,6 +171,14 @@ async function runOn({ request, settled, shards, dataset, run, replicas, initFro
     },
   });
   return { end, model, weights, values, runFolder: run.folder?.path ?? null };
+}
+
+function auditAlone(): UsageError {
+  return new UsageError({
+    code: 'AUDIT_CONFLICT',
+    message: 'audit compares what two replicas compute, and there is one here',
+    next: 'Give --workers 2 or two GPUs, or leave out --audit.',
+  });
 }
 
 const nothingLeft = (run: string): string =>

@@ -13,6 +13,16 @@ import type { TrainConfig } from './train_config.js';
 /** Dotted snake_case path of a setting → where its value came from; `default` where nobody gave it. */
 export type Provenance = Record<string, string>;
 
+/** Machines that round differently differ honestly: nothing could be compared. @throws UsageError AUDIT_CONFLICT */
+export function requireAuditable({ audit }: Pick<TrainConfig, 'audit'>, numericsCheck: 'strict' | 'relaxed'): void {
+  if (audit === 0 || numericsCheck === 'strict') return;
+  throw new UsageError({
+    code: 'AUDIT_CONFLICT',
+    message: `audit is ${audit}, and --numerics relaxed lets workers round differently: answers could not be compared bit for bit`,
+    next: 'Leave out one of the two.',
+  });
+}
+
 /** Checks a whole configuration. Returns warnings, one sentence each. @throws UsageError */
 export function checkConfig(config: TrainConfig, provenance: Provenance): string[] {
   parseCheckpointEvery(config.checkpointEvery);

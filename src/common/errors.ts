@@ -83,6 +83,17 @@ export class ClusterError extends ExpectedError {
   }
 }
 
+/** An audit found that a worker computes otherwise than another. */
+export class AuditError extends ClusterError {
+  /** `soundUpTo`: what was committed after this step is not to be trusted; null where all of it is. */
+  constructor(
+    details: ErrorDetails,
+    readonly soundUpTo: number | null,
+  ) {
+    super(details);
+  }
+}
+
 /** Non-finite numbers or no memory left (exit 6). */
 export class DivergedError extends ExpectedError {
   override readonly name = 'DivergedError';

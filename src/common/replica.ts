@@ -118,6 +118,8 @@ export interface Replica {
   compute(assignment: ShardAssignment): Promise<ShardResult>;
   /** What it was sent, or answers, is still on its way: no time of its own. Absent where nothing travels. */
   readonly moving?: boolean;
+  /** It has a copy of the parameters, so that what it computes of an old version cannot be torn. Absent where it reads the run's own memory. */
+  readonly ownParameters?: boolean;
   /** Frees the device and ends the thread or session. Idempotent. */
   close(): Promise<void>;
 }

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { RunEvent } from '../../src/common/run_events.js';
 import type { ShardAssignment, ShardResult } from '../../src/common/replica.js';
 import type { StopReason, StopRequest } from '../../src/common/stop_request.js';
+import { AuditError } from '../../src/common/errors.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import type { TrainConfig } from '../../src/common/train_config.js';
 import { createRunFolder, resumeRunFolder } from '../../src/coordinator/storage/run_folder/run_folder.js';
@@ -41,11 +42,16 @@ interface Start {
   nanAtStep?: number;
   /** The gradient of this step is finite and absurd. */
   poisonedStep?: number;
+  /** An audit fails in this step; what came after `soundUpTo` is not to be trusted. */
+  audit?: { failsAtStep: number; soundUpTo: number | null };
   config?: Partial<TrainConfig>;
 }
 
 /** One start of the run on this disk: new, or resumed where it is there already. Null as its end: the power went. */
-async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, poisonedStep, reason = 'stopped', config: change }: Start = {}) {
+async function start(
+  disk: MemoryDisk,
+  { stopAtStep, nanAtStep, poisonedStep, audit, reason = 'stopped', config: change }: Start = {},
+) {
   const config = { ...settings, ...change };
   const opened = await resumeRunFolder({ path: RUN, fileSystem: disk }).catch(async (error: { code?: string }) => {
     if (error.code !== 'RUN_NOT_FOUND') throw error;
@@ -80,6 +86,8 @@ async function start(disk: MemoryDisk, { stopAtStep, nanAtStep, poisonedStep, re
     ): Promise<ShardResult[]> => {
       const [{ kind, step }] = units;
       if (kind === 'train' && step === stopAtStep) asked = reason;
+      if (kind === 'train' && step === audit?.failsAtStep)
+        throw new AuditError({ code: 'AUDIT_FAILED', message: 'w computes otherwise', next: 'Resume.' }, audit.soundUpTo);
       // Computing takes time, in which the disk gets on.
       for (let turn = 0; turn < 40; turn++) await setImmediate();
       const results = units.map((unit) => answer(unit, nanAtStep));
@@ -263,6 +271,41 @@ describe('a run that meets bad numbers', () => {
     expect(state?.progress.step).toBe(8);
     expect(state?.parameters.every(Number.isFinite)).toBe(true);
     expect((await start(disk)).end.weightsSha256).toBe((await undisturbed()).sha256);
+  });
+});
+
+describe('a run in which an audit fails', () => {
+  const states = (disk: MemoryDisk) =>
+    disk.names(join(RUN, 'state')).map((name) => [Number(name.slice(16, 25)), name.endsWith('.suspect')]);
+
+  it('sets aside the states that may hold a lie, and goes on from the one before to the undisturbed end', async () => {
+    const disk = await newDisk();
+    await expect(start(disk, { audit: { failsAtStep: 9, soundUpTo: 6 }, config: { keep: 9 } })).rejects.toMatchObject({
+      code: 'AUDIT_FAILED',
+    });
+    // Epoch 1 ends after 5 steps; its states are those after 2 and 4.
+    expect(states(disk)).toEqual([
+      [2, false],
+      [4, false],
+      [5, false],
+      [7, true],
+      [9, true],
+    ]);
+    const { end, firstStep } = await start(disk);
+    expect([firstStep, end.weightsSha256]).toEqual([5, (await undisturbed()).sha256]);
+  });
+
+  it('begins anew where no state is old enough, and keeps the last one where all shards were audited', async () => {
+    const [some, all] = [await newDisk(), await newDisk()];
+    await expect(start(some, { audit: { failsAtStep: 9, soundUpTo: 1 } })).rejects.toThrow('w computes otherwise');
+    await expect(start(all, { audit: { failsAtStep: 9, soundUpTo: null } })).rejects.toThrow('w computes otherwise');
+    for (const [disk, from] of [
+      [some, 0],
+      [all, 9],
+    ] as const) {
+      const { end, firstStep } = await start(disk);
+      expect([firstStep, end.weightsSha256]).toEqual([from, (await undisturbed()).sha256]);
+    }
   });
 });
 

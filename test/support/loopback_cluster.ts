@@ -136,7 +136,12 @@ export async function loopbackCluster({
   workers?: ServerRequest['workers'];
 } = {}): Promise<TestCluster> {
   const lines: string[] = [];
-  const fleet = new Fleet({ canJoin: true, onNote: ({ message }) => lines.push(message), ...fleetOptions });
+  const fleet = new Fleet({
+    canJoin: true,
+    onNote: ({ message }) => lines.push(message),
+    onCondemned: (process, reason) => cluster.condemn(process, reason),
+    ...fleetOptions,
+  });
   const cluster = new Cluster({
     software: '0.1.0',
     runId: 'run-001',

@@ -40,6 +40,7 @@ const SETTINGS = {
   returnGraceMs: 3_000,
   firstPauseMs: 50,
   maxPauseMs: 400,
+  auditsAll: true,
 };
 
 export interface Outcome {

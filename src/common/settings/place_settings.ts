@@ -1,6 +1,6 @@
 /** Rows for where a run computes, what it keeps and what it says. How to add one: setting.ts. */
 import { LIMITS } from '../limits.js';
-import { choice, flag, RUNS, setting, text, whole, type CommandName } from './setting.js';
+import { choice, flag, fraction, RUNS, setting, text, whole, type CommandName } from './setting.js';
 
 const ON_THIS_MACHINE = ['train', 'worker', 'evaluate', 'verify', 'bench'] as const satisfies readonly CommandName[];
 const COMPUTE = [...RUNS, 'evaluate', 'verify', 'bench'] as const satisfies readonly CommandName[];
@@ -34,6 +34,11 @@ export const DEVICE_SETTINGS = {
     ...{ flag: '--no-compile', commands: COMPUTE, group: 'devices', resume: 'kept' },
     help: 'run operation by operation instead of one graph function a step',
     ...{ workers: true, library: true, aliases: ['jit', 'eager', 'run_eagerly', 'torch_compile'] },
+  }),
+  audit: setting(fraction, 0, {
+    ...{ flag: '--audit <share>', commands: RUNS, group: 'devices', resume: 'kept' },
+    help: 'compute this share of the shards twice, on two machines (or devices), and compare every bit: finds broken hardware and liars; costs as much',
+    ...{ workers: false, library: true, aliases: ['verify_shards', 'redundancy', 'check_share'] },
   }),
 } as const;
 

@@ -159,6 +159,16 @@ export class Cluster implements SessionHost {
     if (!this.#admissions.onFault(session, error, this.#others(session))) this.onRefused(session, error);
   }
 
+  /** An audit found that this process computes otherwise than others. */
+  condemn(process: string, reason: string): void {
+    const refusal = {
+      code: 'WORKER_OUTVOTED',
+      message: `this worker computes otherwise than others: ${reason}`,
+      next: 'Its memory, device or software is broken: test it alone with `tfjs-parallel verify`.',
+    };
+    for (const session of this.#sessions) if (session.process === process) this.#outvoted(session, refusal);
+  }
+
   /** Two others show that it is wrong. */
   #outvoted(session: Session, refusal: Refusal): void {
     this.#told.add(session);

@@ -17,6 +17,7 @@ export class RemoteReplica implements Replica {
   numericsClass: NumericsClass | null = null;
   /** Set when it left by agreement: closing it then does not end its worker's session. */
   left = false;
+  readonly ownParameters = true;
 
   constructor(
     readonly session: ReplicaSession,

@@ -2,7 +2,7 @@
  * Owns: what of a run goes to the disk and when: states by --checkpoint-every, models by the reference rule.
  * Does not: know the formats (state/state_file.ts, state/checkpoint.ts) or how files become whole (files/atomic_file.ts).
  */
-import { CheckpointError, ExpectedError } from '../../common/errors.js';
+import { AuditError, CheckpointError, ExpectedError } from '../../common/errors.js';
 import { parseCheckpointEvery } from '../../common/checkpoint_every.js';
 import type { Monitor } from '../../common/objective.js';
 import type { NumericsClass, ModelDescription } from '../../common/replica.js';
@@ -16,6 +16,7 @@ import { topologySha256 } from './state/state_match.js';
 import type { RunValues } from '../planes/plane.js';
 import type { DataIdentity, Progress, RunState } from './state/state_schema.js';
 import type { SoundStates } from './state/sound_state.js';
+import { setAsideStates } from './state/state_file.js';
 import { createStateWriter } from './state/state_writer.js';
 
 export interface RunStore {
@@ -117,6 +118,12 @@ export function createRunStore(parts: StoreParts): RunStore {
     lastOffered = { epoch: progress.epoch, step: progress.step };
     states.offer(stateOf(parts, topology, progress, values));
   };
+  const setAside = async (afterStep: number): Promise<void> => {
+    const { setAside, lastStep } = await setAsideStates({ folder: folder.stateFolder, fileSystem: folder.fileSystem }, afterStep);
+    const from = lastStep === null ? 'none older is left: a resume begins anew' : `a resume goes on from step ${lastStep}`;
+    const message = `${setAside} states after step ${afterStep} may hold what was computed wrongly and are set aside (.suspect); ${from}`;
+    observe({ type: 'warn', code: 'STATES_SET_ASIDE', message });
+  };
   const isOnDisk = (progress: Progress): boolean =>
     states.failure === null && lastOffered?.epoch === progress.epoch && lastOffered.step === progress.step;
 
@@ -148,9 +155,14 @@ export function createRunStore(parts: StoreParts): RunStore {
     },
     async finish(progress, ending) {
       if (typeof ending === 'object') {
+        const { error } = ending;
+        if (error instanceof AuditError && error.soundUpTo !== null) {
+          await states.flush().catch(() => undefined);
+          return setAside(error.soundUpTo);
+        }
         // After a bug of ours the values may be wrong; after a full disk there is nothing new to try.
         // The values may be lost with what failed; then the last state stands.
-        if (ending.error instanceof ExpectedError && states.failure === null && !isOnDisk(progress))
+        if (error instanceof ExpectedError && states.failure === null && !isOnDisk(progress))
           await offer(progress).catch(() => undefined);
         await states.flush().catch(() => undefined);
         return;

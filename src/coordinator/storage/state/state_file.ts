@@ -122,6 +122,20 @@ export async function pruneStates(
   return surplus;
 }
 
+/** Renames the states after this step, so that a resume does not take them. Returns how many, and whether an older one is left. */
+export async function setAsideStates(
+  { folder, fileSystem }: StateFolder,
+  afterStep: number,
+): Promise<{ readonly setAside: number; readonly lastStep: number | null }> {
+  const names = newestFirst(await fileSystem.list(folder));
+  const stepOf = (name: string): number => parseName(name)?.step ?? 0;
+  const suspect = names.filter((name) => stepOf(name) > afterStep);
+  for (const name of suspect) await fileSystem.rename(join(folder, name), join(folder, `${name}.suspect`));
+  await fileSystem.syncFolder(folder);
+  const left = names.filter((name) => !suspect.includes(name)).map(stepOf);
+  return { setAside: suspect.length, lastStep: left.length === 0 ? null : Math.max(...left) };
+}
+
 /** The file's content, in order; tensor parts are views of the state's arrays. */
 export async function encodeState(state: RunState): Promise<Uint8Array[]> {
   const { parameters, optimizerSlots, model, progress, objective, metrics, config, data, numerics } = state;

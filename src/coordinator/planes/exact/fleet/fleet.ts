@@ -4,11 +4,13 @@
  *
  * `computeRound` gives back the shards' results in shard order, whoever computed them and however often it had to be tried.
  */
+import { randomInt } from 'node:crypto';
 import { errorMessage } from '../../../../common/error_facts.js';
 import { invariant, isFaultOfTheRun } from '../../../../common/errors.js';
 import { LIMITS } from '../../../../common/limits.js';
 import type { Replica, ShardAssignment, ShardResult } from '../../../../common/replica.js';
 import { failureOf } from './fleet_failure.js';
+import { HeldAnswers } from './held_answers.js';
 import type { MembershipCommand } from './membership_draft.js';
 import { reduceMembership, type LossCause, type MembershipEvent } from './membership.js';
 import { ProcessClock } from './process_clock.js';
@@ -16,6 +18,7 @@ import { checksumOf } from './result_checksum.js';
 import {
   createMembership,
   hasTwin,
+  isAudited,
   nextWakeMs,
   type Incidents,
   type MembershipSettings,
@@ -27,6 +30,10 @@ export type FleetNote = Extract<MembershipCommand, { type: 'note' }>;
 export interface FleetOptions extends Partial<MembershipSettings> {
   /** Hears joins, leaves, losses, reassignments: one plain sentence each. */
   onNote?: (note: FleetNote) => void;
+  /** Share of the shards that two machines compute, to be compared; which ones no worker can foresee. */
+  audit?: number;
+  /** A process lied: it is to be put out, and not let in again. */
+  onCondemned?: (process: string, reason: string) => void;
   /** Milliseconds on a clock of its own, for tests; by default those in which this process could run. */
   nowMs?: () => number;
 }
@@ -53,6 +60,10 @@ interface OpenRound {
 }
 
 export class Fleet {
+  readonly #audit: number;
+  readonly #onCondemned: (process: string, reason: string) => void;
+  /** Of audited shards that are not settled. */
+  readonly #held = new HeldAnswers();
   readonly #onNote: (note: FleetNote) => void;
   readonly #clock: Pick<ProcessClock, 'nowMs' | 'close'>;
   readonly #seats = new Map<number, Seat>();
@@ -67,8 +78,10 @@ export class Fleet {
   #failure: unknown = null;
   #lastError: unknown = null;
 
-  constructor({ onNote = () => {}, nowMs, ...settings }: FleetOptions = {}) {
+  constructor({ onNote = () => {}, onCondemned = () => {}, audit = 0, nowMs, ...settings }: FleetOptions = {}) {
     this.#onNote = onNote;
+    this.#onCondemned = onCondemned;
+    this.#audit = audit;
     this.#clock = nowMs === undefined ? new ProcessClock() : { nowMs, close: () => {} };
     this.#state = createMembership({
       coordinatorEpoch: 1,
@@ -85,6 +98,7 @@ export class Fleet {
       returnGraceMs: LIMITS.returnGraceMs,
       firstPauseMs: LIMITS.firstPauseMs,
       maxPauseMs: LIMITS.maxPauseMs,
+      auditsAll: audit === 1,
       ...settings,
     });
   }
@@ -149,7 +163,9 @@ export class Fleet {
     return new Promise((resolve, reject) => {
       this.#round = { units: new Map(units.map((unit) => [unit.shard, unit])), results: new Map(), take, resolve, reject };
       const shards = units.map(({ shard }) => shard);
-      this.#dispatch({ type: 'round_started', round: { kind, step, version: parameters.version, shards } });
+      const audited =
+        this.#audit === 0 ? [] : shards.filter(() => this.#audit === 1 || randomInt(2 ** 32) < this.#audit * 2 ** 32);
+      this.#dispatch({ type: 'round_started', round: { kind, step, version: parameters.version, shards, audited } });
     });
   }
 
@@ -213,6 +229,15 @@ export class Fleet {
         this.#round.results.set(command.attempt.shard, this.#round.take(result));
         return;
       }
+      case 'hold':
+        invariant(this.#arriving !== null, 'an answer that is held has just arrived');
+        return this.#held.hold(command.shard, command.member, this.#arriving);
+      case 'accept_held':
+        invariant(this.#round !== null, 'an answer that is held is of an open round');
+        this.#round.results.set(command.shard, this.#round.take(this.#held.settle(command.shard, command.member)));
+        return;
+      case 'condemn':
+        return this.#onCondemned(command.process, command.reason);
       case 'refuse':
         this.#arriving?.gradient?.release();
         return;
@@ -270,7 +295,11 @@ export class Fleet {
   #answered(member: number, result: ShardResult): void {
     const { kind, step, version, shard, attempt, nonFinite = null } = result;
     if (this.#closed) return result.gradient?.release();
-    const checksum = hasTwin(this.#state, member) && this.#comparable(version) ? checksumOf(result) : null;
+    const checksum = isAudited(this.#state, member)
+      ? this.#held.groupOf(shard, result)
+      : hasTwin(this.#state, member) && this.#comparable(version, member)
+        ? checksumOf(result)
+        : null;
     const answer = {
       kind,
       step,
@@ -288,10 +317,11 @@ export class Fleet {
   }
 
   /**
-   * Two parameter buffers take turns, so a late thread may have read its version while the next but one was written over it:
+   * Two parameter buffers of this process take turns, so a late thread may have read its version while the next but one was written over it:
    * its answer is dropped in any case, but only one that cannot be torn may accuse somebody's hardware.
    */
-  #comparable(version: number): boolean {
+  #comparable(version: number, member: number): boolean {
+    if (this.#seats.get(member)?.replica.ownParameters) return true;
     return version === this.#newestVersion || (version + 1 === this.#newestVersion && this.#round !== null);
   }
 
@@ -300,6 +330,7 @@ export class Fleet {
     if (round === null) return;
     this.#round = null;
     for (const { gradient } of round.results.values()) gradient?.release();
+    this.#held.clear();
     round.reject(error);
   }
 

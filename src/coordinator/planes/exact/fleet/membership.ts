@@ -17,6 +17,7 @@ import {
   type Draft,
   type MembershipCommand,
 } from './membership_draft.js';
+import { beginTrust, settleAudited } from './membership_audit.js';
 import { clearStrikes, endIfDeadly, forgive, giveUpReturning, lostBy, strike } from './membership_losses.js';
 import { schedule } from './membership_schedule.js';
 import {
@@ -28,6 +29,7 @@ import {
   type MembershipState,
   type RoundSpec,
   type RunningAttempt,
+  type Unit,
 } from './membership_state.js';
 
 /** What the core needs to know of an answer; the rim keeps the tensors. */
@@ -145,16 +147,11 @@ function startRound(draft: Draft, spec: RoundSpec): void {
   invariant(spec.shards.length > 0, 'a round has a shard that is not empty');
   draft.rounds += 1;
   const untried = {
-    done: false,
-    attempts: 0,
-    losses: [],
-    lossCount: 0,
-    lastLossMs: null,
-    newcomersFrom: null,
-    nonFinite: null,
-    fault: null,
+    ...{ done: false, attempts: 0, losses: [], lossCount: 0, lastLossMs: null, newcomersFrom: null },
+    ...{ nonFinite: null, fault: null, auditWaits: false },
   };
-  const units = spec.shards.map((shard) => ({ shard, ...untried }));
+  const audited = new Set(spec.audited);
+  const units = spec.shards.map((shard) => ({ shard, ...untried, audit: audited.has(shard) ? [] : null }));
   draft.round = { ...spec, number: draft.rounds, units, remaining: units.length };
 }
 
@@ -217,13 +214,17 @@ function answer(draft: Draft, id: number, got: Answer, nowMs: number): void {
   draft.members.set(id, { ...member, running: null, shardsDone: member.shardsDone + 1 });
   if (draft.strikes.size > 0) clearStrikes(draft, member);
   draft.timesMs = { ...draft.timesMs, [got.kind]: addTime(draft.timesMs[got.kind], nowMs - running.startedMs) };
-  settle(draft, member, running, got);
+  settle(draft, { member, running, got }, nowMs);
   const after = draft.members.get(id);
   if (after?.draining) leave(draft, after);
 }
 
 /** Decides what an answer that was asked for is worth. */
-function settle(draft: Draft, member: Member, running: RunningAttempt, got: Answer): void {
+function settle(
+  draft: Draft,
+  { member, running, got }: { member: Member; running: RunningAttempt; got: Answer },
+  nowMs: number,
+): void {
   const unit = unitOf(draft, running);
   if (unit === null || unit.done) {
     const { winner } = running;
@@ -234,6 +235,14 @@ function settle(draft: Draft, member: Member, running: RunningAttempt, got: Answ
       note(draft, 'error', 'twin_mismatch', member.name, text);
     }
     return refuse(draft, member.id, 'twin');
+  }
+  if (unit.audit !== null) {
+    const settled = settleAudited(draft, { member, running, unit, audit: unit.audit }, got);
+    if (settled !== null && !draft.failed) finish(draft, settled);
+    for (const { member: liar, process } of settled?.audit ?? [])
+      if (draft.commands.some((command) => command.type === 'condemn' && command.member === liar))
+        loseLiar(draft, process, nowMs);
+    return;
   }
   // Nothing is computed from an evaluation: what two have found is told as it is.
   if (got.nonFinite !== null && !(got.kind === 'evaluate' && unit.nonFinite !== null)) {
@@ -254,9 +263,6 @@ function settle(draft: Draft, member: Member, running: RunningAttempt, got: Answ
       'Lower the learning rate or clip the gradient (--set optimizer.clip_norm=1).',
     );
   }
-  const { round } = draft;
-  invariant(round !== null, 'a unit lies in a round');
-  replaceUnit(draft, { ...unit, done: true });
   if (unit.fault !== null)
     note(
       draft,
@@ -265,7 +271,7 @@ function settle(draft: Draft, member: Member, running: RunningAttempt, got: Answ
       unit.fault.member,
       `${member.name} found no fault in ${where(running)}: ${unit.fault.member} is broken`,
     );
-  round.remaining -= 1;
+  if (got.kind === 'train') beginTrust(draft, member, running.step);
   draft.commands.push({ type: 'accept', member: member.id, attempt: attemptOf(running) });
   for (const twin of runnersOf(draft, unit.shard)) {
     invariant(twin.running !== null, 'a runner runs');
@@ -274,10 +280,25 @@ function settle(draft: Draft, member: Member, running: RunningAttempt, got: Answ
       running: { ...twin.running, winner: { checksum: got.checksum, member: member.name } },
     });
   }
+  finish(draft, unit);
+}
+
+/** The unit has its answer; with the last one the round is complete. */
+function finish(draft: Draft, unit: Unit): void {
+  const { round } = draft;
+  invariant(round !== null, 'a unit lies in a round');
+  replaceUnit(draft, { ...unit, done: true });
+  round.remaining -= 1;
   if (round.remaining > 0) return;
   draft.round = null;
   const { kind, step, version, shards } = round;
   draft.commands.push({ type: 'complete', round: { kind, step, version, shards } });
+}
+
+/** Its shards go to others; nothing speaks against them. */
+function loseLiar(draft: Draft, process: string, nowMs: number): void {
+  for (const member of [...draft.members.values()])
+    if (member.process === process) lose(draft, member.id, { reason: 'it was put out', cause: 'blameless' }, nowMs);
 }
 
 function sameAttempt(a: Attempt, b: Attempt): boolean {

@@ -15,10 +15,18 @@ export type NoteCode =
   | 'recompute'
   | 'twin_mismatch'
   | 'fault'
+  | 'audit'
   | 'waiting'
   | 'going_on'
   | 'refused';
-export type FailureCode = 'NON_FINITE' | 'JOIN_TIMEOUT' | 'ALL_REPLICAS_LOST' | 'SHARD_KILLS_REPLICAS';
+export type FailureCode =
+  | 'AUDIT_ALONE'
+  | 'AUDIT_FAILED'
+  | 'AUDIT_UNDECIDED'
+  | 'NON_FINITE'
+  | 'JOIN_TIMEOUT'
+  | 'ALL_REPLICAS_LOST'
+  | 'SHARD_KILLS_REPLICAS';
 
 export type MembershipCommand =
   | { type: 'assign'; member: number; attempt: Attempt }
@@ -26,12 +34,19 @@ export type MembershipCommand =
   | { type: 'accept'; member: number; attempt: Attempt }
   /** Free this answer's buffers. */
   | { type: 'refuse'; member: number; reason: RefusalReason }
+  /** Keep this answer until the shard is settled; it may be the shard's. */
+  | { type: 'hold'; member: number; shard: number }
+  /** This member's answer, which was held, is the shard's; free the others. */
+  | { type: 'accept_held'; member: number; shard: number }
+  /** It lied: end every session of its process, and let it in no more. */
+  | { type: 'condemn'; member: number; process: string; reason: string }
   | { type: 'complete'; round: RoundSpec }
   /** The member is gone from the books: close it. */
   | { type: 'dismiss'; member: number; reason: string }
   /** The fault of the run that this member has just told ends it; `also` is who found it before, null where nobody else could be asked. */
   | { type: 'believe'; member: number; also: string | null }
-  | { type: 'fail'; code: FailureCode; message: string; next: string }
+  /** `soundUpTo`: what was committed after this step is not to be trusted; null where all is. */
+  | { type: 'fail'; code: FailureCode; message: string; next: string; soundUpTo: number | null }
   | { type: 'note'; level: 'info' | 'warn' | 'error'; code: NoteCode; worker: string; message: string };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -44,11 +59,11 @@ export interface Draft extends Omit<Mutable<MembershipState>, 'members' | 'round
   commands: MembershipCommand[];
 }
 
-export function fail(draft: Draft, code: FailureCode, message: string, next: string): void {
+export function fail(draft: Draft, code: FailureCode, message: string, next: string, soundUpTo: number | null = null): void {
   draft.failed = true;
   draft.round = null;
   draft.waitingSinceMs = null;
-  draft.commands.push({ type: 'fail', code, message, next });
+  draft.commands.push({ type: 'fail', code, message, next, soundUpTo });
 }
 
 export function refuse(draft: Draft, member: number, reason: RefusalReason): void {

@@ -5,6 +5,7 @@
  * Replicas pull: whoever is free takes the lowest shard left, so a fast worker takes more. With no shard left, a free replica repeats
  * the slowest one once it is a straggler.
  */
+import { endIfUndecided, mayAudit } from './membership_audit.js';
 import { count, fail, note, replaceUnit, where, workers, type Draft } from './membership_draft.js';
 import {
   deadlineMs,
@@ -37,7 +38,7 @@ export function schedule(draft: Draft, nowMs: number): void {
     if (member.running !== null || nowMs < pausedUntilMs(draft, member)) continue;
     const unit = round.units.find((candidate) => mayTake(draft, candidate, member, nowMs)) ?? straggler(draft, member, nowMs);
     if (unit === undefined) continue;
-    if (unit.attempts > 0) {
+    if (unit.attempts > 0 && unit.audit === null) {
       const repeated = runnersOf(draft, unit.shard).length > 0;
       if (repeated) draft.incidents.speculative += 1;
       const text = `${where({ ...round, shard: unit.shard })} ${repeated ? 'is slow and also given' : 'given'} to ${member.name} (try ${unit.attempts + 1})`;
@@ -61,11 +62,13 @@ export function schedule(draft: Draft, nowMs: number): void {
     draft.members.set(member.id, { ...member, running });
     draft.commands.push({ type: 'assign', member: member.id, attempt });
   }
+  endIfUndecided(draft);
 }
 
 /** A shard nobody computes, and this member may. */
 function mayTake(draft: Draft, unit: Unit, member: Member, nowMs: number): boolean {
-  if (unit.done || runnersOf(draft, unit.shard).length > 0 || isBarred(draft, unit, member)) return false;
+  if (unit.done || isBarred(draft, unit, member)) return false;
+  if (unit.audit === null ? runnersOf(draft, unit.shard).length > 0 : !mayAudit(draft, unit, member)) return false;
   return nowMs >= takesFromMs(draft, unit, member);
 }
 

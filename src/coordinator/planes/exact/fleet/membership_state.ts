@@ -13,6 +13,8 @@ export interface RoundSpec {
   readonly version: number;
   /** Shards with at least one example, ascending. */
   readonly shards: readonly number[];
+  /** Those that two machines compute, to be compared. */
+  readonly audited?: readonly number[];
 }
 
 /** One try of one shard on one replica. Everything an answer must repeat to be taken. */
@@ -90,6 +92,19 @@ export interface Unit {
   } | null;
   /** Who said that the run's own data or model is at fault in it. */
   readonly fault: { readonly process: string; readonly member: string } | null;
+  /** The answers so far, where it is audited. */
+  readonly audit: readonly AuditAnswer[] | null;
+  /** It was told that a second machine is missing. */
+  readonly auditWaits: boolean;
+}
+
+/** An answer to an audited shard. `group` is the same for those that are equal bit for bit. */
+export interface AuditAnswer {
+  readonly member: number;
+  readonly name: string;
+  readonly process: string;
+  readonly voter: string;
+  readonly group: number;
 }
 
 export interface Round extends RoundSpec {
@@ -120,6 +135,8 @@ export interface MembershipSettings {
   readonly maxLossesPerShard: number;
   /** A process that has not come back after this long died. */
   readonly returnGraceMs: number;
+  /** All shards are audited: a liar is found before anything of it is in the run. */
+  readonly auditsAll: boolean;
   /** Who just lost a shard is given none for this long, doubled each time up to the maximum. */
   readonly firstPauseMs: number;
   readonly maxPauseMs: number;
@@ -136,6 +153,8 @@ export interface Incidents {
   readonly recomputed: number;
   readonly refused: number;
   readonly twinMismatches: number;
+  /** Shards that two machines computed alike, to audit them. */
+  readonly audited: number;
 }
 
 export interface MembershipState {
@@ -153,6 +172,8 @@ export interface MembershipState {
   readonly waitingSinceMs: number | null;
   /** By process, and by machine where that is known; bounded, the oldest is forgotten. */
   readonly strikes: ReadonlyMap<string, Strike>;
+  /** By machine or process: from this step on nothing that it computed was checked. Bounded, the oldest is forgotten. */
+  readonly trusted: ReadonlyMap<string, number>;
   /** Latest shard times per kind, oldest first, bounded. */
   readonly timesMs: { readonly train: readonly number[]; readonly evaluate: readonly number[] };
   readonly incidents: Incidents;
@@ -175,6 +196,7 @@ export function createMembership(settings: MembershipSettings): MembershipState 
     started: false,
     waitingSinceMs: null,
     strikes: new Map(),
+    trusted: new Map(),
     timesMs: { train: [], evaluate: [] },
     incidents: {
       joined: 0,
@@ -186,6 +208,7 @@ export function createMembership(settings: MembershipSettings): MembershipState 
       recomputed: 0,
       refused: 0,
       twinMismatches: 0,
+      audited: 0,
     },
     failed: false,
   };
@@ -229,15 +252,27 @@ export function hasTwin(state: MembershipState, memberId: number): boolean {
   return running.winner !== null || runnersOf(state, running.shard).length > 1;
 }
 
+/** True if this member's shard is audited, and not settled. */
+export function isAudited({ members, round }: MembershipState, memberId: number): boolean {
+  const running = members.get(memberId)?.running;
+  if (!running || running.round !== round?.number) return false;
+  return round.units.some(({ shard, done, audit }) => shard === running.shard && !done && audit !== null);
+}
+
 /** True if a free replica may repeat this shard: one of another session has it, and it is not the one that found a bad number in it. */
 export function mayRepeat(state: MembershipState, unit: Unit, member: Member): boolean {
-  if (unit.done || unit.nonFinite?.memberId === member.id) return false;
+  if (unit.done || unit.audit !== null || unit.nonFinite?.memberId === member.id) return false;
   const runners = runnersOf(state, unit.shard);
   return runners.length === 1 && runners[0].worker !== member.worker;
 }
 
 export function pauseMs({ settings: { firstPauseMs, maxPauseMs } }: MembershipState, times: number): number {
   return times < 1 ? 0 : Math.min(maxPauseMs, firstPauseMs * 2 ** Math.min(times - 1, 30));
+}
+
+/** Who answers for what a member computes: its machine where that is known and others can join, else its process. */
+export function voterOf({ settings: { canJoin } }: MembershipState, { machine, process }: Member): string {
+  return canJoin && machine !== null ? machineKey(machine) : process;
 }
 
 export function machineKey(machine: string): string {
@@ -298,7 +333,7 @@ export function nextWakeMs(state: MembershipState): number | null {
   if (round !== null && started) {
     for (const unit of round.units) {
       for (const { died, atMs } of unit.losses) if (!died && !unit.done) times.push(atMs + settings.returnGraceMs);
-      if (unit.done || runnersOf(state, unit.shard).length > 0) continue;
+      if (unit.done || (unit.audit === null && runnersOf(state, unit.shard).length > 0)) continue;
       for (const member of free) if (!isBarred(state, unit, member)) times.push(takesFromMs(state, unit, member));
     }
   }

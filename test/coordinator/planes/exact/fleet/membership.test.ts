@@ -28,6 +28,7 @@ const SETTINGS: MembershipSettings = {
   returnGraceMs: 30_000,
   firstPauseMs: 1_000,
   maxPauseMs: 60_000,
+  auditsAll: true,
 };
 
 /** Drives the core by hand: members are numbered 1, 2, 3 in order of joining. */

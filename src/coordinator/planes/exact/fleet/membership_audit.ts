@@ -1,0 +1,146 @@
+/**
+ * Owns: audited shards: each is computed on two machines, and taken only once two answers are equal bit for bit; who is in the minority is a liar.
+ * Does not: choose which shards are audited, or compare bits: the rim does, and gives equal answers the same number (fleet.ts).
+ */
+import { count, fail, note, refuse, replaceUnit, where, type Draft } from './membership_draft.js';
+import {
+  runnersOf,
+  voterOf,
+  type AuditAnswer,
+  type Member,
+  type MembershipState,
+  type RunningAttempt,
+  type Unit,
+} from './membership_state.js';
+
+/** Answers with a NaN or Inf are of one kind, whatever else is in them: none is kept. */
+const NOT_FINITE = -1;
+/** Machines remembered; a hostile one has a new name each time anyway. */
+const MAX_TRUSTED = 1_000;
+
+/** One more replica, of a machine that has not had it, may compute this audited shard. */
+export function mayAudit(state: MembershipState, unit: Unit, member: Member): boolean {
+  const { audit } = unit;
+  if (audit === null || unit.done) return false;
+  const runners = runnersOf(state, unit.shard);
+  if (runners.length >= Math.max(2 - audit.length, 1)) return false;
+  const voter = voterOf(state, member);
+  return [...audit.map((answer) => answer.voter), ...runners.map((runner) => voterOf(state, runner))].every(
+    (other) => other !== voter,
+  );
+}
+
+/** `group` is the same for equal answers. Returns the unit where that has settled it, else null. */
+export function settleAudited(
+  draft: Draft,
+  { member, running, unit, audit }: { member: Member; running: RunningAttempt; unit: Unit; audit: readonly AuditAnswer[] },
+  got: { readonly kind: 'train' | 'evaluate'; readonly checksum: number | null; readonly nonFinite: string | null },
+): Unit | null {
+  // An evaluation's NaN is told as it is, where two find it.
+  const bad = got.kind === 'train' && got.nonFinite !== null;
+  const group = bad ? NOT_FINITE : (got.checksum ?? NOT_FINITE);
+  const { id, name, process } = member;
+  const answers = [...audit, { member: id, name, process, voter: voterOf(draft, member), group }];
+  replaceUnit(draft, { ...unit, audit: answers });
+  if (bad) refuse(draft, id, 'non_finite');
+  else draft.commands.push({ type: 'hold', member: id, shard: unit.shard });
+  const agreeing = answers.filter((answer) => answer.group === group);
+  if (agreeing.length < 2) {
+    if (answers.length > 1)
+      note(draft, 'error', 'audit', name, `${namesOf(answers)} computed ${where(running)} and differ; another machine decides`);
+    return null;
+  }
+  if (bad) {
+    fail(
+      draft,
+      'NON_FINITE',
+      `NaN or Inf at ${where(running)}: found by ${namesOf(agreeing)}. Not applied.`,
+      'Lower the learning rate or clip the gradient (--set optimizer.clip_norm=1).',
+    );
+    return null;
+  }
+  draft.incidents.audited += 1;
+  draft.commands.push({ type: 'accept_held', member: agreeing[0].member, shard: unit.shard });
+  if (got.kind === 'train') trust(draft, agreeing, running.step);
+  const liars = answers.filter((answer) => answer.group !== group);
+  for (const liar of liars) {
+    const text = `${liar.name} computed ${where(running)} otherwise than ${namesOf(agreeing)}: it is put out`;
+    note(draft, 'error', 'audit', liar.name, text);
+    draft.commands.push({
+      type: 'condemn',
+      member: liar.member,
+      process: liar.process,
+      reason: `${where(running)} was computed otherwise by ${namesOf(agreeing)}`,
+    });
+  }
+  if (liars.length > 0 && !draft.settings.auditsAll) {
+    const since = Math.min(...liars.map(({ voter }) => draft.trusted.get(voter) ?? 0));
+    fail(
+      draft,
+      'AUDIT_FAILED',
+      `${namesOf(liars)} computed ${where(running)} otherwise than ${namesOf(agreeing)}; not all shards are audited, and what it computed from step ${since + 1} on is in the run.`,
+      `Leave ${namesOf(liars)} out and resume the run: it goes on from the last state before that step. With --audit 1 nothing wrong gets into a run.`,
+      since,
+    );
+  }
+  return { ...unit, audit: answers };
+}
+
+/** Ends the run for an audited shard on which all that are here differ; says so once where a second machine is missing. */
+export function endIfUndecided(draft: Draft): void {
+  for (const unit of draft.round?.units ?? []) {
+    const { audit } = unit;
+    if (draft.round === null || audit === null || audit.length === 0 || unit.done || runnersOf(draft, unit.shard).length > 0)
+      continue;
+    const asked = new Set(audit.map(({ voter }) => voter));
+    if ([...draft.members.values()].some((member) => !member.draining && !asked.has(voterOf(draft, member)))) continue;
+    const at = where({ ...draft.round, shard: unit.shard });
+    if (audit.length === 1) {
+      if (draft.settings.canJoin) {
+        if (unit.auditWaits) continue;
+        replaceUnit(draft, { ...unit, auditWaits: true });
+        note(draft, 'warn', 'audit', audit[0].name, `${at} is audited and waits for a second machine; ${count(draft)}`);
+        continue;
+      }
+      return fail(
+        draft,
+        'AUDIT_ALONE',
+        `${at} is audited, and no second replica is left to compute it.`,
+        'Resume the run with two replicas or more, or without --audit.',
+      );
+    }
+    const since = draft.settings.auditsAll ? null : Math.min(...audit.map(({ voter }) => draft.trusted.get(voter) ?? 0));
+    const suspect =
+      since === null ? 'Not applied' : `Not applied; what one of them computed from step ${since + 1} on is in the run`;
+    return fail(
+      draft,
+      'AUDIT_UNDECIDED',
+      `${namesOf(audit)} computed ${at} and differ, and no other machine is here to decide. ${suspect}.`,
+      'Test each alone with `tfjs-parallel verify`, leave the broken one out and resume the run; with three machines the odd one is found.',
+      since,
+    );
+  }
+}
+
+/** Nothing that this member's machine computed from here on has been checked. */
+export function beginTrust(draft: Draft, member: Member, step: number): void {
+  const voter = voterOf(draft, member);
+  if (!draft.trusted.has(voter)) trust(draft, [{ voter }], step);
+}
+
+function trust(draft: Draft, voters: readonly { readonly voter: string }[], step: number): void {
+  const trusted = new Map(draft.trusted);
+  for (const { voter } of voters) {
+    trusted.delete(voter);
+    trusted.set(voter, step);
+  }
+  for (const oldest of trusted.keys()) {
+    if (trusted.size <= MAX_TRUSTED) break;
+    trusted.delete(oldest);
+  }
+  draft.trusted = trusted;
+}
+
+function namesOf(answers: readonly AuditAnswer[]): string {
+  return answers.map(({ name }) => name).join(' and ');
+}
