@@ -23,6 +23,7 @@ import { weightsFor } from '../coordinator/storage/state/saved_model.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { startServer, type ServerTls } from '../transport/server.js';
 import { configFrom, endOfFinished, eventOf, observeInto, openRun, startRun } from '../coordinator/start_run.js';
+import { nameEverywhere } from '../data/load.js';
 import { loadDatasetAside } from '../data/load_aside.js';
 import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
@@ -160,7 +161,12 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
         shards,
         model: withWeights(first, source),
         numerics: first.numerics,
-        data: { name: dataset.name, sha256: dataset.sha256, train: dataset.train.count, validation: dataset.validation.count },
+        data: {
+          name: dataset.name,
+          sha256: dataset.sha256,
+          train: dataset.train.count,
+          validation: dataset.validation?.count ?? 0,
+        },
         versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...first.versions },
         run,
         changes: request.changes,
@@ -256,10 +262,9 @@ async function jobOf(config: TrainConfig, shards: number, source: ModelSource, d
   const train = dataset.train.count;
   const batches = [Math.min(config.batch, train), train % config.batch];
   const sizes = batches.flatMap((globalBatch) => shardSizes({ globalBatch, shards })).filter((size) => size > 0);
-  const builtin = config.data === 'mnist' || config.data === 'synthetic';
   return {
     model: await jobModel(source),
-    data: builtin ? (config.data as 'mnist' | 'synthetic') : 'own',
+    data: nameEverywhere(config.data),
     dataName: dataset.name,
     datasetSha256: dataset.sha256,
     ...workerSettings(config),

@@ -4,6 +4,7 @@
  */
 import { chooseDevices } from '../common/device_choice.js';
 import { requireBatchCoversShards } from '../common/config_checks.js';
+import { DataError } from '../common/errors.js';
 import type { Monitor } from '../common/objective.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { weightsFor } from '../coordinator/storage/state/saved_model.js';
@@ -45,6 +46,13 @@ export async function evaluateModel({ path, config, say }: EvaluateRequest): Pro
   requireBatchCoversShards({ batch: config.batch, shards });
   const saved = await readSaved(path);
   const dataset = await loadDatasetAside(config, {});
+  if (dataset.validation === null)
+    throw new DataError({
+      code: 'DATA_NO_VALIDATION',
+      message: `${dataset.name} has no validation set, which is what a model is evaluated on`,
+      next: 'Name data with a validation set.',
+    });
+  const examples = dataset.validation.count;
   const source = await sourceOf(saved, config);
   if (saved.kind === 'state')
     say(
@@ -56,7 +64,6 @@ export async function evaluateModel({ path, config, say }: EvaluateRequest): Pro
     values.set(weightsFor(opened.model, saved));
     const fleet = new Fleet();
     for (const replica of opened.replicas) fleet.add(replica);
-    const examples = dataset.validation.count;
     const { objective } = opened.model;
     requireShards(objective, shards);
     for (const note of objective.notes) say(`warning: ${note}`);

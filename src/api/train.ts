@@ -153,7 +153,7 @@ async function runOn({ request, settled, shards, dataset, run, replicas, initFro
     shards,
     model,
     numerics,
-    data: { name: dataset.name, sha256: dataset.sha256, train: dataset.train.count, validation: dataset.validation.count },
+    data: { name: dataset.name, sha256: dataset.sha256, train: dataset.train.count, validation: dataset.validation?.count ?? 0 },
     versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...replicas.versions },
     run,
     begin: request.begin?.(model) ?? null,

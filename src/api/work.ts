@@ -11,6 +11,7 @@ import { ClusterError, invariant, isFaultOfTheRun, UsageError } from '../common/
 import { LIMITS } from '../common/limits.js';
 import type { Job } from '../common/protocol/messages.js';
 import type { StopRequest } from '../common/stop_request.js';
+import { nameEverywhere } from '../data/load.js';
 import { loadDatasetAside } from '../data/load_aside.js';
 import { placeReplicas, type Placement } from './devices.js';
 import { requireAllowedLayers } from '../models/allowed_layers.js';
@@ -166,7 +167,7 @@ class JobKeeper {
         numerics,
         versions,
         datasetSha256: dataset.sha256,
-        examples: { train: dataset.train.count, validation: dataset.validation.count },
+        examples: { train: dataset.train.count, validation: dataset.validation?.count ?? 0 },
         layoutSha256: layoutSha256(model),
         initialSha256: initialSha256(model),
         golden,
@@ -207,8 +208,9 @@ class JobKeeper {
 
   async #dataset(job: Job): ReturnType<typeof loadDatasetAside> {
     const { data: own, dataDir, say } = this.request;
-    const data = job.data === 'own' ? own : job.data;
-    if (data === null)
+    const named = job.data === null ? null : nameEverywhere(job.data);
+    const data = named ?? own;
+    if (data === null || (job.data !== null && named === null))
       throw needs(
         'data',
         `the data ${job.dataName}, which this worker cannot fetch`,

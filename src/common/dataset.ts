@@ -1,37 +1,50 @@
 /**
- * Owns: the shape of a data set in memory, as it is shared between threads: named arrays of rows.
+ * Owns: the shape of a data set, as it is shared between threads: named arrays of rows in memory, or where rows are read from.
  * Does not: read files (src/data does) or draw batches (src/coordinator does).
  */
 
 /** Row storage. Backed by a SharedArrayBuffer, so that a data set exists once per process. */
 export type NumericArray = Uint8Array | Int32Array | Float32Array;
+export type NumericType = 'uint8' | 'int32' | 'float32';
 
 /** What one named array holds for each example. */
 export interface Field {
   readonly name: string;
   /** Of one example, channels last: `[28, 28, 1]`; of a label `[]` for a class index, `[10]` for one-hot or ten regression targets. */
   readonly shape: readonly number[];
+  readonly type: NumericType;
   /** Of an input: the model sees `value * scale` as float32. 1/255 for pixels, 1 for values used as they are. */
   readonly scale: number;
   /** Of a target: number of classes, where it is one of classes. */
   readonly classes?: number;
 }
 
-/** Rows of all fields, row-major: `rows × product(shape)` values each. A split is one, and so is what a replica gathers for its shard. */
+/** The fields of every batch. Those of data that name none are called `x` and `y`; those given as lists `0`, `1` and so on. */
+export interface DataFields {
+  readonly inputs: readonly Field[];
+  readonly targets: readonly Field[];
+}
+
+/** Rows of all fields, row-major: `rows × product(shape)` values each. A split in memory is one, and so is what a replica gathers for its shard. */
 export interface Batch {
   readonly inputs: Readonly<Record<string, NumericArray>>;
   readonly targets: Readonly<Record<string, NumericArray>>;
 }
 
 /** One split: `count` examples. */
-export interface DataSplit extends Batch {
+export type DataSplit = MemorySplit | StoredSplit;
+
+export interface MemorySplit extends Batch {
   readonly count: number;
 }
 
-/** The fields of every batch. Those of data that name none are called `x` and `y`. */
-export interface DataFields {
-  readonly inputs: readonly Field[];
-  readonly targets: readonly Field[];
+/** Its inputs lie elsewhere: each thread that needs rows opens it by its source (data/sources/table.ts). Its targets are in memory all the same. */
+export interface StoredSplit extends Pick<Batch, 'targets'> {
+  readonly count: number;
+  /** Name of the source's row. */
+  readonly source: string;
+  /** What the source opens it from: plain data. */
+  readonly where: unknown;
 }
 
 export interface Dataset {
@@ -39,10 +52,37 @@ export interface Dataset {
   readonly name: string;
   readonly fields: DataFields;
   readonly train: DataSplit;
-  readonly validation: DataSplit;
+  /** Null where there is none: then there is no evaluation, and the run is judged by its training loss. */
+  readonly validation: DataSplit | null;
   /** SHA-256 (hex) over fields and every byte of both splits, before any limit: two processes hold the same data if equal. */
   readonly sha256: string;
 }
 
+/** With all of it in memory. */
+export interface MemoryDataset extends Dataset {
+  readonly train: MemorySplit;
+  readonly validation: MemorySplit | null;
+}
+
 export const INPUT = 'x';
 export const TARGET = 'y';
+
+export function isInMemory(split: DataSplit): split is MemorySplit {
+  return 'inputs' in split;
+}
+
+const TYPES: Readonly<Record<string, NumericType>> = { Uint8Array: 'uint8', Int32Array: 'int32', Float32Array: 'float32' };
+const CLASSES = { uint8: Uint8Array, int32: Int32Array, float32: Float32Array };
+
+export function typeOf(values: NumericArray): NumericType {
+  return TYPES[values.constructor.name];
+}
+
+/** In memory of its own, or shared with all threads. */
+export function emptyArray(type: NumericType, length: number, { shared = false } = {}): NumericArray {
+  const Values = CLASSES[type];
+  if (!shared) return new Values(length);
+  return new (Values as new (memory: SharedArrayBuffer) => NumericArray)(
+    new SharedArrayBuffer(length * Values.BYTES_PER_ELEMENT),
+  );
+}

@@ -10,6 +10,11 @@ export const LIMITS = {
   maxTurnMs: 10,
   /** Largest IDX file (uncompressed, bytes) that is read: what its header declares is allocated, and a typed array holds no more on Node 20. */
   maxIdxBytes: 2 ** 32,
+  /** Examples of a data module's read(rows): row numbers are int32. */
+  maxReadExamples: 2 ** 31 - 1,
+  /** Asked of read(rows) at once while all are read the first time: whichever of both is less, so that their memory is bounded. */
+  maxRowsReadAtOnce: 4096,
+  readSliceBytes: 16 * 2 ** 20,
   /** Largest file accepted from a mirror, bytes: MNIST's largest is 47 MB uncompressed. */
   maxDownloadBytes: 64 * 2 ** 20,
   /** A mirror that sends nothing for this long is given up, ms. */

@@ -1,133 +1,121 @@
 /**
- * Owns: a data set made from a user's own typed arrays: for the library call, and for data modules (module.ts).
+ * Owns: a data set made from a user's own typed arrays: for the library call, and for data modules (sources/module.ts).
  * Does not: scale or shuffle: values are used as they are.
  *
  * Each array is copied once into shared memory; from then on all threads read the same copy.
  */
-import type { Dataset, NumericArray } from '../common/dataset.js';
+import { INPUT, TARGET, typeOf, type Field, type MemoryDataset, type MemorySplit, type NumericArray } from '../common/dataset.js';
 import { DataError } from '../common/errors.js';
-import { assemblePlain, product, type PlainSplit } from './assemble.js';
+import { suggest } from '../common/suggest.js';
+import { assembleDataset, product } from './assemble.js';
+import { countOf, inputFields, sameFields, targetFields, type FieldOptions } from './fields.js';
+import { arraysByName, pathOf, type Named, type Names } from './named.js';
+import { share, text, type Fail, type SourceArray } from './share.js';
 
-/** What can be given. Int8, Int16 and Uint16 are kept as Int32, Float64 as Float32. */
-export type SourceArray =
-  Uint8Array | Uint8ClampedArray | Int8Array | Int16Array | Uint16Array | Int32Array | Float32Array | Float64Array;
+export type { SourceArray } from './share.js';
 
 export interface SplitSource {
-  /** `count × product(inputShape)` values, row-major. */
-  readonly x: SourceArray;
-  /** `count × product(labelShape)` values. */
-  readonly y: SourceArray;
+  /** `count × product(inputShape)` values, row-major; of several inputs a record by the inputs' names, or a list in the model's order. */
+  readonly x: Named<SourceArray>;
+  /** `count × product(labelShape)` values; of several outputs as `x` of several inputs. */
+  readonly y: Named<SourceArray>;
 }
 
-export interface ArraysSource {
+/** What `datasetFromArrays` takes, and a data module gives. */
+export interface ArraysSource extends FieldOptions {
   readonly train: SplitSource;
-  readonly validation: SplitSource;
-  /** Shape of one example, channels last. */
-  readonly inputShape: readonly number[];
-  /**
-   * `[]` for class indices, `[10]` for one-hot rows or ten targets, `[1]` for one target. Left out: `[]` for integer arrays with one
-   * value per example, otherwise `[values per example]`.
-   */
-  readonly labelShape?: readonly number[];
-  /** Number of classes, checked against the labels. Left out: the largest class index + 1, or the row length of one-hot rows. */
-  readonly classes?: number;
-  /** The model sees `x * scale`. Default 1. */
-  readonly scale?: number;
+  /** Left out: no evaluation, and the run is judged by its training loss. */
+  readonly validation?: SplitSource | null;
   /** For people. */
   readonly name?: string;
 }
 
-type MutableSplit = { -readonly [K in keyof PlainSplit]: PlainSplit[K] };
+interface Given extends MemorySplit {
+  readonly names: { readonly inputs: Names; readonly targets: Names };
+}
 
-/** `validation` null: none is evaluated. @throws DataError DATA_ARRAYS, DATA_EMPTY or DATA_LABELS, naming the split and what was wanted. */
-export async function datasetFromArrays(
-  source: Omit<ArraysSource, 'validation'> & { readonly validation: SplitSource | null },
-): Promise<Dataset> {
-  const { name = 'arrays', scale = 1, inputShape } = source;
-  const fail = (message: string): DataError =>
+/** @throws DataError DATA_ARRAYS, DATA_EMPTY or DATA_LABELS, naming the split and what was wanted. */
+export async function datasetFromArrays(source: ArraysSource): Promise<MemoryDataset> {
+  const { name = 'arrays' } = source;
+  const fail: Fail = (message) =>
     new DataError({ code: 'DATA_ARRAYS', message: `${name}: ${message}`, next: 'See docs/data.md, "Your own arrays".' });
-  if (!isShape(inputShape)) throw fail(`inputShape is ${text(inputShape)}, wanted a list of positive whole numbers`);
-  if (!Number.isFinite(scale) || scale === 0) throw fail(`scale is ${text(scale)}, wanted a number other than 0`);
-  if (source.classes !== undefined && (!Number.isInteger(source.classes) || source.classes < 1)) {
-    throw fail(`classes is ${text(source.classes)}, wanted a positive whole number`);
-  }
-  const train = toSplit(source.train, 'train', inputShape, fail);
-  const validation = source.validation === null ? noneLike(train) : toSplit(source.validation, 'validation', inputShape, fail);
-  const labelShape = source.labelShape ?? guessLabelShape(train);
-  if (!isShape(labelShape)) throw fail(`labelShape is ${text(labelShape)}, wanted a list of positive whole numbers`);
-  for (const [which, split] of Object.entries({ train, validation })) {
-    const wanted = split.count * product(labelShape);
-    if (split.y.length === wanted) continue;
-    throw fail(
-      `${which}.y has ${split.y.length} values, wanted ${wanted}: ${split.count} examples of labelShape [${labelShape.join(', ')}]`,
-    );
-  }
-  if (train.x.constructor !== validation.x.constructor || train.y.constructor !== validation.y.constructor) {
+  requireNoSlip(source, fail);
+  const train = toSplit(source, 'train', fail);
+  const validation = source.validation === undefined || source.validation === null ? null : toSplit(source, 'validation', fail);
+  const splits = validation === null ? [train] : [train, validation];
+  const { names } = train;
+  if (validation !== null && JSON.stringify(validation.names) !== JSON.stringify(names))
+    throw fail(`train has ${namesText(names)}, validation has ${namesText(validation.names)}`);
+  const inputs = inputFields(source, names.inputs, train.inputs, fail);
+  const targets = targetFields(source, names.targets, splits, fail);
+  if (validation !== null && !sameFields({ inputs, targets }, validation))
     throw fail('train and validation differ in the types of their arrays');
+  for (const [which, split] of Object.entries({ train, ...(validation !== null && { validation }) })) {
+    for (const field of targets) requireRows(split, field, which, fail);
   }
-  if (labelShape.length === 0) {
-    train.y = asIndices(train.y);
-    validation.y = asIndices(validation.y);
-  }
-  const classes = source.classes ?? (oneHot(train, labelShape) && oneHot(validation, labelShape) ? labelShape[0] : undefined);
-  if (classes !== undefined && labelShape.length > 0 && labelShape[labelShape.length - 1] !== classes) {
-    throw fail(`classes is ${classes}, but labels have the shape [${labelShape.join(', ')}]`);
-  }
-  return assemblePlain(
-    { name, inputShape: [...inputShape], labelShape: [...labelShape], classes, scale, train, validation },
-    {
-      mayLackValidation: source.validation === null,
-    },
+  const kept = splits.map((split) => withIndices(split, targets));
+  const typed = targets.map((field) => ({ ...field, type: typeOf(kept[0].targets[field.name]) }));
+  return assembleDataset({ name, fields: { inputs, targets: typed }, train: kept[0], validation: kept[1] ?? null });
+}
+
+/** What others call it. */
+const VALIDATION = ['val', 'valid', 'test', 'validation_data', 'validationData', 'val_data'];
+
+/** Data without validation are data; data with a slip of the pen in its name are not. */
+function requireNoSlip(source: ArraysSource, fail: Fail): void {
+  if (source.validation !== undefined) return;
+  const slip = Object.keys(source).find(
+    (key) => key !== 'validation' && (VALIDATION.includes(key) || suggest(key, ['validation']) !== null),
   );
+  if (slip === undefined) return;
+  throw fail(`there is a ${slip} set and no validation, did you mean that? Give validation: null where there is none`);
 }
 
-function isShape(shape: unknown): shape is readonly number[] {
-  return Array.isArray(shape) && shape.every((extent) => Number.isInteger(extent) && extent > 0);
-}
-
-function toSplit(
-  source: unknown,
-  which: string,
-  inputShape: readonly number[],
-  fail: (message: string) => DataError,
-): MutableSplit {
-  if (typeof source !== 'object' || source === null) throw fail(`${which} is ${text(source)}, wanted { x, y } of typed arrays`);
-  const { x, y } = source as Partial<SplitSource>;
-  const rowSize = product(inputShape);
-  const inputs = share(x, `${which}.x`, fail);
-  if (inputs.length % rowSize !== 0) {
-    throw fail(`${which}.x has ${inputs.length} values, not a multiple of ${rowSize}: inputShape is [${inputShape.join(', ')}]`);
+function toSplit(source: ArraysSource, which: 'train' | 'validation', fail: Fail): Given {
+  const given: unknown = source[which];
+  if (typeof given !== 'object' || given === null) throw fail(`${which} is ${text(given)}, wanted { x, y } of typed arrays`);
+  if (typeof (given as { read?: unknown }).read === 'function')
+    throw fail(
+      `${which}.read is a function, which replicas in threads cannot call: export it from a module, and give its path as data`,
+    );
+  const { x, y } = given as Partial<SplitSource>;
+  const side = (value: unknown, label: string, single: string): { names: Names; arrays: Record<string, NumericArray> } => {
+    const { names, arrays } = arraysByName(value, single);
+    if (names.names.length === 0) throw fail(`${label} is an object of no arrays`);
+    const shared = names.names.map((name) => [name, share(arrays[name], pathOf(label, names, name), fail)]);
+    return { names, arrays: Object.fromEntries(shared) as Record<string, NumericArray> };
+  };
+  const inputs = side(x, `${which}.x`, INPUT);
+  const fields = inputFields(source, inputs.names, inputs.arrays, fail);
+  const counts = fields.map((field) => {
+    const label = pathOf('inputShape', inputs.names, field.name);
+    return countOf(inputs.arrays[field.name], field, pathOf(`${which}.x`, inputs.names, field.name), label, fail);
+  });
+  const other = counts.findIndex((count) => count !== counts[0]);
+  if (other !== -1) {
+    const paths = fields.map(({ name }) => pathOf(`${which}.x`, inputs.names, name));
+    throw fail(`${paths[other]} has ${counts[other]} examples, ${paths[0]} has ${counts[0]}`);
   }
-  return { x: inputs, y: share(y, `${which}.y`, fail), count: inputs.length / rowSize };
+  const targets = side(y, `${which}.y`, TARGET);
+  const names = { inputs: inputs.names, targets: targets.names };
+  return { names, count: counts[0], inputs: inputs.arrays, targets: targets.arrays };
 }
 
-function noneLike({ x, y }: PlainSplit): MutableSplit {
-  return { x: x.subarray(0, 0), y: y.subarray(0, 0), count: 0 };
+function requireRows({ names, targets, count }: Given, { name, shape }: Field, which: string, fail: Fail): void {
+  const wanted = count * product(shape);
+  const { length } = targets[name];
+  if (length === wanted) return;
+  const path = pathOf(`${which}.y`, names.targets, name);
+  throw fail(`${path} has ${length} values, wanted ${wanted}: ${count} examples of labelShape [${shape.join(', ')}]`);
 }
 
-/** Copies once into shared memory, in a type that a Dataset has. The array may be of another realm (Jest, node:vm): its class's name counts. */
-function share(values: unknown, which: string, fail: (message: string) => DataError): NumericArray {
-  const make = MAKERS[ArrayBuffer.isView(values) ? Object.prototype.toString.call(values).slice(8, -1) : ''];
-  if (make === undefined)
-    throw fail(`${which} is ${text(values)}, wanted a typed array (Uint8Array, Int32Array, Float32Array ...)`);
-  const given = values as SourceArray;
-  const copy = make(given.length);
-  copy.set(given);
-  const bad = copy instanceof Float32Array ? copy.findIndex((value) => !Number.isFinite(value)) : -1;
-  if (bad !== -1) throw fail(`${which}[${bad}] is ${given[bad]}, wanted a finite float32`);
-  return copy;
+/** Class indices are integers in a Dataset. */
+function withIndices({ count, inputs, targets }: Given, fields: readonly Field[]): MemorySplit {
+  const kept = fields.map(({ name, shape }) => [name, shape.length === 0 ? asIndices(targets[name]) : targets[name]]);
+  return { count, inputs, targets: Object.fromEntries(kept) as MemorySplit['targets'] };
 }
 
-const bytes = (length: number): NumericArray => new Uint8Array(new SharedArrayBuffer(length));
-const integers = (length: number): NumericArray => new Int32Array(new SharedArrayBuffer(4 * length));
-const floats = (length: number): NumericArray => new Float32Array(new SharedArrayBuffer(4 * length));
-const MAKERS: Record<string, ((length: number) => NumericArray) | undefined> = {
-  ...{ Uint8Array: bytes, Uint8ClampedArray: bytes },
-  ...{ Int8Array: integers, Int16Array: integers, Uint16Array: integers, Int32Array: integers },
-  ...{ Float32Array: floats, Float64Array: floats },
-};
-
-/** Class indices are integers in a Dataset; an array with a fraction is left as it is, for `assembleDataset` to name the label. */
+/** An array with a fraction is left as it is, for `assembleDataset` to name the label. */
 function asIndices(y: NumericArray): NumericArray {
   if (!(y instanceof Float32Array) || !y.every(Number.isInteger)) return y;
   const indices = new Int32Array(new SharedArrayBuffer(4 * y.length));
@@ -135,31 +123,6 @@ function asIndices(y: NumericArray): NumericArray {
   return indices;
 }
 
-function guessLabelShape({ y, count }: PlainSplit): number[] {
-  if (y.length === count && !(y instanceof Float32Array)) return [];
-  return [count === 0 ? 1 : Math.max(1, Math.floor(y.length / count))];
-}
-
-/** Every row has a single 1 among zeros. */
-function oneHot({ y }: PlainSplit, labelShape: readonly number[]): boolean {
-  if (labelShape.length !== 1 || labelShape[0] < 2) return false;
-  const width = labelShape[0];
-  for (let row = 0; row < y.length; row += width) {
-    let ones = 0;
-    for (let i = row; i < row + width; i++) {
-      if (y[i] === 1) ones++;
-      else if (y[i] !== 0) return false;
-    }
-    if (ones !== 1) return false;
-  }
-  return true;
-}
-
-/** A value as it is named in a message. */
-function text(value: unknown): string {
-  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
-  if (Array.isArray(value)) return value.length > 8 ? `an Array of ${value.length}` : `[${value.map(text).join(', ')}]`;
-  if (typeof value === 'function') return 'a function';
-  if (typeof value === 'object' && value !== null) return `an object (${value.constructor?.name ?? 'no class'})`;
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+function namesText({ inputs, targets }: Given['names']): string {
+  return `x of ${inputs.names.join(', ')} and y of ${targets.names.join(', ')}`;
 }

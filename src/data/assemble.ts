@@ -2,20 +2,29 @@
  * Owns: the last step of every source: checks that hold for all data sets, and the identity (SHA-256).
  * Does not: read or convert anything.
  */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { invariant, DataError } from '../common/errors.js';
-import { INPUT, TARGET, type Dataset, type DataSplit, type Field, type NumericArray } from '../common/dataset.js';
+import {
+  INPUT,
+  isInMemory,
+  TARGET,
+  typeOf,
+  type Dataset,
+  type DataSplit,
+  type Field,
+  type MemoryDataset,
+  type MemorySplit,
+  type NumericArray,
+} from '../common/dataset.js';
 
 /** Hashed between two turns of the event loop, bytes. */
 const HASH_SLICE_BYTES = 8 * 2 ** 20;
 
 type Parts = Omit<Dataset, 'sha256'>;
 
-interface Leave {
-  /** Nothing is evaluated then. */
-  readonly mayLackValidation?: boolean;
-}
+/** SHA-256 (hex) of every array of a split, by name, where the arrays are not in memory: whoever read them once has hashed them. */
+export type ReadHashes = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /**
  * Checks the splits against the shapes and the labels against the class count, and adds the identity.
@@ -23,51 +32,44 @@ interface Leave {
  * loss to say (objective/labels.ts).
  * @throws DataError DATA_EMPTY or DATA_LABELS.
  */
-export async function assembleDataset(parts: Parts, { mayLackValidation = false }: Leave = {}): Promise<Dataset> {
+export async function assembleDataset<P extends Parts>(parts: P, read: ReadHashes = {}): Promise<P & { sha256: string }> {
   const { inputs } = parts.fields;
   const targets = parts.fields.targets.map((field) => {
     const classes = field.classes ?? (field.shape.length === 0 ? classesIn(parts, field) : undefined);
     return { ...field, ...(classes !== undefined && { classes }) };
   });
   for (const [which, split] of splitsOf(parts)) {
-    const mayBeEmpty = mayLackValidation && which === 'validation';
-    if (split.count === 0 && !mayBeEmpty)
-      throw refuse('DATA_EMPTY', `${parts.name}: the ${which} set is empty`, 'Give at least one example.');
-    for (const field of inputs) requireFilled(field, split.inputs[field.name], split.count);
+    if (split.count === 0) throw refuse('DATA_EMPTY', `${parts.name}: the ${which} set is empty`, 'Give at least one example.');
+    if (isInMemory(split)) for (const field of inputs) requireFilled(field, split.inputs[field.name], split.count);
     for (const field of targets) {
       requireFilled(field, split.targets[field.name], split.count);
       checkLabels(field, split.targets[field.name], { name: parts.name, which });
     }
   }
   const dataset = { ...parts, fields: { inputs, targets } };
-  return { ...dataset, sha256: await identity(dataset) };
+  return { ...dataset, sha256: await identity(dataset, read) };
 }
 
 /** Of a data set of one input and one target, which nobody named. */
-export async function assemblePlain(
-  parts: {
-    readonly name: string;
-    /** Of one example, channels last. */
-    readonly inputShape: readonly number[];
-    readonly labelShape: readonly number[];
-    readonly classes?: number | undefined;
-    readonly scale: number;
-    readonly train: PlainSplit;
-    readonly validation: PlainSplit;
-  },
-  leave: Leave = {},
-): Promise<Dataset> {
+export async function assemblePlain(parts: {
+  readonly name: string;
+  /** Of one example, channels last. */
+  readonly inputShape: readonly number[];
+  readonly labelShape: readonly number[];
+  readonly classes?: number | undefined;
+  readonly scale: number;
+  readonly train: PlainSplit;
+  readonly validation: PlainSplit | null;
+}): Promise<MemoryDataset> {
   const { name, inputShape, labelShape, classes, scale, train, validation } = parts;
-  const target = { name: TARGET, shape: labelShape, scale: 1, ...(classes !== undefined && { classes }) };
-  return assembleDataset(
-    {
-      name,
-      fields: { inputs: [{ name: INPUT, shape: inputShape, scale }], targets: [target] },
-      train: plainSplit(train),
-      validation: plainSplit(validation),
-    },
-    leave,
-  );
+  const input = { name: INPUT, shape: inputShape, type: typeOf(train.x), scale };
+  const target = { name: TARGET, shape: labelShape, type: typeOf(train.y), scale: 1 };
+  return assembleDataset({
+    name,
+    fields: { inputs: [input], targets: [{ ...target, ...(classes !== undefined && { classes }) }] },
+    train: plainSplit(train),
+    validation: validation === null ? null : plainSplit(validation),
+  });
 }
 
 export interface PlainSplit {
@@ -76,7 +78,7 @@ export interface PlainSplit {
   readonly count: number;
 }
 
-function plainSplit({ x, y, count }: PlainSplit): DataSplit {
+function plainSplit({ x, y, count }: PlainSplit): MemorySplit {
   return { count, inputs: { [INPUT]: x }, targets: { [TARGET]: y } };
 }
 
@@ -89,10 +91,7 @@ function requireFilled({ name, shape }: Field, values: NumericArray, count: numb
 }
 
 function splitsOf({ train, validation }: Pick<Dataset, 'train' | 'validation'>): [string, DataSplit][] {
-  return [
-    ['train', train],
-    ['validation', validation],
-  ];
+  return [['train', train], ...(validation === null ? [] : [['validation', validation] satisfies [string, DataSplit]])];
 }
 
 /** Undefined where a label is no index of a class: negative, or with a fraction. */
@@ -122,34 +121,66 @@ function refuse(code: string, message: string, next: string): DataError {
   return new DataError({ code, message, next });
 }
 
-/** Over what a model can notice: shapes, scale, value types and every value; not the name, the format or the files. */
-async function identity(dataset: Parts): Promise<string> {
+/** Over what a model can notice: shapes, scale, value types and every value; not the name of the data, the format or the files. */
+async function identity(dataset: Parts, read: ReadHashes): Promise<string> {
+  const splits = splitsOf(dataset);
+  const isPlain = namesOf(dataset.fields.inputs) === INPUT && namesOf(dataset.fields.targets) === TARGET;
+  const inMemory = splits.flatMap(([, split]) => (isInMemory(split) ? [split] : []));
+  return isPlain && inMemory.length === splits.length ? plainIdentity(dataset, inMemory) : namedIdentity(dataset, read);
+}
+
+/** Data of one input and one target have the identity that they had before fields had names. */
+async function plainIdentity({ fields }: Parts, splits: readonly MemorySplit[]): Promise<string> {
   const hash = createHash('sha256');
-  hash.update(`${JSON.stringify(headerOf(dataset))}\n`);
-  for (const [, split] of splitsOf(dataset)) {
-    for (const values of arraysOf(dataset, split)) {
-      for (const slice of byteSlices(values)) {
-        hash.update(slice);
-        await setImmediate();
-      }
-    }
-  }
+  const { shape: inputShape, scale } = fields.inputs[0];
+  const { shape: labelShape, classes = null } = fields.targets[0];
+  const heads = splits.map(({ count, inputs, targets }) => ({
+    count,
+    x: inputs[INPUT].constructor.name,
+    y: targets[TARGET].constructor.name,
+  }));
+  hash.update(`${JSON.stringify({ inputShape, labelShape, classes, scale, splits: heads })}\n`);
+  for (const { inputs, targets } of splits) for (const values of [inputs[INPUT], targets[TARGET]]) await hashInto(hash, values);
   return hash.digest('hex');
 }
 
-/** Data of one input and one target have the header that they had before fields had names. */
-function headerOf(dataset: Parts): object {
-  const [input, target] = [dataset.fields.inputs[0], dataset.fields.targets[0]];
-  const splits = splitsOf(dataset).map(([, { count, inputs, targets }]) => ({
-    count,
-    x: inputs[input.name].constructor.name,
-    y: targets[target.name].constructor.name,
-  }));
-  return { inputShape: input.shape, labelShape: target.shape, classes: target.classes ?? null, scale: input.scale, splits };
+/** Over each array's own hash, so that arrays may be hashed side by side while their rows are read once. */
+async function namedIdentity(dataset: Parts, read: ReadHashes): Promise<string> {
+  const { inputs, targets } = dataset.fields;
+  const splits: object[] = [];
+  for (const [which, split] of splitsOf(dataset)) {
+    const arrays: Record<string, string> = {};
+    for (const [side, fields] of Object.entries({ inputs, targets })) {
+      for (const { name } of fields) {
+        const values = side === 'targets' ? split.targets[name] : isInMemory(split) ? split.inputs[name] : undefined;
+        const key = `${side}.${name}`;
+        arrays[key] = values === undefined ? read[which][name] : await hashOf(values);
+      }
+    }
+    splits.push({ count: split.count, arrays });
+  }
+  const facts = (fields: readonly Field[]): object[] =>
+    fields.map(({ name, shape, type, scale, classes = null }) => ({ name, shape, type, scale, classes }));
+  return createHash('sha256')
+    .update(JSON.stringify({ inputs: facts(inputs), targets: facts(targets), splits }))
+    .digest('hex');
 }
 
-function arraysOf({ fields: { inputs, targets } }: Parts, split: DataSplit): NumericArray[] {
-  return [...inputs.map(({ name }) => split.inputs[name]), ...targets.map(({ name }) => split.targets[name])];
+async function hashOf(values: NumericArray): Promise<string> {
+  const hash = createHash('sha256');
+  await hashInto(hash, values);
+  return hash.digest('hex');
+}
+
+async function hashInto(hash: Hash, values: NumericArray): Promise<void> {
+  for (const slice of byteSlices(values)) {
+    hash.update(slice);
+    await setImmediate();
+  }
+}
+
+function namesOf(fields: readonly Field[]): string {
+  return fields.map(({ name }) => name).join();
 }
 
 /** Views of all bytes, in order. No view of the whole: on Node 20 an array holds at most 2^32 bytes, and four times as many as values of 32 bits. */

@@ -1,22 +1,25 @@
 /**
- * Owns: copying rows of a split into a batch.
+ * Owns: copying rows of a split in memory into a batch.
  * Does not: choose the rows (src/coordinator does), or scale (the recorded step does).
  */
-import type { Batch, DataSplit, NumericArray } from '../common/dataset.js';
+import type { Batch, MemorySplit, NumericArray } from '../common/dataset.js';
 import { invariant } from '../common/errors.js';
 
 /**
  * Copies `rows` of every field that `into` has, in that order, to the start of its array, which may be longer. Values are converted to the
  * target's type as typed arrays do. Neighbouring rows are copied at once, so an evaluation batch is one copy.
  */
-export function gatherRows(split: DataSplit, rows: Int32Array, into: Batch): void {
-  for (let i = 0; i < rows.length; i++)
-    invariant(rows[i] >= 0 && rows[i] < split.count, `row ${rows[i]} lies in a split of ${split.count}`);
+export function gatherRows({ count, ...split }: MemorySplit, rows: Int32Array, into: Batch): void {
+  requireWithin(rows, count);
   for (const part of ['inputs', 'targets'] as const)
-    for (const [name, values] of Object.entries(into[part])) gather(split[part][name], split.count, rows, values);
+    for (const [name, values] of Object.entries(into[part])) gather(split[part][name], count, rows, values);
 }
 
-function gather(from: NumericArray, count: number, rows: Int32Array, into: NumericArray): void {
+export function requireWithin(rows: Int32Array, count: number): void {
+  for (let i = 0; i < rows.length; i++) invariant(rows[i] >= 0 && rows[i] < count, `row ${rows[i]} lies in a split of ${count}`);
+}
+
+export function gather(from: NumericArray, count: number, rows: Int32Array, into: NumericArray): void {
   const rowSize = from.length / count;
   invariant(into.length >= rows.length * rowSize, `the buffer holds ${rows.length} rows of ${rowSize}`);
   if (rowSize === 1) {

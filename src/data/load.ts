@@ -1,20 +1,18 @@
 /**
  * Owns: the way from a run's configuration to its data set.
- * Does not: read any format (the files it calls do).
+ * Does not: read any format (the sources do, sources/table.ts).
  *
  * What was asked for is loaded or refused; nothing is ever put in its place.
  */
-import type { Dataset, DataSplit, Field, NumericArray } from '../common/dataset.js';
+import { isInMemory, type Dataset, type DataSplit, type Field, type NumericArray } from '../common/dataset.js';
 import { DataError, UsageError } from '../common/errors.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { product } from './assemble.js';
-import { loadIdxFolder } from './idx_folder.js';
-import { loadMnist } from './mnist.js';
-import { loadDataModule } from './module.js';
 import type { OnDataProgress } from './progress.js';
-import { syntheticDigits } from './synthetic.js';
+import type { DataConfig } from './sources/source.js';
+import { SOURCES } from './sources/table.js';
 
-export type DataConfig = Pick<TrainConfig, 'data' | 'dataDir' | 'trainLimit' | 'validationLimit' | 'seed'>;
+export type { DataConfig } from './sources/source.js';
 
 export interface LoadOptions {
   readonly onProgress?: OnDataProgress;
@@ -22,57 +20,50 @@ export interface LoadOptions {
 
 /** @throws DataError, or UsageError where `data` names nothing known. */
 export async function loadDataset(config: DataConfig, { onProgress = () => {} }: LoadOptions = {}): Promise<Dataset> {
-  return limitDataset(await loadWhole(config, onProgress), config);
-}
-
-async function loadWhole({ data, dataDir, seed }: DataConfig, onProgress: OnDataProgress): Promise<Dataset> {
-  if (data === 'mnist') return loadMnist({ dataDir, onProgress });
-  if (data === 'synthetic') return syntheticDigits({ seed });
-  if (data === 'idx') {
-    if (dataDir !== null) return loadIdxFolder(dataDir, onProgress);
-    throw new UsageError({
-      code: 'DATA_DIR_NEEDED',
-      message: 'data idx needs the folder of its files',
-      next: 'Add --data-dir FOLDER.',
-    });
-  }
-  if (isDataModule(data)) return loadDataModule(data);
+  const row = Object.values(SOURCES).find(({ isMeant }) => isMeant(config.data));
+  if (row !== undefined) return limitDataset(await row.load(config, onProgress), config);
+  const known = Object.values(SOURCES).map(({ says }) => says);
   throw new UsageError({
     code: 'DATA_UNKNOWN',
-    message: `unknown data ${JSON.stringify(data)}`,
-    next: 'Use mnist, synthetic, idx (with --data-dir), or the path of a module such as ./data.mjs.',
+    message: `unknown data ${JSON.stringify(config.data)}`,
+    next: `Use ${known.slice(0, -1).join(', ')}, or ${known[known.length - 1]}.`,
   });
 }
 
+/** The name by which any machine makes the same data; null where each must be given its own. */
+export function nameEverywhere(data: string): string | null {
+  return Object.values(SOURCES).some(({ everywhere, isMeant }) => everywhere && isMeant(data)) ? data : null;
+}
+
 export function isDataModule(data: string): boolean {
-  return /\.([cm]?[jt]s)$/.test(data);
+  return SOURCES.module.isMeant(data);
 }
 
 /**
  * The first N examples of each split, as views of the same memory; null keeps all. The identity stays the whole set's.
  * @throws DataError DATA_LIMIT where N is not from 1 to the number of examples.
  */
-export function limitDataset(dataset: Dataset, limits: Pick<TrainConfig, 'trainLimit' | 'validationLimit'>): Dataset {
-  const cut = (split: DataSplit, limit: number | null, which: string): DataSplit => {
+export function limitDataset<D extends Dataset>(dataset: D, limits: Pick<TrainConfig, 'trainLimit' | 'validationLimit'>): D {
+  const { inputs, targets } = dataset.fields;
+  const cut = (split: DataSplit | null, limit: number | null, which: string): DataSplit | null => {
     if (limit === null) return split;
-    if (!Number.isInteger(limit) || limit < 1 || limit > split.count) {
-      const message = `--${which}-limit is ${limit}, ${dataset.name} has ${split.count} ${which} examples`;
-      throw new DataError({
-        code: 'DATA_LIMIT',
-        message,
-        next: `Give a whole number from 1 to ${split.count}, or leave it out.`,
-      });
-    }
-    const { inputs, targets } = dataset.fields;
-    return { count: limit, inputs: heads(inputs, split.inputs, limit), targets: heads(targets, split.targets, limit) };
+    if (split === null) throw beyond(dataset, { limit, which, count: 0 });
+    if (!Number.isInteger(limit) || limit < 1 || limit > split.count) throw beyond(dataset, { limit, which, count: split.count });
+    const kept = { count: limit, targets: heads(targets, split.targets, limit) };
+    return isInMemory(split) ? { ...kept, inputs: heads(inputs, split.inputs, limit) } : { ...split, ...kept };
   };
-  return {
-    ...dataset,
-    train: cut(dataset.train, limits.trainLimit, 'train'),
-    validation: cut(dataset.validation, limits.validationLimit, 'validation'),
-  };
+  const train = cut(dataset.train, limits.trainLimit, 'train') ?? dataset.train;
+  return { ...dataset, train, validation: cut(dataset.validation, limits.validationLimit, 'validation') };
 }
 
-function heads(fields: readonly Field[], arrays: DataSplit['inputs'], count: number): Record<string, NumericArray> {
+function beyond({ name }: Dataset, { limit, which, count }: { limit: number; which: string; count: number }): DataError {
+  return new DataError({
+    code: 'DATA_LIMIT',
+    message: `--${which}-limit is ${limit}, ${name} has ${count === 0 ? 'no' : count} ${which} examples`,
+    next: count === 0 ? 'Leave it out.' : `Give a whole number from 1 to ${count}, or leave it out.`,
+  });
+}
+
+function heads(fields: readonly Field[], arrays: DataSplit['targets'], count: number): Record<string, NumericArray> {
   return Object.fromEntries(fields.map(({ name, shape }) => [name, arrays[name].subarray(0, count * product(shape))]));
 }

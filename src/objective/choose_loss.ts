@@ -18,9 +18,10 @@ export interface LossFacts {
 export function chooseLoss(facts: LossFacts): string {
   const { kind, outputShape, dataset } = facts;
   const { labelShape, train, validation } = dataset;
+  const labels = validation === null ? [train.y] : [train.y, validation.y];
   const outputs = product(outputShape);
   const classes = outputShape[outputShape.length - 1] ?? 1;
-  const all = (isRight: (value: number) => boolean): boolean => [train.y, validation.y].every((y) => every(y, isRight));
+  const all = (isRight: (value: number) => boolean): boolean => labels.every((y) => every(y, isRight));
   const isSigmoid = kind === 'sigmoid' || kind === 'from_sigmoid';
   // An index for each of several outputs: nothing else compares one with the other.
   if (
@@ -32,8 +33,7 @@ export function chooseLoss(facts: LossFacts): string {
     return 'softmax_cross_entropy';
   if (product(labelShape) === outputs) {
     if (isSigmoid && all((value) => value === 0 || value === 1)) return 'sigmoid_cross_entropy';
-    if (kind === 'softmax' && classes > 1 && [train.y, validation.y].every((y) => areDistributions(y, classes)))
-      return 'softmax_cross_entropy';
+    if (kind === 'softmax' && classes > 1 && labels.every((y) => areDistributions(y, classes))) return 'softmax_cross_entropy';
   }
   if (classes === 1 && kind === 'softmax') {
     throw new UsageError({

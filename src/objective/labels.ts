@@ -15,7 +15,8 @@ export interface LabeledData {
   /** Number of classes, where labels are classes. */
   readonly classes?: number | undefined;
   readonly train: { readonly y: NumericArray };
-  readonly validation: { readonly y: NumericArray };
+  /** Null where there is none. */
+  readonly validation: { readonly y: NumericArray } | null;
 }
 
 /** `classes`: where labels are indices, how many there are; null where the model is not known yet. @throws DataError DATA_LABELS */
@@ -27,7 +28,7 @@ export function requireLabels(
   const width = dataset.labelShape.reduce((product, extent) => product * extent, 1);
   const splits: [string, NumericArray][] = [
     ['train', dataset.train.y],
-    ['validation', dataset.validation.y],
+    ...(dataset.validation === null ? [] : [['validation', dataset.validation.y] satisfies [string, NumericArray]]),
   ];
   for (const [split, y] of splits) {
     const found = (at: number): string => {

@@ -85,7 +85,7 @@ export function headerLines({
     `  data     ${joined([
       dataset.name,
       `${count(dataset.train)} train`,
-      `${count(dataset.validation)} validation`,
+      `${dataset.validation === 0 ? 'no' : count(dataset.validation)} validation`,
       `sha256 ${dataset.sha256.slice(0, 12)}`,
     ])}`,
     `  model    ${joined([model.name, `${count(model.trainedParameters)} trained parameters`])}`,

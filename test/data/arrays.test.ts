@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest';
-import { datasetFromArrays, type ArraysSource } from '../../src/data/arrays.js';
+import { datasetFromArrays, type ArraysSource, type SourceArray } from '../../src/data/arrays.js';
 import { byteSlices } from '../../src/data/assemble.js';
 import { plain } from '../support/plain_data.js';
 
+interface PlainSource extends ArraysSource {
+  readonly train: { readonly x: SourceArray; readonly y: SourceArray };
+  readonly validation: { readonly x: SourceArray; readonly y: SourceArray };
+}
+
 /** Three training and two validation examples of [2]. */
-function source(over: Partial<ArraysSource> = {}): ArraysSource {
+function source(over: Partial<PlainSource> = {}): PlainSource {
   return {
     train: { x: Float32Array.of(1, 2, 3, 4, 5, 6), y: Uint8Array.of(0, 2, 1) },
     validation: { x: Float32Array.of(7, 8, 9, 10), y: Uint8Array.of(1, 0) },
@@ -14,11 +19,11 @@ function source(over: Partial<ArraysSource> = {}): ArraysSource {
 }
 
 async function failure(over: unknown): Promise<string> {
-  const error: unknown = await datasetFromArrays(source(over as Partial<ArraysSource>)).catch((thrown: unknown) => thrown);
+  const error: unknown = await datasetFromArrays(source(over as Partial<PlainSource>)).catch((thrown: unknown) => thrown);
   return `${(error as { code: string }).code} ${(error as Error).message}`;
 }
 
-const y = (train: ArraysSource['train']['y'], validation: ArraysSource['train']['y']): Partial<ArraysSource> => ({
+const y = (train: SourceArray, validation: SourceArray): Partial<PlainSource> => ({
   train: { ...source().train, y: train },
   validation: { ...source().validation, y: validation },
 });
@@ -36,7 +41,7 @@ test('arrays are copied once into shared memory, and changing the originals chan
 });
 
 test('integer labels are class indices, floating-point labels are targets, rows with a single 1 are classes', async () => {
-  const shapes = async (over: Partial<ArraysSource>): Promise<unknown> => {
+  const shapes = async (over: Partial<PlainSource>): Promise<unknown> => {
     const { labelShape, classes, train } = plain(await datasetFromArrays(source(over)));
     return [labelShape, classes, train.y.constructor.name];
   };
@@ -53,7 +58,7 @@ test('integer labels are class indices, floating-point labels are targets, rows 
 });
 
 test('other typed arrays are kept in a type that holds their values', async () => {
-  const cases: [ArraysSource['train']['x'], string, number[]][] = [
+  const cases: [SourceArray, string, number[]][] = [
     [Uint8ClampedArray.of(255, 0), 'Uint8Array', [255, 0]],
     [Int8Array.of(-128, 1), 'Int32Array', [-128, 1]],
     [Int16Array.of(-300, 1), 'Int32Array', [-300, 1]],
@@ -68,7 +73,7 @@ test('other typed arrays are kept in a type that holds their values', async () =
 });
 
 test('the identity changes with any value, shape, scale or split, and with nothing else', async () => {
-  const hash = async (over: Partial<ArraysSource>): Promise<string> => (await datasetFromArrays(source(over))).sha256;
+  const hash = async (over: Partial<PlainSource>): Promise<string> => (await datasetFromArrays(source(over))).sha256;
   const base = await hash({});
   expect(await hash({ name: 'another name' })).toBe(base);
   expect(await hash({ classes: 3, labelShape: [], scale: 1 })).toBe(base);

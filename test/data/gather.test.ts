@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import type { DataSplit, NumericArray } from '../../src/common/dataset.js';
+import type { MemorySplit, NumericArray } from '../../src/common/dataset.js';
 import { gatherRows } from '../../src/data/gather.js';
 
 /** Row r of x is 10 r, 10 r + 1, ...; its label is r (labelSize 1), or r, 100 − r (labelSize 2). */
-function split(count: number, rowSize: number, labelSize: 1 | 2): DataSplit {
+function split(count: number, rowSize: number, labelSize: 1 | 2): MemorySplit {
   const x = Uint8Array.from({ length: count * rowSize }, (_, i) => 10 * Math.floor(i / rowSize) + (i % rowSize));
   const y = Int32Array.from({ length: count * labelSize }, (_, i) =>
     labelSize === 1 ? i : i % 2 === 0 ? i >> 1 : 100 - (i >> 1),
@@ -11,7 +11,7 @@ function split(count: number, rowSize: number, labelSize: 1 | 2): DataSplit {
   return { count, inputs: { x }, targets: { y } };
 }
 
-function gathered(from: DataSplit, rows: number[], x: NumericArray, y: NumericArray): number[][] {
+function gathered(from: MemorySplit, rows: number[], x: NumericArray, y: NumericArray): number[][] {
   gatherRows(from, Int32Array.from(rows), { inputs: { x }, targets: { y } });
   return [[...x], [...y]];
 }
@@ -61,7 +61,7 @@ test('a row outside the split and a buffer that is too short are bugs', () => {
 });
 
 test('only the fields that are asked for are copied, each by its name', () => {
-  const from: DataSplit = {
+  const from: MemorySplit = {
     count: 2,
     inputs: { left: Uint8Array.of(1, 2), right: Uint8Array.of(3, 4, 5, 6) },
     targets: { one: Float32Array.of(0.5, 1.5), other: Float32Array.of(7, 8) },

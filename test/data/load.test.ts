@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import type { Dataset } from '../../src/common/dataset.js';
+import type { MemoryDataset } from '../../src/common/dataset.js';
 import { limitDataset, loadDataset, type DataConfig } from '../../src/data/load.js';
 import { datasetFromArrays } from '../../src/data/arrays.js';
 import { idxBytes } from '../support/idx_bytes.js';
@@ -12,7 +12,7 @@ import { plain } from '../support/plain_data.js';
 const CONFIG: DataConfig = { data: 'mnist', dataDir: null, trainLimit: null, validationLimit: null, seed: 1 };
 
 /** Seven training and three validation examples of [2], two targets each. */
-function small(): Promise<Dataset> {
+function small(): Promise<MemoryDataset> {
   const values = (count: number): Float32Array => Float32Array.from({ length: count }, (_, i) => i);
   return datasetFromArrays({
     train: { x: values(14), y: values(14) },
@@ -90,7 +90,7 @@ test('a data set posted to a thread is the same memory: what one writes the othe
     { eval: true, workerData: dataset },
   );
   await once(thread, 'message');
-  expect(dataset.validation.targets.y[2]).toBe(42);
+  expect(dataset.validation!.targets.y[2]).toBe(42);
   dataset.train.inputs.x[9] = -7;
   thread.postMessage(dataset);
   expect(await once(thread, 'message')).toEqual([[-7, -7, 5, 10]]);

@@ -2,12 +2,16 @@ import { resolve } from 'node:path';
 import { createContext, runInContext } from 'node:vm';
 import { buildSync } from 'esbuild';
 import { expect, it } from 'vitest';
-import type { syntheticDigits } from '../../src/data/synthetic.js';
+import type { syntheticDigits } from '../../src/data/sources/synthetic.js';
 
 /** The drawing of digits as code of a `node:vm` context, as Jest runs it, that counts how often it looks at the global `Math`. */
 function inContext() {
   const { outputFiles } = buildSync({
-    stdin: { contents: "export { syntheticDigits } from './src/data/synthetic.ts'", resolveDir: resolve('.'), loader: 'ts' },
+    stdin: {
+      contents: "export { syntheticDigits } from './src/data/sources/synthetic.ts'",
+      resolveDir: resolve('.'),
+      loader: 'ts',
+    },
     ...{ bundle: true, platform: 'node', format: 'iife', globalName: 'drawing', write: false, logLevel: 'silent' },
   });
   let looks = 0;
@@ -26,7 +30,7 @@ it('digits are drawn without a look at globals for each pixel, and the same as i
   const { train, sha256 } = await draw({ seed: 1, train: 20, validation: 1 });
   // Once a slice of the hash, not 784 times a digit.
   expect(looks() - before).toBeLessThan(10);
-  const { syntheticDigits: here } = await import('../../src/data/synthetic.js');
+  const { syntheticDigits: here } = await import('../../src/data/sources/synthetic.js');
   const plain = await here({ seed: 1, train: 20, validation: 1 });
   expect([...train.inputs.x]).toEqual([...plain.train.inputs.x]);
   expect(sha256).toBe(plain.sha256);

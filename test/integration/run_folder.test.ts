@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { syntheticDigits } from '../../src/data/synthetic.js';
+import { syntheticDigits } from '../../src/data/sources/synthetic.js';
 import { installEngine } from '../../src/engine/index.js';
 import { runCli } from '../support/built_cli.js';
 import { FEW_DIGITS, jsonLines, metricsOf, SMALL_CNN, trained, trainSmall } from '../support/trained_run.js';

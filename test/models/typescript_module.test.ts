@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { typeScriptError } from '../../src/common/typescript_module.js';
 import { buildModel } from '../../src/models/build.js';
 import { resolveModelSource } from '../../src/models/load.js';
-import { loadDataModule } from '../../src/data/module.js';
+import { loadDataModule } from '../../src/data/sources/module.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
 const MODEL =

@@ -1,5 +1,12 @@
 /** A data set of one input and one target, seen without their names. */
-import { INPUT, TARGET, type Dataset, type NumericArray } from '../../src/common/dataset.js';
+import {
+  INPUT,
+  TARGET,
+  type Dataset,
+  type MemoryDataset,
+  type MemorySplit,
+  type NumericArray,
+} from '../../src/common/dataset.js';
 
 export interface PlainSplit {
   readonly count: number;
@@ -18,11 +25,13 @@ export interface PlainData {
   readonly sha256: string;
 }
 
-export function plain({ name, fields, train, validation, sha256 }: Dataset): PlainData {
-  const split = (given: Dataset['train']): PlainSplit => ({
-    count: given.count,
-    x: given.inputs[INPUT],
-    y: given.targets[TARGET],
+/** All in memory, with validation. */
+export function plain(dataset: Dataset): PlainData {
+  const { name, fields, train, validation, sha256 } = dataset as MemoryDataset;
+  const split = (given: MemorySplit | null): PlainSplit => ({
+    count: given!.count,
+    x: given!.inputs[INPUT],
+    y: given!.targets[TARGET],
   });
   const [{ shape: inputShape, scale }] = fields.inputs;
   const [{ shape: labelShape, classes }] = fields.targets;

@@ -125,7 +125,7 @@ function fitSource(tf: typeof tfjs, model: tfjs.LayersModel, config: FitPlan['co
 
 function paramsOf(model: tfjs.LayersModel, { config, initialEpoch }: FitPlan, { train, validation }: Dataset) {
   const { metricsNames } = model as unknown as { metricsNames: readonly string[] };
-  const doValidation = validation.count > 0;
+  const doValidation = validation !== null;
   return {
     ...{ epochs: config.epochs, initialEpoch, samples: train.count, steps: null, batchSize: config.batch, verbose: 0 },
     doValidation,

@@ -55,8 +55,11 @@ export const jobSchema = z.strictObject({
     z.strictObject({ kind: z.literal('topology'), name: text }),
     z.strictObject({ kind: z.literal('module'), name: text, sha256 }),
   ]),
-  /** `own`: a module or a folder of files that the worker must have been started with. */
-  data: z.enum(['mnist', 'synthetic', 'own']),
+  /** Name of data that any machine makes alike (data/sources/table.ts); null: a module or files that the worker must have been started with. */
+  data: z
+    .string()
+    .regex(/^[a-z0-9_]{1,40}$/)
+    .nullable(),
   dataName: text,
   datasetSha256: sha256,
   /** The settings that workers need (settings/table.ts), by name. */

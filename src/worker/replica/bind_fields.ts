@@ -7,7 +7,7 @@ import type { Dataset, Field } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
 import type { LabeledData } from '../../objective/labels.js';
 
-/** A batch on the device, by the model's own names: rows of each input, not scaled yet, and of each output's target. */
+/** A batch on the device, by the fields' names: rows of each input, not scaled yet, and of each output's target. */
 export interface TensorBatch {
   readonly inputs: Readonly<Record<string, tfjs.Tensor>>;
   readonly targets: Readonly<Record<string, tfjs.Tensor>>;
@@ -43,7 +43,7 @@ export function labelsOf({ name, fields, train, validation }: Dataset, { field }
     labelShape: shape,
     ...(classes !== undefined && { classes }),
     train: { y: train.targets[field.name] },
-    validation: { y: validation.targets[field.name] },
+    validation: validation === null ? null : { y: validation.targets[field.name] },
   };
 }
 

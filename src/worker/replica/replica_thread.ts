@@ -12,9 +12,7 @@ import { ExpectedError, invariant, UsageError } from '../../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../../common/replica.js';
 import type { HostValues, Residence, ResidentStep } from '../../common/resident.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
-import type { NumericArray } from '../../common/dataset.js';
 import { allFinite } from '../../common/all_finite.js';
-import { gatherRows } from '../../data/gather.js';
 import {
   arithmeticProbe,
   bfloat16Support,
@@ -31,10 +29,10 @@ import { topologyJson } from '../../models/topology.js';
 import { compiledOf } from '../../objective/compiled.js';
 import { createObjective, type Objective } from '../../objective/create_objective.js';
 import { compiledOptimizerOf } from '../../optimizers/compiled.js';
-import { bindFields, labelsOf, type Binding, type Bound, type TensorBatch } from './bind_fields.js';
+import { bindFields, labelsOf } from './bind_fields.js';
+import { createBatchReader, type ReadBatch } from './read_batch.js';
 import { layoutOf } from './model_layout.js';
 import { Resident, type Feed } from './resident.js';
-import { requireTokens, tokenLimitOf, type TokenLimit } from './token_check.js';
 import { createEvaluateStep, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ShardTask, ThreadAnswer } from './replica_spec.js';
 
@@ -43,11 +41,9 @@ interface ReplicaState {
   readonly engine: Engine;
   readonly model: tfjs.LayersModel;
   readonly layout: BucketLayout;
-  readonly objective: Objective;
-  readonly binding: Binding;
+  readonly readBatch: ReadBatch;
   readonly train: TrainStep;
   readonly evaluate: EvaluateStep;
-  readonly tokenLimit: TokenLimit | null;
   /** Version of the parameters that the model's variables hold; -1 before the first. */
   loadedVersion: number;
   /** Where the weights stay here. */
@@ -121,11 +117,9 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     engine,
     model,
     layout,
-    objective,
-    binding,
+    readBatch: await createBatchReader({ engine, model, binding, dataset: spec.dataset, indices: objective.indices }),
     train: createTrainStep(parts),
     evaluate: createEvaluateStep(parts),
-    tokenLimit: tokenLimitOf(model),
     loadedVersion: -1,
     resident: null,
   };
@@ -194,40 +188,12 @@ function load(replica: ReplicaState, { version, parameters }: Pick<ShardTask, 'v
   replica.loadedVersion = version;
 }
 
-function feed(
-  { engine, spec, objective, binding, tokenLimit }: ReplicaState,
-  { rows }: ShardTask,
-  kind: 'train' | 'validation',
-): TensorBatch {
-  const { dataset } = spec;
-  const split = dataset[kind];
-  const emptyOf = ({ field }: Bound, Values: new (length: number) => NumericArray): [string, NumericArray] => [
-    field.name,
-    new Values(rows.length * field.shape.reduce((a, b) => a * b, 1)),
-  ];
-  const typeOf = (values: NumericArray) => values.constructor as new (length: number) => NumericArray;
-  // Whatever they are stored as: class indices are int32 for TensorFlow, all other labels float32.
-  const labels = objective.indices ? Int32Array : Float32Array;
-  const batch = {
-    inputs: Object.fromEntries(binding.inputs.map((bound) => emptyOf(bound, typeOf(split.inputs[bound.field.name])))),
-    targets: Object.fromEntries(binding.targets.map((bound) => emptyOf(bound, labels))),
-  };
-  gatherRows(split, rows, batch);
-  if (tokenLimit !== null) {
-    const { field } = binding.inputs[0];
-    const given = { values: batch.inputs[field.name], rows, scale: field.scale, dataset: dataset.name, split: kind };
-    requireTokens(tokenLimit, given);
-  }
-  const tensors = (bound: readonly Bound[], arrays: Record<string, NumericArray>): Record<string, tfjs.Tensor> =>
-    Object.fromEntries(bound.map(({ name, field }) => [name, upload(engine, arrays[field.name], [rows.length, ...field.shape])]));
-  return { inputs: tensors(binding.inputs, batch.inputs), targets: tensors(binding.targets, batch.targets) };
-}
-
 /** What the training step takes. */
-function trainingFeed(replica: ReplicaState, shard: ShardTask): Feed {
+async function trainingFeed(replica: ReplicaState, shard: ShardTask): Promise<Feed> {
   const { engine } = replica;
   const position = Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0);
-  return [feed(replica, shard, 'train'), upload(engine, position, [4]), engine.tf.scalar(shard.regularizationWeight)];
+  const batch = await replica.readBatch(shard.rows, 'train');
+  return [batch, upload(engine, position, [4]), engine.tf.scalar(shard.regularizationWeight)];
 }
 
 function reside(replica: ReplicaState, residence: Residence): null {
@@ -245,16 +211,17 @@ function writeValues(replica: ReplicaState, version: number, into: HostValues): 
   return null;
 }
 
-function trainResident(replica: ReplicaState, shard: ShardTask, work: ResidentStep): ShardAnswer {
+async function trainResident(replica: ReplicaState, shard: ShardTask, work: ResidentStep): Promise<ShardAnswer> {
   const { engine, resident } = replica;
   const begin = performance.now();
   const { version } = shard;
   invariant(resident !== null, 'a replica is told to reside before its first step');
   load(replica, { version, parameters: work.from.version[0] === version ? work.from.parameters : NOTHING });
   if (resident.version !== version) resident.takeSlots(version, work.from.slots);
-  const args = trainingFeed(replica, shard);
+  let feed: Feed | undefined;
   let answer: Pick<ShardAnswer, 'lossSum' | 'sums'> | undefined;
   try {
+    const args = (feed = await trainingFeed(replica, shard));
     const outcome = onExamples(() =>
       resident.compute(args, shard, work, ({ loss, sums }) => {
         answer = { lossSum: loss.dataSync()[0], sums: readSums(sums) };
@@ -269,16 +236,16 @@ function trainResident(replica: ReplicaState, shard: ShardTask, work: ResidentSt
     writeValues(replica, version, work.rescue);
     throw error;
   } finally {
-    engine.tf.dispose(args as unknown as tfjs.TensorContainer);
+    engine.tf.dispose(feed as unknown as tfjs.TensorContainer);
   }
 }
 
-function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Array): ShardAnswer {
+async function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Array): Promise<ShardAnswer> {
   const { engine, layout } = replica;
   const { tf } = engine;
   const begin = performance.now();
   load(replica, shard);
-  const args = trainingFeed(replica, shard);
+  const args = await trainingFeed(replica, shard);
   const outputs = onExamples(() => replica.train(...args));
   outputs.gradients.forEach((tensor, index) => {
     const { offset, size } = layout.slots[index];
@@ -297,11 +264,11 @@ function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Ar
   return { lossSum, sums, statistics, ...(nonFinite !== undefined && { nonFinite }), computeMs: performance.now() - begin };
 }
 
-function evaluateShard(replica: ReplicaState, shard: ShardTask): ShardAnswer {
+async function evaluateShard(replica: ReplicaState, shard: ShardTask): Promise<ShardAnswer> {
   const { engine } = replica;
   const begin = performance.now();
   load(replica, shard);
-  const batch = feed(replica, shard, 'validation');
+  const batch = await replica.readBatch(shard.rows, 'validation');
   const regularization = engine.tf.scalar(shard.regularizationWeight);
   const { loss, sums } = onExamples(() => replica.evaluate(batch, regularization));
   const answer = { lossSum: loss.dataSync()[0], sums: readSums(sums), computeMs: performance.now() - begin };

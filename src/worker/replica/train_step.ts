@@ -115,11 +115,11 @@ export function createEvaluateStep(parts: StepParts): EvaluateStep {
 }
 
 function judge({ objective, binding }: StepParts, { targets }: TensorBatch, output: tfjs.Tensor): ObjectiveValue {
-  return objective.evaluate(targets[binding.targets[0].name], intoFloat32(output));
+  return objective.evaluate(targets[binding.targets[0].field.name], intoFloat32(output));
 }
 
 function applyModel({ model, binding }: StepParts, { inputs }: TensorBatch, training: boolean): tfjs.Tensor {
-  const [x] = binding.inputs.map(({ name, field }) => scaledFloat(inputs[name], field.scale));
+  const [x] = binding.inputs.map(({ field }) => scaledFloat(inputs[field.name], field.scale));
   const next = `Mend the model; model.apply(x, { training: ${training} }) on one batch shows the same outside of tfjs-parallel.`;
   return orModelFails(() => model.apply(x, { training }) as tfjs.Tensor, { during: training ? 'training' : 'evaluation', next });
 }

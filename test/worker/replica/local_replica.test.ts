@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { BucketLayout } from '../../../src/common/bucket_layout.js';
-import type { Dataset } from '../../../src/common/dataset.js';
+import type { MemoryDataset } from '../../../src/common/dataset.js';
 import { datasetFromArrays } from '../../../src/data/arrays.js';
 import type { LocalReplica } from '../../../src/worker/replica/local_replica.js';
 import { openReplica } from '../../support/replica_under_test.js';
@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 
 /** A waving series per example; `examples` of them, labels counting up to 3. */
-async function waves({ examples, shape }: { examples: number; shape: number[] }): Promise<Dataset> {
+async function waves({ examples, shape }: { examples: number; shape: number[] }): Promise<MemoryDataset> {
   const size = shape.reduce((a, b) => a * b, 1);
   const split = {
     x: Float32Array.from({ length: examples * size }, (_, i) => Math.sin(1 + 0.7 * i + (i % 5))),

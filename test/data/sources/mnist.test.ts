@@ -5,12 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
-import { cacheFolder } from '../../src/data/cache_folder.js';
-import { loadMnist, MNIST_FILES, type MnistOptions } from '../../src/data/mnist.js';
-import type { DataProgress } from '../../src/data/progress.js';
-import { idxBytes, sha256 } from '../support/idx_bytes.js';
-import { temporaryFolder } from '../support/temporary_folder.js';
-import { plain } from '../support/plain_data.js';
+import { cacheFolder } from '../../../src/data/cache_folder.js';
+import { loadMnist, MNIST_FILES, type MnistOptions } from '../../../src/data/sources/mnist.js';
+import type { DataProgress } from '../../../src/data/progress.js';
+import { idxBytes, sha256 } from '../../support/idx_bytes.js';
+import { temporaryFolder } from '../../support/temporary_folder.js';
+import { plain } from '../../support/plain_data.js';
 
 /** MNIST in small: 7 and 3 images of 2 × 2. Made of the real names, so that mirrors, folders and cache are the real ones. */
 const CONTENT = [idxBytes([7, 2, 2]), idxBytes([7], [0, 1, 2, 3, 4, 5, 9]), idxBytes([3, 2, 2]), idxBytes([3], [9, 0, 4])];

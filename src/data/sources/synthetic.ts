@@ -3,10 +3,18 @@
  * Does not: draw (digit_painter.ts does), or stand in for MNIST: it is only used where it was asked for by name.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Dataset } from '../common/dataset.js';
-import { below, deriveKey, PURPOSE, wordStream, type PhiloxKey } from '../common/random.js';
-import { assemblePlain, type PlainSplit } from './assemble.js';
-import { DIGIT_SIZE, DigitPainter } from './digit_painter.js';
+import type { MemoryDataset } from '../../common/dataset.js';
+import { below, deriveKey, PURPOSE, wordStream, type PhiloxKey } from '../../common/random.js';
+import { assemblePlain, type PlainSplit } from '../assemble.js';
+import { DIGIT_SIZE, DigitPainter } from '../digit_painter.js';
+import type { SourceRow } from './source.js';
+
+export const synthetic: SourceRow = {
+  says: 'synthetic',
+  isMeant: (data) => data === 'synthetic',
+  everywhere: true,
+  load: ({ seed }) => syntheticDigits({ seed }),
+};
 
 /** The splits' keys are kept apart by the key's layer, so that no digit is drawn for both. The numbers are part of the data: never change one. */
 const SPLIT = { train: 0, validation: 1 } as const;
@@ -19,7 +27,7 @@ export interface SyntheticOptions {
 }
 
 /** Example i has a stream of random words of its own. Digits of [28, 28, 1] as bytes with scale 1/255, ten classes. The first N examples are the same for any larger size. */
-export async function syntheticDigits({ seed, train = 20_000, validation = 4_000 }: SyntheticOptions): Promise<Dataset> {
+export async function syntheticDigits({ seed, train = 20_000, validation = 4_000 }: SyntheticOptions): Promise<MemoryDataset> {
   return assemblePlain({
     name: 'synthetic digits',
     inputShape: [DIGIT_SIZE, DIGIT_SIZE, 1],

@@ -6,13 +6,21 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Dataset } from '../common/dataset.js';
-import { DataError } from '../common/errors.js';
-import { assemblePlain } from './assemble.js';
-import { cacheFolder } from './cache_folder.js';
-import { download, DOWNLOAD_LIMITS, MirrorsFailed, type DownloadLimits } from './download.js';
-import { readIdx, type IdxArray } from './idx.js';
-import type { OnDataProgress } from './progress.js';
+import type { MemoryDataset } from '../../common/dataset.js';
+import { DataError } from '../../common/errors.js';
+import { assemblePlain } from '../assemble.js';
+import { cacheFolder } from '../cache_folder.js';
+import { download, DOWNLOAD_LIMITS, MirrorsFailed, type DownloadLimits } from '../download.js';
+import { readIdx, type IdxArray } from '../idx.js';
+import type { OnDataProgress } from '../progress.js';
+import type { SourceRow } from './source.js';
+
+export const mnist: SourceRow = {
+  says: 'mnist',
+  isMeant: (data) => data === 'mnist',
+  everywhere: true,
+  load: ({ dataDir }, onProgress) => loadMnist({ dataDir, onProgress }),
+};
 
 export interface MnistFile {
   readonly name: string;
@@ -75,7 +83,7 @@ export interface MnistOptions {
  * @returns 60,000 training and 10,000 validation images, [28, 28, 1], pixels as bytes with scale 1/255.
  * @throws DataError where a file is missing, damaged or not MNIST's, or where no mirror can be reached.
  */
-export async function loadMnist(options: MnistOptions): Promise<Dataset> {
+export async function loadMnist(options: MnistOptions): Promise<MemoryDataset> {
   const files = options.files ?? MNIST_FILES;
   const [trainX, trainY, testX, testY] =
     options.dataDir === null ? await fromCache(files, options) : await fromFolder(files, options.dataDir);

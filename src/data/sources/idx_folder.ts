@@ -4,45 +4,60 @@
  */
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Dataset } from '../common/dataset.js';
-import { errorMessage } from '../common/error_facts.js';
-import { DataError } from '../common/errors.js';
-import { assemblePlain, type PlainSplit } from './assemble.js';
-import { readIdx, type IdxArray } from './idx.js';
-import type { OnDataProgress } from './progress.js';
+import type { MemoryDataset } from '../../common/dataset.js';
+import { errorMessage } from '../../common/error_facts.js';
+import { DataError, UsageError } from '../../common/errors.js';
+import { assemblePlain, type PlainSplit } from '../assemble.js';
+import { readIdx, type IdxArray } from '../idx.js';
+import type { OnDataProgress } from '../progress.js';
+import type { SourceRow } from './source.js';
+
+export const idx: SourceRow = {
+  says: 'idx (with --data-dir)',
+  isMeant: (data) => data === 'idx',
+  everywhere: false,
+  load: async ({ dataDir }, onProgress) => {
+    if (dataDir !== null) return loadIdxFolder(dataDir, onProgress);
+    throw new UsageError({
+      code: 'DATA_DIR_NEEDED',
+      message: 'data idx needs the folder of its files',
+      next: 'Add --data-dir FOLDER.',
+    });
+  },
+};
 
 /** `train-images-idx3-ubyte.gz`, `t10k-labels.idx1-ubyte`, `emnist-balanced-test-images-idx3-ubyte`, `val_labels.idx` ... */
 const FILE_NAME = /^(?:[^.].*[-_])?(train|t10k|test|val|validation)[-_](images|labels)(?:[-.].*)?$/;
 
 const LAYOUT =
-  'The folder needs train-images, train-labels, and test-images, test-labels (or t10k-, validation-, val-), as IDX, with or without -idx3-ubyte and .gz.';
+  'The folder needs train-images, train-labels, and for validation test-images, test-labels (or t10k-, validation-, val-), as IDX, with or without -idx3-ubyte and .gz.';
 
 /**
  * Images [n, h, w] become inputs of [h, w, 1]; [n, h, w, c] stay [h, w, c]; [n, d] are vectors of [d]. Bytes get scale 1/255, other
  * types are used as they are. Classes: the largest label + 1.
  * @throws DataError
  */
-export async function loadIdxFolder(folder: string, onProgress: OnDataProgress = () => {}): Promise<Dataset> {
+export async function loadIdxFolder(folder: string, onProgress: OnDataProgress = () => {}): Promise<MemoryDataset> {
   const names = await listFolder(folder);
-  const paths = (['train', 'validation'] as const).map((split) => ({
-    images: join(folder, findFile(folder, names, split, 'images')),
-    labels: join(folder, findFile(folder, names, split, 'labels')),
-  }));
-  for (const message of notesOn(paths.map(({ images }) => basename(images)))) onProgress({ kind: 'note', message });
-  const [train, validation] = [await readSplit(paths[0]), await readSplit(paths[1])];
+  const read = (split: 'train' | 'validation'): Promise<IdxSplit> =>
+    readSplit({
+      images: join(folder, findFile(folder, names, split, 'images')),
+      labels: join(folder, findFile(folder, names, split, 'labels')),
+    });
+  const note = noteOn(findFile(folder, names, 'train', 'images'));
+  if (note !== null) onProgress({ kind: 'note', message: note });
+  const train = await read('train');
+  const hasValidation = names.some((name) => splitOf(name) === 'validation');
+  const validation = hasValidation ? await read('validation') : null;
   const inputShape = inputShapeOf(train.images);
-  const other = inputShapeOf(validation.images);
-  if (inputShape.join() !== other.join() || train.images.type !== validation.images.type) {
-    const message = `${folder}: training images are ${train.images.type} [${inputShape.join(', ')}], validation images ${validation.images.type} [${other.join(', ')}]`;
-    throw new DataError({ code: 'DATA_SHAPE', message, next: 'Both sets must have the same shape and type.' });
-  }
+  if (validation !== null) requireAlike(folder, train.images, validation.images);
   return assemblePlain({
     name: basename(folder),
     inputShape,
     labelShape: [],
     scale: train.images.type === 'uint8' ? 1 / 255 : 1,
     train: asSplit(train),
-    validation: asSplit(validation),
+    validation: validation === null ? null : asSplit(validation),
   });
 }
 
@@ -50,14 +65,19 @@ export async function loadIdxFolder(folder: string, onProgress: OnDataProgress =
 const QMNIST = /^qmnist[-_]/i;
 const EMNIST = /^emnist[-_]/i;
 
-function notesOn(files: readonly string[]): string[] {
-  if (files.some((name) => QMNIST.test(name)))
-    return ['qmnist: of the eight numbers of a label (class, series, writer, …) the first is used, the class'];
-  if (files.some((name) => EMNIST.test(name)))
-    return [
-      'emnist: its pictures lie transposed in these files, rows and columns swapped, and are used as they are; upright pictures need the same before such a model sees them',
-    ];
-  return [];
+function noteOn(images: string): string | null {
+  if (QMNIST.test(images))
+    return 'qmnist: of the eight numbers of a label (class, series, writer, …) the first is used, the class';
+  return EMNIST.test(images)
+    ? 'emnist: its pictures lie transposed in these files, rows and columns swapped, and are used as they are; upright pictures need the same before such a model sees them'
+    : null;
+}
+
+function requireAlike(folder: string, train: IdxArray, validation: IdxArray): void {
+  const [inputShape, other] = [inputShapeOf(train), inputShapeOf(validation)];
+  if (inputShape.join() === other.join() && train.type === validation.type) return;
+  const message = `${folder}: training images are ${train.type} [${inputShape.join(', ')}], validation images ${validation.type} [${other.join(', ')}]`;
+  throw new DataError({ code: 'DATA_SHAPE', message, next: 'Both sets must have the same shape and type.' });
 }
 
 interface IdxSplit {
@@ -96,10 +116,15 @@ function asSplit({ images, labels }: IdxSplit): PlainSplit {
   return { x: images.values, y: labels.values, count: images.shape[0] };
 }
 
+/** Null for a file that is none of a set's. */
+function splitOf(name: string): 'train' | 'validation' | null {
+  const match = FILE_NAME.exec(name);
+  return match === null ? null : match[1] === 'train' ? 'train' : 'validation';
+}
+
 function findFile(folder: string, names: readonly string[], split: 'train' | 'validation', rows: 'images' | 'labels'): string {
   const found = names.filter((name) => {
-    const match = FILE_NAME.exec(name);
-    return match !== null && (match[1] === 'train') === (split === 'train') && match[2] === rows;
+    return splitOf(name) === split && FILE_NAME.exec(name)?.[2] === rows;
   });
   // The same file twice, unpacked beside its archive, is no question.
   const distinct = found.filter((name) => !(name.endsWith('.gz') && found.includes(name.slice(0, -3))));

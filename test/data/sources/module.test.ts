@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { loadDataModule } from '../../src/data/module.js';
-import { temporaryFolder } from '../support/temporary_folder.js';
-import { plain, type PlainData } from '../support/plain_data.js';
+import { loadDataModule } from '../../../src/data/sources/module.js';
+import { temporaryFolder } from '../../support/temporary_folder.js';
+import { plain, type PlainData } from '../../support/plain_data.js';
 
 const SETS = `
 const train = { x: Float32Array.of(1, 2, 3, 4), y: Int32Array.of(0, 1) };
@@ -54,9 +54,8 @@ test('a module that fails, or gives something else, is named with what happened'
     'DATA_MODULE data.mjs: failed: Error: later',
   );
   expect(await failure(`this is no JavaScript`)).toMatch(/^DATA_MODULE data\.mjs: failed: /);
-  expect(await failure(`export const x = 1;`)).toBe('DATA_MODULE data.mjs: exports no train and validation sets');
-  expect(await failure(`export default 3;`)).toBe('DATA_MODULE data.mjs: exports no train and validation sets');
-  expect(await failure(`${SETS} export default { train };`)).toBe('DATA_MODULE data.mjs: exports no train and validation sets');
+  expect(await failure(`export const x = 1;`)).toBe('DATA_MODULE data.mjs: exports no train set');
+  expect(await failure(`export default 3;`)).toBe('DATA_MODULE data.mjs: exports no train set');
   expect(await failure(`${SETS} export { train, validation };`)).toBe(
     'DATA_MODULE data.mjs: inputShape is missing, and the sets do not share a shape (train undefined, validation undefined)',
   );

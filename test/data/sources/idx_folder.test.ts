@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { loadIdxFolder } from '../../src/data/idx_folder.js';
-import type { DataProgress } from '../../src/data/progress.js';
-import { idxBytes, idxHeader } from '../support/idx_bytes.js';
-import { temporaryFolder } from '../support/temporary_folder.js';
-import { plain } from '../support/plain_data.js';
+import { loadIdxFolder } from '../../../src/data/sources/idx_folder.js';
+import type { DataProgress } from '../../../src/data/progress.js';
+import { idxBytes, idxHeader } from '../../support/idx_bytes.js';
+import { temporaryFolder } from '../../support/temporary_folder.js';
+import { plain } from '../../support/plain_data.js';
 
 type Files = Record<string, Uint8Array>;
 

@@ -1,8 +1,8 @@
 import { beforeAll, expect, test } from 'vitest';
-import { permutation } from '../../src/common/random.js';
-import { syntheticDigits } from '../../src/data/synthetic.js';
-import { sha256 } from '../support/idx_bytes.js';
-import { plain, type PlainData, type PlainSplit } from '../support/plain_data.js';
+import { permutation } from '../../../src/common/random.js';
+import { syntheticDigits } from '../../../src/data/sources/synthetic.js';
+import { sha256 } from '../../support/idx_bytes.js';
+import { plain, type PlainData, type PlainSplit } from '../../support/plain_data.js';
 
 const PIXELS = 784;
 let digits: PlainData;

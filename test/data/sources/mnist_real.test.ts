@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { loadDataset } from '../../src/data/load.js';
-import { plain, type PlainData } from '../support/plain_data.js';
+import { loadDataset } from '../../../src/data/load.js';
+import { plain, type PlainData } from '../../support/plain_data.js';
 
-const FOLDER = process.env.TFJS_PARALLEL_MNIST_DIR ?? join(import.meta.dirname, '../../../shared/data/mnist');
+const FOLDER = process.env.TFJS_PARALLEL_MNIST_DIR ?? join(import.meta.dirname, '../../../../shared/data/mnist');
 const present = existsSync(join(FOLDER, 'train-images-idx3-ubyte.gz'));
 if (!present) console.warn('skipped: real MNIST is not in ../shared/data/mnist; name its folder in TFJS_PARALLEL_MNIST_DIR');
 

@@ -1,0 +1,140 @@
+/**
+ * Owns: `--data ./data.mjs`: a user's module that makes a data set, of arrays or of rows that are read.
+ * Does not: check the arrays themselves (../arrays.ts does) or the rows (read_rows.ts).
+ *
+ * The path comes from the command line or the configuration of this machine, never from the wire: running it is running the user's code.
+ */
+import { existsSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { DataFields, Dataset, StoredSplit } from '../../common/dataset.js';
+import { isErrorLike } from '../../common/error_facts.js';
+import { DataError, ExpectedError } from '../../common/errors.js';
+import { typeScriptError } from '../../common/typescript_module.js';
+import { datasetFromArrays, type ArraysSource } from '../arrays.js';
+import { assembleDataset, type ReadHashes } from '../assemble.js';
+import { inputFields, targetFields } from '../fields.js';
+import { isRecord } from '../named.js';
+import { failureIn, firstRow, openRead, readOnce, requireReadSource, type ReadSource } from './read_rows.js';
+import type { OpenedSplit, SourceRow } from './source.js';
+
+export const module: SourceRow = {
+  says: 'the path of a module such as ./data.mjs',
+  isMeant: (data) => /\.([cm]?[jt]s)$/.test(data),
+  everywhere: false,
+  load: ({ data }) => loadDataModule(data),
+  open: openModule,
+};
+
+const EXAMPLE =
+  'It must export train, { x, y } of typed arrays or { count, read }, inputShape, and validation where there is one; or a default function that returns these.';
+
+/** What a module may give beside ArraysSource: a set may carry `shape`, the shape of one example, in place of `inputShape`. */
+type Exports = Partial<ArraysSource> & { readonly default?: unknown };
+
+/** @throws DataError DATA_MISSING, DATA_MODULE, DATA_ROWS, or what datasetFromArrays throws. */
+export async function loadDataModule(path: string): Promise<Dataset> {
+  const absolute = resolve(path);
+  if (!existsSync(absolute))
+    throw new DataError({ code: 'DATA_MISSING', message: `${path}: no such data module`, next: EXAMPLE });
+  const made = await madeBy(path);
+  const source = { ...made, name: made.name ?? basename(path), inputShape: made.inputShape ?? shapeInSets(path, made) };
+  return isRead(made.train) ? readDataset(source, absolute) : datasetFromArrays(source);
+}
+
+function isRead(set: unknown): boolean {
+  return isRecord(set) && typeof set.read === 'function';
+}
+
+interface Where {
+  readonly path: string;
+  readonly which: 'train' | 'validation';
+  readonly name: string;
+}
+
+/** One pass over every row, for the identity and the labels; later each replica reads the rows of its shards. */
+async function readDataset(source: ArraysSource, path: string): Promise<Dataset> {
+  const { name = path, train, validation } = source as ArraysSource & { train: unknown; validation?: unknown };
+  const fail = failureIn(name);
+  const sets = Object.entries({ train, ...(validation !== undefined && validation !== null && { validation }) }) as [
+    'train' | 'validation',
+    unknown,
+  ][];
+  const splits: Partial<Record<'train' | 'validation', StoredSplit>> = {};
+  const hashes: Record<string, ReadHashes[string]> = {};
+  let fields: DataFields | undefined;
+  for (const [which, set] of sets) {
+    requireReadSource(set, which, fail);
+    if (set.count === 0)
+      throw new DataError({
+        code: 'DATA_EMPTY',
+        message: `${name}: the ${which} set is empty`,
+        next: 'Give at least one example.',
+      });
+    fields ??= await fieldsOf(source, set, fail);
+    const once = await readOnce(set, fields, which, fail);
+    hashes[which] = once.hashes;
+    const where: Where = { path, which, name };
+    splits[which] = { count: set.count, targets: once.targets, source: 'module', where };
+  }
+  const parts = { name, fields: fields!, train: splits.train!, validation: splits.validation ?? null };
+  return assembleDataset(parts, hashes);
+}
+
+async function fieldsOf(source: ArraysSource, train: ReadSource, fail: ReturnType<typeof failureIn>): Promise<DataFields> {
+  const { inputs, targets, arrays } = await firstRow(train, 'train', fail);
+  const labels = targetFields({ ...source }, targets, [{ ...arrays, count: 1 }], fail);
+  // One example says nothing of classes; of an index, all of them do (assemble.ts).
+  const named = labels.map(({ classes, ...field }) => ({ ...field, ...(source.classes !== undefined && { classes }) }));
+  return { inputs: inputFields(source, inputs, arrays.inputs, fail), targets: named as DataFields['targets'] };
+}
+
+/** In a replica's thread: the module is run there too. */
+async function openModule({ where, ...split }: StoredSplit, fields: DataFields): Promise<OpenedSplit> {
+  const { path, which, name } = where as Where;
+  const fail = failureIn(name);
+  const set: unknown = (await madeBy(path))[which];
+  requireReadSource(set, which, fail);
+  return openRead(set, { fields, split, which, fail });
+}
+
+async function madeBy(path: string): Promise<ArraysSource & Record<string, unknown>> {
+  const absolute = resolve(path);
+  const exports = await runUserCode(path, async () => (await import(pathToFileURL(absolute).href)) as Exports);
+  const made = await runUserCode(path, () => resultOf(exports));
+  if (isRecord(made) && made.train !== undefined) return made as unknown as ArraysSource & Record<string, unknown>;
+  throw new DataError({ code: 'DATA_MODULE', message: `${path}: exports no train set`, next: EXAMPLE });
+}
+
+/** The module itself where it has the sets, otherwise its default export or what that returns. */
+async function resultOf(exports: Exports): Promise<unknown> {
+  if (exports.train !== undefined || exports.default === undefined) return exports;
+  if (typeof exports.default !== 'function') return exports.default;
+  return (exports.default as () => unknown)();
+}
+
+async function runUserCode<T>(path: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (cause) {
+    if (cause instanceof ExpectedError) throw cause;
+    const untyped = typeScriptError(cause, { path, what: '--data' });
+    if (untyped !== null) throw untyped;
+    const reason = isErrorLike(cause) ? `${cause.name}: ${cause.message}` : String(cause);
+    throw new DataError({
+      code: 'DATA_MODULE',
+      message: `${path}: failed: ${reason}`,
+      next: 'Correct the module; -v shows where it failed.',
+      cause,
+    });
+  }
+}
+
+function shapeInSets(path: string, made: Record<string, unknown>): readonly number[] {
+  const [train, validation] = [made.train, made.validation].map((set) => (isRecord(set) ? set.shape : undefined));
+  if (!Array.isArray(train) || JSON.stringify(train) !== JSON.stringify(validation ?? train)) {
+    const message = `${path}: inputShape is missing, and the sets do not share a shape (train ${JSON.stringify(train)}, validation ${JSON.stringify(validation)})`;
+    throw new DataError({ code: 'DATA_MODULE', message, next: 'Export inputShape, the shape of one example, e.g. [28, 28, 1].' });
+  }
+  return train as number[];
+}

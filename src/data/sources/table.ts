@@ -1,0 +1,8 @@
+/** Owns: the table of data sources. A source is a file and a row here. */
+import { idx } from './idx_folder.js';
+import { mnist } from './mnist.js';
+import { module } from './module.js';
+import type { SourceRow } from './source.js';
+import { synthetic } from './synthetic.js';
+
+export const SOURCES: Readonly<Record<string, SourceRow>> = { mnist, synthetic, idx, module };
