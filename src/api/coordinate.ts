@@ -2,7 +2,7 @@
  * Owns: putting a cluster's run together on the coordinator's side: token, data, model, run folder, door, workers; then the run loop.
  * Does not: loop (coordinator/start_run.ts and run.ts, the next hops), load TensorFlow, or print (observers do).
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { settleOn, type CompiledModel, type SettledRun } from '../common/compiled_model.js';
@@ -124,7 +124,7 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
     stop.asked.addEventListener('abort', giveUpIfAlone, { once: true });
     const cluster = new Cluster({
       software: packageVersion(),
-      runId: run.folder.path.split(/[\\/]/).at(-1) ?? randomUUID(),
+      runId: run.folder.runId,
       coordinatorEpoch: run.folder.coordinatorEpoch,
       job,
       topology: source.kind === 'topology' ? source.topology : null,
@@ -152,7 +152,10 @@ export async function coordinate(request: CoordinationRequest): Promise<EndEvent
       say(
         `waiting for workers at ${formatEndpoint({ ...request.listen, port: server.port })}${tls.kind === 'none' ? '' : ' (TLS)'}`,
       );
-      const first = await firstModel(cluster, request);
+      const first = await firstModel(cluster, request).catch((error: unknown) => {
+        if (stop.asked.aborted) goodbye = 'stopped';
+        throw error;
+      });
       const settled = known ?? settle(first.model.compiled);
       if (known === null) await keep(settled);
       const { end } = await startRun({

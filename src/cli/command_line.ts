@@ -17,6 +17,7 @@ import type { SignalWatch } from './terminal/signals.js';
 import { tokenCommand } from './commands/token.js';
 import { verifyCommand } from './commands/verify.js';
 import { workerCommand } from './commands/worker.js';
+import { printable } from '../common/one_line.js';
 
 /** Runs the command and ends the process. `early` minds the stop signals until a command watches them. */
 export async function runCommandLine(args: readonly string[], early: { handOver: () => void }): Promise<never> {
@@ -29,7 +30,7 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
     environment: process.env,
     stdout: process.stdout,
     stderr: process.stderr,
-    warn: (text) => void process.stderr.write(warningLine(text)),
+    warn: (text) => void process.stderr.write(printable(warningLine(text))),
     watchStop: async (say, first) => {
       const { watchSignals } = await import('./terminal/signals.js');
       watch = watchSignals(({ reason, signal, finishes }) => {
@@ -70,7 +71,7 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
   };
   const fail = (error: unknown): never => {
     const { text, exitCode: code } = describeFailure(error, { verbose, command: commandNameOf(program, args) });
-    process.stderr.write(text);
+    process.stderr.write(printable(text));
     process.exit(code);
   };
   /** Whoever read us is gone (`| head`): a run saves and stops, anything else is done. */

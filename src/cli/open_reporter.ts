@@ -7,6 +7,7 @@ import type { RunEvent, RunObserver } from '../common/run_events.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { CommandContext } from './context.js';
 import { REPORTERS } from '../report/reporters.js';
+import { printable } from '../common/one_line.js';
 
 export interface OpenReporters {
   observer: RunObserver;
@@ -44,7 +45,7 @@ export async function openReporters({
     observer: (event: RunEvent) => open.forEach((reporter) => reporter.observer(event)),
     say: (line) => {
       makeRoom();
-      stderr.write(`${line}\n`);
+      stderr.write(printable(`${line}\n`));
     },
     close: () => open.forEach((reporter) => reporter.close()),
   };

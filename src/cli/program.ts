@@ -5,6 +5,7 @@
 import { Command, Help } from 'commander';
 import type { CommandContext } from './context.js';
 import { packageVersion } from '../package_info.js';
+import { printable } from '../common/one_line.js';
 
 const EXAMPLES = `Examples:
   tfjs-parallel train --workers 2 --data synthetic    two replicas on the CPU, nothing to download
@@ -29,7 +30,7 @@ export function createProgram(context: CommandContext, commands: readonly Comman
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void context.stdout.write(text),
+      writeOut: (text) => void context.stdout.write(printable(text)),
       // Errors are told once, by fail.ts.
       writeErr: () => undefined,
       getOutHelpWidth: () => context.stdout.columns ?? 110,

@@ -11,6 +11,7 @@ import { fetchDistribution } from './fetch.js';
 import { findGpus } from './gpus.js';
 import { findPythonTensorFlow } from './python.js';
 import { TENSORFLOW_VERSION, distributionFor, isSupportedVersion, thisMachine } from './wheels.js';
+import { printable } from '../common/one_line.js';
 
 export const TENSORFLOW_FOLDER_VARIABLE = 'TFJS_PARALLEL_TENSORFLOW';
 export const CACHE_FOLDER_VARIABLE = 'TFJS_PARALLEL_CACHE';
@@ -122,5 +123,5 @@ function wantedKind(): 'cpu' | 'cuda' {
 }
 
 function toStandardError(line: string): void {
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(printable(`${line}\n`));
 }

@@ -5,6 +5,7 @@
 import type { RunObserver } from '../common/run_events.js';
 import { runRecordLine } from '../common/run_record.js';
 import type { OpenReporter, ReporterPlace, TextStream } from './reporter.js';
+import { printable } from '../common/one_line.js';
 
 export async function openJsonReporter(place: ReporterPlace): Promise<OpenReporter> {
   return { observer: createJsonReporter(place), makeRoom: () => undefined, close: () => undefined };
@@ -27,9 +28,9 @@ export function createJsonReporter({
     if (event.type === 'step' && (logEvery === null || event.step % logEvery !== 0)) return;
     // First: who reads the record may kill the process at once.
     if (event.type === 'start' && afterCrash)
-      err?.write(`should this process die, continue with: ${afterCrash(event.runFolder)}\n`);
-    out.write(runRecordLine(event));
-    if (event.type === 'warn') err?.write(`warning ${event.code}: ${event.message}\n`);
-    if (event.type === 'error') err?.write(`error ${event.code}: ${event.message}\n`);
+      err?.write(printable(`should this process die, continue with: ${afterCrash(event.runFolder)}\n`));
+    out.write(printable(runRecordLine(event)));
+    if (event.type === 'warn') err?.write(printable(`warning ${event.code}: ${event.message}\n`));
+    if (event.type === 'error') err?.write(printable(`error ${event.code}: ${event.message}\n`));
   };
 }

@@ -3,6 +3,7 @@
  * Does not: know what the line says (run_text.ts).
  */
 import { createLogUpdate } from 'log-update';
+import { printable } from '../common/one_line.js';
 
 export interface LiveLine {
   /** Draws the line unless it was drawn a moment ago; `text` is called only when it is. */
@@ -30,7 +31,7 @@ export function createLiveLine({ stream, now }: { stream: NodeJS.WriteStream; no
       if (now() - drawnMs < MIN_INTERVAL_MS) return;
       drawnMs = now();
       shown = true;
-      log(text());
+      log(printable(text()));
     },
     clear,
     close() {

@@ -17,6 +17,7 @@ import {
   progressLogLine,
   type Progress,
 } from './run_text.js';
+import { printable } from '../common/one_line.js';
 
 export async function openTextReporter({ out, err, environment, ...options }: ReporterPlace): Promise<OpenReporter> {
   invariant(err !== null, 'text tells what is no report');
@@ -58,8 +59,8 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
   let lastEpochS: number | null = null;
   let lastPlainMs = now();
 
-  const toOut = (lines: readonly string[]) => above(() => out.write(lines.map((line) => `${line}\n`).join('')));
-  const toErr = (lines: readonly string[]) => above(() => err.write(lines.map((line) => `${line}\n`).join('')));
+  const toOut = (lines: readonly string[]) => above(() => out.write(printable(lines.map((line) => `${line}\n`).join(''))));
+  const toErr = (lines: readonly string[]) => above(() => err.write(printable(lines.map((line) => `${line}\n`).join(''))));
   /** Standard output and error are often one terminal: the live line makes room before anything is written. */
   function above(write: () => void): void {
     live?.clear();

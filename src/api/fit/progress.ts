@@ -1,6 +1,7 @@
 /** Progress of a fit() call on standard error: a bar for the epoch in progress where that is a terminal, and a line for each that ended. */
 import type { EpochEvent, RunEvent, StepEvent } from '../../common/run_events.js';
 import { createLiveLine } from '../../report/live_line.js';
+import { printable } from '../../common/one_line.js';
 
 export interface FitProgress {
   observe(event: RunEvent): void;
@@ -23,7 +24,7 @@ export function fitProgress({
   let steps = 0;
   const say = (line: string): void => {
     live?.clear();
-    stream.write(`${line}\n`);
+    stream.write(printable(`${line}\n`));
   };
   return {
     observe(event) {

@@ -10,6 +10,7 @@ import type { CommandContext } from '../context.js';
 import { resolveFor } from '../resolve_for.js';
 import { count, plural } from '../../report/run_text.js';
 import { addSettingFlags, GROUP, readOption, wholeNumber } from '../setting_flags.js';
+import { printable } from '../../common/one_line.js';
 
 export type RunBench = (request: BenchRequest) => Promise<BenchReport>;
 
@@ -48,11 +49,13 @@ export function benchCommand(context: CommandContext, loadRunBench: () => Promis
       precision: config.precision,
       compile: config.compile,
       optimizer: config.optimizer,
-      say: (line) => void context.stderr.write(`${line}\n`),
+      say: (line) => void context.stderr.write(printable(`${line}\n`)),
     };
     const runBench = await loadRunBench();
     const report = await runBench(request);
-    context.stdout.write(config.reporter.includes('json') ? `${await jsonLine(report)}\n` : `${benchLines(report).join('\n')}\n`);
+    context.stdout.write(
+      printable(config.reporter.includes('json') ? `${await jsonLine(report)}\n` : `${benchLines(report).join('\n')}\n`),
+    );
     context.finish(EXIT.ok);
   });
 }

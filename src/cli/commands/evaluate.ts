@@ -14,6 +14,7 @@ import { RECORD_VERSION } from '../../common/run_record.js';
 import { reaches } from '../../objective/values.js';
 import { count, percent, valueName, valuesApart, valueText } from '../../report/run_text.js';
 import { addSettingFlags } from '../setting_flags.js';
+import { printable } from '../../common/one_line.js';
 
 export type RunEvaluation = (request: EvaluateRequest) => Promise<Evaluation>;
 
@@ -40,8 +41,8 @@ async function runEvaluate(
 ): Promise<ExitCode> {
   const { config } = await resolveFor(command, context, { defaultFile: configOfRun(model) });
   const runEvaluation = await loadRunEvaluation();
-  const answer = await runEvaluation({ path: model, config, say: (line) => void context.stderr.write(`${line}\n`) });
-  context.stdout.write(answerLine(answer, config));
+  const answer = await runEvaluation({ path: model, config, say: (line) => void context.stderr.write(printable(`${line}\n`)) });
+  context.stdout.write(printable(answerLine(answer, config)));
   const { monitor } = answer;
   const value = answer.values[monitor.name];
   if (config.target !== null && !reaches(monitor, value, config.target)) {

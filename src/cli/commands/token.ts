@@ -7,6 +7,7 @@ import { EXIT } from '../../common/errors.js';
 import type { CommandContext } from '../context.js';
 import { readTokenSource, type TokenSource } from '../network_flags.js';
 import { GROUP, readSwitch } from '../setting_flags.js';
+import { printable } from '../../common/one_line.js';
 
 /** src/transport/worker_tokens.ts, when it is loaded. */
 export interface WorkerTokensModule {
@@ -45,14 +46,14 @@ export function tokenCommand(context: CommandContext, loadTokens: () => Promise<
     .option('--replace', 'in place of the one it has, which is refused from then on');
   add.action((name: string) =>
     act(add, ({ addWorkerToken }, folder) => {
-      context.stdout.write(`${addWorkerToken(folder, name, { replace: readSwitch(add, 'replace') })}\n`);
-      context.stderr.write('copy this file to the worker (mode 600) and start it with --token-file\n');
+      context.stdout.write(printable(`${addWorkerToken(folder, name, { replace: readSwitch(add, 'replace') })}\n`));
+      context.stderr.write(printable('copy this file to the worker (mode 600) and start it with --token-file\n'));
     }),
   );
   const list = subcommand('list', 'Names of the workers that have one.');
   list.action(() =>
     act(list, ({ listWorkerTokens }, folder) => {
-      for (const name of listWorkerTokens(folder)) context.stdout.write(`${name}\n`);
+      for (const name of listWorkerTokens(folder)) context.stdout.write(printable(`${name}\n`));
     }),
   );
   const revoke = subcommand('revoke', "Take a worker's token back.").argument('<name>');

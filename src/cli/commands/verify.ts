@@ -11,6 +11,7 @@ import type { VerifyReport, VerifyRequest } from '../../api/verify.js';
 import type { CommandContext } from '../context.js';
 import { resolveFor } from '../resolve_for.js';
 import { addSettingFlags } from '../setting_flags.js';
+import { printable } from '../../common/one_line.js';
 
 /** src/api/verify.ts, when it is loaded. */
 export interface VerifyModule {
@@ -31,9 +32,9 @@ export function verifyCommand(context: CommandContext, loadVerify: () => Promise
     const { config } = await resolveFor(command, context);
     const shards = config.shards ?? Math.max(2, replicasOf(chooseDevices(config)) ?? 2);
     const { verify } = await loadVerify();
-    const report = await verify({ config, shards, say: (line) => void context.stderr.write(`${line}\n`) });
+    const report = await verify({ config, shards, say: (line) => void context.stderr.write(printable(`${line}\n`)) });
     const json = config.reporter.includes('json');
-    context.stdout.write(json ? jsonLine(report) : `${verifyLines(report).join('\n')}\n`);
+    context.stdout.write(printable(json ? jsonLine(report) : `${verifyLines(report).join('\n')}\n`));
     context.finish(report.passed ? EXIT.ok : EXIT.toleranceExceeded);
   });
 }

@@ -19,6 +19,7 @@ import {
 } from '../network_flags.js';
 import { resolveFor } from '../resolve_for.js';
 import { addSettingFlags, GROUP, readOption, readSwitch, wholeNumber } from '../setting_flags.js';
+import { printable } from '../../common/one_line.js';
 
 export interface WorkerRequest {
   coordinator: Endpoint;
@@ -90,7 +91,7 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
       waitMs: 1000 * wholeNumber(readOption(command, 'wait') ?? '', { flag: '--wait', atLeast: 0 }),
       verbose: readSwitch(command, 'verbose'),
     };
-    const say = (line: string) => void context.stderr.write(`${line}\n`);
+    const say = (line: string) => void context.stderr.write(printable(`${line}\n`));
     const watch = await context.watchStop(say, 'finishing the shards under way and leaving');
     try {
       const runWorker = await loadRunWorker();

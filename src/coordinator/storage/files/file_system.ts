@@ -27,8 +27,8 @@ export type OpenMode = 'read' | 'create' | 'update';
 /** Paths are absolute or relative to the working folder. Errors carry Node's `code` (ENOSPC, EEXIST, ...). */
 export interface FileSystem {
   open(path: string, mode: OpenMode): Promise<OpenFile>;
-  /** Fails with EEXIST where the folder exists. */
-  createFolder(path: string): Promise<void>;
+  /** Fails with EEXIST where the folder exists. `owner`: nobody else may look into it. */
+  createFolder(path: string, access?: 'owner'): Promise<void>;
   /** Names, unsorted. */
   list(folder: string): Promise<string[]>;
   /** Replaces a file of the new name; fails on a folder that is not empty. */
@@ -49,8 +49,8 @@ export const nodeFileSystem: FileSystem = {
     const flags = { read: 'r', create: 'wx+', update: constants.O_RDWR | constants.O_CREAT }[mode];
     return openFile(await open(path, flags, 0o644));
   },
-  async createFolder(path) {
-    await mkdir(path);
+  async createFolder(path, access) {
+    await mkdir(path, access === 'owner' ? { mode: 0o700 } : {});
   },
   list: (folder) => readdir(folder),
   rename: (from, to) => rename(from, to),

@@ -33,6 +33,8 @@ export interface RunFolder {
   readonly checkpointFolder: string;
   /** Starts on this run so far, this one included. */
   readonly coordinatorEpoch: number;
+  /** Random, kept in the lock: another run of the same name has another. */
+  readonly runId: string;
   readonly fileSystem: FileSystem;
   /** Writes the config.yaml of a new run. @throws CheckpointError */
   writeConfig(config: TrainConfig, provenance: Readonly<Record<string, string>>): Promise<void>;
@@ -163,6 +165,7 @@ async function openFolder({
     stateFolder: join(path, 'state'),
     checkpointFolder: join(path, 'checkpoints'),
     coordinatorEpoch: lock.coordinatorEpoch,
+    runId: lock.runId,
     fileSystem,
     async writeConfig(config, provenance) {
       await writeFile('config.yaml', renderConfig(config, provenance));
@@ -235,7 +238,7 @@ async function createWhereAbsent(path: string, fileSystem: FileSystem): Promise<
 async function createNamed(parent: string, name: string, fileSystem: FileSystem): Promise<string> {
   const path = join(parent, name);
   try {
-    await fileSystem.createFolder(path);
+    await fileSystem.createFolder(path, 'owner');
     return path;
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
@@ -263,7 +266,7 @@ async function createNumbered(parent: string, configName: string, fileSystem: Fi
   for (let number = Math.max(0, ...taken) + 1; ; number++) {
     const path = join(parent, `${configName}-${String(number).padStart(3, '0')}`);
     try {
-      await fileSystem.createFolder(path);
+      await fileSystem.createFolder(path, 'owner');
       return path;
     } catch (error) {
       // Another run took the number since we looked.

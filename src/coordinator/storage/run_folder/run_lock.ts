@@ -21,6 +21,8 @@ import type { ProcessTable } from './process_identity.js';
 export interface RunLock {
   /** +1 at every start on this run, from 1. */
   readonly coordinatorEpoch: number;
+  /** Random, and the same at every start on this run: another run of the same name has another. */
+  readonly runId: string;
   /** @throws CheckpointError RUN_TAKEN_OVER when a later start holds the run, RUN_FOLDER_GONE when nobody does: this one must not write any more. */
   requireHeld(): Promise<void>;
   /** Idempotent. */
@@ -38,7 +40,13 @@ export interface LockOptions {
   onWaiting?: (message: string) => void;
 }
 
-const holderSchema = z.object({ pid: z.int(), startedAt: z.string().nullable(), scope: z.string(), token: z.string() });
+const holderSchema = z.object({
+  pid: z.int(),
+  startedAt: z.string().nullable(),
+  scope: z.string(),
+  token: z.string(),
+  run: z.string().max(100).optional(),
+});
 type Holder = z.infer<typeof holderSchema>;
 
 /** Locks held by this process: its own file must look alive to itself only while it is in here. */
@@ -48,11 +56,13 @@ const heldTokens = new Set<string>();
 export async function acquireRunLock(options: LockOptions): Promise<RunLock> {
   const { folder, fileSystem, processes = systemProcesses } = options;
   const token = randomUUID();
-  const holder: Holder = { ...processes.self(), token };
   for (;;) {
     const before = await newest(options);
     if (before?.state === 'lock') await requireAbandoned(options, before.number);
     const number = (before?.number ?? 0) + 1;
+    const earlier = before && (await readHolder(join(folder, fileName(before.state, before.number)), fileSystem));
+    const runId = (earlier !== 'gone' && earlier?.run) || randomUUID();
+    const holder: Holder = { ...processes.self(), token, run: runId };
     if (!(await claim(options, number, holder))) continue;
     // A rival may have come and gone with this very number between our look and our claim.
     const rivals = (await entries(options)).filter(
@@ -64,14 +74,19 @@ export async function acquireRunLock(options: LockOptions): Promise<RunLock> {
     }
     await removeOlder(options, number);
     heldTokens.add(token);
-    return heldLock(options, { number, token });
+    return heldLock(options, { number, token, runId });
   }
 }
 
-function heldLock(options: LockOptions, { number, token }: { number: number; token: string }): RunLock {
+function heldLock(options: LockOptions, { number, token, runId }: { number: number; token: string; runId: string }): RunLock {
   const { folder, fileSystem } = options;
   const path = join(folder, fileName('lock', number));
   let released = false;
+  /** Where ours was deleted while this process was stopped, a rival's may have the same number. */
+  const isOurs = async (): Promise<boolean> => {
+    const holder = await readHolder(path, fileSystem);
+    return holder !== 'gone' && holder?.token === token;
+  };
   // A beat that fails shows at the next requireHeld, with the reason; a deleted folder must not end the process from a timer.
   const beat = setInterval(() => void fileSystem.touch(path).catch(() => undefined), LIMITS.lockBeatMs);
   beat.unref();
@@ -89,9 +104,10 @@ function heldLock(options: LockOptions, { number, token }: { number: number; tok
   };
   return {
     coordinatorEpoch: number,
+    runId,
     async requireHeld() {
       const top = await newest(options);
-      if (top?.number === number && top.state === 'lock') return;
+      if (top?.number === number && top.state === 'lock' && (await isOurs())) return;
       // No rival has one either: somebody is deleting the folder, file by file, or has deleted this one.
       if (top === null) {
         throw new CheckpointError({
@@ -108,11 +124,13 @@ function heldLock(options: LockOptions, { number, token }: { number: number; tok
     },
     release: () =>
       release(async () => {
+        if (!(await isOurs())) return;
         await fileSystem.rename(path, join(folder, fileName('released', number)));
         await fileSystem.syncFolder(folder);
       }),
     releaseAndRemoveFolder: () =>
       release(async () => {
+        if (!(await isOurs())) return;
         await fileSystem.removeFile(path);
         // Only an empty folder goes: one that a rival has claimed since has its lock in it.
         await fileSystem.removeFolder(folder);

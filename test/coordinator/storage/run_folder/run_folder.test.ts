@@ -1,5 +1,5 @@
 /** A new run folder: its name, what it holds, and when there is none. */
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -95,5 +95,11 @@ describe('a new run folder', () => {
   it('quotes text that YAML would take for something else', () => {
     const text = renderConfig({ ...DEFAULT_TRAIN_CONFIG, name: '007', dataDir: 'a: b # c', gpus: '0' }, {});
     expect(parse(text)).toMatchObject({ name: '007', data_dir: 'a: b # c', gpus: '0' });
+  });
+
+  it('is for its owner only', async () => {
+    const parent = join(scratch, 'private');
+    const runs = [null, 'mine'].map((name) => createRunFolder({ parent, configName: 'test', name }));
+    for (const run of runs) expect((statSync(keep(await run).path).mode & 0o777).toString(8)).toBe('700');
   });
 });

@@ -51,6 +51,31 @@ describe('the lock of a run', () => {
     await next.release();
   });
 
+  it('keeps the id of the run over all its starts, and another folder has another', async () => {
+    const [one, other] = [await disk(), await disk()];
+    const ids: string[] = [];
+    for (const fileSystem of [one, one, other]) {
+      const lock = await acquireRunLock({ folder: '/run', fileSystem });
+      ids.push(lock.runId);
+      await lock.release();
+    }
+    expect(ids[1]).toBe(ids[0]);
+    expect(ids[2]).not.toBe(ids[0]);
+  });
+
+  it('that was deleted while its holder was stopped is not taken for a rival’s of the same number', async () => {
+    const fileSystem = await disk();
+    const stopped = await acquireRunLock({ folder: '/run', fileSystem, processes: processesOf(onHostA(10)) });
+    await fileSystem.removeFile('/run/lock-000001');
+    const rival = await acquireRunLock({ folder: '/run', fileSystem, processes: processesOf(onHostA(11)) });
+    expect(rival.coordinatorEpoch).toBe(stopped.coordinatorEpoch);
+    await expect(stopped.requireHeld()).rejects.toMatchObject({ code: 'RUN_TAKEN_OVER' });
+    await stopped.release();
+    await rival.requireHeld();
+    await rival.release();
+    expect(fileSystem.names('/run')).toEqual(['released-000001']);
+  });
+
   it('is taken over from a process that died, and fences it', async () => {
     const fileSystem = await disk();
     const first = await acquireRunLock({ folder: '/run', fileSystem, processes: processesOf(onHostA(10)) });
