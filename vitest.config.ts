@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // They have a configuration of their own: npm run test:system.
     exclude: ['test/system/**'],
-    globalSetup: ['test/support/fetch_tensorflow.ts'],
+    globalSetup: ['test/support/build_sources.ts', 'test/support/fetch_tensorflow.ts'],
     // A native library is loaded: processes, not threads; one at a time, because each uses all cores.
     pool: 'forks',
     maxWorkers: 2,

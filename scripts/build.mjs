@@ -1,10 +1,12 @@
 /**
  * Builds dist/: TypeScript to JavaScript, and the JavaScript of tfjs-node-gpu bundled, so that
- * neither we nor those who install us need its install script. Usage: node scripts/build.mjs [--vendor-only]
+ * neither we nor those who install us need its install script. Usage: node scripts/build.mjs [--vendor-only | --for-tests]
+ * --for-tests makes build/ instead, without checking types.
  *
  * Everything is built in a folder beside dist/ and swapped in at the end: nothing stale stays, and a failed build leaves the old one.
  */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
@@ -17,14 +19,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { bundleDependencies } from './bundle_dependencies.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
-const dist = join(root, 'dist');
 
 /** Node 23 removed functions of `util` that tfjs-node 4.22 calls. */
 const removedUtilFunctions = {
@@ -37,22 +38,22 @@ const removedUtilFunctions = {
   },
 };
 
-if (process.argv.includes('--vendor-only')) {
-  await bundleKernels(dist);
-} else {
-  const fresh = join(root, `dist.${process.pid}`);
-  const old = join(root, `dist.old.${process.pid}`);
+if (process.argv.includes('--vendor-only')) await bundleKernels(join(root, 'dist'));
+else if (process.argv.includes('--for-tests')) await buildForTests(join(root, 'build'));
+else await swapIn(join(root, 'dist'), compile);
+
+/** Makes the folder anew beside the old one. */
+async function swapIn(folder, fill) {
+  const fresh = `${folder}.${process.pid}`;
+  const old = `${folder}.old.${process.pid}`;
   try {
     await bundleKernels(fresh);
-    execFileSync(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.json', '--outDir', fresh], {
-      cwd: root,
-      stdio: 'inherit',
-    });
+    await fill(fresh);
     await bundleDependencies(root, fresh);
     const main = join(fresh, 'cli', 'main.js');
     if (existsSync(main)) chmodSync(main, 0o755);
-    if (existsSync(dist)) renameSync(dist, old);
-    renameSync(fresh, dist);
+    if (existsSync(folder)) renameSync(folder, old);
+    renameSync(fresh, folder);
   } catch (error) {
     // The compiler has printed its errors.
     if (error.status === undefined) throw error;
@@ -61,6 +62,40 @@ if (process.argv.includes('--vendor-only')) {
     rmSync(fresh, { recursive: true, force: true });
     rmSync(old, { recursive: true, force: true });
   }
+}
+
+function compile(folder) {
+  execFileSync(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.json', '--outDir', folder], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+}
+
+/** Only where a source has changed since: another test run may be using what is there. */
+async function buildForTests(folder) {
+  const sources = [...filesIn('src'), ...filesIn('scripts').filter((file) => /build|bundle/.test(file)), 'package-lock.json'];
+  const hash = createHash('sha256');
+  for (const file of sources)
+    hash
+      .update(file)
+      .update('\0')
+      .update(readFileSync(join(root, file)));
+  const wanted = hash.digest('hex');
+  const stamp = join(folder, 'sources.sha256');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  await swapIn(folder, async (fresh) => {
+    const entryPoints = sources
+      .filter((file) => file.startsWith('src') && /(?<!\.d)\.ts$/.test(file))
+      .map((file) => join(root, file));
+    const options = { format: 'esm', target: 'node20', sourcemap: 'inline', logLevel: 'warning' };
+    await build({ ...options, entryPoints, outbase: join(root, 'src'), outdir: fresh });
+    writeFileSync(join(fresh, 'sources.sha256'), wanted);
+  });
+}
+
+function filesIn(folder) {
+  const names = readdirSync(join(root, folder), { recursive: true, withFileTypes: true });
+  return names.flatMap((entry) => (entry.isFile() ? [relative(root, join(entry.parentPath, entry.name))] : [])).sort();
 }
 
 /** tfjs-node's kernels, backend and file:// handlers in one CommonJS file; tfjs itself stays the user's own. */

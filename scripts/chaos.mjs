@@ -3,7 +3,7 @@
  * undisturbed run of `train` on this machine: the same weights_sha256. Exit 1 where one differs, hangs or fails.
  * Does not: build (npm run build), or choose what training does.
  *
- *     node scripts/chaos.mjs --runs 20 [--seed 1] [--kinds kill,all,...] [--reference] [--stop-s 20] [--frames 2000] [--verbose] [-- more flags of train]
+ *     node scripts/chaos.mjs --runs 20 [--seed 1] [--kinds kill,all,...] [--reference] [--stop-s 20] [--frames 2000] [--verbose] [--build dist] [-- more flags of train]
  *
  * kinds: none (three workers) · late (a join mid-run) · kill (-9 of a worker, three times) · all (of all of them) · churn (joins and leaves) · stop (SIGSTOP) · reset, cut, stall, loss, slow
  * (the network, by a proxy) · attack (idle connections, wrong logins, --frames fuzzed frames) · coordinator (kill -9, then --resume). --reference trains the reference CNN instead of a tiny model.
@@ -28,6 +28,7 @@ const { values: options, positionals: more } = readOptions(import.meta.filename,
     frames: { type: 'string', default: '2000' },
     reference: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
+    build: { type: 'string', default: 'dist' },
   },
 });
 /** Ends a run that hangs, never one that is slow beside other programs. */
@@ -124,7 +125,14 @@ async function disturbedRun(run, kind) {
       join1();
       await coordinator.joined;
       const goesOn = () => !coordinator.over;
-      const { text, end } = await attack({ port, token, random, root, frames: Number(options.frames), goesOn });
+      const { text, end } = await attack({
+        port,
+        token,
+        random,
+        build: join(root, options.build),
+        frames: Number(options.frames),
+        goesOn,
+      });
       say(`${text} ${coordinator.over ? 'until it ended' : 'while it ran'}`);
       join1();
       await coordinator.ended;
@@ -261,7 +269,7 @@ function startCoordinator(listen, more) {
 
 function start(command, args) {
   const started = performance.now();
-  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), command, ...args], {
+  const child = spawn(process.execPath, [join(root, options.build, 'cli/main.js'), command, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1' },
   });

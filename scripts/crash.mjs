@@ -3,7 +3,7 @@
  * undisturbed run: the same weights_sha256, saved models, and metrics lines but for times and rates. Exit 1 where one differs.
  * Does not: build (npm run build) or choose what training does.
  *
- *     node scripts/crash.mjs --runs 20 [--seed 1] [--reference] [--keep] [-- more flags of train]
+ *     node scripts/crash.mjs --runs 20 [--seed 1] [--reference] [--keep] [--build dist] [-- more flags of train]
  *
  * --reference trains the reference CNN instead of a tiny model. --keep leaves the run folders for a look.
  */
@@ -25,6 +25,7 @@ const { values: options, positionals: more } = readOptions(import.meta.filename,
     seed: { type: 'string', default: '1' },
     reference: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
+    build: { type: 'string', default: 'dist' },
   },
 });
 const root = resolve(import.meta.dirname, '..');
@@ -112,7 +113,7 @@ function start(args, disturbance = null) {
   const env = { ...process.env, NO_COLOR: '1' };
   if (disturbance?.kind === 'fail point') env.TFJS_PARALLEL_FAILPOINT = disturbance.value;
   const begin = performance.now();
-  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'train', ...args], {
+  const child = spawn(process.execPath, [join(root, options.build, 'cli/main.js'), 'train', ...args], {
     env,
     stdio: ['ignore', 'ignore', 'pipe'],
   });

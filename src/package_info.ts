@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder with package.json and config/: one above dist/ and src/ alike. */
+/** The folder with package.json and config/: one above dist/, build/ and src/ alike. */
 export function packageFolder(): string {
   return join(dirname(fileURLToPath(import.meta.url)), '..');
 }

@@ -11,11 +11,11 @@ const LANES = 4;
 const FRAMES_PER_SESSION = 10;
 
 /** Goes on until `frames` fuzzed frames are sent, or `goesOn` says no. Returns what was done, and `end` to let go of the idle connections. */
-export async function attack({ port, token, random, root, frames, goesOn }) {
-  const { connectToCoordinator } = await import(`${root}/dist/transport/client.js`);
-  const { secretOf } = await import(`${root}/dist/transport/secrets.js`);
-  const { MessageWriter } = await import(`${root}/dist/common/protocol/message_stream.js`);
-  const { packageVersion } = await import(`${root}/dist/package_info.js`);
+export async function attack({ port, token, random, build, frames, goesOn }) {
+  const { connectToCoordinator } = await import(`${build}/transport/client.js`);
+  const { secretOf } = await import(`${build}/transport/secrets.js`);
+  const { MessageWriter } = await import(`${build}/common/protocol/message_stream.js`);
+  const { packageVersion } = await import(`${build}/package_info.js`);
   const below = (n) => Math.floor(random() * n);
   const idle = Array.from({ length: IDLE }, (_, i) => {
     const socket = connect(port, '127.0.0.1', () => i % 2 && socket.write('GET /challenge HTTP/1.1\r\nHo'));

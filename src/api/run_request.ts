@@ -1,11 +1,19 @@
 /**
- * Owns: what every run is asked with, on one machine (train.ts) or many (coordinate.ts).
- * Does not: say where the replicas are.
+ * Owns: what a run is asked with, on one machine (train.ts) or many (coordinate.ts).
  */
+import type { ModelDescription } from '../common/replica.js';
+import type { Beginning } from '../coordinator/start_run.js';
+import type { OpenedReplicas, ReplicaRequest } from './replicas.js';
+import type { MakeHooks } from '../coordinator/run_hooks.js';
+import type { Dataset } from '../common/dataset.js';
+import type { Endpoint } from '../common/endpoint.js';
 import type { RunObserver } from '../common/run_events.js';
 import type { SettingChange } from '../common/setting_change.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
+import type { ModelSource } from '../models/model_source.js';
+import type { LinkTimes } from '../transport/link.js';
+import type { TokenSource } from '../transport/token.js';
 
 export interface RunRequest {
   readonly config: TrainConfig;
@@ -30,4 +38,40 @@ export interface RunRequest {
   readonly say: (line: string) => void;
   /** Called when replicas are there and the first step begins. */
   readonly onFirstStep?: () => void;
+}
+
+export interface RunRequestWithParts extends RunRequest {
+  /** The library's callers bring their own; the command line names them in the configuration. */
+  readonly model?: ModelSource;
+  readonly dataset?: Dataset;
+  /** Nothing is written anywhere: neither resumed nor resumable. */
+  readonly inMemory?: boolean;
+  /** Where a new run begins, given the model as its crew has it. */
+  readonly begin?: (model: ModelDescription) => Beginning | null;
+  /** What may change the run while it goes on. */
+  readonly hooks?: MakeHooks;
+}
+
+export interface TrainingRequest extends RunRequestWithParts {
+  /** TensorFlow's device names, one replica each; overrides `config.gpus` and `config.workers`. */
+  readonly devices?: readonly string[];
+  /** Replicas that the caller keeps and closes; by default they are opened for this run. */
+  readonly replicas?: (request: ReplicaRequest) => Promise<OpenedReplicas>;
+}
+
+export interface CoordinationRequest extends RunRequest {
+  readonly listen: Endpoint;
+  readonly token: TokenSource;
+  /** Files of PEM, as the command line names them. */
+  readonly encryption:
+    | { kind: 'none' }
+    | { kind: 'psk' }
+    | { kind: 'certificate'; certificate: string; key: string }
+    | { kind: 'trusted_certificate'; authority: string };
+  readonly minWorkers: number;
+  readonly joinTimeoutMs: number | null;
+  /** A side that sends no byte for this long counts as gone, ms. */
+  readonly silenceMs: number;
+  /** For tests; by default those that follow from the silence. */
+  readonly times?: LinkTimes;
 }

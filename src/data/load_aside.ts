@@ -7,12 +7,11 @@ import { SHARE_ENV, Worker } from 'node:worker_threads';
 import type { Dataset } from '../common/dataset.js';
 import { environmentErrorOf } from '../common/environment_error.js';
 import { DataError, ExpectedError } from '../common/errors.js';
-import { requirePackageFile } from '../package_file.js';
+import { builtFile, requirePackageFile } from '../package_file.js';
 import type { DataAnswer } from './data_thread.js';
 import { isDataModule, type DataConfig, type LoadOptions } from './load.js';
 
-/** src/ and dist/ are equally deep, so this holds for the compiled product and for tests that run from source. */
-const THREAD_FILE = new URL('../../dist/data/data_thread.js', import.meta.url);
+const THREAD_FILE = builtFile('data/data_thread.js');
 
 /** As `loadDataset`, and DATA_MODULE where the module ended its thread. */
 export async function loadDatasetAside(config: DataConfig, { onProgress = () => undefined }: LoadOptions = {}): Promise<Dataset> {

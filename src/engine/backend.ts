@@ -1,6 +1,6 @@
 /**
  * Owns: the engine as a user sees it: TensorFlow under the tfjs instance that the user imports, with tfjs-node's kernels (their JavaScript is
- * bundled into dist/vendor by scripts/build.mjs). Does not: find the library (library.ts) or know training.
+ * bundled into vendor/ by scripts/build.mjs). Does not: find the library (library.ts) or know training.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,6 +8,7 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { EnvironmentError, UsageError } from '../common/errors.js';
+import { builtFile } from '../package_file.js';
 import { Binding } from './binding.js';
 import { openCApi, type CApi } from './c_api.js';
 import { compile, type CompiledFunction, type CompileOptions } from './compile.js';
@@ -147,7 +148,7 @@ let loaded: VendorKernels | undefined;
 /** Once per thread: kernels and file:// handlers stay registered with tfjs, which would find two handlers for one URL. */
 function loadKernels(): VendorKernels {
   if (loaded !== undefined) return loaded;
-  const path = fileURLToPath(new URL('../../dist/vendor/tfjs_node_kernels.cjs', import.meta.url));
+  const path = fileURLToPath(builtFile('vendor/tfjs_node_kernels.cjs'));
   if (!existsSync(path)) {
     throw new EnvironmentError({ code: 'NOT_BUILT', message: `${path} is missing`, next: 'Run: npm run build' });
   }

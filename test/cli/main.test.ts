@@ -51,13 +51,13 @@ test('train --help has all flags, in groups', () => {
 test('--help loads nothing but commander', () => {
   for (const args of [['--help'], ['train', '--help'], ['train', '--epoch']]) {
     const { err } = runCli(args, { nodeArgs: ['--import', LISTING] });
-    const loaded = err.split('\n').filter((line) => line.includes('/dist/') || line.includes('/node_modules/'));
-    expect(loaded.some((url) => url.endsWith('/dist/cli/commands/train.js'))).toBe(true);
+    const loaded = err.split('\n').filter((line) => line.includes('/build/') || line.includes('/node_modules/'));
+    expect(loaded.some((url) => url.endsWith('/build/cli/commands/train.js'))).toBe(true);
     const packages = loaded
       .map((url) => /\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1])
       .filter((name) => name !== undefined);
     expect([...new Set(packages)]).toEqual(['commander']);
-    expect(loaded.filter((url) => /\/dist\/(engine|worker|coordinator|data|models)\//.test(url))).toEqual([]);
+    expect(loaded.filter((url) => /\/build\/(engine|worker|coordinator|data|models)\//.test(url))).toEqual([]);
   }
 });
 

@@ -4,7 +4,7 @@ import type { StopRequest } from '../../src/common/stop_request.js';
 import type { CommandContext } from '../../src/cli/context.js';
 import { createProgram } from '../../src/cli/program.js';
 import { trainCommand, type RunTraining } from '../../src/cli/commands/train.js';
-import type { TrainingRequest } from '../../src/api/train.js';
+import type { TrainingRequest } from '../../src/api/run_request.js';
 import { captureStream } from '../support/capture_stream.js';
 import { SAMPLE_START, sampleEnd, sampleEpoch } from '../support/run_events_sample.js';
 

@@ -1,13 +1,9 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { CountingClusterRun } from '../support/counting_cluster_run.js';
 import { loopbackCluster, modelOf, NUMERICS, TOKEN } from '../support/loopback_cluster.js';
 import { Chance } from '../support/simulated_world.js';
-
-const isBuilt = existsSync('dist/worker/host/session.js');
-if (!isBuilt) console.warn('joins_and_leaves.test.ts skipped: dist/ is not built (npm run build)');
 
 const SCHEDULES = 20;
 const MOST = 8;
@@ -25,7 +21,7 @@ const PREPARED = {
 };
 
 /** R3. Processes without TensorFlow, so that twenty schedules of eight fit in a minute; chaos.test.ts has whole workers. */
-describe.skipIf(!isBuilt)(`any schedule of joins and leaves, 1 → ${MOST} → 1`, () => {
+describe(`any schedule of joins and leaves, 1 → ${MOST} → 1`, () => {
   it.each(Array.from({ length: SCHEDULES }, (_, i) => i + 1))('seed %i ends as without a cluster', async (seed) => {
     const chance = new Chance(seed);
     const cluster = await loopbackCluster({ weights: WEIGHTS });

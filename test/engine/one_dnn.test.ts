@@ -4,9 +4,6 @@ import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { oneDnnCeiling, wantsOneDnn } from '../../src/engine/one_dnn.js';
-import { isBuilt } from '../support/real_run.js';
-
-if (!isBuilt) console.warn('one_dnn.test.ts skipped in part: dist/ is not built (npm run build)');
 
 interface Probed {
   oneDnn: string;
@@ -23,7 +20,7 @@ async function probed(environment: Record<string, string>, precision = 'fp32'): 
   return JSON.parse(stdout) as Probed;
 }
 
-describe.skipIf(!isBuilt || process.arch !== 'x64')('the probe of the arithmetic', () => {
+describe.skipIf(process.arch !== 'x64')('the probe of the arithmetic', () => {
   it('is the same in each process, and another with oneDNN switched over or held down, recorded or not', async () => {
     const off = await probed({ TF_ENABLE_ONEDNN_OPTS: '0' });
     expect(off).toMatchObject({ oneDnn: 'off', oneDnnIsa: '' });

@@ -9,9 +9,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeFiles } from '../support/consumer_project.js';
 import { BUILT_CLI } from '../support/built_cli.js';
-import { isBuilt } from '../support/real_run.js';
-
-if (!isBuilt) console.warn('broken_environments.test.ts skipped: dist/ is not built (npm run build)');
 
 const scratch = mkdtempSync(join(tmpdir(), 'broken-environments-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -190,7 +187,7 @@ const BROKEN: readonly (readonly [what: string, command: string, exit: number, s
   ],
 ];
 
-describe.skipIf(!isBuilt || process.platform !== 'linux')('where', () => {
+describe.skipIf(process.platform !== 'linux')('where', () => {
   beforeAll(() => {
     writeFiles(scratch, FILES);
     for (const program of ['python_garbage/python3', 'python_fails/python3', 'smi_garbage/nvidia-smi'])

@@ -3,14 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { runCli } from '../support/built_cli.js';
-import { isBuilt, TINY_RUN, train } from '../support/real_run.js';
-
-if (!isBuilt) console.warn('evaluate_stopped.test.ts skipped: dist/ is not built (npm run build)');
+import { TINY_RUN, train } from '../support/real_run.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'evaluate-stopped-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-describe.skipIf(!isBuilt)('evaluate of a run that has no saved model yet', () => {
+describe('evaluate of a run that has no saved model yet', () => {
   it('scores its newest state, as the model that was saved at the same step would be', async () => {
     const run = join(scratch, 'stopped');
     // 12 steps are an epoch: a model and a state of the same weights.

@@ -6,9 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nodeFileSystem } from '../../src/coordinator/storage/files/file_system.js';
 import { readNewestState } from '../../src/coordinator/storage/state/state_file.js';
 import { runCli } from '../support/built_cli.js';
-import { atStep, isBuilt, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
-
-if (!isBuilt) console.warn('extended_run.test.ts skipped: dist/ is not built (npm run build)');
+import { atStep, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'extended-run-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -23,7 +21,7 @@ function printed(err: string): string[] {
     .split('\n');
 }
 
-describe.skipIf(!isBuilt)('a finished run of 2 epochs with a cosine schedule, made longer', () => {
+describe('a finished run of 2 epochs with a cosine schedule, made longer', () => {
   const longer = (name: string): string[] => ['--resume', folder(name), '--epochs', '6'];
   const copy = (name: string): void => cpSync(folder('finished'), folder(name), { recursive: true });
 
@@ -112,7 +110,7 @@ describe.skipIf(!isBuilt)('a finished run of 2 epochs with a cosine schedule, ma
   });
 });
 
-describe.skipIf(!isBuilt)('a run that was begun from other weights', () => {
+describe('a run that was begun from other weights', () => {
   it('and killed before a state was due, is continued from those', async () => {
     const [source, args] = [folder('source'), ['--epochs', '1', '--workers', '1', '--checkpoint-every', 'epoch']];
     expect((await train(begin('source', ...args))).code).toBe(0);
@@ -127,7 +125,7 @@ describe.skipIf(!isBuilt)('a run that was begun from other weights', () => {
   });
 });
 
-describe.skipIf(!isBuilt)('evaluate of a run that has saved no model yet', () => {
+describe('evaluate of a run that has saved no model yet', () => {
   it('scores its newest state and says so', async () => {
     const { code } = await train(begin('early', '--epochs', '9', '--workers', '1', '--save-above', '1', '--max-steps', '30'));
     expect(code).toBe(0);

@@ -9,20 +9,8 @@ import { readNewestState } from '../../src/coordinator/storage/state/state_file.
 import { loadDataset } from '../../src/data/load.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import { runCli } from '../support/built_cli.js';
-import {
-  atStep,
-  isBuilt,
-  metricsOf,
-  recordsIn,
-  startTrain,
-  TINY_RUN,
-  train,
-  weightsSha256Of,
-  type Ended,
-} from '../support/real_run.js';
+import { atStep, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of, type Ended } from '../support/real_run.js';
 import { plain } from '../support/plain_data.js';
-
-if (!isBuilt) console.warn('resumed_run.test.ts skipped: dist/ is not built (npm run build)');
 
 const scratch = mkdtempSync(join(tmpdir(), 'resumed-run-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -31,7 +19,7 @@ const folder = (name: string): string => join(scratch, name);
 const begin = (name: string, ...but: string[]): string[] => [...TINY_RUN, '--run-dir', scratch, '--name', name, ...but];
 const newest = async (name: string) => readNewestState({ folder: join(folder(name), 'state'), fileSystem: nodeFileSystem });
 
-describe.skipIf(!isBuilt)('a real run that is resumed', () => {
+describe('a real run that is resumed', () => {
   /** Stopped after 18 of 24 steps: in the middle of the second epoch. */
   beforeAll(async () => {
     expect(await train(begin('stopped', '--epochs', '2', '--workers', '2', '--max-steps', '18'))).toMatchObject({ code: 0 });
@@ -140,7 +128,7 @@ describe.skipIf(!isBuilt)('a real run that is resumed', () => {
   });
 });
 
-describe.skipIf(!isBuilt)('two runs given one folder', () => {
+describe('two runs given one folder', () => {
   it('the second is refused with code 7, by --resume and by --name, and the first ends as if alone', async () => {
     const args = ['--epochs', '20', '--workers', '1'];
     expect((await train(begin('alone', ...args))).code).toBe(0);
@@ -159,7 +147,7 @@ describe.skipIf(!isBuilt)('two runs given one folder', () => {
   });
 });
 
-describe.skipIf(!isBuilt)('a run that diverges', () => {
+describe('a run that diverges', () => {
   it.each(['1', '2'])('on %s replicas: recomputed once, exit 6, named, not applied, the last state finite', async (workers) => {
     const name = `diverged-${workers}`;
     const { code, err, out } = await train(begin(name, '--epochs', '2', '--workers', workers, '--lr', '1e30'));
@@ -185,7 +173,7 @@ describe.skipIf(!isBuilt)('a run that diverges', () => {
   });
 });
 
-describe.skipIf(!isBuilt)('a wall clock that jumps by hours, back and forth', () => {
+describe('a wall clock that jumps by hours, back and forth', () => {
   it('changes neither weights nor when states are written', async () => {
     const args = ['--epochs', '2', '--workers', '1', '--checkpoint-every', '10 steps,30m'];
     const clock = join(scratch, 'clock.mjs');
@@ -213,7 +201,7 @@ describe.skipIf(!isBuilt)('a wall clock that jumps by hours, back and forth', ()
   });
 });
 
-describe.skipIf(!isBuilt)('what a run saved', () => {
+describe('what a run saved', () => {
   it('evaluated by plain tfjs as Keras does, gives the accuracy and loss that the run reported', async () => {
     expect((await train(begin('evaluated', '--epochs', '2', '--workers', '2'))).code).toBe(0);
     const config = { ...DEFAULT_TRAIN_CONFIG, data: 'synthetic', trainLimit: 600, validationLimit: 100 };

@@ -3,14 +3,12 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { atStep, isBuilt, metricsOf, startTrain, TINY_RUN, train, weightsSha256Of, type RealRun } from '../support/real_run.js';
-
-if (!isBuilt) console.warn('starved_run.test.ts skipped: dist/ is not built (npm run build)');
+import { atStep, metricsOf, startTrain, TINY_RUN, train, weightsSha256Of, type RealRun } from '../support/real_run.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'starved-run-'));
 const disk = join(scratch, 'small_disk');
-const canMount = isBuilt && mounts();
-if (isBuilt && !canMount)
+const canMount = mounts();
+if (!canMount)
   console.warn('starved_run.test.ts: full and read-only disks skipped: mounting a tmpfs needs root and CAP_SYS_ADMIN');
 afterAll(() => {
   if (canMount) execFileSync('umount', ['-l', disk]);
@@ -32,7 +30,7 @@ const warnedOf = (run: RealRun, code: string): Promise<void> =>
   run.seen((record) => record.type === 'warn' && record.code === code);
 const filler = join(disk, 'filler');
 
-describe.skipIf(!isBuilt)('a real run whose folder is taken from under it', () => {
+describe('a real run whose folder is taken from under it', () => {
   beforeAll(async () => {
     expect((await train(begin('undisturbed', scratch))).code).toBe(0);
   });

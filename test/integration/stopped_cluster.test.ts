@@ -9,9 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/common/limits.js';
 import { BUILT_CLI } from '../support/built_cli.js';
-import { isBuilt, TINY_MODEL, weightsSha256Of } from '../support/real_run.js';
-
-if (!isBuilt) console.warn('stopped_cluster.test.ts skipped: dist/ is not built (npm run build)');
+import { TINY_MODEL, weightsSha256Of } from '../support/real_run.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'stopped-cluster-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -72,7 +70,7 @@ function endlessPatience(): string {
   return `--import=${pathToFileURL(file).href}`;
 }
 
-describe.skipIf(!isBuilt)('a real cluster', () => {
+describe('a real cluster', () => {
   it('stopped by SIGTERM: both sides end with 75, to be started again; resumed and finished: 0, and 0 without any worker', async () => {
     const name = ['--name', 'stopped'];
     const first = await startCoordinator([...RUN, ...name, '--epochs', '200']);

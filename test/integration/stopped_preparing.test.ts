@@ -8,9 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BUILT_CLI } from '../support/built_cli.js';
 import { writeFiles } from '../support/consumer_project.js';
-import { isBuilt, TINY_MODEL } from '../support/real_run.js';
-
-if (!isBuilt) console.warn('stopped_preparing.test.ts skipped: dist/ is not built (npm run build)');
+import { TINY_MODEL } from '../support/real_run.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'stopped-preparing-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -40,7 +38,7 @@ async function stopped(args: readonly string[], signal: NodeJS.Signals) {
 
 const WITH_DATA = ['--data', './busy.mjs', '--model', TINY_MODEL, '--workers', '1'];
 
-describe.skipIf(!isBuilt)('while the data module never comes back', () => {
+describe('while the data module never comes back', () => {
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 75],
@@ -63,7 +61,7 @@ describe.skipIf(!isBuilt)('while the data module never comes back', () => {
   });
 });
 
-describe.skipIf(!isBuilt)('while the model module never comes back', () => {
+describe('while the model module never comes back', () => {
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 75],

@@ -6,9 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/common/limits.js';
 import { BUILT_CLI } from '../support/built_cli.js';
-import { atStep, isBuilt, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
-
-if (!isBuilt) console.warn('stopped_run.test.ts skipped: dist/ is not built (npm run build)');
+import { atStep, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'stopped-run-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -17,7 +15,7 @@ const RUN = [...TINY_RUN, '--epochs', '30', '--checkpoint-every', 'epoch,7 steps
 const folder = (name: string): string => join(scratch, name);
 const begin = (name: string, workers = '2'): string[] => ['--name', name, '--workers', workers, ...RUN];
 
-describe.skipIf(!isBuilt)('a real run that is stopped', () => {
+describe('a real run that is stopped', () => {
   beforeAll(async () => {
     expect((await train(begin('undisturbed'))).code).toBe(0);
   });

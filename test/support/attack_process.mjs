@@ -3,8 +3,8 @@ import { attack } from '../../scripts/chaos/attack.mjs';
 import { randomFrom } from '../../scripts/crash/plan.mjs';
 
 process.once('disconnect', () => process.exit(0));
-process.on('message', async ({ port, token, frames, seed, root }) => {
-  const { text, end } = await attack({ port, token, frames, root, random: randomFrom(seed), goesOn: () => true });
+process.on('message', async ({ port, token, frames, seed, build }) => {
+  const { text, end } = await attack({ port, token, frames, build, random: randomFrom(seed), goesOn: () => true });
   end();
   process.send(text);
 });

@@ -1,11 +1,10 @@
 /**
- * Owns: running the built program as a real process. `npm test` builds before it tests.
+ * Owns: running the program as a real process, as test/support/build_sources.ts built it from the sources.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-export const BUILT_CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const BUILT_CLI = fileURLToPath(new URL('../../build/cli/main.js', import.meta.url));
 
 export interface CliResult {
   code: number | null;
@@ -21,7 +20,6 @@ export function runCli(
   args: readonly string[],
   { nodeArgs = [], cwd }: { nodeArgs?: readonly string[]; cwd?: string } = {},
 ): CliResult {
-  if (!existsSync(BUILT_CLI)) throw new Error('dist/cli/main.js is missing: run npm run build');
   const env = Object.fromEntries(
     Object.entries(process.env).filter(
       ([name]) => PASSED_ON.includes(name) || (!name.startsWith('TFJS_PARALLEL_') && name !== 'NODE_OPTIONS'),

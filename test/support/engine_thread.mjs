@@ -2,7 +2,7 @@
  * A thread that installs its own engine, multiplies matrices until all threads have begun, and sends back what it got; it runs the built code.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { installEngine } from '../../dist/engine/index.js';
+import { installEngine } from '../../build/engine/index.js';
 
 const { folder, device, logicalCpuDevices, intraOpThreads, started, threads, endsWithoutDisposing } = workerData;
 const engine = installEngine({ folder, device, logicalCpuDevices, intraOpThreads });

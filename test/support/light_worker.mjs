@@ -1,13 +1,13 @@
 /**
- * A worker process without TensorFlow, for tests that need many: the product's own client and session (from dist/), and the arithmetic of
+ * A worker process without TensorFlow, for tests that need many: the product's own client and session (from build/), and the arithmetic of
  * IntegerReplica (loopback_cluster.ts). SIGINT: it leaves after its shard, as `tfjs-parallel worker` does.
  */
 import { randomUUID } from 'node:crypto';
-import { initialSha256, layoutSha256 } from '../../dist/transport/identity.js';
-import { createBucketLayout } from '../../dist/common/bucket_layout.js';
-import { secretOf } from '../../dist/transport/secrets.js';
-import { connectToCoordinator } from '../../dist/transport/client.js';
-import { WorkerSession } from '../../dist/worker/host/session.js';
+import { initialSha256, layoutSha256 } from '../../build/transport/identity.js';
+import { createBucketLayout } from '../../build/common/bucket_layout.js';
+import { secretOf } from '../../build/transport/secrets.js';
+import { connectToCoordinator } from '../../build/transport/client.js';
+import { WorkerSession } from '../../build/worker/host/session.js';
 
 process.once('disconnect', () => process.exit(0));
 process.once('message', async ({ port, token, name, weights, prepared, software, shardMs }) => {

@@ -1,5 +1,5 @@
 /** Prints as JSON what this process's environment makes of TensorFlow's arithmetic. */
-import { arithmeticProbe, installEngine } from '../../dist/engine/index.js';
+import { arithmeticProbe, installEngine } from '../../build/engine/index.js';
 
 const engine = installEngine({ device: 'CPU:0', intraOpThreads: 1, precision: process.argv[2] ?? 'fp32' });
 const { oneDnn, oneDnnIsa } = engine.info;

@@ -3,11 +3,9 @@
  * Does not: judge what came out.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { BUILT_CLI } from './built_cli.js';
-
-export const isBuilt = existsSync(BUILT_CLI);
 
 /** 600 examples in batches of 50: 12 steps an epoch. */
 export const TINY_MODEL = resolve('scripts/crash/tiny_model.mjs');

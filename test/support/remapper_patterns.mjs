@@ -3,7 +3,7 @@
  * Usage: node remapper_patterns.mjs fp32|bf16
  */
 import * as tf from '@tensorflow/tfjs';
-import { installEngine } from '../../dist/engine/index.js';
+import { installEngine } from '../../build/engine/index.js';
 
 const engine = installEngine({ intraOpThreads: 1, precision: process.argv[2] });
 const kernel = tf.variable(tf.randomNormal([3, 3, 8, 8]));

@@ -7,9 +7,7 @@ import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runIn, writeFiles } from '../support/consumer_project.js';
-import { isBuilt } from '../support/real_run.js';
 
-if (!isBuilt) console.warn('bundlers.test.ts skipped: dist/ is not built (npm run build)');
 const folder = mkdtempSync(join(tmpdir(), 'bundlers-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -34,7 +32,7 @@ beforeAll(() => {
   symlinkSync(resolve('.'), join(folder, 'node_modules/tfjs-parallel'));
 });
 
-describe.skipIf(!isBuilt)('a program', () => {
+describe('a program', () => {
   const bundle = (options: object) =>
     build({
       ...{ entryPoints: [join(folder, 'program.ts')], outfile: join(folder, 'out/program.js'), absWorkingDir: folder },

@@ -8,12 +8,10 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { BUILT_CLI } from '../support/built_cli.js';
 import { writeFiles } from '../support/consumer_project.js';
-import { isBuilt } from '../support/real_run.js';
 import { hasTerminals, onTerminal } from '../support/terminal.js';
 
 const runs = (command: string): boolean => spawnSync('bash', ['-c', command], { stdio: 'ignore' }).status === 0;
 
-if (!isBuilt) console.warn('ctrl_c.test.ts skipped: dist/ is not built (npm run build)');
 if (!hasTerminals) console.warn("ctrl_c.test.ts skipped: there is no python3 (3.9 or newer) with its module 'pty'");
 
 /** `{}` stands for the program's own command line. */
@@ -51,7 +49,7 @@ function press(launcher: (typeof LAUNCHERS)[number], presses: number, batch = 50
   return { ...ended, states: existsSync(states) ? readdirSync(states).length : 0 };
 }
 
-describe.skipIf(!isBuilt || !hasTerminals)('Ctrl-C through', () => {
+describe.skipIf(!hasTerminals)('Ctrl-C through', () => {
   describe.each(LAUNCHERS)('$name', (launcher) => {
     const isThere = launcher.needs === undefined || runs(launcher.needs);
     if (!isThere) console.warn(`ctrl_c.test.ts: ${launcher.name} skipped: \`${launcher.needs}\` does not work here`);

@@ -6,9 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runIn, writeFiles } from '../support/consumer_project.js';
-import { isBuilt } from '../support/real_run.js';
 
-if (!isBuilt) console.warn('jest.test.ts skipped: dist/ is not built (npm run build)');
 const folder = mkdtempSync(join(tmpdir(), 'jest-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -40,7 +38,7 @@ beforeAll(() => {
   symlinkSync(resolve('.'), join(folder, 'node_modules/tfjs-parallel'));
 });
 
-describe.skipIf(!isBuilt)('Jest 30.2.0 with ES modules', () => {
+describe('Jest 30.2.0 with ES modules', () => {
   it('trains, and reads errors of every realm', () => {
     const install = 'npm install --silent --no-save --ignore-scripts --no-audit --no-fund --prefix tools jest@30.2.0';
     expect(runIn(folder, install)).toMatchObject({ code: 0 });

@@ -6,7 +6,6 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isBuilt } from '../support/real_run.js';
 import { installScripts, packTarball, runIn, writeFiles, type Ran } from '../support/consumer_project.js';
 
 interface Manager {
@@ -66,7 +65,6 @@ const PROJECT = {
     console.log('trained', run.history.length, run.end.steps);\n`,
 };
 
-if (!isBuilt) console.warn('package_managers.test.ts skipped: dist/ is not built (npm run build)');
 const scratch = mkdtempSync(join(tmpdir(), 'package-managers-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 let tarball: string;
@@ -90,7 +88,7 @@ function expectToWork(folder: string, { exec }: Manager): void {
   expect(good(runIn(folder, 'node library.mjs'), 'library.mjs').out).toContain('trained 1 2');
 }
 
-describe.skipIf(!isBuilt)('the packed tarball', () => {
+describe('the packed tarball', () => {
   beforeAll(() => {
     tarball = packTarball(resolve('.'), scratch);
   });

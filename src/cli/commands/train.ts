@@ -4,7 +4,7 @@
  */
 import { Command, Option } from 'commander';
 import type { EndEvent } from '../../common/run_events.js';
-import type { TrainingRequest } from '../../api/train.js';
+import type { TrainingRequest } from '../../api/run_request.js';
 import type { CommandContext } from '../context.js';
 import type { ResolvedConfig } from '../resolve_config.js';
 import { resolveFor } from '../resolve_for.js';

@@ -8,7 +8,7 @@ import { Piscina } from 'piscina';
 import { errorMessage } from '../../common/error_facts.js';
 import { EnvironmentError, ExpectedError, invariant } from '../../common/errors.js';
 import { hostGradient } from '../../common/host_gradient.js';
-import { requirePackageFile } from '../../package_file.js';
+import { builtFile, requirePackageFile } from '../../package_file.js';
 import type {
   ModelDescription,
   NumericsClass,
@@ -20,8 +20,7 @@ import type {
 import type { HostValues, Residence } from '../../common/resident.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ThreadAnswer } from './replica_spec.js';
 
-/** src/ and dist/ are equally deep, so this holds for the compiled product and for tests that run from source. */
-const THREAD_FILE = new URL('../../../dist/worker/replica/replica_thread.js', import.meta.url);
+const THREAD_FILE = builtFile('worker/replica/replica_thread.js');
 
 export class LocalReplica implements ResidentReplica {
   readonly name: string;

@@ -1,5 +1,5 @@
 /** The reference network without dropout, as a user's module: the golden step's model. */
-import { createGluonCnn } from '../../../dist/models/gluon_cnn.js';
+import { createGluonCnn } from '../../../build/models/gluon_cnn.js';
 
 export function createModel(tf) {
   return createGluonCnn(tf, { dropout: false });

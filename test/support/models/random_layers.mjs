@@ -1,5 +1,5 @@
 /** Every kind of random numbers that a model can draw: dropout, noise, masks of recurrent layers, and a layer of its own. */
-import { keyedRandom } from '../../../dist/engine/index.js';
+import { keyedRandom } from '../../../build/engine/index.js';
 
 export function createModel(tf) {
   class Jitter extends tf.layers.Layer {

@@ -1,0 +1,177 @@
+/**
+ * Owns: putting any run together, on one machine or many: refusals that cost nothing, model, data, run folder, the crew; then the run loop takes over.
+ * Does not: know who is in the crew (local_crew.ts, cluster_crew.ts), loop (coordinator/start_run.ts and run.ts, the next hops), or print.
+ */
+import { settleOn, type CompiledModel, type SettledRun } from '../common/compiled_model.js';
+import { requireAuditable, requireBatchCoversShards } from '../common/config_checks.js';
+import type { Dataset } from '../common/dataset.js';
+import type { ModelDescription, NumericsClass, ResidentReplica } from '../common/replica.js';
+import type { EndEvent, RunObserver } from '../common/run_events.js';
+import { unlessHurried, type StopRequest } from '../common/stop_request.js';
+import type { TrainConfig } from '../common/train_config.js';
+import type { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
+import type { RunValues } from '../coordinator/planes/plane.js';
+import { configFrom, endOfFinished, observeInto, openRun, startRun, type OpenedRun } from '../coordinator/start_run.js';
+import type { DataProgress } from '../data/progress.js';
+import { loadDatasetAside } from '../data/load_aside.js';
+import { resolveModelSource } from '../models/load.js';
+import type { ModelSource } from '../models/model_source.js';
+import { requireKnown } from '../objective/find_names.js';
+import { packageVersion } from '../package_info.js';
+import type { RunRequestWithParts } from './run_request.js';
+import { readSaved } from './saved_models.js';
+
+const IN_MEMORY = { folder: null, saved: null } as const;
+
+/** Those who compute a run, and what they say of it. */
+export interface Crew {
+  readonly model: ModelDescription;
+  readonly numerics: NumericsClass;
+  /** Beside Node's and ours. */
+  readonly versions: { readonly tensorflow: string; readonly tfjs: string };
+  readonly fleet: Fleet;
+  /** The fleet's only replica, where the weights may stay with it. */
+  readonly resident?: ResidentReplica | null;
+  readonly stop: StopRequest;
+  /** Right after the start event. */
+  onStart(): void;
+  /** Lets everybody go, whatever happened; `end` is null where the run failed. */
+  dismiss(end: EndEvent | null): Promise<void>;
+}
+
+/** What a crew is gathered for. */
+export interface Work {
+  readonly config: TrainConfig;
+  readonly shards: number;
+  readonly source: ModelSource;
+  readonly dataset: Dataset;
+  readonly run: OpenedRun | typeof IN_MEMORY;
+  /** Into the run folder and to the caller. */
+  readonly observe: RunObserver;
+}
+
+export interface Foreseen {
+  readonly compiled: CompiledModel | undefined;
+  readonly notes: readonly string[];
+}
+
+export interface Recruiter {
+  readonly shards: number;
+  /** What was decided beside the configuration, to be kept with it, and from where each came. */
+  readonly decided: { readonly config: Partial<TrainConfig>; readonly sources: Readonly<Record<string, string>> };
+  /** Whether a run that has nothing left to compute still needs its crew, for the model. */
+  readonly neededAtEnd: boolean;
+  /** Right after the cheap refusals: what may be refused before anything is loaded. */
+  ready(): Promise<void>;
+  /** What the model is compiled with, where that is known before anybody has built it; null where the crew says. */
+  foresee(source: ModelSource): Foreseen | null;
+  gather(work: Work): Promise<Crew>;
+}
+
+export interface Trained {
+  readonly model: ModelDescription;
+  /** Final weights in layout order, as the model is saved. */
+  readonly weights: Float32Array;
+  /** Of the last commit. */
+  readonly values: RunValues;
+}
+
+export interface Outcome {
+  readonly end: EndEvent;
+  /** Null where nothing was written. */
+  readonly runFolder: string | null;
+  /** Null where a finished run needed nobody to say so. */
+  readonly trained: Trained | null;
+}
+
+/** Runs one training to its end. Lets go of the crew and of the run folder whatever happens. */
+export async function compose(request: RunRequestWithParts, recruiter: Recruiter): Promise<Outcome> {
+  const { config: asked, stop, say } = request;
+  const { shards } = recruiter;
+  // Cheap refusals first: a wrong flag must not cost a download.
+  requireBatchCoversShards({ batch: asked.batch, shards });
+  requireAuditable(asked, request.numericsCheck);
+  requireKnown(asked);
+  await recruiter.ready();
+  const source = request.model ?? (await resolveModelSource(asked.model));
+  const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
+  const onProgress = (progress: DataProgress): void => say(describeProgress(progress));
+  const dataset = request.dataset ?? (await unlessHurried(loadDatasetAside(asked, { onProgress }), stop));
+
+  const run = request.inMemory === true ? IN_MEMORY : await openRun(request);
+  try {
+    const config = run.folder === null ? asked : configFrom(request, run);
+    const settle = (compiled: CompiledModel | undefined): SettledRun =>
+      request.resume === null && compiled !== undefined
+        ? settleOn(compiled, { config, given: request.given ?? {} })
+        : { config, sources: {}, notes: [] };
+    const { decided } = recruiter;
+    const keep = async (settled: SettledRun): Promise<void> => {
+      if (run.folder === null || request.resume !== null) return;
+      const sources = { ...request.provenance, ...settled.sources, ...decided.sources };
+      await run.folder.writeConfig({ ...settled.config, ...decided.config }, sources);
+    };
+    // What a module compiles is known once it has been run; before, a folder without a configuration is nobody's.
+    const foreseen = recruiter.foresee(source);
+    const known = foreseen === null ? null : settle(foreseen.compiled);
+    if (known !== null) await keep(known);
+    const observe = run.folder === null ? request.observer : observeInto(run.folder, request.observer);
+    const finished = run.saved === null ? null : endOfFinished(run.saved, config);
+    if (run.folder !== null && finished !== null) {
+      say(nothingLeft(run.folder.path, finished));
+      if (!recruiter.neededAtEnd) {
+        observe(finished);
+        return { end: finished, runFolder: run.folder.path, trained: null };
+      }
+    }
+    const crew = await recruiter.gather({ config, shards, source, dataset, run, observe });
+    let end: EndEvent | null = null;
+    try {
+      const settled = known ?? settle(crew.model.compiled);
+      if (known === null) await keep(settled);
+      const ended = await startRun({
+        config: settled.config,
+        notes: [...settled.notes, ...(foreseen?.notes ?? [])],
+        shards,
+        model: crew.model,
+        numerics: crew.numerics,
+        data: {
+          name: dataset.name,
+          sha256: dataset.sha256,
+          train: dataset.train.count,
+          validation: dataset.validation?.count ?? 0,
+        },
+        versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...crew.versions },
+        run,
+        begin: request.begin?.(crew.model) ?? null,
+        changes: request.changes,
+        initFrom,
+        numericsCheck: request.numericsCheck,
+        fleet: crew.fleet,
+        resident: crew.resident ?? null,
+        observe,
+        stop: crew.stop,
+        ...(request.hooks && { hooks: request.hooks }),
+        onStart: () => crew.onStart(),
+      });
+      end = ended.end;
+      const { weights, values } = ended;
+      return { end, runFolder: run.folder?.path ?? null, trained: { model: crew.model, weights, values } };
+    } finally {
+      await crew.dismiss(end);
+    }
+  } finally {
+    await run.folder?.closeOrDiscard();
+  }
+}
+
+const nothingLeft = (run: string, { steps }: EndEvent): string =>
+  `nothing is left to compute in ${run} (${steps} steps); to go on, give more --epochs (and more --max-steps, where that is given)`;
+
+/** One line; downloads are told at each tenth, by data/download.ts. */
+function describeProgress(progress: DataProgress): string {
+  if (progress.kind === 'note') return progress.message;
+  const { file, mirror, receivedBytes, totalBytes } = progress;
+  const mb = (bytes: number): string => (bytes / 1e6).toFixed(1);
+  return `fetching ${file} from ${mirror}: ${mb(receivedBytes)}${totalBytes === null ? '' : ` of ${mb(totalBytes)}`} MB`;
+}

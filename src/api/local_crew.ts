@@ -1,0 +1,90 @@
+/**
+ * Owns: the crew of a run on one machine: replicas in threads of this process, on the devices that the configuration or the caller names.
+ * Does not: choose devices (devices.ts), open replicas (replicas.ts), or put the run together (compose.ts).
+ */
+import { chooseDevices } from '../common/device_choice.js';
+import { UsageError } from '../common/errors.js';
+import { LIMITS } from '../common/limits.js';
+import { unlessHurried } from '../common/stop_request.js';
+import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
+import { residentReplica } from '../coordinator/planes/exact/resident_weights.js';
+import { eventOf } from '../coordinator/start_run.js';
+import type { Crew, Recruiter, Work } from './compose.js';
+import { placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
+import { openReplicas } from './replicas.js';
+import type { TrainingRequest } from './run_request.js';
+
+export class LocalRecruiter implements Recruiter {
+  readonly shards: number;
+  readonly decided: Recruiter['decided'];
+  /** The library gives the model back, whose description comes from a replica. */
+  readonly neededAtEnd = true;
+  readonly #placement: Placement;
+
+  /** Errors: those of devices that are not there. */
+  constructor(private readonly request: TrainingRequest) {
+    const { config, devices } = request;
+    this.#placement = devices
+      ? placeOnNamedDevices(devices, config.threadsPerWorker)
+      : placeReplicas(chooseDevices(config), config.threadsPerWorker);
+    this.shards = config.shards ?? this.#placement.replicas.length;
+    // So that a resumed run on other replicas computes in the same shards and with as many threads.
+    this.decided = {
+      config: { shards: this.shards, threadsPerWorker: this.#placement.intraOpThreads },
+      sources: {
+        ...(config.shards === null && { shards: 'default: one per replica' }),
+        ...(config.threadsPerWorker === null && {
+          threads_per_worker: 'default: processor cores divided by the replicas',
+        }),
+      },
+    };
+  }
+
+  async ready(): Promise<void> {
+    if (this.request.config.audit === 0 || this.#placement.replicas.length > 1) return;
+    throw new UsageError({
+      code: 'AUDIT_CONFLICT',
+      message: 'audit compares what two replicas compute, and there is one here',
+      next: 'Give --workers 2 or two GPUs, or leave out --audit.',
+    });
+  }
+
+  foresee(): null {
+    return null;
+  }
+
+  async gather({ config, source, dataset, run, observe }: Work): Promise<Crew> {
+    const { request } = this;
+    const placement = this.#placement;
+    if (placement.notice !== '') request.observer({ type: 'warn', code: 'CPU_FALLBACK', message: placement.notice });
+    const wanted = { placement, source, dataset, config, batchNorm: 'batch', say: request.say } as const;
+    const opening = request.replicas?.(wanted) ?? openReplicas(wanted);
+    const opened = await unlessHurried(opening, request.stop);
+    // The start event names the replicas that are here from the beginning; what joins or leaves after it is news.
+    let started = false;
+    const fleet = new Fleet({
+      ...(run.folder !== null && { coordinatorEpoch: run.folder.coordinatorEpoch }),
+      // Threads of one machine share its cores: a second copy of a slow shard makes the first slower. Only a stuck device is worth one.
+      stragglerFloorMs: LIMITS.localStragglerFloorMs,
+      audit: config.audit,
+      onNote: (note) => started && observe(eventOf(note)),
+    });
+    const { replicas, model, numerics } = opened;
+    for (const replica of replicas) fleet.add(replica);
+    return {
+      model,
+      numerics,
+      versions: opened.versions,
+      fleet,
+      resident: residentReplica({ replicas, model, numerics }),
+      stop: request.stop,
+      onStart: () => {
+        started = true;
+        request.onFirstStep?.();
+      },
+      dismiss: async () => {
+        if (request.replicas === undefined) await opened.close();
+      },
+    };
+  }
+}
