@@ -2,8 +2,10 @@
 export { train } from './api/library.js';
 export type { TrainedRun } from './api/library.js';
 export { fit } from './api/fit/fit.js';
+export { fitDataset } from './api/fit/fit_dataset.js';
+export type { BatchOfRows, BatchSource } from './api/fit/dataset_stream.js';
 export type { FitHistory, FitRun } from './api/fit/fit.js';
-export type { FitOptions } from './api/fit/fit_options.js';
+export type { FitDatasetOptions, FitOptions } from './api/fit/fit_options.js';
 export type { FitCallback, FitCallbacks } from './api/fit/callback_list.js';
 export type { NestedNumbers, Rows } from './api/fit/rows.js';
 export { release } from './api/fit/warm_replicas.js';

@@ -152,6 +152,7 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
         observe,
         stop: crew.stop,
         ...(request.hooks && { hooks: request.hooks }),
+        ...(request.stream && { stream: request.stream }),
         onStart: () => crew.onStart(),
       });
       end = ended.end;

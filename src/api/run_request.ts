@@ -2,6 +2,7 @@
  * Owns: what a run is asked with, on one machine (train.ts) or many (coordinate.ts).
  */
 import type { ModelDescription } from '../common/replica.js';
+import type { BatchStream } from '../coordinator/batch_stream.js';
 import type { Beginning } from '../coordinator/start_run.js';
 import type { OpenedReplicas, ReplicaRequest } from './replicas.js';
 import type { MakeHooks } from '../coordinator/run_hooks.js';
@@ -50,6 +51,8 @@ export interface RunRequestWithParts extends RunRequest {
   readonly begin?: (model: ModelDescription) => Beginning | null;
   /** What may change the run while it goes on. */
   readonly hooks?: MakeHooks;
+  /** Batches that come one after the other, into the training split of `dataset`. */
+  readonly stream?: BatchStream;
 }
 
 export interface TrainingRequest extends RunRequestWithParts {

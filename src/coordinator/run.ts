@@ -13,6 +13,7 @@ import type { EndEvent, RunObserver } from '../common/run_events.js';
 import type { StopReason, StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { addBatch, noTotals, valuesOf } from '../objective/values.js';
+import type { BatchStream } from './batch_stream.js';
 import { EpochMeter } from './epoch_meter.js';
 import type { CommittedStep, Plane, StepOutcome } from './planes/plane.js';
 import type { RunProgress } from './progress.js';
@@ -33,6 +34,8 @@ export interface RunParts {
   readonly observe: RunObserver;
   readonly stop: StopRequest;
   readonly hooks?: RunHooks;
+  /** Where batches come from a stream: rows 0, 1, … of the training split are then the batch of the next step. */
+  readonly stream?: BatchStream;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
 }
@@ -73,17 +76,19 @@ function failedEnd(parts: RunParts, reason: 'diverged' | 'failed'): Promise<EndE
 
 /** What remains of the epoch in progress: its steps, then its evaluation. Null when it ended, else why it stopped inside it. */
 async function runEpoch(parts: RunParts): Promise<Ending | null> {
-  const { config, progress, examples, stop, hooks } = parts;
+  const { config, progress, examples, stop, hooks, stream } = parts;
   const meter = new EpochMeter(parts.nowMs);
-  const isComplete = (): boolean => progress.now.nextExample >= examples.train;
+  let isOver = false;
   let decision: Decision = 'go_on';
   if (mayStep(parts)) {
     await hooks?.epochBegin?.(progress.now.epoch);
-    decision = await takeSteps(parts, meter);
-    if (decision === 'stop' && !isComplete()) return endInside(parts);
+    if (stream === undefined) decision = await takeSteps(parts, meter);
+    else ({ decision, isOver } = await takeStreamedSteps(parts, meter, stream));
   }
+  if (stream === undefined) isOver = progress.now.nextExample >= examples.train;
+  if (decision === 'stop' && !isOver) return endInside(parts);
   if (stop.reason !== null) return stop.reason;
-  if (isComplete()) return (await endEpoch(parts, meter)) ?? (decision === 'stop' ? 'stopped_early' : null);
+  if (isOver) return (await endEpoch(parts, meter)) ?? (decision === 'stop' ? 'stopped_early' : null);
   return config.maxSteps !== null && progress.now.step >= config.maxSteps ? 'max_steps' : 'stopped';
 }
 
@@ -94,14 +99,14 @@ async function endInside({ model, progress, hooks }: RunParts): Promise<Ending> 
   return 'stopped_early';
 }
 
-function mayStep({ config, progress, examples, stop }: RunParts): boolean {
+function mayStep({ config, progress, examples, stop, stream }: RunParts): boolean {
   const { nextExample, step } = progress.now;
-  return nextExample < examples.train && step < (config.maxSteps ?? Infinity) && stop.reason === null;
+  return (stream !== undefined || nextExample < examples.train) && step < (config.maxSteps ?? Infinity) && stop.reason === null;
 }
 
 /** Until the epoch's examples are used, a stop or the last step. */
 async function takeSteps(parts: RunParts, meter: EpochMeter): Promise<Decision> {
-  const { progress, store, hooks } = parts;
+  const { hooks } = parts;
   let base = baseRate(parts);
   let steps = stepsFrom(parts, base);
   try {
@@ -115,20 +120,46 @@ async function takeSteps(parts: RunParts, meter: EpochMeter): Promise<Decision> 
       }
       const { value: outcome, done } = await steps.next();
       if (done === true) break;
-      if (outcome.kind === 'non_finite') throw diverged(parts, outcome.what);
-      const batch = nextBatch(parts);
-      progress.commit(outcome.sums);
-      tellStep(parts, meter, outcome);
-      await store.afterCommit(progress.now, { epochEnded: false });
-      if (hooks?.batchEnd === undefined) continue;
-      const { objective } = parts.model;
-      const values = valuesOf(objective, addBatch(objective, noTotals(objective), [outcome.sums]));
-      if ((await hooks.batchEnd({ ...batch, values })) === 'stop') return 'stop';
+      if ((await commit(parts, meter, outcome)) === 'stop') return 'stop';
     }
   } finally {
     await steps.return(undefined);
   }
   return 'go_on';
+}
+
+/** One batch after the other, each a boundary of its own. */
+async function takeStreamedSteps(
+  parts: RunParts,
+  meter: EpochMeter,
+  stream: BatchStream,
+): Promise<{ decision: Decision; isOver: boolean }> {
+  while (mayStep(parts)) {
+    const examples = await stream.next();
+    if (examples === null) return { decision: 'go_on', isOver: true };
+    const { epoch, stepInEpoch } = parts.progress.now;
+    await parts.hooks?.batchBegin?.({ epoch, batch: stepInEpoch + 1, examples });
+    const steps = stepsFrom(parts, baseRate(parts), examples);
+    const { value: outcome, done } = await steps.next();
+    await steps.return(undefined);
+    if (done === true) break;
+    if ((await commit(parts, meter, outcome)) === 'stop') return { decision: 'stop', isOver: false };
+  }
+  return { decision: 'go_on', isOver: false };
+}
+
+/** The step is in the plane's weights: it is counted, told and, where one is due, saved. */
+async function commit(parts: RunParts, meter: EpochMeter, outcome: StepOutcome): Promise<Decision> {
+  const { progress, store, hooks } = parts;
+  if (outcome.kind === 'non_finite') throw diverged(parts, outcome.what);
+  const { epoch, stepInEpoch } = progress.now;
+  progress.commit(outcome.sums);
+  tellStep(parts, meter, outcome);
+  await store.afterCommit(progress.now, { epochEnded: false });
+  if (hooks?.batchEnd === undefined) return 'go_on';
+  const { objective } = parts.model;
+  const values = valuesOf(objective, addBatch(objective, noTotals(objective), [outcome.sums]));
+  return hooks.batchEnd({ epoch, batch: stepInEpoch + 1, examples: outcome.sums.examples, values });
 }
 
 function nextBatch({ config, progress, examples }: RunParts): { epoch: number; batch: number; examples: number } {
@@ -141,20 +172,24 @@ function baseRate({ config, progress, hooks }: RunParts): number {
   return hooks?.baseRate?.({ epoch, step }) ?? config.optimizer.learningRate;
 }
 
-/** The rest of the epoch's steps from the plane, whose own errors are told with the epoch. */
-async function* stepsFrom(parts: RunParts, base: number): AsyncGenerator<StepOutcome, undefined> {
+/** The rest of the epoch's steps from the plane, or the one of a streamed batch; the plane's own errors are told with the epoch. */
+async function* stepsFrom(parts: RunParts, base: number, streamed?: number): AsyncGenerator<StepOutcome, undefined> {
   const { config, plane, examples, stop } = parts;
   const { step, epoch, nextExample, orderOffset = 0 } = parts.progress.now;
   const { schedule } = config.optimizer;
   const stepsPerEpoch = Math.ceil(examples.train / config.batch);
   try {
+    const order = { seed: config.seed, epoch: epoch + orderOffset };
     yield* plane.advance({
-      from: { step, example: nextExample },
-      upTo: config.maxSteps ?? Infinity,
-      rows: {
-        ...{ seed: config.seed, epoch: epoch + orderOffset, shuffle: config.shuffle },
-        ...{ examples: examples.train, batch: config.batch },
-      },
+      ...(streamed === undefined
+        ? {
+            ...{ from: { step, example: nextExample }, upTo: config.maxSteps ?? Infinity },
+            rows: { ...order, shuffle: config.shuffle, examples: examples.train, batch: config.batch },
+          }
+        : {
+            ...{ from: { step, example: 0 }, upTo: step + 1 },
+            rows: { ...order, shuffle: false, examples: streamed, batch: streamed },
+          }),
       rates: { schedule, base, stepsPerEpoch, epochs: config.epochs },
       signal: stop.hurry,
     });

@@ -22,6 +22,7 @@ import { weightsFor, type SavedWeights } from './storage/state/saved_model.js';
 import type { Fleet, FleetNote } from './planes/exact/fleet/fleet.js';
 import { createRunFolder, resumeRunFolder, type RunFolder } from './storage/run_folder/run_folder.js';
 import { ExactPlane } from './planes/exact/exact_plane.js';
+import type { BatchStream } from './batch_stream.js';
 import { RunProgress } from './progress.js';
 import { accessTo } from './run_access.js';
 import type { MakeHooks } from './run_hooks.js';
@@ -151,6 +152,7 @@ export interface StartParts {
   readonly onStart?: () => void;
   /** Callbacks that the loop waits for. */
   readonly hooks?: MakeHooks;
+  readonly stream?: BatchStream;
 }
 
 /** @throws UsageError VALUE_INVALID for an accuracy in per cent: nothing would ever reach it. */
@@ -229,7 +231,10 @@ export async function startRun(parts: StartParts): Promise<RunResult> {
   };
   const hooks = parts.hooks?.(accessTo(plane, { model, optimizer: config.optimizer }));
   await hooks?.trainBegin?.();
-  const loop = runTraining({ config, model, examples, plane, progress, monitor, store, digest, observe, stop, hooks, nowMs });
+  const { stream } = parts;
+  const loop = runTraining({
+    ...{ config, model, examples, plane, progress, monitor, store, digest, observe, stop, hooks, stream, nowMs },
+  });
   const end = await loop.catch((error: unknown) => {
     folder?.log({ type: 'error', ...wordsOf(error) });
     throw error;

@@ -83,6 +83,7 @@ it('are all here', () => {
   expect(readdirSync(EXAMPLES).sort()).toEqual([
     'data.mjs',
     'engine_alone.mjs',
+    'migrate',
     'model.mjs',
     'regression_mlp.mjs',
     'small_resnet.mjs',

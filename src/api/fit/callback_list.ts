@@ -20,7 +20,7 @@ export type FitCallbacks = FitCallback | readonly FitCallback[];
 export interface CallbackParams {
   readonly epochs: number;
   readonly initialEpoch: number | null;
-  readonly samples: number;
+  readonly samples: number | null;
   readonly steps: number | null;
   readonly batchSize: number | null;
   readonly verbose: number;

@@ -4,9 +4,10 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { Dataset } from '../../common/dataset.js';
-import { UsageError } from '../../common/errors.js';
+import { invariant, UsageError } from '../../common/errors.js';
 import type { ModelDescription } from '../../common/replica.js';
 import type { EndEvent } from '../../common/run_events.js';
+import type { BatchStream } from '../../coordinator/batch_stream.js';
 import type { Beginning } from '../../coordinator/start_run.js';
 import { requireTfjs } from '../../engine/peer.js';
 import { readWeights } from '../../models/weights.js';
@@ -15,9 +16,9 @@ import { CallbackRunner } from '../callback_runner.js';
 import { folderName, setWeights, sourceOf, stopOn } from '../caller_model.js';
 import { errorInOptions } from '../option_words.js';
 import { trainLocally, type TrainingOutcome } from '../train.js';
-import { callbackList } from './callback_list.js';
-import { fitData } from './fit_data.js';
-import { planOf, type FitOptions, type FitPlan } from './fit_options.js';
+import { callbackList, type CallbackParams } from './callback_list.js';
+import { fitData, requireJudgeable } from './fit_data.js';
+import { planOf, type FitCall, type FitOptions, type FitPlan, type SharedFitOptions } from './fit_options.js';
 import { fitProgress, SILENT } from './progress.js';
 import type { Rows } from './rows.js';
 import { warmReplicasOf, type WarmReplicas } from './warm_replicas.js';
@@ -46,7 +47,10 @@ export async function fit(model: tfjs.LayersModel, x: Rows, y: Rows, options: Fi
     requireModel('fit()', model);
     const plan = planOf('fit()', model, options);
     return await whileTraining(model, async (warm) =>
-      trainOn({ tf, call: 'fit()', model, plan, options, warm, dataset: await fitData(model, x, y, options) }),
+      trainOn({
+        ...{ tf, call: 'fit()', model, plan, options, warm, dataset: await fitData(model, x, y, options) },
+        ...{ inMemory: options.runDir === undefined, batch: plan.config.batch },
+      }),
     );
   } catch (error) {
     throw errorInOptions(error);
@@ -58,22 +62,28 @@ export async function loadTfjs(): Promise<typeof tfjs> {
   return (await import('@tensorflow/tfjs')) as typeof tfjs;
 }
 
-interface FitRequest {
+export interface FitRequest {
   readonly tf: typeof tfjs;
-  readonly call: string;
+  readonly call: FitCall;
   readonly model: tfjs.LayersModel;
   readonly plan: FitPlan;
-  readonly options: FitOptions;
+  readonly options: SharedFitOptions;
   readonly warm: WarmReplicas;
   readonly dataset: Dataset;
+  readonly inMemory: boolean;
+  /** As callbacks are told: null where the dataset decides. */
+  readonly batch: number | null;
+  /** Where batches come from a dataset, given the model as the replicas have it. */
+  readonly stream?: (model: () => ModelDescription) => BatchStream;
 }
 
-async function trainOn({ tf, call, model, plan, options, warm, dataset }: FitRequest): Promise<FitHistory> {
+export async function trainOn(request: FitRequest): Promise<FitHistory> {
+  const { tf, call, model, plan, options, warm, dataset } = request;
   const { config, initialEpoch } = plan;
   const stop = stopOn(options.signal);
   const list = callbackList({
     ...{ tf, call, model, given: options.callbacks, yieldEvery: options.yieldEvery },
-    params: paramsOf(model, plan, dataset),
+    params: paramsOf(request),
   });
   const calls = new CallbackRunner({
     ...{ tf, model, callbacks: list.callbacks, abort: stop.abort },
@@ -84,12 +94,17 @@ async function trainOn({ tf, call, model, plan, options, warm, dataset }: FitReq
   });
   const progress = (options.verbose ?? 1) === 0 ? SILENT : fitProgress({ epochs: config.epochs });
   withInner(model, { history: list.history });
+  let described: ModelDescription | null = null;
+  const stream = request.stream?.(() => {
+    invariant(described !== null, 'a run begins before its first batch');
+    return described;
+  });
   const orderOffset = Math.max(0, warm.epochsDrawn - initialEpoch);
   try {
     const outcome = await trainLocally({
       ...{ config, dataset, hooks: calls.hooks, stop: stop.request, model: fitSource(tf, model, config) },
       ...{ provenance: {}, configName: folderName(model.name), resume: null, changes: [], maxStepsRecorded: false },
-      ...{ initFrom: null, numericsCheck: 'strict', inMemory: options.runDir === undefined },
+      ...{ initFrom: null, numericsCheck: 'strict', inMemory: request.inMemory },
       observer: (event) => {
         options.observer?.(event);
         progress.observe(event);
@@ -97,7 +112,12 @@ async function trainOn({ tf, call, model, plan, options, warm, dataset }: FitReq
       say: options.onProgress ?? progress.say,
       ...(options.devices && { devices: options.devices }),
       replicas: (request) => warm.open(request),
-      begin: (description) => beginningOf({ model, warm, description, initialEpoch, orderOffset }),
+      begin: (description) => {
+        described = description;
+        if (request.stream === undefined) requireJudgeable(model, description, dataset);
+        return beginningOf({ model, warm, description, initialEpoch, orderOffset });
+      },
+      ...(stream && { stream }),
     });
     carry(warm, model, outcome);
     warm.epochsDrawn = Math.max(warm.epochsDrawn, lastEpochBegun(outcome.end) + orderOffset);
@@ -123,11 +143,18 @@ function fitSource(tf: typeof tfjs, model: tfjs.LayersModel, config: FitPlan['co
   return { ...source, compiled: { ...source.compiled, loss, metrics: metrics ?? [], optimizer: null } };
 }
 
-function paramsOf(model: tfjs.LayersModel, { config, initialEpoch }: FitPlan, { train, validation }: Dataset) {
+function paramsOf({ model, plan: { config, initialEpoch }, dataset: { train, validation }, batch }: FitRequest): CallbackParams {
   const { metricsNames } = model as unknown as { metricsNames: readonly string[] };
   const doValidation = validation !== null;
   return {
-    ...{ epochs: config.epochs, initialEpoch, samples: train.count, steps: null, batchSize: config.batch, verbose: 0 },
+    ...{
+      epochs: config.epochs,
+      initialEpoch,
+      samples: batch === null ? null : train.count,
+      steps: null,
+      batchSize: batch,
+      verbose: 0,
+    },
     doValidation,
     metrics: doValidation ? [...metricsNames, ...metricsNames.map((name) => `val_${name}`)] : metricsNames,
   };
@@ -170,7 +197,7 @@ function lastEpochBegun({ epochs, reason }: EndEvent): number {
   return reason === 'done' ? epochs : epochs + 1;
 }
 
-function requireModel(call: string, model: unknown): asserts model is tfjs.LayersModel {
+export function requireModel(call: string, model: unknown): asserts model is tfjs.LayersModel {
   const { toJSON, inputs, outputs } = (model ?? {}) as Partial<tfjs.LayersModel>;
   if (typeof toJSON === 'function' && Array.isArray(inputs) && Array.isArray(outputs)) return;
   throw new UsageError({
@@ -181,7 +208,7 @@ function requireModel(call: string, model: unknown): asserts model is tfjs.Layer
 }
 
 /** tfjs's own fit refuses meanwhile, and so does ours. @throws UsageError FIT_BUSY */
-async function whileTraining<T>(model: tfjs.LayersModel, work: (warm: WarmReplicas) => Promise<T>): Promise<T> {
+export async function whileTraining<T>(model: tfjs.LayersModel, work: (warm: WarmReplicas) => Promise<T>): Promise<T> {
   const warm = warmReplicasOf(model);
   if (warm.busy || (model as unknown as { isTraining?: boolean }).isTraining === true) {
     throw new UsageError({

@@ -5,11 +5,15 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import type { Dataset } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
+import type { ModelDescription } from '../../common/replica.js';
 import { datasetFromArrays } from '../../data/arrays.js';
+import { findLoss } from '../../objective/find_names.js';
+import { requireLabels } from '../../objective/labels.js';
+import { takesIndices } from '../../objective/shapes.js';
 import { flatRows, refuse, type FlatRows, type Rows } from './rows.js';
 import type { FitOptions } from './fit_options.js';
 
-interface Pair {
+export interface Pair {
   readonly x: FlatRows;
   readonly y: FlatRows;
 }
@@ -19,9 +23,17 @@ export async function fitData(model: tfjs.LayersModel, x: Rows, y: Rows, options
   requireOneOfEach(model);
   const given = await pairOf(model, x, y, '');
   const [train, validation] = await splitsOf(model, given, options);
-  const [like, unlike] = [train.x.shape, validation?.x.shape ?? train.x.shape];
-  if (like.join() !== unlike.join())
-    throw refuse(`rows of x are [${like.join(', ')}], those of validationData [${unlike.join(', ')}]`);
+  return assembleFit(train, validation);
+}
+
+/** @throws DataError DATA_ARRAYS, DATA_EMPTY or DATA_LABELS */
+export async function assembleFit(train: Pair, validated: Pair | null): Promise<Dataset> {
+  const validation = validated === null ? null : asStored(validated, train);
+  for (const which of ['x', 'y'] as const) {
+    const [like, other] = [train[which].shape, validation?.[which].shape ?? train[which].shape];
+    if (like.join() !== other.join())
+      throw refuse(`rows of ${which} are [${like.join(', ')}], those of validationData [${other.join(', ')}]`);
+  }
   return datasetFromArrays({
     name: 'the arrays given',
     train: { x: train.x.values, y: train.y.values },
@@ -29,6 +41,23 @@ export async function fitData(model: tfjs.LayersModel, x: Rows, y: Rows, options
     inputShape: train.x.shape,
     labelShape: train.y.shape,
   });
+}
+
+/** Rows in the place of those that replicas were opened with must be such that the loss has a meaning for them, too. */
+export function requireJudgeable(
+  model: tfjs.LayersModel,
+  { objective }: Pick<ModelDescription, 'objective'>,
+  { fields, train, validation, name }: Omit<Dataset, 'sha256'>,
+): void {
+  const [{ name: target, shape: label }] = fields.targets;
+  const found = findLoss(objective.loss.name);
+  const output = model.outputs[0].shape.slice(1);
+  const indices = output.includes(null)
+    ? found.loss.labels.indices === 'always'
+    : takesIndices(found, { output: output as number[], label });
+  const classes = indices ? (output[output.length - 1] ?? null) : null;
+  const data = { name, labelShape: label, train: { y: train.targets[target] }, validation: { y: validation.targets[target] } };
+  requireLabels({ name: found.name, labels: found.loss.labels }, data, { indices, classes });
 }
 
 async function splitsOf(
@@ -39,7 +68,7 @@ async function splitsOf(
   if (validationData !== undefined && validationData !== null && (validationData as readonly unknown[]).length > 0) {
     if (!Array.isArray(validationData) || validationData.length !== 2)
       throw refuse('validationData is not [x, y]; weights of validation examples are not taken');
-    return [given, asStored(await pairOf(model, validationData[0] as Rows, validationData[1] as Rows, 'validation '), given)];
+    return [given, await pairOf(model, validationData[0] as Rows, validationData[1] as Rows, 'validation ')];
   }
   const split = validationSplit ?? 0;
   if (typeof split !== 'number' || !(split >= 0 && split < 1))
@@ -61,7 +90,7 @@ function part({ x, y }: Pair, from: number, to: number): Pair {
   return { x: cut(x), y: cut(y) };
 }
 
-async function pairOf(model: tfjs.LayersModel, x: Rows, y: Rows, prefix: string): Promise<Pair> {
+export async function pairOf(model: tfjs.LayersModel, x: Rows, y: Rows, prefix: string): Promise<Pair> {
   const [rowOfX, rowOfY] = [model.inputs[0].shape.slice(1), model.outputs[0].shape.slice(1)];
   const inputs = atLeastOne(await flatRows(x, `${prefix}x`, rowOfX));
   const isIndices = ArrayBuffer.isView(y) && (y as Uint8Array).length === inputs.count;

@@ -14,27 +14,20 @@ import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
 import type { RateFunction } from '../callback_runner.js';
 import { invalid, OFFERED, refuseUnknown, wrong } from '../option_checks.js';
 import type { FitCallbacks } from './callback_list.js';
+import type { BatchSource } from './dataset_stream.js';
 import type { Rows } from './rows.js';
 
 /** Of the model, its compile() and tfjs's own option names. */
-type NotOffered = 'batch' | 'epochs' | 'shuffle' | 'loss' | 'metrics' | 'trainLimit' | 'validationLimit' | 'dataDir' | 'maxSteps';
+type NotOffered =
+  'batch' | 'epochs' | 'shuffle' | 'runDir' | 'loss' | 'metrics' | 'trainLimit' | 'validationLimit' | 'dataDir' | 'maxSteps';
 
 /** Settings of a run (docs/settings.md), beside tfjs's options. */
 type RunSettings = Partial<Pick<TrainConfig, Exclude<LibrarySetting, NotOffered>>>;
 
-export interface FitOptions extends RunSettings {
-  /** Examples a step, over all devices together. Default 32. */
-  readonly batchSize?: number;
-  /** Number of the last epoch. Default 1. */
-  readonly epochs?: number;
+/** Of fit() and fitDataset() alike. */
+export interface SharedFitOptions extends RunSettings {
   /** Epochs before this one are taken as done. Default 0. */
   readonly initialEpoch?: number;
-  /** `[x, y]`. */
-  readonly validationData?: readonly [Rows, Rows];
-  /** The last part of the rows, as tfjs takes it: from `floor(rows × (1 − split))` on. */
-  readonly validationSplit?: number;
-  /** Another order in each epoch, drawn from `seed`. Default true. */
-  readonly shuffle?: boolean;
   readonly callbacks?: FitCallbacks;
   /** 1: progress on standard error; 0: silent. Default 1. */
   readonly verbose?: 0 | 1;
@@ -45,8 +38,6 @@ export interface FitOptions extends RunSettings {
   readonly learningRate?: RateFunction;
   /** Copies the weights into the model before each batch callback too. */
   readonly weightsInBatchCallbacks?: boolean;
-  /** Nothing is written unless this is given: then a folder in it has the run's metrics, states and models. */
-  readonly runDir?: string;
   /** Aborted: the step in flight is finished, and the call resolves with what was trained so far. */
   readonly signal?: AbortSignal;
   /** Everything that the run tells, as data. */
@@ -55,14 +46,50 @@ export interface FitOptions extends RunSettings {
   readonly onProgress?: (line: string) => void;
 }
 
-const TFJS = [
-  ...['batchSize', 'epochs', 'initialEpoch', 'validationData', 'validationSplit', 'shuffle'],
-  ...['callbacks', 'verbose', 'yieldEvery'],
-];
+export interface FitOptions extends SharedFitOptions {
+  /** Examples a step, over all devices together. Default 32. */
+  readonly batchSize?: number;
+  /** Number of the last epoch. Default 1. */
+  readonly epochs?: number;
+  /** `[x, y]`. */
+  readonly validationData?: readonly [Rows, Rows];
+  /** The last part of the rows, as tfjs takes it: from `floor(rows × (1 − split))` on. */
+  readonly validationSplit?: number;
+  /** Another order in each epoch, drawn from `seed`. Default true. */
+  readonly shuffle?: boolean;
+  /** Nothing is written unless this is given: then a folder in it has the run's metrics, states and models. */
+  readonly runDir?: string;
+}
+
+/** Batches come in the dataset's order and sizes. */
+export interface FitDatasetOptions extends Omit<SharedFitOptions, OfFolders> {
+  /** Number of the last epoch. */
+  readonly epochs: number;
+  /** Batches of an epoch, from one iterator for all epochs. By default each epoch takes a new iterator to its end. */
+  readonly batchesPerEpoch?: number;
+  /** `[x, y]`, or a dataset, which is read once. */
+  readonly validationData?: readonly [Rows, Rows] | BatchSource;
+  /** Of a validation dataset: so many batches and no more. */
+  readonly validationBatches?: number;
+  /** Examples that are evaluated at once, where validationData is arrays. Default 32. */
+  readonly validationBatchSize?: number;
+}
+
+const SHARED = ['epochs', 'initialEpoch', 'validationData', 'callbacks', 'verbose', 'yieldEvery'];
 const OURS = ['devices', 'learningRate', 'weightsInBatchCallbacks', 'signal', 'observer', 'onProgress'];
 const NOT_OFFERED: readonly string[] = ['batch', 'loss', 'metrics', 'trainLimit', 'validationLimit', 'dataDir', 'maxSteps'];
 const SETTINGS_OFFERED = OFFERED.filter((name) => !NOT_OFFERED.includes(name));
-const KNOWN = [...TFJS, ...SETTINGS_OFFERED, ...OURS];
+/** A stream cannot be gone on with: nothing is saved. */
+const OF_FOLDERS = ['runDir', 'name', 'keep', 'checkpointEvery', 'onCheckpointFailure', 'saveAbove'] as const;
+type OfFolders = (typeof OF_FOLDERS)[number];
+const KNOWN = {
+  'fit()': [...SHARED, 'batchSize', 'validationSplit', 'shuffle', ...SETTINGS_OFFERED, ...OURS],
+  'fitDataset()': [
+    ...[...SHARED, 'batchesPerEpoch', 'validationBatches', 'validationBatchSize', ...OURS],
+    ...SETTINGS_OFFERED.filter((name) => name !== 'shuffle' && !(OF_FOLDERS as readonly string[]).includes(name)),
+  ],
+} as const;
+export type FitCall = keyof typeof KNOWN;
 
 /** Options of tfjs that do nothing or throw there, and are not here. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -78,14 +105,15 @@ export interface FitPlan {
 }
 
 /** @throws UsageError OPTION_UNKNOWN, OPTION_INVALID, OPTION_REFUSED, MODEL_NOT_COMPILED, and those of checkConfig */
-export function planOf(call: string, model: tfjs.LayersModel, given: FitOptions): FitPlan {
+export function planOf(call: FitCall, model: tfjs.LayersModel, given: FitOptions | FitDatasetOptions): FitPlan {
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== null));
   for (const [name, why] of Object.entries(REFUSED)) {
     if (!Object.hasOwn(options, name)) continue;
     throw new UsageError({ code: 'OPTION_REFUSED', message: `${call} does not take ${name}: ${why}`, next: 'Leave it out.' });
   }
-  refuseUnknown(options, { call, known: KNOWN, prefix: '', all: KNOWN });
-  const { batchSize = 32, epochs = 1, initialEpoch = 0, shuffle = true, verbose = 1 } = given;
+  refuseUnknown(options, { call, known: KNOWN[call], prefix: '', all: KNOWN[call] });
+  const { batchSize = 32, shuffle = true } = given as FitOptions;
+  const { epochs = 1, initialEpoch = 0, verbose = 1 } = given;
   if (!isWhole(initialEpoch, 0)) throw wrong('initialEpoch', 'a whole number of at least 0', initialEpoch);
   if (!isWhole(batchSize, 1)) throw wrong('batchSize', 'a whole number of at least 1', batchSize);
   if (verbose !== 0 && verbose !== 1) throw wrong('verbose', '0 or 1', verbose);

@@ -3,6 +3,8 @@
  * Does not: train. They keep no process alive, and go with the model or by release().
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import type { Batch, Dataset } from '../../common/dataset.js';
+import { invariant } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { RunValues } from '../../coordinator/planes/plane.js';
 import { openReplicas, type OpenedReplicas, type ReplicaRequest } from '../replicas.js';
@@ -26,19 +28,38 @@ export class WarmReplicas {
   busy = false;
   #key = '';
   #opened: OpenedReplicas | null = null;
+  /** As the replicas read it, in shared memory. */
+  #dataset: Dataset | null = null;
 
   /** Those of the last call where they can compute this one; else new ones. */
   async open(request: ReplicaRequest): Promise<OpenedReplicas> {
     const key = keyOf(request);
     used.delete(this);
     used.add(this);
-    if (this.#opened !== null && this.#key === key) return this.#opened;
+    if (this.#opened !== null && this.#key === key) {
+      this.#takeData(request.dataset);
+      return this.#opened;
+    }
     await this.close();
     await makeRoomBeside(this);
     this.#opened = await openReplicas(request);
     this.#key = key;
+    this.#dataset = request.dataset;
     this.version = 0;
     return this.#opened;
+  }
+
+  /** The training rows that replicas read from the next step on; as many as were given when they were opened, or fewer. */
+  get rows(): Batch {
+    invariant(this.#dataset !== null, 'replicas are open');
+    return this.#dataset.train;
+  }
+
+  /** Other rows in the place of those before: nothing reads between two calls. */
+  #takeData(dataset: Dataset): void {
+    const own = this.#dataset;
+    if (own === null || own === dataset) return;
+    for (const which of ['train', 'validation'] as const) putRows(own[which], dataset[which]);
   }
 
   get isOpen(): boolean {
@@ -52,11 +73,26 @@ export class WarmReplicas {
   }
 }
 
-/** What a replica is built from; the weights come with each step. */
+/** Writes rows over the first ones of the same fields. */
+export function putRows(into: Batch, from: Batch): void {
+  for (const kind of ['inputs', 'targets'] as const)
+    for (const [name, values] of Object.entries(from[kind])) into[kind][name].set(values);
+}
+
+/** What a replica is built from. The weights come with each step, and rows may be replaced by others. */
 function keyOf({ placement, source, dataset, config, batchNorm }: ReplicaRequest): string {
   const { name, topology, compiled } = source.kind === 'topology' ? source : { ...source, topology: '', compiled: null };
   const { precision, compile, seed } = config;
-  return JSON.stringify([placement, name, topology, compiled, precision, compile, seed, batchNorm, dataset.sha256]);
+  return JSON.stringify([placement, name, topology, compiled, precision, compile, seed, batchNorm, formOf(dataset)]);
+}
+
+/** What replicas know of a data set besides its values. */
+function formOf({ fields, train, validation }: Dataset): unknown[] {
+  const shapes = [...fields.inputs, ...fields.targets].map(({ name, shape, scale }) => [name, shape, scale]);
+  const types = [train, validation].flatMap(({ inputs, targets }) =>
+    [...Object.values(inputs), ...Object.values(targets)].map((values) => [values.constructor.name, values.length]),
+  );
+  return [shapes, types];
 }
 
 const warm = new WeakMap<tfjs.LayersModel, WarmReplicas>();

@@ -1,0 +1,151 @@
+/**
+ * Owns: a tf.data.Dataset, or anything whose iterator() gives batches `{ xs, ys }`, as a stream of batches in the replicas' rows.
+ * Does not: know the run (coordinator/batch_stream.ts is what it is to it).
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { DataError } from '../../common/errors.js';
+import type { BatchStream } from '../../coordinator/batch_stream.js';
+import { isTensor, refuse, type FlatRows, type NestedNumbers, type Rows } from './rows.js';
+import { pairOf, type Pair } from './fit_data.js';
+
+/** One batch: tensors, which are disposed of when they are read, or arrays. */
+export interface BatchOfRows {
+  readonly xs: Rows;
+  readonly ys: Rows;
+}
+
+/** What fitDataset() takes: a tf.data.Dataset, or an object with the one method that tfjs calls too. */
+export interface BatchSource {
+  iterator(): Promise<{ next(): Promise<{ value: BatchOfRows; done: boolean } | { value: unknown; done: boolean }> }>;
+  readonly size?: number | null;
+}
+
+type BatchIterator = Awaited<ReturnType<BatchSource['iterator']>>;
+
+interface Request {
+  readonly model: tfjs.LayersModel;
+  readonly source: BatchSource;
+  /** Batches of an epoch, from one iterator for all epochs; null: each epoch has its own iterator, to its end. */
+  readonly batchesPerEpoch: number | null;
+  /** Hears what the caller should know. */
+  readonly warn: (message: string) => void;
+}
+
+export class DatasetStream implements BatchStream {
+  readonly #request: Request;
+  #put: ((batch: Pair) => void) | null = null;
+  #iterator: BatchIterator | null = null;
+  /** Read to learn what batches look like. */
+  #first: Pair | null = null;
+  #taken = 0;
+  #epoch = 0;
+
+  constructor(request: Request) {
+    this.#request = request;
+  }
+
+  /** The first batch, which the first step takes. */
+  async first(): Promise<Pair> {
+    this.#first = await this.#read();
+    if (this.#first === null) throw empty('the dataset has no batch');
+    return this.#first;
+  }
+
+  /** Says where batches go from now on. */
+  into(put: (batch: Pair) => void): this {
+    this.#put = put;
+    return this;
+  }
+
+  async next(): Promise<number | null> {
+    const { batchesPerEpoch, warn } = this.#request;
+    if (this.#taken === batchesPerEpoch) return this.#endEpoch();
+    const batch = this.#first ?? (await this.#read());
+    this.#first = null;
+    if (batch === null) {
+      if (this.#taken === 0) throw empty(`the dataset has no batch left for epoch ${this.#epoch + 1}`);
+      if (batchesPerEpoch !== null)
+        warn(
+          `the dataset ran out after ${this.#taken} of ${batchesPerEpoch} batches of epoch ${this.#epoch + 1}; repeat() gives it more`,
+        );
+      return this.#endEpoch();
+    }
+    this.#taken += 1;
+    this.#put?.(batch);
+    return batch.x.count;
+  }
+
+  #endEpoch(): null {
+    this.#taken = 0;
+    this.#epoch += 1;
+    if (this.#request.batchesPerEpoch === null) this.#iterator = null;
+    return null;
+  }
+
+  async #read(): Promise<Pair | null> {
+    const { model, source } = this.#request;
+    this.#iterator ??= await source.iterator();
+    return nextBatch(model, this.#iterator);
+  }
+}
+
+/** All batches, or so many, as one: what is validated on. */
+export async function allBatches(model: tfjs.LayersModel, source: BatchSource, limit: number | null): Promise<Pair> {
+  const iterator = await source.iterator();
+  const batches: Pair[] = [];
+  while (batches.length < (limit ?? Infinity)) {
+    const batch = await nextBatch(model, iterator);
+    if (batch === null) break;
+    batches.push(batch);
+  }
+  if (batches.length === 0) throw empty('the validation dataset has no batch');
+  return { x: joined(batches.map(({ x }) => x)), y: joined(batches.map(({ y }) => y)) };
+}
+
+async function nextBatch(model: tfjs.LayersModel, iterator: BatchIterator): Promise<Pair | null> {
+  const { value, done } = await iterator.next();
+  if (value === null || value === undefined) {
+    if (done) return null;
+    throw refuse('the dataset gave nothing in place of a batch');
+  }
+  const { xs, ys } = value as Partial<BatchOfRows>;
+  if (xs === undefined || ys === undefined)
+    throw refuse("the dataset gives no { xs, ys }, where xs are a batch's rows and ys their targets; zip() makes them of two");
+  const [x, y] = [onlyOne(xs, 'xs'), onlyOne(ys, 'ys')];
+  try {
+    return await pairOf(model, x, y, 'the batch: ');
+  } finally {
+    for (const rows of [x, y]) if (isTensor(rows)) rows.dispose();
+  }
+}
+
+/** A list or a record of one is that one, as for tfjs. */
+function onlyOne(rows: Rows, name: string): Rows {
+  if (isTensor(rows) || ArrayBuffer.isView(rows)) return rows;
+  if (Array.isArray(rows)) return rows.length === 1 && isTensor(rows[0]) ? rows[0] : (rows as NestedNumbers);
+  const values = Object.values(rows as unknown as Record<string, Rows>);
+  if (values.length === 1) return values[0];
+  throw refuse(`${name} has ${values.length} parts, and models have one input and one output`);
+}
+
+function joined(parts: readonly FlatRows[]): FlatRows {
+  const [{ shape, values: first }] = parts;
+  const Values = first.constructor as new (length: number) => Float32Array;
+  const values = new Values(parts.reduce((sum, part) => sum + part.values.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    if (part.shape.join() !== shape.join())
+      throw refuse(`a batch has rows of [${part.shape.join(', ')}], another of [${shape.join(', ')}]`);
+    values.set(part.values, at);
+    at += part.values.length;
+  }
+  return { count: parts.reduce((sum, { count }) => sum + count, 0), shape, values };
+}
+
+function empty(message: string): DataError {
+  return new DataError({
+    code: 'DATA_EMPTY',
+    message,
+    next: 'Give a dataset that begins anew with each iterator(), or one with repeat() and as many batches as batchesPerEpoch × epochs.',
+  });
+}

@@ -1,0 +1,109 @@
+/** Owns: fitDataset() on a real replica beside tfjs's own, and what it does where tfjs's goes wrong. */
+import * as tf from '@tensorflow/tfjs';
+import { afterAll, expect, it } from 'vitest';
+import { fit, fitDataset, release, type BatchSource } from '../../../src/index.js';
+
+const ROWS = 26;
+const XS = Array.from({ length: ROWS }, (_, i) => [Math.sin(i * 1.3), Math.cos(i * 0.7)]);
+const YS = XS.map(([a, b]) => [a * b]);
+const batches = () => tf.data.zip({ xs: tf.data.array(XS), ys: tf.data.array(YS) } as never).batch(8);
+const QUIET = { devices: ['CPU:0'], threadsPerWorker: 1, verbose: 0 } as const;
+
+function model(): tf.Sequential {
+  const dense = (units: number, more: object): tf.layers.Layer =>
+    tf.layers.dense({ units, kernelInitializer: tf.initializers.glorotUniform({ seed: units }), ...more });
+  const made = tf.sequential({ layers: [dense(5, { activation: 'tanh', inputShape: [2] }), dense(1, {})] });
+  made.compile({ optimizer: tf.train.adam(0.02), loss: 'meanSquaredError', metrics: ['mae'] });
+  return made;
+}
+
+afterAll(() => release());
+
+it("has tfjs's history, logs and calls, and takes batches of other values and sizes without opening replicas again", async () => {
+  const [theirs, ours] = [model(), model()];
+  const told: string[][] = [[], []];
+  const callbacks = (into: string[]): tf.CustomCallbackArgs => ({
+    onBatchBegin: (batch, logs) => void into.push(`begin ${batch} ${JSON.stringify(logs)}`),
+    onBatchEnd: (batch, logs) => void into.push(`end ${batch} ${Object.keys(logs!).join()} ${String(logs!.size)}`),
+    onEpochEnd: (epoch, logs) => void into.push(`epoch ${epoch} ${Object.keys(logs!).join()}`),
+  });
+  const asked = { epochs: 2, validationData: batches() } as const;
+  const wanted = await theirs.fitDataset(batches(), { ...asked, callbacks: callbacks(told[0]) } as never);
+  const before = tf.memory().numTensors;
+  const found = await fitDataset(ours, batches() as BatchSource, {
+    ...QUIET,
+    ...(asked as { epochs: 2; validationData: BatchSource }),
+    callbacks: callbacks(told[1]),
+  });
+  expect(tf.memory().numTensors).toBe(before);
+  expect(told[1]).toEqual(told[0]);
+  expect(told[1]).toContain('end 3 batch,size,loss,mae 2');
+  for (const [name, values] of Object.entries(wanted.history))
+    values.forEach((value, at) => expect(found.history[name][at], `${name} ${at}`).toBeCloseTo(value as number, 5));
+
+  const repeated = { epochs: 2, batchesPerEpoch: 5 };
+  const wantedMore = await theirs.fitDataset(batches().repeat(), repeated as never);
+  const foundMore = await fitDataset(ours, batches().repeat() as BatchSource, { ...QUIET, ...repeated });
+  wantedMore.history.loss.forEach((value, at) => expect(foundMore.history.loss[at]).toBeCloseTo(value as number, 5));
+});
+
+it('takes labels of [n] for what fit takes them, and arrays for tensors', async () => {
+  const [one, other] = [model(), model()];
+  const flat = YS.map(([y]) => y);
+  const whole = await fit(one, XS, tf.tensor1d(flat), { ...QUIET, shuffle: false, batchSize: ROWS });
+  const source = {
+    iterator: () => {
+      const left = [{ xs: XS, ys: Float32Array.from(flat) }];
+      const next = () => Promise.resolve({ value: left.pop() ?? null, done: left.length === 0 });
+      return Promise.resolve({ next });
+    },
+  };
+  const streamed = await fitDataset(other, source, { ...QUIET, epochs: 1 });
+  expect(streamed.history).toEqual(whole.history);
+  expect(streamed.run.weightsSha256).toBe(whole.run.weightsSha256);
+});
+
+it('refuses what is no dataset, and ends where one is out of batches', async () => {
+  const own = model();
+  const refusal = async (source: unknown, options: object): Promise<string> => {
+    const asked = { ...QUIET, epochs: 1, ...options };
+    const error = await fitDataset(own, source as BatchSource, asked).catch((reason: unknown) => reason);
+    const { code, message } = error as { code: string; message: string };
+    return `${code}: ${message}`;
+  };
+  const growing = (): unknown => ({
+    iterator: () => {
+      let size = 0;
+      const next = () => {
+        size += 2;
+        return Promise.resolve({ value: { xs: tf.ones([size, 2]), ys: tf.ones([size, 1]) }, done: false });
+      };
+      return Promise.resolve({ next });
+    },
+  });
+  expect([
+    await refusal(batches(), { epochs: undefined }),
+    await refusal(3, {}),
+    await refusal(tf.data.array([]), {}),
+    await refusal(tf.data.array([1, 2]), {}),
+    await refusal(batches(), { batchSize: 3 }),
+    await refusal(batches(), { batchesPerEpoch: 0.5 }),
+    await refusal(batches(), { runDir: 'runs' }),
+    await refusal(batches(), { validationData: [1] }),
+    await refusal(growing(), {}),
+    await refusal(batches(), { epochs: 3, batchesPerEpoch: 4 }),
+  ]).toMatchInlineSnapshot(`
+    [
+      "OPTION_INVALID: epochs must be given, as tfjs wants it, found undefined",
+      "OPTION_INVALID: the dataset must be a tf.data.Dataset, or an object with iterator(), found 3",
+      "DATA_EMPTY: the dataset has no batch",
+      "DATA_ARRAYS: the dataset gives no { xs, ys }, where xs are a batch's rows and ys their targets; zip() makes them of two",
+      "OPTION_UNKNOWN: fitDataset() has no option batchSize",
+      "OPTION_INVALID: batchesPerEpoch must be a whole number of at least 1, found 0.5",
+      "OPTION_UNKNOWN: fitDataset() has no option runDir",
+      "DATA_ARRAYS: validationData is neither [x, y] nor a dataset; weights of validation examples are not taken",
+      "DATA_ARRAYS: a batch has 4 rows and the first one 2: the first must be as large as any",
+      "DATA_EMPTY: the dataset has no batch left for epoch 2",
+    ]
+  `);
+});
