@@ -3,7 +3,7 @@
  * Does not: train (api/train.ts, the next hop), read rows (fit_data.ts) or check options (fit_options.ts).
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import type { Dataset } from '../../common/dataset.js';
+import type { MemoryDataset } from '../../common/dataset.js';
 import { invariant, UsageError } from '../../common/errors.js';
 import type { ModelDescription } from '../../common/replica.js';
 import type { EndEvent } from '../../common/run_events.js';
@@ -69,7 +69,7 @@ export interface FitRequest {
   readonly plan: FitPlan;
   readonly options: SharedFitOptions;
   readonly warm: WarmReplicas;
-  readonly dataset: Dataset;
+  readonly dataset: MemoryDataset;
   readonly inMemory: boolean;
   /** As callbacks are told: null where the dataset decides. */
   readonly batch: number | null;

@@ -3,7 +3,7 @@
  * Does not: read values of tensors or arrays (rows.ts), or feed them (the replicas do).
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import type { Dataset } from '../../common/dataset.js';
+import type { Dataset, MemoryDataset } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
 import type { ModelDescription } from '../../common/replica.js';
 import { datasetFromArrays } from '../../data/arrays.js';
@@ -19,7 +19,7 @@ export interface Pair {
 }
 
 /** @throws DataError DATA_ARRAYS, DATA_EMPTY, DATA_LABELS, or UsageError OPTION_INVALID */
-export async function fitData(model: tfjs.LayersModel, x: Rows, y: Rows, options: FitOptions): Promise<Dataset> {
+export async function fitData(model: tfjs.LayersModel, x: Rows, y: Rows, options: FitOptions): Promise<MemoryDataset> {
   requireOneOfEach(model);
   const given = await pairOf(model, x, y, '');
   const [train, validation] = await splitsOf(model, given, options);
@@ -27,7 +27,7 @@ export async function fitData(model: tfjs.LayersModel, x: Rows, y: Rows, options
 }
 
 /** @throws DataError DATA_ARRAYS, DATA_EMPTY or DATA_LABELS */
-export async function assembleFit(train: Pair, validated: Pair | null): Promise<Dataset> {
+export async function assembleFit(train: Pair, validated: Pair | null): Promise<MemoryDataset> {
   const validation = validated === null ? null : asStored(validated, train);
   for (const which of ['x', 'y'] as const) {
     const [like, other] = [train[which].shape, validation?.[which].shape ?? train[which].shape];
@@ -56,7 +56,12 @@ export function requireJudgeable(
     ? found.loss.labels.indices === 'always'
     : takesIndices(found, { output: output as number[], label });
   const classes = indices ? (output[output.length - 1] ?? null) : null;
-  const data = { name, labelShape: label, train: { y: train.targets[target] }, validation: { y: validation.targets[target] } };
+  const data = {
+    name,
+    labelShape: label,
+    train: { y: train.targets[target] },
+    validation: validation && { y: validation.targets[target] },
+  };
   requireLabels({ name: found.name, labels: found.loss.labels }, data, { indices, classes });
 }
 

@@ -1,6 +1,6 @@
 /** `fitDataset(model, dataset, options)`: tfjs's model.fitDataset on all devices. Each batch is cut into shards as those of fit() are. */
 import type * as tfjs from '@tensorflow/tfjs';
-import type { Batch, DataSplit } from '../../common/dataset.js';
+import type { Batch, MemorySplit } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
 import { wrong } from '../option_checks.js';
 import { errorInOptions } from '../option_words.js';
@@ -38,7 +38,7 @@ export async function fitDataset(model: tfjs.LayersModel, dataset: BatchSource, 
         stream: (described) =>
           stream.into((batch) => {
             const rows = putBatch(warm.rows, batch, first);
-            requireJudgeable(model, described(), { ...data, train: rows, validation: { ...rows, count: 0 } });
+            requireJudgeable(model, described(), { ...data, train: rows, validation: null });
           }),
       });
     });
@@ -48,7 +48,7 @@ export async function fitDataset(model: tfjs.LayersModel, dataset: BatchSource, 
 }
 
 /** The batch's rows, where the replicas read them: the first ones of the split. */
-function putBatch(split: Batch, batch: Pair, first: Pair): DataSplit {
+function putBatch(split: Batch, batch: Pair, first: Pair): MemorySplit {
   const put = (into: Batch['inputs'], rows: FlatRows, like: FlatRows): Batch['inputs'] => {
     const [[name, values]] = Object.entries(into);
     if (rows.shape.join() !== like.shape.join())

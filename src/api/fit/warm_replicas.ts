@@ -3,7 +3,7 @@
  * Does not: train. They keep no process alive, and go with the model or by release().
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import type { Batch, Dataset } from '../../common/dataset.js';
+import { isInMemory, type Batch, type Dataset, type MemoryDataset } from '../../common/dataset.js';
 import { invariant } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { RunValues } from '../../coordinator/planes/plane.js';
@@ -29,22 +29,24 @@ export class WarmReplicas {
   #key = '';
   #opened: OpenedReplicas | null = null;
   /** As the replicas read it, in shared memory. */
-  #dataset: Dataset | null = null;
+  #dataset: MemoryDataset | null = null;
 
   /** Those of the last call where they can compute this one; else new ones. */
   async open(request: ReplicaRequest): Promise<OpenedReplicas> {
-    const key = keyOf(request);
+    const { dataset } = request;
+    invariant(isAllInMemory(dataset), 'what fit() is given is in memory');
+    const key = keyOf({ ...request, dataset });
     used.delete(this);
     used.add(this);
     if (this.#opened !== null && this.#key === key) {
-      this.#takeData(request.dataset);
+      this.#takeData(dataset);
       return this.#opened;
     }
     await this.close();
     await makeRoomBeside(this);
     this.#opened = await openReplicas(request);
     this.#key = key;
-    this.#dataset = request.dataset;
+    this.#dataset = dataset;
     this.version = 0;
     return this.#opened;
   }
@@ -56,10 +58,11 @@ export class WarmReplicas {
   }
 
   /** Other rows in the place of those before: nothing reads between two calls. */
-  #takeData(dataset: Dataset): void {
+  #takeData({ train, validation }: MemoryDataset): void {
     const own = this.#dataset;
-    if (own === null || own === dataset) return;
-    for (const which of ['train', 'validation'] as const) putRows(own[which], dataset[which]);
+    invariant(own !== null, 'replicas are open');
+    putRows(own.train, train);
+    if (own.validation !== null && validation !== null) putRows(own.validation, validation);
   }
 
   get isOpen(): boolean {
@@ -74,25 +77,26 @@ export class WarmReplicas {
 }
 
 /** Writes rows over the first ones of the same fields. */
-export function putRows(into: Batch, from: Batch): void {
+function putRows(into: Batch, from: Batch): void {
   for (const kind of ['inputs', 'targets'] as const)
     for (const [name, values] of Object.entries(from[kind])) into[kind][name].set(values);
 }
 
 /** What a replica is built from. The weights come with each step, and rows may be replaced by others. */
-function keyOf({ placement, source, dataset, config, batchNorm }: ReplicaRequest): string {
+function keyOf({ placement, source, dataset, config, batchNorm }: ReplicaRequest & { dataset: MemoryDataset }): string {
   const { name, topology, compiled } = source.kind === 'topology' ? source : { ...source, topology: '', compiled: null };
   const { precision, compile, seed } = config;
   return JSON.stringify([placement, name, topology, compiled, precision, compile, seed, batchNorm, formOf(dataset)]);
 }
 
 /** What replicas know of a data set besides its values. */
-function formOf({ fields, train, validation }: Dataset): unknown[] {
-  const shapes = [...fields.inputs, ...fields.targets].map(({ name, shape, scale }) => [name, shape, scale]);
-  const types = [train, validation].flatMap(({ inputs, targets }) =>
-    [...Object.values(inputs), ...Object.values(targets)].map((values) => [values.constructor.name, values.length]),
-  );
-  return [shapes, types];
+function formOf({ fields, train, validation }: MemoryDataset): unknown[] {
+  const shapes = [...fields.inputs, ...fields.targets].map(({ name, shape, type, scale }) => [name, shape, type, scale]);
+  return [shapes, train.count, validation?.count ?? null];
+}
+
+function isAllInMemory(dataset: Dataset): dataset is MemoryDataset {
+  return isInMemory(dataset.train) && (dataset.validation === null || isInMemory(dataset.validation));
 }
 
 const warm = new WeakMap<tfjs.LayersModel, WarmReplicas>();
