@@ -1,0 +1,1 @@
+export { createMasked as createModel } from './layer_walk.mjs';
