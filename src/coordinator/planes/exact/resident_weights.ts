@@ -41,6 +41,7 @@ export class ResidentWeights {
   readonly #parts: ResidentWeightsParts;
   #begun: Promise<void> | null = null;
   #homeMs: number;
+  #lost: EnvironmentError | null = null;
 
   constructor(parts: ResidentWeightsParts) {
     this.#parts = parts;
@@ -72,16 +73,18 @@ export class ResidentWeights {
     // What a replica that failed has left.
     if (!parameters.isCurrent) parameters.takeWritten();
     if (parameters.isCurrent) return;
+    if (this.#lost !== null) throw this.#lost;
     const cause = await within(replica.writeValues(parameters.version, parameters.next), LIMITS.residentAnswerMs);
     parameters.takeWritten();
     this.#homeMs = nowMs();
     if (parameters.isCurrent) return;
-    throw new EnvironmentError({
+    this.#lost = new EnvironmentError({
       code: 'VALUES_LOST',
       message: `the weights of step ${parameters.version} are lost with ${replica.name}, the only replica`,
       next: 'Resume the run: the last state is whole, and the steps after it give the same bits again.',
       cause,
     });
+    throw this.#lost;
   }
 }
 
