@@ -68,6 +68,8 @@ export interface ShardResult {
   readonly resident?: ResidentOutcome;
   /** Time inside the device's computation. */
   readonly computeMs: number;
+  /** Who computed it; said by who gave the shard out. */
+  readonly replica?: string;
 }
 
 /** The model as its first replica built it: all that the coordinator, which never loads TensorFlow, needs to know. */

@@ -47,6 +47,13 @@ export interface PhasesMs {
   publish: number;
 }
 
+/** What one replica did of a step. */
+export interface ReplicaTime {
+  replica: string;
+  /** Inside its device. */
+  computeMs: number;
+}
+
 export interface StepEvent {
   type: 'step';
   /** From 1. */
@@ -61,10 +68,11 @@ export interface StepEvent {
   epochValues: Record<string, number>;
   /** Of this step, by the schedule. */
   learningRate: number;
-  /** Of the mean gradient before clipping, where it is clipped. */
+  /** Of the mean gradient before clipping, where it is clipped or asked for. */
   gradientNorm?: number;
   imagesPerS: number;
   phasesMs: PhasesMs;
+  replicaTimes: readonly ReplicaTime[];
 }
 
 export interface EpochEvent {

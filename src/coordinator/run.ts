@@ -200,7 +200,7 @@ async function* stepsFrom(parts: RunParts, base: number, streamed?: number): Asy
 
 function tellStep({ config, model, examples, progress, observe }: RunParts, meter: EpochMeter, step: CommittedStep): void {
   const { epoch, stepInEpoch, totals } = progress.now;
-  const { sums, ms, phasesMs, learningRate, gradientNorm } = step;
+  const { sums, ms, phasesMs, replicaTimes, learningRate, gradientNorm } = step;
   observe({
     type: 'step',
     epoch,
@@ -213,6 +213,7 @@ function tellStep({ config, model, examples, progress, observe }: RunParts, mete
     ...(gradientNorm !== undefined && { gradientNorm }),
     imagesPerS: meter.step({ examples: sums.examples, ms }),
     phasesMs,
+    replicaTimes,
   });
 }
 

@@ -185,7 +185,7 @@ export async function startRun(parts: StartParts): Promise<RunResult> {
   requireShards(objective, shards);
   const nowMs = (): number => performance.now();
   const initial = parts.initFrom === null ? model.initial : weightsFor(model, parts.initFrom);
-  const plane = new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, resident: parts.resident, initial, nowMs });
+  const plane = new ExactPlane({ model, shards, optimizer: normed(config), fleet, resident: parts.resident, initial, nowMs });
   let progress = new RunProgress(objective);
   if (parts.begin) progress = await beginAt(parts.begin, { plane, objective });
   if (saved !== null) {
@@ -279,6 +279,11 @@ async function openStore({ parts, folder, plane, progress, monitor, nowMs }: Sto
   });
   if (parts.initFrom !== null || parts.begin) await store.begin(progress.now);
   return store;
+}
+
+/** A norm that nobody exceeds clips nothing, and is computed. */
+function normed({ optimizer, gradientNorm }: TrainConfig): TrainConfig['optimizer'] {
+  return gradientNorm && optimizer.clipNorm === null ? { ...optimizer, clipNorm: Infinity } : optimizer;
 }
 
 /** A schedule that anneals to the run's end starts from further up when the run is made longer. */

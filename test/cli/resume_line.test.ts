@@ -40,6 +40,7 @@ const REPEATED: Record<string, string> = {
   workers: '3',
   reporter: 'json,text',
   log_every: '5',
+  gradient_norm: 'true',
 };
 /** Where and how a run is called does not change by resuming it. */
 const WITHOUT_EFFECT: Record<string, string> = { run_dir: 'other', name: 'other' };

@@ -87,6 +87,11 @@ export const OUTPUT_SETTINGS = {
     help: 'text; json: one record a line; or both, joined by a comma: json then owns standard output',
     ...{ workers: false, library: false, aliases: ['report_to', 'logger', 'format', 'output_format', 'json'] },
   }),
+  gradientNorm: setting(flag, false, {
+    ...{ flag: '--gradient-norm', commands: RUNS, group: 'output', resume: 'call' },
+    help: 'report the norm of each gradient also where it is not clipped',
+    ...{ workers: false, library: true, aliases: ['track_grad_norm', 'log_grad_norm', 'grad_norm'] },
+  }),
   logEvery: setting(whole({ atLeast: 1 }), null, {
     ...{ flag: '--log-every <n>', commands: RUNS, group: 'output', resume: 'call' },
     help: 'report every n steps',

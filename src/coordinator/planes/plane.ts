@@ -3,7 +3,7 @@
  * hands values out only when a state or a model is due. The loop (run.ts) keeps progress and sums, and never sees a weight.
  */
 import type { ShardSums } from '../../common/objective.js';
-import type { PhasesMs } from '../../common/run_events.js';
+import type { PhasesMs, ReplicaTime } from '../../common/run_events.js';
 import type { RatePlan } from '../../common/schedule.js';
 import type { Totals } from '../../objective/values.js';
 
@@ -38,6 +38,7 @@ export interface CommittedStep {
   /** Of the mean gradient, before clipping; absent where it is not clipped. */
   readonly gradientNorm?: number;
   readonly phasesMs: PhasesMs;
+  readonly replicaTimes: readonly ReplicaTime[];
   readonly ms: number;
 }
 

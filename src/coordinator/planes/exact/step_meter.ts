@@ -3,17 +3,19 @@
  * Does not: read a clock of its own.
  */
 import type { ShardResult } from '../../../common/replica.js';
-import type { PhasesMs } from '../../../common/run_events.js';
+import type { PhasesMs, ReplicaTime } from '../../../common/run_events.js';
 
 export class StepMeter {
   private beganMs = 0;
   private markedMs = 0;
   private phases: PhasesMs = noPhases();
+  private replicas = new Map<string, number>();
 
   constructor(private readonly nowMs: () => number) {}
 
   begin(): void {
     this.phases = noPhases();
+    this.replicas = new Map();
     this.beganMs = this.nowMs();
     this.markedMs = this.beganMs;
   }
@@ -31,6 +33,8 @@ export class StepMeter {
     const compute = Math.min(elapsed, Math.max(0, ...results.map((result) => result.computeMs)));
     this.mark('wait', elapsed - compute);
     this.phases.compute += compute;
+    for (const { replica, computeMs } of results)
+      if (replica !== undefined) this.replicas.set(replica, (this.replicas.get(replica) ?? 0) + computeMs);
   }
 
   /** Of the time since the last mark so much went into adding gradients, the rest into the update. */
@@ -41,8 +45,9 @@ export class StepMeter {
     this.phases.reduce += reduce;
   }
 
-  end(): { ms: number; phasesMs: PhasesMs } {
-    return { ms: this.nowMs() - this.beganMs, phasesMs: this.phases };
+  end(): { ms: number; phasesMs: PhasesMs; replicaTimes: ReplicaTime[] } {
+    const replicaTimes = [...this.replicas].map(([replica, computeMs]) => ({ replica, computeMs }));
+    return { ms: this.nowMs() - this.beganMs, phasesMs: this.phases, replicaTimes };
   }
 }
 

@@ -24,6 +24,7 @@ function planeWith(optimizer: Partial<OptimizerConfig>, { shards = 1, hang = fal
       lossSum: 1,
       sums: [0],
       computeMs: 1,
+      replica: shard === 0 ? 'cpu(0)' : 'cpu(1)',
     };
     if (kind === 'evaluate') return common;
     held.now += 1;
@@ -113,4 +114,25 @@ test('the moving average is kept, and stands for the weights where that was aske
   const unasked = planeWith({ emaDecay: 0.5 });
   await advance(unasked.plane, 2);
   expect((await unasked.plane.model())[0]).toBe(-1);
+});
+
+test('tells the norm of a gradient that nothing clips, and the weights are the same', async () => {
+  const { plane: silent } = planeWith({});
+  const { plane: telling } = planeWith({ clipNorm: Infinity });
+  const [without] = await advance(silent, 1);
+  const [step] = await advance(telling, 1);
+  expect(without).not.toHaveProperty('gradientNorm');
+  // Each mean gradient is 1.
+  expect(step).toMatchObject({ gradientNorm: Math.sqrt(layout.trainedSize) });
+  expect((await telling.values()).parameters).toEqual((await silent.values()).parameters);
+});
+
+test('tells how long each replica computed, all of its shards together', async () => {
+  const [step] = await advance(planeWith({}, { shards: 3 }).plane, 1);
+  expect(step).toMatchObject({
+    replicaTimes: [
+      { replica: 'cpu(0)', computeMs: 1 },
+      { replica: 'cpu(1)', computeMs: 2 },
+    ],
+  });
 });

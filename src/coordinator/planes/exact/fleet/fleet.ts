@@ -283,7 +283,7 @@ export class Fleet {
 
   #start(member: number, seat: Seat, assignment: ShardAssignment): void {
     seat.replica.compute(assignment).then(
-      (result) => this.#answered(member, result),
+      (result) => this.#answered(member, { ...result, replica: seat.replica.name }),
       (error: unknown) => {
         this.#lastError = error;
         if (isFaultOfTheRun(error)) return this.#dispatch({ type: 'faulted', member, reason: error.message });
