@@ -49,7 +49,7 @@ function createModel() {
       useBias: false,
       kernelInitializer: tf.initializers.heNormal({ seed: ++seed }),
     });
-  // The validation set is normalised with moving statistics: at 20 steps an epoch, tfjs's momentum of 0.99 follows too slowly.
+  // The validation set is normalized with moving statistics: at 20 steps an epoch, tfjs's momentum of 0.99 follows too slowly.
   const norm = () => tf.layers.batchNormalization({ momentum: 0.9 });
   const block = (input, filters, strides) => {
     let x = conv(filters, strides).apply(input);

@@ -6,7 +6,7 @@
 # BiasAddGrad stop at 256 too, the gradient of a conv3d kernel somewhere between. reduce_sum, reduce_mean, matmul and conv2d of the same numbers are right,
 # so the same model is right or wrong by a factor of 16 with the kind of its layers.
 #
-# Installs tensorflow-cpu 2.21.0 in a temporary folder (about 300 MB fetched). Exits 0 while the behaviour is as described.
+# Installs tensorflow-cpu 2.21.0 in a temporary folder (about 300 MB fetched). Exits 0 while the behavior is as described.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

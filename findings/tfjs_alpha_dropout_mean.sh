@@ -6,7 +6,7 @@
 # x · kept + (kept - 1) · alpha', so that a dropped unit becomes -alpha'; a and b are those of the right formula. Of standard normal inputs at rate
 # 0.5 the mean is then 1.56 instead of 0 (the variance is still 1), and an input of zeros comes out as 0.78 and 2.34.
 #
-# Installs @tensorflow/tfjs-core, -layers and -backend-cpu 4.22.0 in a temporary folder. Exits 0 while the behaviour is as described.
+# Installs @tensorflow/tfjs-core, -layers and -backend-cpu 4.22.0 in a temporary folder. Exits 0 while the behavior is as described.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -6,7 +6,7 @@
 # model.toJSON() and tf.models.modelFromJSON(), as after model.save() and tf.loadLayersModel(), those weights are among model.trainableWeights: a
 # transfer learning that was saved between two fits goes on by training its frozen base, without a word.
 #
-# Installs @tensorflow/tfjs-core, -layers and -backend-cpu 4.22.0 in a temporary folder. Exits 0 while the behaviour is as described.
+# Installs @tensorflow/tfjs-core, -layers and -backend-cpu 4.22.0 in a temporary folder. Exits 0 while the behavior is as described.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

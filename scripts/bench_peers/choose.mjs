@@ -18,7 +18,7 @@ export function chooseEntries(trials, keep) {
     ({ entry }) => `${entry.task}/${entry.system}`,
   );
   const chosen = [...groups.values()].flatMap((group) => [...group].sort((a, b) => b.value - a.value).slice(0, keep));
-  // In the order of the plan, so that systems stay neighbours in time.
+  // In the order of the plan, so that systems stay neighbors in time.
   return trials.filter((trial) => chosen.includes(trial)).map(({ entry }) => entry);
 }
 

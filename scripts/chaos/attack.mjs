@@ -1,5 +1,5 @@
 /**
- * Owns: a bad neighbourhood for a coordinator: idle connections, slow headers, wrong logins, bytes that are no HTTP, and peers with the token that
+ * Owns: a bad neighborhood for a coordinator: idle connections, slow headers, wrong logins, bytes that are no HTTP, and peers with the token that
  * send fuzzed frames. Does not: judge: the run beside it must end as if nothing had been.
  */
 import { connect } from 'node:net';

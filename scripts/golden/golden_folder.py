@@ -3,7 +3,7 @@
 import pathlib
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "test" / "golden"
-# Seeds from `make.py --search 300`: with many others a pooling window's maximum could move to its neighbour by rounding
+# Seeds from `make.py --search 300`: with many others a pooling window's maximum could move to its neighbor by rounding
 # alone, which would be a large difference and no error.
 NETWORKS = [
     {"file": "gluon_cnn_eighth", "width": 1 / 8, "seed": 183, "full": True},

@@ -33,7 +33,7 @@ const CASES = [
     () => tf.train.rmsprop(RATE, 0.8, 0, 0.01),
   ],
   [
-    'rmsprop with momentum, centred',
+    'rmsprop with momentum, centered',
     { name: 'rmsprop', rho: 0.8, momentum: 0.5, centered: true },
     () => tf.train.rmsprop(RATE, 0.8, 0.5, 1e-7, true),
   ],

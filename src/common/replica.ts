@@ -30,7 +30,7 @@ export interface ShardAssignment {
   readonly rows: Int32Array;
   /** Position of rows[0] in the global batch; keys dropout. */
   readonly firstExample: number;
-  /** Weight of the regularisation losses: the global batch's size for the first non-empty shard, else 0, so that they count once per step. */
+  /** Weight of the regularization losses: the global batch's size for the first non-empty shard, else 0, so that they count once per step. */
   readonly regularizationWeight: number;
   readonly parameters: ParameterSnapshot;
   /** The replica keeps the weights itself; only for one that was told so (resident.ts). */

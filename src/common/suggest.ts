@@ -22,7 +22,7 @@ export function suggest(word: string, candidates: readonly string[]): string | n
   return best;
 }
 
-/** Damerau–Levenshtein in its optimal-string-alignment form: insertions, deletions, substitutions and swaps of neighbours cost 1. */
+/** Damerau–Levenshtein in its optimal-string-alignment form: insertions, deletions, substitutions and swaps of neighbors cost 1. */
 export function editDistance(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {

@@ -19,21 +19,21 @@ const PIECES = 5;
 const HEIGHT_PX = 19;
 const WIDTH_PX = 12.5;
 
-/** How far the random draws reach. A quantity is uniform in [centre − reach, centre + reach]. */
+/** How far the random draws reach. A quantity is uniform in [center − reach, center + reach]. */
 const DISTORTION = {
   /** Tangent of half the angle: 0.11 is 12.5°. */
   rotation: 0.11,
   shear: 0.28,
-  scale: { centre: 0.95, reach: 0.2 },
+  scale: { center: 0.95, reach: 0.2 },
   shiftPx: 2.6,
   /** Quadratic and cubic bending, as a share of the box. */
   warp: 0.09,
   /** Each point on its own, as a share of the box. */
   jitter: 0.035,
-  halfThicknessPx: { centre: 1.15, reach: 0.6 },
-  ink: { centre: 0.8, reach: 0.2 },
-  /** Largest amplitude of the noise on each pixel, in grey levels; its distribution is triangular. */
-  noise: { centre: 32, reach: 24 },
+  halfThicknessPx: { center: 1.15, reach: 0.6 },
+  ink: { center: 0.8, reach: 0.2 },
+  /** Largest amplitude of the noise on each pixel, in gray levels; its distribution is triangular. */
+  noise: { center: 32, reach: 24 },
 } as const;
 
 /** An unsigned word of 32 random bits per call. */
@@ -41,7 +41,7 @@ export type NextWord = () => number;
 
 /** Holds the scratch memory; paints any number of digits. */
 export class DigitPainter {
-  /** Squared distance of each pixel's centre from the pen's path. */
+  /** Squared distance of each pixel's center from the pen's path. */
   private readonly distance2 = new Float64Array(PIXELS);
   /** One stroke's points after distortion, in pixels. */
   private readonly path = new Float64Array(64);
@@ -70,7 +70,7 @@ export class DigitPainter {
         this.segment(path[b], path[b + 1], path[c], path[c + 1], reach);
         continue;
       }
-      // Where a curve ends, its end points stand in for the neighbours they lack.
+      // Where a curve ends, its end points stand in for the neighbors they lack.
       const a = pen === 'loop' ? 2 * ((span + count - 1) % count) : 2 * max(0, span - 1);
       const d = pen === 'loop' ? 2 * ((span + 2) % count) : 2 * min(count - 1, span + 2);
       let x = path[b];
@@ -176,7 +176,7 @@ function placePoint(
   into[at + 1] = yx * bentX + yy * bentY + shiftY;
 }
 
-/** From b (t = 0) to c (t = 1), with the tangents of the neighbours a and d (Catmull and Rom, 1974). */
+/** From b (t = 0) to c (t = 1), with the tangents of the neighbors a and d (Catmull and Rom, 1974). */
 function catmullRom(a: number, b: number, c: number, d: number, t: number): number {
   return b + (t / 2) * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
 }
@@ -186,6 +186,6 @@ function spread(reach: number, next: NextWord): number {
   return reach * (next() / 2 ** 31 - 1);
 }
 
-function around({ centre, reach }: { centre: number; reach: number }, next: NextWord): number {
-  return centre + spread(reach, next);
+function around({ center, reach }: { center: number; reach: number }, next: NextWord): number {
+  return center + spread(reach, next);
 }

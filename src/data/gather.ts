@@ -7,7 +7,7 @@ import { invariant } from '../common/errors.js';
 
 /**
  * Copies `rows` of every field that `into` has, in that order, to the start of its array, which may be longer. Values are converted to the
- * target's type as typed arrays do. Neighbouring rows are copied at once, so an evaluation batch is one copy.
+ * target's type as typed arrays do. Neighboring rows are copied at once, so an evaluation batch is one copy.
  */
 export function gatherRows({ count, ...split }: MemorySplit, rows: Int32Array, into: Batch): void {
   requireWithin(rows, count);

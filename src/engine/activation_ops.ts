@@ -139,7 +139,7 @@ function gradientOp(op: string, inputs: tf.Tensor[], attributes = [] as ReturnTy
 }
 
 /**
- * tfjs adds a bias as a broadcast addition. TensorFlow's graph optimiser joins a convolution or product with what follows only if that is a
+ * tfjs adds a bias as a broadcast addition. TensorFlow's graph optimizer joins a convolution or product with what follows only if that is a
  * BiasAdd, and its gradient is one op instead of a reduction and a reshape.
  */
 function installBiasAdd(): void {

@@ -1,5 +1,5 @@
 /**
- * Owns: batch normalisation in training as one TensorFlow op with its gradient. Does not: hold moving statistics (training_ops.ts).
+ * Owns: batch normalization in training as one TensorFlow op with its gradient. Does not: hold moving statistics (training_ops.ts).
  */
 import * as tf from '@tensorflow/tfjs';
 import { TF_FLOAT } from './data_types.js';
@@ -19,7 +19,7 @@ interface BatchNormArguments {
 }
 
 /**
- * Normalises over all axes but the last: (x − mean) / sqrt(biased variance + epsilon) · gamma + beta. Differentiable in x, gamma and beta;
+ * Normalizes over all axes but the last: (x − mean) / sqrt(biased variance + epsilon) · gamma + beta. Differentiable in x, gamma and beta;
  * mean and variance are not (they are for the moving statistics). float32, rank 2 or more, at least one element.
  */
 export function batchNormLastAxis(x: tf.Tensor, { gamma, beta, epsilon }: BatchNormArguments): NormalizedBatch {

@@ -149,7 +149,7 @@ function inputIds(backend: KernelBackend, { sources }: Recorded, args: readonly 
   return [...backend.getInputTensorIds(args), ...captured];
 }
 
-/** False if something it captured was disposed since, or an optimiser set otherwise: the function would now use something else, or fail. */
+/** False if something it captured was disposed since, or an optimizer set otherwise: the function would now use something else, or fail. */
 function isCurrent({ sources, readOutside, updates, stepped }: Recorded): boolean {
   const { tensorMap } = kernelBackend();
   return (
@@ -198,7 +198,7 @@ function makesVariables(all: Recorded['created'], { variable, site }: Recorded['
   );
 }
 
-/** Gives the variables that a first recording made (an optimiser's slots) their first values, computed from the arguments. */
+/** Gives the variables that a first recording made (an optimizer's slots) their first values, computed from the arguments. */
 function initialize(engine: EngineParts, name: string, recorded: Recorded, inputs: readonly tf.Tensor[]): void {
   const pending = recorded.created.flatMap(({ variable, value }) => (value === undefined ? [] : [{ variable, value }]));
   if (pending.length === 0) return;

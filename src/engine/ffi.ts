@@ -3,7 +3,7 @@
  */
 import koffi, { type LibraryHandle } from 'koffi';
 
-/** C runs on koffi's stack during a call; TensorFlow's graph optimisers recurse, so it gets what koffi allows at most, twice a main thread's. */
+/** C runs on koffi's stack during a call; TensorFlow's graph optimizers recurse, so it gets what koffi allows at most, twice a main thread's. */
 const CALL_STACK_BYTES = 16 * 1024 * 1024;
 
 /** Opens a library; `null` is this process itself, libc included. */

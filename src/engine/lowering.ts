@@ -1,6 +1,6 @@
 /**
  * Owns: changes between a recording, which is what the user's function did, and the function given to TensorFlow: ops that compute nothing, put where
- * TensorFlow's graph optimiser would otherwise do what it should not. Does not: record, or know why beyond each rule.
+ * TensorFlow's graph optimizer would otherwise do what it should not. Does not: record, or know why beyond each rule.
  *
  * Nodes are never changed: one whose inputs change is added anew, and the old one, which nothing uses then, is pruned by TensorFlow.
  */

@@ -30,7 +30,7 @@ export const FLOAT32_BARRIER = 'Snapshot';
 
 const PREFIX = 'TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_';
 
-/** Variables that TensorFlow reads at each graph optimisation. `oneDnnHasBfloat16`: see instruction_set.ts. */
+/** Variables that TensorFlow reads at each graph optimization. `oneDnnHasBfloat16`: see instruction_set.ts. */
 export function mixedPrecisionLists(oneDnnHasBfloat16: boolean): Record<string, string> {
   const { allow, infer } = WRONG_WITHOUT_ONEDNN;
   return {

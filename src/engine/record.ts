@@ -22,7 +22,7 @@ export interface Recorded {
   readOutside: ReadonlySet<object>;
   /** Variables made in the function, with their first value; undefined if that was a constant, which they hold already. */
   created: { variable: tf.Variable; value: RecordedValue | undefined; site: Error }[];
-  /** Optimisers that count each call as a step, or several. */
+  /** Optimizers that count each call as a step, or several. */
   stepped: readonly { optimizer: StepCounter; settings: string }[];
   /** Equal texts: equal functions, but for what they captured. */
   text: string;
@@ -104,7 +104,7 @@ export function record(
   return { ...outcome, recording, sources, readOutside: watch.readOutside, stepped, text };
 }
 
-/** An optimiser's numbers, as its learning rate, which tfjs lets its user set between steps; its count of steps is none of them. */
+/** An optimizer's numbers, as its learning rate, which tfjs lets its user set between steps; its count of steps is none of them. */
 export function settingsOf(optimizer: StepCounter): string {
   return Object.entries(optimizer)
     .filter(([name, value]) => name !== 'iterations_' && ['number', 'boolean'].includes(typeof value))

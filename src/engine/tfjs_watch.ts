@@ -32,7 +32,7 @@ interface HeldVariable {
   tensorId: number;
 }
 
-/** tfjs counts an optimiser's steps in JavaScript, and saves the count with its slots. */
+/** tfjs counts an optimizer's steps in JavaScript, and saves the count with its slots. */
 export interface StepCounter {
   incrementIterations(): void;
 }
@@ -43,7 +43,7 @@ export type CaptureSource = { kind: 'variable'; variable: tf.Variable } | { kind
 export class TfjsWatch {
   /** Variables that the function made. */
   readonly created: (HeldVariable & { site: Error })[] = [];
-  /** Optimisers that made a step, once per step. */
+  /** Optimizers that made a step, once per step. */
   readonly stepped: StepCounter[] = [];
   /** Data from outside that was read as it is: if it is gone, the recording is out of date. */
   readonly readOutside = new Set<object>();

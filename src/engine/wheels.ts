@@ -35,7 +35,7 @@ export interface Distribution {
   readonly installedBytes: number;
 }
 
-/** Files kept of a wheel: the libraries that are opened, what CUDA compiles with, and the licences. Given to Python's `re`. */
+/** Files kept of a wheel: the libraries that are opened, what CUDA compiles with, and the licenses. Given to Python's `re`. */
 export const KEPT_FILES = [
   String.raw`tensorflow/libtensorflow_(cc|framework)\.[^/]*`,
   String.raw`tensorflow/THIRD_PARTY_NOTICES\.txt`,

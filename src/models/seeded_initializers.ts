@@ -1,8 +1,8 @@
 /**
  * Owns: initial weights that depend on the run's seed alone.
- * Does not: change an initialiser that has a seed of its own.
+ * Does not: change an initializer that has a seed of its own.
  *
- * tfjs initialisers without a seed draw from the process's randomness. While a model is built here, each such draw gets a
+ * tfjs initializers without a seed draw from the process's randomness. While a model is built here, each such draw gets a
  * seed from (run seed, how many draws came before), so the same model and seed give the same weights in any thread or process.
  */
 import type * as tfjs from '@tensorflow/tfjs';
@@ -13,7 +13,7 @@ interface SeededInitializer {
   apply(shape: number[], dtype?: string): tfjs.Tensor;
 }
 
-/** Runs `build` with every unseeded tfjs initialiser seeded; restores tfjs afterwards, also when `build` fails. */
+/** Runs `build` with every unseeded tfjs initializer seeded; restores tfjs afterwards, also when `build` fails. */
 export async function withSeededInitializers<T>(tf: typeof tfjs, seed: number, build: () => T | Promise<T>): Promise<T> {
   const samples = [
     tf.initializers.randomUniform({}),

@@ -1,10 +1,10 @@
 /**
- * Hinton: "Lecture 6e", 2012; centred: Graves, "Generating sequences with recurrent neural networks", 2013. In tfjs's form
+ * Hinton: "Lecture 6e", 2012; centered: Graves, "Generating sequences with recurrent neural networks", 2013. In tfjs's form
  * (rmsprop_optimizer.ts): epsilon stands inside the root, and momentum adds up steps, not gradients:
- *   s ← rho · s + (1 − rho) · g²,  and centred: c ← rho · c + (1 − rho) · g
- *   v ← momentum · v + learning rate · g / √(s + epsilon),  centred: √(s − (c² + epsilon))
+ *   s ← rho · s + (1 − rho) · g²,  and centered: c ← rho · c + (1 − rho) · g
+ *   v ← momentum · v + learning rate · g / √(s + epsilon),  centered: √(s − (c² + epsilon))
  *   w ← w − v
- * Centred, what stands under the root can be below 0, as in tfjs: then the step is not a number, and the run says so.
+ * Centered, what stands under the root can be below 0, as in tfjs: then the step is not a number, and the run says so.
  */
 import { add, constant, divide, multiply, perStep, squareRoot, subtract, type Expression } from './expression.js';
 import { defineOptimizer, type Updated } from './optimizer.js';

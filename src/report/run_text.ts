@@ -75,7 +75,7 @@ export function headerLines({
 }: StartEvent): string[] {
   const { tfjsParallel, node, tensorflow, tfjs } = versions;
   const threads = numerics.intraOpThreads === 1 ? '1 thread each' : `${numerics.intraOpThreads} threads each`;
-  const devices = [...summarise(replicas), numerics.deviceModel, threads, `${numerics.precision} ${numerics.execution}`];
+  const devices = [...summarize(replicas), numerics.deviceModel, threads, `${numerics.precision} ${numerics.execution}`];
   const epochs = epochsText(plan);
   const megabytes = (plan.bytesPerReplicaStep / 1e6).toFixed(2);
   return [
@@ -147,7 +147,7 @@ function optimizerText({ name, learningRate, momentum, nesterov, weightDecay, cl
 }
 
 /** Names as they are up to eight replicas, then the first, the last and how many. */
-function summarise(replicas: readonly string[]): string[] {
+function summarize(replicas: readonly string[]): string[] {
   if (replicas.length <= 8) return [...replicas];
   return [`${replicas[0]} … ${replicas[replicas.length - 1]}`, `${replicas.length} replicas`];
 }

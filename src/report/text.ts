@@ -137,8 +137,8 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
 
 const isUnderWay = ({ plan }: StartEvent): boolean => plan.firstEpoch <= plan.epochs;
 
-/** Colours where the stream has them: `hasColors` knows NO_COLOR, FORCE_COLOR and TERM=dumb. */
-function painter(stream: TextStream): (colour: 'bold' | 'cyan' | 'yellow' | 'red', text: string) => string {
-  const coloured = stream.isTTY === true && stream.hasColors?.() === true;
-  return (colour, text) => (coloured ? styleText(colour, text, { validateStream: false }) : text);
+/** Colors where the stream has them: `hasColors` knows NO_COLOR, FORCE_COLOR and TERM=dumb. */
+function painter(stream: TextStream): (color: 'bold' | 'cyan' | 'yellow' | 'red', text: string) => string {
+  const colored = stream.isTTY === true && stream.hasColors?.() === true;
+  return (color, text) => (colored ? styleText(color, text, { validateStream: false }) : text);
 }

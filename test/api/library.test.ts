@@ -11,7 +11,7 @@ import type { RunEvent } from '../../src/common/run_events.js';
 import { train, type TrainOptions } from '../../src/index.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
-/** Points in the plane, labelled by the side of a line they lie on; `count` of them. */
+/** Points in the plane, labeled by the side of a line they lie on; `count` of them. */
 function points(count: number, stride: number): { x: Float32Array; y: Int32Array } {
   const x = Float32Array.from({ length: count * 2 }, (_, i) => Math.sin(i * stride));
   return { x, y: Int32Array.from({ length: count }, (_, i) => (x[i * 2] + x[i * 2 + 1] > 0 ? 1 : 0)) };

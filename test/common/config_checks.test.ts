@@ -154,7 +154,7 @@ test('checkpoints are due by epoch, time, steps, or all of them', () => {
   }
 });
 
-test('a swap of neighbours is one mistake, like a missing, wrong or superfluous letter', () => {
+test('a swap of neighbors is one mistake, like a missing, wrong or superfluous letter', () => {
   expect([editDistance('', ''), editDistance('abc', ''), editDistance('', 'ab')]).toEqual([0, 3, 2]);
   expect(['bacth', 'bach', 'batxh', 'batchh'].map((word) => editDistance(word, 'batch'))).toEqual([1, 1, 1, 1]);
   expect(suggest('bacth', ['batch', 'keep'])).toBe('batch');

@@ -23,7 +23,7 @@ test('rows arrive in the order asked for, repeated ones too', () => {
   ]);
 });
 
-test('neighbouring rows, runs broken by others, and the last row are the same as one by one', () => {
+test('neighboring rows, runs broken by others, and the last row are the same as one by one', () => {
   const from = split(11, 2, 2);
   for (const rows of [
     [0, 1, 2, 3],

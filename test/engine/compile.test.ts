@@ -140,7 +140,7 @@ describe('compile', () => {
     outer.dispose();
   });
 
-  it('trains with an optimiser that makes its slots on the first call', () => {
+  it('trains with an optimizer that makes its slots on the first call', () => {
     const run = (compiled: boolean): number[] => {
       const w = tf.variable(tf.tensor1d([1, -2, 3]));
       const optimizer = tf.train.momentum(0.1, 0.9);

@@ -1,5 +1,5 @@
 /**
- * A compiled function gives what the function gives: TensorFlow's graph optimiser may join and reorder, but not calculate as if numbers were real.
+ * A compiled function gives what the function gives: TensorFlow's graph optimizer may join and reorder, but not calculate as if numbers were real.
  * Element-wise kernels are the same ones either way, so their results are compared to the bit; what oneDNN may compute by another kernel, to rounding.
  */
 import * as tf from '@tensorflow/tfjs';
@@ -61,7 +61,7 @@ function generate(depth: number, next: Draw): Expression {
   switch (next(5)) {
     case 0:
     case 1: {
-      // A chain over constants is what a graph optimiser likes to shorten.
+      // A chain over constants is what a graph optimizer likes to shorten.
       const [name, op] = draw(Object.entries(BINARY), next);
       const constant = draw(CONSTANTS, next);
       return next(3) === 0

@@ -175,7 +175,7 @@ describe('a compiled training step of a LayersModel', () => {
     model.dispose();
   });
 
-  it('trains a model with moving statistics, an optimiser and relu, elu and sigmoid layers as the step op by op does', () => {
+  it('trains a model with moving statistics, an optimizer and relu, elu and sigmoid layers as the step op by op does', () => {
     const train = (compile: boolean): tf.Tensor[] => {
       const model = tf.sequential({
         layers: [

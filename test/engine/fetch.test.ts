@@ -40,7 +40,7 @@ describe.skipIf(REAL_PYTHON === undefined)('fetching TensorFlow', () => {
     return error as EnvironmentError;
   };
 
-  it('keeps the libraries and the licences, laid out as in site-packages', async () => {
+  it('keeps the libraries and the licenses, laid out as in site-packages', async () => {
     const complete = await fetch();
     expect(complete).toBe(join(cacheFolder, 'tensorflow-test'));
     const files = readdirSync(complete, { recursive: true, withFileTypes: true })

@@ -93,7 +93,7 @@ describe('what stays in float32 of a function compiled for bf16', () => {
 });
 
 describe('with oneDNN', () => {
-  it.each(['fp32', 'bf16'])('%s: an activation whose input has another user makes no optimiser fail', (precision) => {
+  it.each(['fp32', 'bf16'])('%s: an activation whose input has another user makes no optimizer fail', (precision) => {
     const program = fileURLToPath(new URL('../support/remapper_patterns.mjs', import.meta.url));
     const { status, stderr } = spawnSync(process.execPath, [program, precision], {
       encoding: 'utf8',

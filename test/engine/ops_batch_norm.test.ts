@@ -35,7 +35,7 @@ describe('batch norm in training', () => {
     [7, 1, 1, 3],
     [2, 2, 1, 2, 3],
   ]) {
-    it(`normalises [${shape.join(', ')}] and reports mean and biased variance`, () => {
+    it(`normalizes [${shape.join(', ')}] and reports mean and biased variance`, () => {
       tf.tidy(() => {
         const x = irregular(shape, 3);
         const layer = tf.layers.batchNormalization({ epsilon: 1e-3, momentum: 0.9 });
@@ -155,7 +155,7 @@ describe('batch norm in training', () => {
     });
   });
 
-  it('normalises another axis, and works without scale or offset', () => {
+  it('normalizes another axis, and works without scale or offset', () => {
     tf.tidy(() => {
       const x = irregular([4, 3, 2], 2);
       const first = tf.layers.batchNormalization({ axis: 1, epsilon: 1e-3 });

@@ -35,7 +35,7 @@ describe('the published package', () => {
     return run(process.execPath, ['program.js'], { cwd: project });
   }
 
-  it('holds the bundled kernels with their licences, and no source', () => {
+  it('holds the bundled kernels with their licenses, and no source', () => {
     expect(packed).toEqual(
       expect.arrayContaining([
         'dist/vendor/tfjs_node_kernels.cjs',

@@ -411,7 +411,7 @@ describe('traps of recorded functions', () => {
       f.dispose();
     });
 
-    it('an optimiser whose learning rate is set between calls', () => {
+    it('an optimizer whose learning rate is set between calls', () => {
       const w = tf.variable(tf.tensor1d([1]));
       const optimizer = tf.train.sgd(0.5);
       const step = engine.compile(() => optimizer.minimize(() => tf.sum(tf.square(w)) as tf.Scalar, true, [w])!);
@@ -425,7 +425,7 @@ describe('traps of recorded functions', () => {
       w.dispose();
     });
 
-    it('an optimiser that holds its learning rate as a number, set at any call', () => {
+    it('an optimizer that holds its learning rate as a number, set at any call', () => {
       const run = (compiled: boolean): number[] => {
         const w = tf.variable(tf.tensor1d([1, -2]));
         const optimizer = tf.train.adam(0.5);
@@ -441,7 +441,7 @@ describe('traps of recorded functions', () => {
       run(true).forEach((value, index) => expect(value).toBeCloseTo(eager[index], 5));
     });
 
-    it('an optimiser counts the calls, not the recordings', () => {
+    it('an optimizer counts the calls, not the recordings', () => {
       const w = tf.variable(tf.tensor1d([1]));
       const optimizer = tf.train.adam(0.5);
       const step = engine.compile(() => optimizer.minimize(() => tf.sum(tf.square(w)) as tf.Scalar, true, [w])!);

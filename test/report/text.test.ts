@@ -210,7 +210,7 @@ test('a run resumed after its last epoch has none to come', () => {
   expect(headerLines({ ...SAMPLE_START, plan })[4]).toContain(' · 2 epochs, all done · ');
 });
 
-test('on a terminal the live line is cleared before anything is written, and coloured only where there are colours', () => {
+test('on a terminal the live line is cleared before anything is written, and colored only where there are colors', () => {
   const calls: string[] = [];
   const live = {
     draw: (text: () => string) => void calls.push(`draw ${text()}`),
@@ -218,7 +218,7 @@ test('on a terminal the live line is cleared before anything is written, and col
     close: () => undefined,
   };
   const write = (name: string) => (text: string) => calls.push(`${name} ${text.split('\n')[0]}`);
-  const terminal = (colours: boolean) => ({ write: write('err'), isTTY: true, columns: 60, hasColors: () => colours });
+  const terminal = (colors: boolean) => ({ write: write('err'), isTTY: true, columns: 60, hasColors: () => colors });
   const observe = createTextReporter({ out: { write: write('out') }, err: terminal(false), live, now: () => 0, verbose: false });
   [SAMPLE_START, sampleStep({ epoch: 1, stepInEpoch: 1 }), sampleEpoch({ epoch: 1, valAcc: 0.5, saved: false })].forEach(observe);
   expect(calls).toMatchInlineSnapshot(`

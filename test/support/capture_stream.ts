@@ -12,8 +12,8 @@ export interface CaptureStream {
 export function captureStream({
   isTTY = false,
   columns,
-  colours = false,
-}: { isTTY?: boolean; columns?: number; colours?: boolean } = {}): CaptureStream {
+  colors = false,
+}: { isTTY?: boolean; columns?: number; colors?: boolean } = {}): CaptureStream {
   let written = '';
   return {
     isTTY,
@@ -22,7 +22,7 @@ export function captureStream({
       written += text;
       return true;
     },
-    hasColors: () => colours,
+    hasColors: () => colors,
     text: () => written,
   };
 }

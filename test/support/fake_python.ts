@@ -87,7 +87,7 @@ export function makeDistribution(folder: string): Distribution {
       makeWheel(folder, 'nvidia-cudnn-cu12==9', {
         'nvidia/cudnn/lib/libcudnn.so.9': 'cudnn',
         'nvidia/cudnn/include/cudnn.h': 'not needed',
-        'nvidia_cudnn_cu12-9.dist-info/licenses/License.txt': 'licence',
+        'nvidia_cudnn_cu12-9.dist-info/licenses/License.txt': 'license',
       }),
     ],
   };

@@ -12,7 +12,7 @@ export function idxHeader(typeByte: number, shape: readonly number[]): Buffer {
   return header;
 }
 
-/** An IDX file of bytes. Values default to 0, 1, 2 ... (modulo 251, so that neighbouring rows differ). */
+/** An IDX file of bytes. Values default to 0, 1, 2 ... (modulo 251, so that neighboring rows differ). */
 export function idxBytes(shape: readonly number[], values?: readonly number[]): Buffer {
   const count = shape.reduce((product, extent) => product * extent, 1);
   return Buffer.concat([idxHeader(0x08, shape), Buffer.from(values ?? Array.from({ length: count }, (_, i) => i % 251))]);

@@ -8,7 +8,7 @@ const tf = await import('@tensorflow/tfjs');
 await tf.setBackend('cpu');
 const { branch, branches } = await import('./models/layer_walk.mjs');
 
-/** The CPU backend's gradient of nearest neighbours is the first example's for the whole batch, so examples are taken one by one. */
+/** The CPU backend's gradient of nearest neighbors is the first example's for the whole batch, so examples are taken one by one. */
 const ONE_BY_ONE = new Set(['UpSampling2D']);
 
 const after = {};

@@ -19,7 +19,7 @@ beforeAll(() => {
       test('drawn digits', async () => {
         const run = await train({ ...small, model: 'gluon_cnn', data: 'synthetic', trainLimit: 100, validationLimit: 50 });
         expect([run.end.steps, run.history.length]).toEqual([2, 1]);
-        // The run folder's name is taken: EEXIST is recognised, and the next one is made.
+        // The run folder's name is taken: EEXIST is recognized, and the next one is made.
         expect((await train({ ...small, model: 'gluon_cnn', data: 'synthetic', trainLimit: 100, validationLimit: 50 })).end.steps).toBe(2);
       }, 1_800_000);
       test('arrays and a model of this realm', async () => {

@@ -50,7 +50,7 @@ describe("a container's mounted secret", () => {
     const path = join(folder, 'token');
     expect(await ask(path, `${mounts(folder, 'ro')}\n502 501 0:72 / ${folder}/..data rw - tmpfs tmpfs rw`)).toBe(false);
     expect(await ask(path, `${mounts(folder, 'rw')}\n502 501 0:72 / ${folder} ro - tmpfs tmpfs rw`)).toBe(true);
-    // A neighbour whose name only begins alike.
+    // A neighbor whose name only begins alike.
     expect(await ask(path, mounts(folder.slice(0, -1), 'ro'))).toBe(false);
   });
 });

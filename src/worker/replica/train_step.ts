@@ -149,7 +149,7 @@ function whereThrown(error: Error): string {
   return place === undefined || place.includes('/node_modules/') ? '' : ` (${place})`;
 }
 
-/** Regularisation losses count once per step: the first shard carries them, times the global batch that the sum is divided by. */
+/** Regularization losses count once per step: the first shard carries them, times the global batch that the sum is divided by. */
 function addRegularization(tf: typeof tfjs, model: tfjs.LayersModel, sum: tfjs.Scalar, weight: tfjs.Tensor): tfjs.Scalar {
   const losses = model.calculateLosses();
   if (losses.length === 0) return sum;

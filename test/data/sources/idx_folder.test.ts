@@ -30,7 +30,7 @@ async function failure(content: Files): Promise<string> {
   return `${code} ${message.replaceAll(`${folder}/`, '').replace(folder, 'folder')}`;
 }
 
-test('images of any size are grey images, four dimensions keep their channels, two are vectors', async () => {
+test('images of any size are gray images, four dimensions keep their channels, two are vectors', async () => {
   for (const [imageShape, inputShape] of [
     [
       [7, 3],

@@ -20,7 +20,7 @@ function nearestMeanAccuracy({ train, validation }: PlainData, labels: ArrayLike
   const counts = new Float64Array(10);
   for (let row = 0; row < train.count; row++) {
     counts[labels[row]] += 1;
-    image(train, row).forEach((grey, i) => (means[labels[row]][i] += grey));
+    image(train, row).forEach((gray, i) => (means[labels[row]][i] += gray));
   }
   means.forEach((mean, label) => mean.forEach((sum, i) => (mean[i] = sum / counts[label])));
   return share(validation.count, (row) => indexOfNearest(image(validation, row), means) === validation.y[row]);
@@ -43,7 +43,7 @@ function share(count: number, holds: (row: number) => boolean): number {
   return held / count;
 }
 
-test('by default there are 20,000 and 4,000 grey images on shared memory', () => {
+test('by default there are 20,000 and 4,000 gray images on shared memory', () => {
   expect(digits).toMatchObject({
     name: 'synthetic digits',
     inputShape: [28, 28, 1],
@@ -94,10 +94,10 @@ test('each digit is a tenth of the set, within four standard deviations', () => 
 test('a digit looks like one', () => {
   // One with clear ink.
   const fives = Array.from(digits.train.y.keys()).filter((row) => digits.train.y[row] === 5);
-  const grey = image(digits.train, fives[2]);
+  const gray = image(digits.train, fives[2]);
   const shades = ' .:+#';
   const lines = Array.from({ length: 28 }, (_, y) =>
-    Array.from({ length: 28 }, (_, x) => shades[Math.floor((5 * grey[28 * y + x]) / 256)])
+    Array.from({ length: 28 }, (_, x) => shades[Math.floor((5 * gray[28 * y + x]) / 256)])
       .join('')
       .trimEnd(),
   );
@@ -133,7 +133,7 @@ test('a digit looks like one', () => {
   `);
 });
 
-test('no template solves it, its neighbours in the training set do, and under shuffled labels nothing does', () => {
+test('no template solves it, its neighbors in the training set do, and under shuffled labels nothing does', () => {
   const { train, validation } = digits;
   const template = nearestMeanAccuracy(digits, train.y);
   expect(template).toBeGreaterThan(0.5);

@@ -45,7 +45,7 @@ function slotOf({ slots }: BucketLayout, values: Float32Array, wanted: string): 
 const dense = (units: number, more: Partial<Parameters<typeof tf.layers.dense>[0]> = {}) => tf.layers.dense({ units, ...more });
 
 describe.each([{ compile: true }, { compile: false }])('a replica (compiled: $compile)', ({ compile }) => {
-  it('adds regularisation losses once per step, however many shards', async () => {
+  it('adds regularization losses once per step, however many shards', async () => {
     const model = (strength: number) =>
       tf.sequential({
         layers: [
@@ -225,12 +225,12 @@ describe('initial weights', () => {
     expect(relativeDifference(zero, one)).toBeGreaterThan(0.1);
     // 6 · 8 + 8, then 8 · 8: no two layers start with the same numbers.
     expect(zero.slice(0, 8)).not.toEqual(zero.slice(56, 64));
-    // An initialiser with a seed of its own keeps it: the last layer's kernel is the same whatever the run's seed.
+    // An initializer with a seed of its own keeps it: the last layer's kernel is the same whatever the run's seed.
     const own = (initial: Float32Array) => initial.slice(-27, -3);
     expect(own(zero)).toEqual(own(one));
   });
 
-  it('differ between layers that use one initialiser', async () => {
+  it('differ between layers that use one initializer', async () => {
     const twins = tf.sequential({
       layers: [dense(4, { inputShape: [4], useBias: false }), dense(4, { useBias: false }), dense(3)],
     });

@@ -11,7 +11,7 @@ import { topologyOf } from '../../support/topology.js';
 /** Resident size may move by this between step 100 and step 350: 256 KiB a step, where the first layer alone makes 314 KiB. */
 const SLACK_BYTES = 64 * 2 ** 20;
 
-/** Every kind of layer that holds tensors of its own in a step: convolution, dropout, batch norm, regulariser. */
+/** Every kind of layer that holds tensors of its own in a step: convolution, dropout, batch norm, regularizer. */
 function model(): tf.LayersModel {
   return tf.sequential({
     layers: [

@@ -18,7 +18,7 @@ export interface BatchPlan {
   readonly firstShard?: number;
 }
 
-/** The non-empty shards of one global batch, in shard order. The first carries the regularisation losses. */
+/** The non-empty shards of one global batch, in shard order. The first carries the regularization losses. */
 export function shardBatch({ kind, rows, shards, step, parameters, firstShard = 0 }: BatchPlan): ShardAssignment[] {
   const assignments: ShardAssignment[] = [];
   for (let shard = 0; shard < shards; shard++) {

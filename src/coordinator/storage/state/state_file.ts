@@ -296,7 +296,7 @@ function checkSlots({ tensors }: Pick<SafetensorsIndex, 'tensors'>, layout: Buck
     ...layout.slots.map(({ name, shape }) => ({ name: `${PARAMETERS}${name}`, shape })),
     ...slotNames.flatMap((slot) => trained.map(({ name, shape }) => ({ name: `optimizer/${slot}/${name}`, shape }))),
   ];
-  // Tensors without elements share their position with a neighbour, so their order in the file is not told by offsets.
+  // Tensors without elements share their position with a neighbor, so their order in the file is not told by offsets.
   const found = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   if (found.size !== wanted.length) throw new DamagedFileError(`${found.size} tensors where ${wanted.length} belong`);
   let begin = 0;
