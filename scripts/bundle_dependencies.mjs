@@ -3,7 +3,8 @@
  * well), so that nothing runs on the machines of those who install us. Used by build.mjs.
  */
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, join, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 /** Where the prebuilt binaries are: packages without scripts, which package.json has as optional dependencies. */
@@ -58,6 +59,7 @@ export async function bundleDependencies(root, folder) {
     stdin: { resolveDir: root, contents: `export { Packr } from 'msgpackr/index-no-eval';` },
     outfile: join(vendor, 'msgpackr.js'),
   });
+  await bundleDrawing(root, vendor, options);
   copyFileSync(join(root, 'node_modules/koffi/index.d.ts'), join(vendor, 'koffi.d.ts'));
   copyFileSync(join(root, 'node_modules/koffi/LICENSE.txt'), join(vendor, 'LICENSE.koffi.txt'));
   copyFileSync(join(root, 'node_modules/msgpackr/LICENSE'), join(vendor, 'LICENSE.msgpackr'));
@@ -72,4 +74,57 @@ export async function bundleDependencies(root, folder) {
     );
     if (own !== text) writeFileSync(file, own);
   }
+}
+
+/** linkedom reads style sheets and draws canvases with packages of their own, which no chart needs. */
+const leftOut = {
+  name: 'left-out',
+  setup(esbuild) {
+    esbuild.onResolve({ filter: /^(cssom|canvas)/ }, ({ path }) => ({ path, namespace: 'left-out' }));
+    esbuild.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({
+      contents: 'export const parse = () => ({ cssRules: [] }); export default { parse };',
+    }));
+  },
+};
+
+/** Observable Plot on linkedom: what src/report/files/drawing.ts names, in one file. */
+async function bundleDrawing(root, vendor, options) {
+  const require = createRequire(join(root, 'package.json'));
+  try {
+    require.resolve('linkedom');
+  } catch (error) {
+    if (error.code !== 'MODULE_NOT_FOUND') throw error;
+    console.warn('build: @observablehq/plot and linkedom are not installed (npm ci): report.html of this build has no curves');
+    return;
+  }
+  const { metafile } = await build({
+    ...options,
+    metafile: true,
+    minify: true,
+    legalComments: 'none',
+    nodePaths: (process.env.NODE_PATH ?? '').split(':').filter((path) => path !== ''),
+    stdin: {
+      resolveDir: root,
+      contents: `
+        export { plot, lineY, rectY, dot, text, ruleX, ruleY, selectLast } from '@observablehq/plot';
+        export { parseHTML } from 'linkedom';`,
+    },
+    plugins: [leftOut],
+    outfile: join(vendor, 'plot.js'),
+  });
+  writeFileSync(join(vendor, 'LICENSE.plot.txt'), licencesOf(Object.keys(metafile.inputs).map((path) => resolve(path))));
+}
+
+/** Of every package that a file is from, each once, under its name and version. */
+function licencesOf(files) {
+  const folders = new Set(files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(file) ?? []));
+  return [...folders]
+    .sort()
+    .map((folder) => {
+      const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+      const licence = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file));
+      if (licence === undefined) throw new Error(`build: ${name} ${version} has no licence file`);
+      return `${name} ${version}\n\n${readFileSync(join(folder, licence), 'utf8').trim()}\n`;
+    })
+    .join('\n');
 }

@@ -18,6 +18,7 @@ import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
 import { requireKnown } from '../objective/find_names.js';
 import { packageVersion } from '../package_info.js';
+import { writeReport, type RunReport } from '../report/files/write_report.js';
 import type { RunRequestWithParts } from './run_request.js';
 import { readSaved } from './saved_models.js';
 
@@ -115,7 +116,7 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
     const foreseen = recruiter.foresee(source);
     const known = foreseen === null ? null : settle(foreseen.compiled);
     if (known !== null) await keep(known);
-    const observe = run.folder === null ? request.observer : observeInto(run.folder, request.observer);
+    const { observe, report } = observersOf(request, run, config);
     const finished = run.saved === null ? null : endOfFinished(run.saved, config);
     if (run.folder !== null && finished !== null) {
       say(nothingLeft(run.folder.path, finished));
@@ -159,11 +160,27 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
       const { weights, values } = ended;
       return { end, runFolder: run.folder?.path ?? null, trained: { model: crew.model, weights, values } };
     } finally {
+      await report?.close(stop.hurry);
       await crew.dismiss(end);
     }
   } finally {
     await run.folder?.closeOrDiscard();
   }
+}
+
+/** The run folder with the report in it, and the caller. */
+function observersOf(
+  { observer }: RunRequestWithParts,
+  { folder }: OpenedRun | typeof IN_MEMORY,
+  config: TrainConfig,
+): { observe: RunObserver; report: RunReport | null } {
+  if (folder === null) return { observe: observer, report: null };
+  const report = writeReport({ folder: folder.path, names: config.report, warn: observer });
+  const both: RunObserver = (event) => {
+    report.observer(event);
+    observer(event);
+  };
+  return { observe: observeInto(folder, both), report };
 }
 
 const nothingLeft = (run: string, { steps }: EndEvent): string =>

@@ -39,6 +39,7 @@ const REPEATED: Record<string, string> = {
   gpus: '0,1',
   workers: '3',
   reporter: 'json,text',
+  report: 'csv',
   log_every: '5',
   gradient_norm: 'true',
 };

@@ -81,7 +81,21 @@ const REPORTERS = {
   wanted: `${REPORTER_NAMES.join(', ')}, or several joined by commas`,
 } as const;
 
+/** Files of the run's folder, in src/report/files. */
+export const REPORT_NAMES = ['csv', 'page', 'tensorboard', 'none'] as const;
+export type ReportName = (typeof REPORT_NAMES)[number];
+const REPORT = {
+  kind: 'names',
+  known: REPORT_NAMES,
+  wanted: `${REPORT_NAMES.join(', ')}, or several joined by commas`,
+} as const;
+
 export const OUTPUT_SETTINGS = {
+  report: setting(REPORT, ['csv', 'page', 'tensorboard'], {
+    ...{ flag: '--report <names>', commands: RUNS, group: 'output', resume: 'call' },
+    help: "files of the run's folder: csv (results.csv), page (report.html, results.svg), tensorboard; or none",
+    ...{ workers: false, library: true, aliases: ['tensorboard', 'csv_logger', 'html_report'] },
+  }),
   reporter: setting(REPORTERS, ['text'], {
     ...{ flag: '--reporter <names>', commands: COMPUTE, group: 'output', resume: 'call' },
     help: 'text; json: one record a line; or both, joined by a comma: json then owns standard output',

@@ -3,6 +3,9 @@ import { syntheticDigits } from '../../../build/data/sources/synthetic.js';
 
 export default async () => {
   const { name, train, validation } = await syntheticDigits({ seed: 1, train: 600, validation: 100 });
-  const plain = ({ inputs: { x }, targets: { y } }) => ({ x, y });
-  return { name, train: plain(train), validation: plain(validation), inputShape: [28, 28, 1], classes: 10, scale: 1 / 255 };
+  const arrays = ({ inputs, targets }) => ({
+    x: Float32Array.from(Object.values(inputs)[0], (value) => value / 255),
+    y: Object.values(targets)[0],
+  });
+  return { name, inputShape: [28, 28, 1], train: arrays(train), validation: arrays(validation) };
 };

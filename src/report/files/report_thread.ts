@@ -1,0 +1,68 @@
+/**
+ * Owns: the inside of the thread that writes a run's report: when it is written.
+ * Does not: know a format (report_folder.ts), or take more than a fiftieth of a core from training.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { errorMessage } from '../../common/error_facts.js';
+import type { RunRecord } from '../../common/run_record.js';
+import type { ReportName } from '../../common/settings/place_settings.js';
+import { loadDrawing } from './drawing.js';
+import { ReportFolder } from './report_folder.js';
+
+export interface ReportMessage {
+  readonly records: readonly RunRecord[];
+  /** The last message: write once more, and say so. */
+  readonly isLast: boolean;
+}
+
+export type ReportAnswer = { readonly type: 'failed'; readonly message: string } | { readonly type: 'closed' };
+
+/** Between two writings: this long at least, and this many times as long as the last one took. */
+const PAUSE_MS = 1_000;
+const PAUSE_FACTOR = 50;
+
+const { folder, names } = workerData as { folder: string; names: readonly ReportName[] };
+const answer = (value: ReportAnswer): void => parentPort?.postMessage(value);
+const drawing = () => loadDrawing(new URL('../../vendor/plot.js', import.meta.url));
+
+let report: ReportFolder | null = null;
+let writing = Promise.resolve();
+let nextMs = 0;
+let timer: NodeJS.Timeout | null = null;
+
+parentPort?.on('message', ({ records, isLast }: ReportMessage) => {
+  guarded(() => {
+    report ??= new ReportFolder({ folder, names, drawing, now: () => Date.now() / 1000 });
+    for (const record of records) report.add(record);
+    if (records.some(({ type }) => type === 'epoch' || type === 'end')) timer ??= setTimeout(write, nextMs - performance.now());
+  });
+  if (isLast) {
+    write();
+    void writing.then(() => {
+      guarded(() => report?.close());
+      answer({ type: 'closed' });
+    });
+  }
+});
+
+function write(): void {
+  if (timer !== null) clearTimeout(timer);
+  timer = null;
+  writing = writing.then(async () => {
+    const startMs = performance.now();
+    await report?.write().catch(fail);
+    nextMs = performance.now() + Math.max(PAUSE_MS, PAUSE_FACTOR * (performance.now() - startMs));
+  });
+}
+
+function guarded(run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function fail(error: unknown): void {
+  answer({ type: 'failed', message: errorMessage(error) });
+}

@@ -1,0 +1,78 @@
+/**
+ * Owns: a run's report seen from the run: events go to a thread that writes files beside training; what goes wrong there is a warning and no more.
+ * Does not: write (report_thread.ts).
+ */
+import { Worker } from 'node:worker_threads';
+import { errorMessage } from '../../common/error_facts.js';
+import type { RunEvent, RunObserver } from '../../common/run_events.js';
+import { runRecord, type RunRecord } from '../../common/run_record.js';
+import type { ReportName } from '../../common/settings/place_settings.js';
+import { builtFile, requirePackageFile } from '../../package_file.js';
+import type { ReportAnswer, ReportMessage } from './report_thread.js';
+
+const THREAD_FILE = builtFile('report/files/report_thread.js');
+
+export interface RunReport {
+  readonly observer: RunObserver;
+  /** Everything is written, or the user is in a hurry. */
+  close(hurry: AbortSignal): Promise<void>;
+}
+
+export interface ReportRequest {
+  readonly folder: string;
+  readonly names: readonly ReportName[];
+  readonly warn: RunObserver;
+}
+
+/** Records that go over at once: steps are many. */
+const BATCH = 256;
+
+export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
+  if (names.includes('none')) return { observer: () => undefined, close: async () => undefined };
+  let worker: Worker | null = null;
+  let waiting: RunRecord[] = [];
+  let told = false;
+  let closed = (): void => undefined;
+  const fail = (message: string): void => {
+    if (!told) warn({ type: 'warn', code: 'REPORT_NOT_WRITTEN', message: `the report in ${folder} is not written: ${message}` });
+    told = true;
+  };
+  const open = (): Worker => {
+    requirePackageFile(THREAD_FILE);
+    const opened = new Worker(THREAD_FILE, { workerData: { folder, names } });
+    opened.on('message', (answer: ReportAnswer) => (answer.type === 'failed' ? fail(answer.message) : closed()));
+    opened.on('error', (error) => fail(error.message));
+    opened.on('exit', () => closed());
+    // A program that ends by itself does not wait for a report.
+    opened.unref();
+    return opened;
+  };
+  const send = (isLast: boolean): void => {
+    const message: ReportMessage = { records: waiting, isLast };
+    waiting = [];
+    if (told && worker === null) return;
+    try {
+      (worker ??= open()).postMessage(message);
+    } catch (error) {
+      fail(errorMessage(error));
+    }
+  };
+  return {
+    observer: (event: RunEvent) => {
+      if (!TOLD.has(event.type)) return;
+      waiting.push(runRecord(event));
+      if (event.type !== 'step' || waiting.length >= BATCH) send(false);
+    },
+    async close(hurry) {
+      if (worker === null) return;
+      worker.ref();
+      const done = new Promise<void>((resolve) => (closed = resolve));
+      const hurried = new Promise<void>((resolve) => hurry.addEventListener('abort', () => resolve(), { once: true }));
+      send(true);
+      await Promise.race([done, hurried, ...(hurry.aborted ? [Promise.resolve()] : [])]);
+      await worker.terminate();
+    },
+  };
+}
+
+const TOLD = new Set<RunEvent['type']>(['start', 'step', 'epoch', 'end']);

@@ -1,0 +1,79 @@
+/**
+ * Owns: the event files of a run that was killed and resumed, read back by TensorBoard's own reader and by tbparse: one history.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { atStep, recordsIn, startTrain, TINY_RUN, train } from '../support/real_run.js';
+
+const scratch = mkdtempSync(join(tmpdir(), 'tensorboard-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+const python = join(scratch, 'venv/bin/python');
+const runs = (command: string, args: readonly string[]): boolean => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+const isInstalled =
+  runs('python3', ['-m', 'venv', join(scratch, 'venv')]) &&
+  runs(python, ['-m', 'pip', 'install', '--quiet', 'tensorboard==2.21.0', 'tbparse==0.0.9']);
+if (!isInstalled) console.warn('tensorboard.test.ts skipped: pip cannot install tensorboard and tbparse here');
+
+const READ = `
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+accumulator = EventAccumulator(sys.argv[1], size_guidance={'scalars': 0})
+accumulator.Reload()
+told = {tag: [[event.step, event.value] for event in accumulator.Scalars(tag)] for tag in accumulator.Tags()['scalars']}
+from tbparse import SummaryReader
+frame = SummaryReader(sys.argv[1]).scalars
+parsed = {tag: frame[frame.tag == tag][['step', 'value']].values.tolist() for tag in told}
+print(json.dumps([told, parsed]))
+`;
+
+type History = Record<string, [step: number, value: number][]>;
+
+describe.skipIf(!isInstalled)('the event files of a run that was killed in its second epoch and resumed', () => {
+  const folder = join(scratch, 'runs/killed');
+  let [tensorboard, tbparse]: [History, History] = [{}, {}];
+  let losses: [number, number][] = [];
+
+  beforeAll(async () => {
+    const run = startTrain([
+      ...TINY_RUN,
+      '--epochs',
+      '4',
+      '--workers',
+      '1',
+      '--run-dir',
+      join(scratch, 'runs'),
+      '--name',
+      'killed',
+    ]);
+    await run.seen(atStep(20));
+    run.kill('SIGKILL');
+    await run.ended;
+    const { code, out, err } = await train(['--resume', folder]);
+    expect(code, err).toBe(0);
+    losses = recordsIn(out).flatMap(({ type, step, loss }) =>
+      type === 'step' ? [[Number(step), Math.fround(Number(loss))] as [number, number]] : [],
+    );
+    writeFileSync(join(scratch, 'read.py'), READ);
+    const { stdout, stderr } = spawnSync(python, [join(scratch, 'read.py'), join(folder, 'tensorboard')], { encoding: 'utf8' });
+    expect(stdout, stderr).not.toBe('');
+    [tensorboard, tbparse] = JSON.parse(stdout) as [History, History];
+  });
+
+  it('are one history in TensorBoard: every step once, with the resumed run’s values', () => {
+    expect(tensorboard['step/loss'].map(([step]) => step)).toEqual(Array.from({ length: 48 }, (_, index) => index + 1));
+    expect(tensorboard['step/loss'].slice(-losses.length)).toEqual(losses);
+    expect(tensorboard['epoch/val_acc'].map(([step]) => step)).toEqual([12, 24, 36, 48]);
+  });
+
+  // tbparse forgets nothing: the steps that were computed twice have the same value twice.
+  it('hold equal values where tbparse, which keeps what was computed twice, reads a step again', () => {
+    const values = new Map<number, Set<number>>();
+    for (const [step, value] of tbparse['step/loss']) values.set(step, (values.get(step) ?? new Set()).add(value));
+    expect([...values.keys()].length).toBe(48);
+    expect([...values.values()].filter(({ size }) => size !== 1)).toEqual([]);
+  });
+});
