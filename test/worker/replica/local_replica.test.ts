@@ -256,7 +256,7 @@ it('is refused at opening, with the code and exit code intact, where the data do
   expect(labels).toMatchObject({
     code: 'LABELS_SHAPE',
     exitCode: 2,
-    message: 'the model tells 2 classes apart, the labels have 3',
+    message: 'the model tells 2 classes apart, the labels have 3, counted from 0',
   });
 });
 
