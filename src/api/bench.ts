@@ -92,6 +92,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       plane: new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, resident, nowMs }),
       progress: new RunProgress(model.objective),
       monitor: { name: 'loss', direction: 'min' },
+      watched: { stopping: null, plateau: null },
       store: KEEPS_NOTHING,
       digest: () => Promise.resolve(''),
       observe: (event) => {

@@ -3,7 +3,7 @@
  */
 import type { ModelDescription } from '../common/replica.js';
 import type { BatchStream } from '../coordinator/batch_stream.js';
-import type { Beginning } from '../coordinator/start_run.js';
+import type { Beginning } from '../coordinator/beginning.js';
 import type { OpenedReplicas, ReplicaRequest } from './replicas.js';
 import type { MakeHooks } from '../coordinator/run_hooks.js';
 import type { Dataset } from '../common/dataset.js';

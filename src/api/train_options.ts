@@ -27,6 +27,10 @@ export interface TrainOptions extends SettingOptions {
   /** Of the optimizer, or a function that gives it for each epoch. */
   readonly learningRate?: number | RateFunction;
   readonly optimizer?: Partial<Omit<OptimizerConfig, 'schedule'>> & { readonly schedule?: Partial<ScheduleConfig> };
+  /** Ends the run when a value gets no better; `restoreBest` gives the best epoch's model back. */
+  readonly earlyStopping?: Partial<TrainConfig['earlyStopping']>;
+  /** Lowers the learning rate when a value gets no better. */
+  readonly reduceOnPlateau?: Partial<TrainConfig['reduceOnPlateau']>;
   /** TensorFlow's names, one replica on each: `['GPU:0', 'GPU:1']`. Overrides `gpus` and `workers`. */
   readonly devices?: readonly string[];
   readonly callbacks?: TrainCallbacks;
@@ -40,8 +44,10 @@ export interface TrainOptions extends SettingOptions {
   readonly onProgress?: (line: string) => void;
 }
 
+/** Sections of the settings, given as objects. */
+export const WATCHES = ['earlyStopping', 'reduceOnPlateau'] as const;
 const OTHERS = [
-  ...['model', 'data', 'learningRate', 'optimizer', 'devices'],
+  ...['model', 'data', 'learningRate', 'optimizer', 'devices', ...WATCHES],
   ...['callbacks', 'weightsInBatchCallbacks', 'signal', 'observer', 'onProgress'],
 ];
 const ALL = [...OFFERED, ...OTHERS];
@@ -60,7 +66,9 @@ export function configOf(options: TrainOptions): TrainConfig {
     refuseUnknown(optimizer, { call: CALL, known, prefix: 'optimizer.', all: ALL });
   }
   const given = {
-    ...Object.fromEntries(Object.entries(options).filter(([key, value]) => OFFERED.includes(key) && value !== undefined)),
+    ...Object.fromEntries(
+      Object.entries(options).filter(([key, value]) => [...OFFERED, ...WATCHES].includes(key) && value !== undefined),
+    ),
     optimizer: typeof optimizer === 'object' ? { ...optimizer, ...(learningRate !== undefined && { learningRate }) } : optimizer,
     ...(optimizer === undefined && learningRate !== undefined && { optimizer: { learningRate } }),
   };

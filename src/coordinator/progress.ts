@@ -4,7 +4,7 @@
  */
 import type { Monitor, ObjectiveDescription, ShardSums } from '../common/objective.js';
 import { addBatch, isBetter, noTotals, type Totals } from '../objective/values.js';
-import type { Progress } from './storage/state/state_schema.js';
+import type { Progress, Watch } from './storage/state/state_schema.js';
 
 export class RunProgress {
   /** After the last commit. Replaced, never changed. */
@@ -46,7 +46,7 @@ export class RunProgress {
   }
 
   /** Ends the epoch in progress. Returns whether the value is the best so far; NaN never is. */
-  endEpoch(monitor: Monitor, value: number): boolean {
+  endEpoch(monitor: Monitor, value: number, watch: Watch): boolean {
     const { step, epoch, best, orderOffset } = this.now;
     const isBest = Number.isFinite(value) && (best?.monitor !== monitor.name || isBetter(monitor, value, best.value));
     this.now = {
@@ -57,6 +57,7 @@ export class RunProgress {
       totals: writable(noTotals(this.objective)),
       best: isBest ? { epoch, monitor: monitor.name, value } : best,
       ...(orderOffset !== undefined && { orderOffset }),
+      ...(Object.keys(watch).length > 0 && { watch }),
     };
     return isBest;
   }

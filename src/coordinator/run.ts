@@ -18,6 +18,7 @@ import { EpochMeter } from './epoch_meter.js';
 import type { CommittedStep, Plane, StepOutcome } from './planes/plane.js';
 import type { RunProgress } from './progress.js';
 import type { Decision, RunHooks } from './run_hooks.js';
+import { isStopped, rateFactor, watchEpoch, type Watched } from './watch.js';
 import type { RunStore } from './storage/run_store.js';
 
 export interface RunParts {
@@ -28,6 +29,9 @@ export interface RunParts {
   readonly plane: Plane;
   readonly progress: RunProgress;
   readonly monitor: Monitor;
+  readonly watched: Watched;
+  /** Keeps the weights of an epoch that is the best so far. */
+  readonly keepBest?: (epoch: number) => Promise<void>;
   readonly store: RunStore;
   /** Names the weights and slots that the plane holds. */
   readonly digest: () => Promise<string>;
@@ -45,7 +49,7 @@ type Ending = 'max_steps' | 'stopped_early' | StopReason;
 /** Runs to the end, a stop, or an error. The last event is `end`. */
 export async function runTraining(parts: RunParts): Promise<EndEvent> {
   const { config, progress, store, observe } = parts;
-  let ending: Ending | null = null;
+  let ending: Ending | null = isStopped(config.earlyStopping, progress.now.watch ?? {}) ? 'stopped_early' : null;
   try {
     while (ending === null && progress.now.epoch <= config.epochs) ending = await runEpoch(parts);
   } catch (error) {
@@ -169,7 +173,8 @@ function nextBatch({ config, progress, examples }: RunParts): { epoch: number; b
 
 function baseRate({ config, progress, hooks }: RunParts): number {
   const { epoch, step } = progress.now;
-  return hooks?.baseRate?.({ epoch, step }) ?? config.optimizer.learningRate;
+  const base = hooks?.baseRate?.({ epoch, step }) ?? config.optimizer.learningRate;
+  return base * rateFactor(progress.now.watch ?? {});
 }
 
 /** The rest of the epoch's steps from the plane, or the one of a streamed batch; the plane's own errors are told with the epoch. */
@@ -226,7 +231,9 @@ async function endEpoch(parts: RunParts, meter: EpochMeter): Promise<Ending | nu
   const values = { ...valuesOf(objective, totals), ...(examples.validation > 0 && valuesOf(objective, validation, 'val_')) };
   const value = values[monitor.name];
   await store.afterEvaluation(values.val_loss ?? values.loss);
-  const isBest = progress.endEpoch(monitor, value);
+  const { watch, improved, notices } = watchEpoch(config, parts.watched, progress.now.watch ?? {}, { epoch, values });
+  const isBest = progress.endEpoch(monitor, value, watch);
+  if (improved) await parts.keepBest?.(epoch);
   const saved = await store.saveIfBest(progress.now, { epoch, value, isBest });
   observe({
     type: 'epoch',
@@ -235,9 +242,10 @@ async function endEpoch(parts: RunParts, meter: EpochMeter): Promise<Ending | nu
     ...meter.total(totals.examples),
     saved,
   });
+  for (const notice of notices) observe({ type: 'warn', ...notice });
   const decision = await parts.hooks?.epochEnd?.({ epoch, values });
   await store.afterCommit(progress.now, { epochEnded: true });
-  return decision === 'stop' ? 'stopped_early' : null;
+  return decision === 'stop' || isStopped(config.earlyStopping, watch) ? 'stopped_early' : null;
 }
 
 /** All shards were finite, and adding them or applying the update was not. */

@@ -11,7 +11,7 @@ import { ExpectedError, UsageError } from '../common/errors.js';
 import type { ModelDescription, NumericsClass, ResidentReplica } from '../common/replica.js';
 import type { EndEvent, RunEvent, RunObserver, StartEvent } from '../common/run_events.js';
 import type { SettingChange } from '../common/setting_change.js';
-import type { Monitor, ObjectiveDescription } from '../common/objective.js';
+import type { Monitor } from '../common/objective.js';
 import { requireShards } from '../objective/one_shard.js';
 import { monitorOf } from '../objective/values.js';
 import { shardSizes } from '../common/shard.js';
@@ -22,6 +22,9 @@ import { weightsFor, type SavedWeights } from './storage/state/saved_model.js';
 import type { Fleet, FleetNote } from './planes/exact/fleet/fleet.js';
 import { createRunFolder, resumeRunFolder, type RunFolder } from './storage/run_folder/run_folder.js';
 import { ExactPlane } from './planes/exact/exact_plane.js';
+import { beginAt, type Beginning } from './beginning.js';
+import { BestWeights } from './best_weights.js';
+import { isStopped } from './watch.js';
 import type { BatchStream } from './batch_stream.js';
 import { RunProgress } from './progress.js';
 import { accessTo } from './run_access.js';
@@ -96,32 +99,18 @@ export function eventOf({ level, code, worker, message }: FleetNote): RunEvent {
 /** The end of a run that has nothing left to compute, as run.ts would find it: no replica is needed to say so. Null where something is left. */
 export function endOfFinished(
   { progress, parameters, optimizerSlots, data }: RunState,
-  { epochs, maxSteps }: Pick<TrainConfig, 'epochs' | 'maxSteps'>,
+  { epochs, maxSteps, earlyStopping }: Pick<TrainConfig, 'epochs' | 'maxSteps' | 'earlyStopping'>,
 ): EndEvent | null {
   const { epoch, step, nextExample, best } = progress;
   const cut = maxSteps !== null && step >= maxSteps && nextExample < data.train;
-  if (epoch <= epochs && !cut) return null;
+  const stopped = isStopped(earlyStopping, progress.watch ?? {});
+  if (epoch <= epochs && !cut && !stopped) return null;
   const sha256 = weightsSha256(
     parameters,
     optimizerSlots.map(({ values }) => values),
   );
-  const reason = epoch > epochs ? 'done' : 'max_steps';
+  const reason = stopped ? 'stopped_early' : epoch > epochs ? 'done' : 'max_steps';
   return { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: sha256, reason };
-}
-
-/** Of a run that goes on from what the caller's program trained before. */
-export interface Beginning {
-  /** Commits before it, which the optimizer's memory counts. */
-  readonly step: number;
-  /** From 1. */
-  readonly epoch: number;
-  readonly orderOffset: number;
-  /** Higher than any that the replicas have seen. */
-  readonly version: number;
-  /** All weights in layout order. */
-  readonly parameters: Float32Array;
-  /** The optimizer's memory; null to begin it anew. */
-  readonly optimizerSlots: RunValues['optimizerSlots'] | null;
 }
 
 export interface StartParts {
@@ -183,6 +172,10 @@ export async function startRun(parts: StartParts): Promise<RunResult> {
   const monitor = monitorOf(objective, { asked: config.monitor, validated: data.validation > 0 });
   requireReachable(config, monitor);
   requireShards(objective, shards);
+  const validated = data.validation > 0;
+  const watchedBy = ({ patience, monitor: asked }: { patience: number | null; monitor: string | null }): Monitor | null =>
+    patience === null ? null : monitorOf(objective, { asked: asked ?? config.monitor, validated });
+  const watched = { stopping: watchedBy(config.earlyStopping), plateau: watchedBy(config.reduceOnPlateau) };
   const nowMs = (): number => performance.now();
   const initial = parts.initFrom === null ? model.initial : weightsFor(model, parts.initFrom);
   const plane = new ExactPlane({ model, shards, optimizer: normed(config), fleet, resident: parts.resident, initial, nowMs });
@@ -220,7 +213,15 @@ export async function startRun(parts: StartParts): Promise<RunResult> {
   parts.onStart?.();
   for (const message of [...objective.notes, ...parts.notes]) observe({ type: 'warn', code: 'COMPILED_OVERRIDDEN', message });
   tellRise(parts, progress.now.step);
-  const store = folder === null ? KEEPS_NOTHING : await openStore({ parts, folder, plane, progress, monitor, nowMs });
+  const best = config.earlyStopping.restoreBest ? new BestWeights() : null;
+  if (saved !== null) await best?.resume(folder, model, progress.now.watch ?? {});
+  const finalWeights = async (): Promise<Float32Array> => best?.current ?? plane.model();
+  const store =
+    folder === null ? KEEPS_NOTHING : await openStore({ parts, folder, plane, progress, monitor, finalWeights, nowMs });
+  const keepBest = async (epoch: number): Promise<void> => {
+    best?.keep(await plane.model());
+    if (best !== null) await store.saveBest(progress.now, epoch);
+  };
   const examples = { train: data.train, validation: data.validation };
   const digest = async (): Promise<string> => {
     const { parameters, optimizerSlots } = await plane.values();
@@ -233,22 +234,29 @@ export async function startRun(parts: StartParts): Promise<RunResult> {
   await hooks?.trainBegin?.();
   const { stream } = parts;
   const loop = runTraining({
-    ...{ config, model, examples, plane, progress, monitor, store, digest, observe, stop, hooks, stream, nowMs },
+    ...{
+      config,
+      model,
+      examples,
+      plane,
+      progress,
+      monitor,
+      watched,
+      keepBest,
+      store,
+      digest,
+      observe,
+      stop,
+      hooks,
+      stream,
+      nowMs,
+    },
   });
   const end = await loop.catch((error: unknown) => {
     folder?.log({ type: 'error', ...wordsOf(error) });
     throw error;
   });
-  return { end, weights: await plane.model(), values: await plane.values() };
-}
-
-async function beginAt(
-  { step, epoch, orderOffset, version, parameters, optimizerSlots }: Beginning,
-  { plane, objective }: { plane: Plane; objective: ObjectiveDescription },
-): Promise<RunProgress> {
-  const slots = optimizerSlots ?? (await plane.values()).optimizerSlots;
-  await plane.restore({ version, parameters, optimizerSlots: slots });
-  return RunProgress.at(objective, { step, epoch, orderOffset });
+  return { end, weights: await finalWeights(), values: await plane.values() };
 }
 
 interface StoreRequest {
@@ -257,10 +265,11 @@ interface StoreRequest {
   readonly plane: Plane;
   readonly progress: RunProgress;
   readonly monitor: Monitor;
+  readonly finalWeights: () => Promise<Float32Array>;
   readonly nowMs: () => number;
 }
 
-async function openStore({ parts, folder, plane, progress, monitor, nowMs }: StoreRequest): Promise<RunStore> {
+async function openStore({ parts, folder, plane, progress, monitor, finalWeights, nowMs }: StoreRequest): Promise<RunStore> {
   const { config, shards, model, numerics, data, versions, observe } = parts;
   const sound = new SoundStates({
     run: folder.path,
@@ -274,6 +283,7 @@ async function openStore({ parts, folder, plane, progress, monitor, nowMs }: Sto
     config: { ...config, shards },
     values: () => plane.values(),
     modelWeights: () => plane.model(),
+    finalWeights,
     generatedBy: `tfjs-parallel ${versions.tfjsParallel}`,
     firstStep: progress.now.step,
   });

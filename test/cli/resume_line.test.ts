@@ -32,6 +32,10 @@ const KEPT: Record<string, string> = {
   keep: '7',
   checkpoint_every: '500 steps',
   on_checkpoint_failure: 'stop',
+  'early_stopping.patience': '4',
+  'early_stopping.monitor': 'loss',
+  'early_stopping.min_delta': '0.1',
+  'early_stopping.baseline': '3',
 };
 /** What it may be told of this call: the printed line repeats it. */
 const REPEATED: Record<string, string> = {
@@ -55,6 +59,13 @@ const REFUSED: Record<string, string> = {
   shards: '3',
   seed: '2',
   shuffle: 'false',
+  'early_stopping.restore_best': 'true',
+  'reduce_on_plateau.patience': '2',
+  'reduce_on_plateau.monitor': 'loss',
+  'reduce_on_plateau.factor': '0.5',
+  'reduce_on_plateau.min_delta': '0.1',
+  'reduce_on_plateau.cooldown': '1',
+  'reduce_on_plateau.min_learning_rate': '0.01',
   train_limit: '599',
   validation_limit: '99',
   precision: 'bf16',

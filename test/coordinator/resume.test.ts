@@ -33,6 +33,7 @@ const settings: TrainConfig = {
 };
 const { trainedSize } = tinyModel.layout;
 const RUN = '/runs/run';
+const VAL_ACC = { name: 'val_acc', direction: 'max' } as const;
 
 interface Start {
   /** Asks to stop when this step is about to be computed. */
@@ -120,7 +121,11 @@ async function start(
         optimizerSlots.map(({ values }) => values),
       );
     },
-    monitor: { name: 'val_acc', direction: 'max' } as const,
+    monitor: VAL_ACC,
+    watched: {
+      stopping: config.earlyStopping.patience === null ? null : VAL_ACC,
+      plateau: config.reduceOnPlateau.patience === null ? null : VAL_ACC,
+    },
     stop,
   };
   const sound = new SoundStates({ run: RUN, states: join(RUN, 'state'), fileSystem: disk });
@@ -198,6 +203,30 @@ async function undisturbed() {
 const newest = async (disk: MemoryDisk) => (await readNewestState({ folder: join(RUN, 'state'), fileSystem: disk })).state;
 
 describe('a run that is stopped and resumed', () => {
+  it('stops early and lowers its rate where the undisturbed one does, which has its best epoch first', async () => {
+    const watching = {
+      epochs: 8,
+      earlyStopping: { ...settings.earlyStopping, patience: 4 },
+      reduceOnPlateau: { ...settings.reduceOnPlateau, patience: 1, factor: 0.5, cooldown: 2 },
+    };
+    const disk = await newDisk();
+    const { end, events } = await start(disk, { config: watching });
+    expect(end).toMatchObject({ reason: 'stopped_early', epochs: 5, steps: 25 });
+    const rates = events.flatMap((event) => (event.type === 'step' ? event.learningRate : []));
+    // Lowered after epochs 2 and 4, as Keras counts a cooldown of 2.
+    expect(rates.filter((_, step) => step % 5 === 0)).toEqual([0.1, 0.1, 0.05, 0.05, 0.025]);
+    for (const stopAtStep of [2, 7, 11, 16, 19]) {
+      const again = await newDisk();
+      expect((await start(again, { config: watching, stopAtStep })).end.reason).toBe('stopped');
+      expect((await start(again, { config: watching })).end).toEqual(end);
+      expect(metrics(again)).toEqual(metrics(disk));
+    }
+    // Nothing is left, unless there is more patience.
+    expect((await start(disk, { config: watching })).end).toEqual(end);
+    const patient = { ...watching, earlyStopping: { ...watching.earlyStopping, patience: 6 } };
+    expect((await start(disk, { config: patient })).end).toMatchObject({ reason: 'stopped_early', epochs: 7 });
+  });
+
   it('takes 15 steps when nobody disturbs it', async () => {
     const { end, metrics: lines } = await undisturbed();
     expect(end).toMatchObject({ epochs: 3, steps: 15, reason: 'done' });

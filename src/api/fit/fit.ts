@@ -8,7 +8,7 @@ import { invariant, UsageError } from '../../common/errors.js';
 import type { ModelDescription } from '../../common/replica.js';
 import type { EndEvent } from '../../common/run_events.js';
 import type { BatchStream } from '../../coordinator/batch_stream.js';
-import type { Beginning } from '../../coordinator/start_run.js';
+import type { Beginning } from '../../coordinator/beginning.js';
 import { requireTfjs } from '../../engine/peer.js';
 import { readWeights } from '../../models/weights.js';
 import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';

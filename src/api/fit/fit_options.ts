@@ -12,6 +12,7 @@ import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
 import type { RateFunction } from '../callback_runner.js';
+import { WATCHES } from '../train_options.js';
 import { invalid, OFFERED, refuseUnknown, wrong } from '../option_checks.js';
 import type { FitCallbacks } from './callback_list.js';
 import type { BatchSource } from './dataset_stream.js';
@@ -29,6 +30,10 @@ export interface SharedFitOptions extends RunSettings {
   /** Epochs before this one are taken as done. Default 0. */
   readonly initialEpoch?: number;
   readonly callbacks?: FitCallbacks;
+  /** Ends the call when a value gets no better; `restoreBest` gives the best epoch's weights back (tfjs throws for restoreBestWeights). */
+  readonly earlyStopping?: Partial<TrainConfig['earlyStopping']>;
+  /** Lowers the learning rate when a value gets no better. */
+  readonly reduceOnPlateau?: Partial<TrainConfig['reduceOnPlateau']>;
   /** 1: progress on standard error; 0: silent. Default 1. */
   readonly verbose?: 0 | 1;
   readonly yieldEvery?: 'auto' | 'batch' | 'epoch' | 'never' | number;
@@ -76,7 +81,7 @@ export interface FitDatasetOptions extends Omit<SharedFitOptions, OfFolders> {
 }
 
 const SHARED = ['epochs', 'initialEpoch', 'validationData', 'callbacks', 'verbose', 'yieldEvery'];
-const OURS = ['devices', 'learningRate', 'weightsInBatchCallbacks', 'signal', 'observer', 'onProgress'];
+const OURS = [...WATCHES, 'devices', 'learningRate', 'weightsInBatchCallbacks', 'signal', 'observer', 'onProgress'];
 const NOT_OFFERED: readonly string[] = ['batch', 'loss', 'metrics', 'trainLimit', 'validationLimit', 'dataDir', 'maxSteps'];
 const SETTINGS_OFFERED = OFFERED.filter((name) => !NOT_OFFERED.includes(name));
 /** A stream cannot be gone on with: nothing is saved. */
@@ -122,7 +127,9 @@ export function planOf(call: FitCall, model: tfjs.LayersModel, given: FitOptions
   const devices = given.devices ?? [];
   if (!Array.isArray(devices) || !devices.every((device) => typeof device === 'string'))
     throw wrong('devices', "a list of TensorFlow's names, such as ['GPU:0', 'GPU:1']", devices);
-  const settings = Object.fromEntries(Object.entries(options).filter(([name]) => SETTINGS_OFFERED.includes(name)));
+  const settings = Object.fromEntries(
+    Object.entries(options).filter(([name]) => [...SETTINGS_OFFERED, ...WATCHES].includes(name)),
+  );
   const layer = renameKeys({ ...settings, batch: batchSize, epochs, shuffle }, toSnakeCase);
   const checked = configLayerSchema.safeParse(layer);
   if (!checked.success) throw invalid(checked.error.issues[0], { ...options }, call);

@@ -6,12 +6,15 @@ import { toSnakeCase } from '../snake_case.js';
 import { OPTIMIZER } from './optimizer_settings.js';
 import { DEVICE_SETTINGS, OUTPUT_SETTINGS, SAVING_SETTINGS } from './place_settings.js';
 import { DATA_SETTINGS, GOAL_SETTINGS, TRAINING_SETTINGS } from './training_settings.js';
+import { EARLY_STOPPING, REDUCE_ON_PLATEAU } from './watch_settings.js';
 import type { ConfigOf, Items, Section, Setting } from './setting.js';
 
 export const SETTINGS = {
   ...DATA_SETTINGS,
   ...TRAINING_SETTINGS,
   optimizer: OPTIMIZER,
+  earlyStopping: EARLY_STOPPING,
+  reduceOnPlateau: REDUCE_ON_PLATEAU,
   ...DEVICE_SETTINGS,
   ...SAVING_SETTINGS,
   ...GOAL_SETTINGS,

@@ -33,6 +33,8 @@ export interface RunStore {
   readonly sound: { readonly path: string; readonly epoch: number } | null;
   /** The report's rule: saved when the monitored value is `saveAbove` or better, and the best so far. */
   saveIfBest(progress: Progress, epoch: { epoch: number; value: number; isBest: boolean }): Promise<boolean>;
+  /** Saves the model of an epoch that early stopping may give back. */
+  saveBest(progress: Progress, epoch: number): Promise<void>;
   /**
    * Writes the last state, and the model where the run came to its own end; after an error, the last commit where that error leaves it trustworthy.
    * @throws CheckpointError when the last state is not on the disk; never after an error, which is on its way to the user already
@@ -47,6 +49,7 @@ export const KEEPS_NOTHING: RunStore = {
   afterEvaluation: () => Promise.resolve(),
   sound: null,
   saveIfBest: () => Promise.resolve(false),
+  saveBest: () => Promise.resolve(),
   finish: () => Promise.resolve(),
 };
 
@@ -63,6 +66,8 @@ export interface StoreParts {
   /** Of the last commit; asked for when a state or a model is due. */
   readonly values: () => Promise<RunValues>;
   readonly modelWeights: () => Promise<Float32Array>;
+  /** The model's at the end of the run, where those are not the last commit's. */
+  readonly finalWeights?: () => Promise<Float32Array>;
   readonly observe: RunObserver;
   readonly nowMs: () => number;
   /** `tfjs-parallel 0.1.0`. */
@@ -96,9 +101,14 @@ export function createRunStore(parts: StoreParts): RunStore {
     now: nowMs,
   });
 
-  const save = async (progress: Progress, epoch: number, value: number | null): Promise<boolean> => {
+  const save = async (
+    progress: Progress,
+    epoch: number,
+    value: number | null,
+    weights = parts.modelWeights,
+  ): Promise<boolean> => {
     const notes = { epoch, step: progress.step, ...(value !== null && { [monitor.name]: value }) };
-    const values = await parts.modelWeights();
+    const values = await weights();
     try {
       await saveModel(
         { topology: model.topology, layout: model.layout, values, notes, generatedBy: parts.generatedBy },
@@ -153,6 +163,9 @@ export function createRunStore(parts: StoreParts): RunStore {
       if (config.saveAbove === null || !isBest || !reaches(monitor, value, config.saveAbove)) return false;
       return save(progress, epoch, value);
     },
+    async saveBest(progress, epoch) {
+      await save(progress, epoch, null);
+    },
     async finish(progress, ending) {
       if (typeof ending === 'object') {
         const { error } = ending;
@@ -171,7 +184,7 @@ export function createRunStore(parts: StoreParts): RunStore {
       const last = epoch - 1;
       // As the report's rule wrote it, where it did in an earlier start: then it is left alone.
       const value = best?.epoch === last ? best.value : null;
-      if (ending === 'done' && last > 0 && lastSavedEpoch !== last) await save(progress, last, value);
+      if (ending === 'done' && last > 0 && lastSavedEpoch !== last) await save(progress, last, value, parts.finalWeights);
       await states.flush();
       if (!isOnDisk(progress)) await offer(progress);
       await states.flush();

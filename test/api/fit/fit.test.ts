@@ -150,6 +150,29 @@ describe('fit()', () => {
     expect([...new Set(rates)]).toEqual([0.02, 1, 2]);
   });
 
+  it("gives the best epoch's weights back where early stopping ends it, and lowers the rate on the way", async () => {
+    const own = model();
+    const seen: number[][] = [];
+    const rates = new Set<number>();
+    const { history, run } = await fit(own, X, Y, {
+      ...IN_ORDER,
+      epochs: 9,
+      validationData: [X, Y],
+      earlyStopping: { patience: 3, monitor: 'val_loss', restoreBest: true },
+      reduceOnPlateau: { patience: 1, factor: 0.5, monitor: 'val_loss' },
+      // Far too high a rate after the second epoch.
+      learningRate: (epoch) => (epoch < 2 ? 0.02 : 50),
+      callbacks: { onEpochEnd: () => void seen.push(flat(own)) },
+      observer: (event) => void (event.type === 'step' && rates.add(event.learningRate)),
+    });
+    const losses = history.val_loss as number[];
+    expect(run.end).toMatchObject({ reason: 'stopped_early', epochs: losses.length });
+    const best = losses.indexOf(Math.min(...losses));
+    expect(losses).toHaveLength(best + 4);
+    expect(flat(own)).toEqual(seen[best]);
+    expect([...rates]).toContain(25);
+  });
+
   it('leaves nothing on the disk but where runDir says', async () => {
     const runDir = await temporaryFolder();
     const { run } = await fit(model(), X, Y, { ...QUIET, runDir, name: 'mine' });

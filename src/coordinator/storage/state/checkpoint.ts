@@ -31,7 +31,7 @@ export async function saveModel(
   model: ModelToSave,
   { folder, epoch, fileSystem = nodeFileSystem }: { folder: string; epoch: number; fileSystem?: FileSystem },
 ): Promise<string> {
-  const name = `epoch-${String(epoch).padStart(4, '0')}`;
+  const name = modelFolderName(epoch);
   const weights = new Uint8Array(model.values.buffer, model.values.byteOffset, model.values.byteLength);
   const weightsSha256 = await hashParts([weights]);
   const modelJson = Buffer.from(renderModelJson(model, weightsSha256));
@@ -46,6 +46,11 @@ export async function saveModel(
   } catch (error) {
     throw storageError(error, `save the model of epoch ${epoch} to ${join(folder, name)}`, 'the models saved before are intact');
   }
+}
+
+/** Of an epoch's saved model, in the checkpoints folder. */
+export function modelFolderName(epoch: number): string {
+  return `epoch-${String(epoch).padStart(4, '0')}`;
 }
 
 function renderModelJson({ topology, layout, notes, generatedBy, convertedBy }: ModelToSave, weightsSha256: string): string {

@@ -13,6 +13,14 @@ const count = z.int().nonnegative();
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const brief = z.string().max(1_000);
 
+const watched = { best: z.number().nullable(), wait: count };
+/** What early stopping and the rate's plateau remember (coordinator/watch.ts); each absent where it is off. */
+export const watchSchema = z.strictObject({
+  stopping: z.strictObject({ ...watched, bestEpoch: count.nullable() }).optional(),
+  plateau: z.strictObject({ ...watched, cooldown: count, factor: z.number() }).optional(),
+});
+export type Watch = z.infer<typeof watchSchema>;
+
 /** Where the run stands, after its last commit. */
 export const progressSchema = z.strictObject({
   /** Commits so far in the whole run. */
@@ -29,6 +37,7 @@ export const progressSchema = z.strictObject({
   best: z.strictObject({ epoch: count, monitor: brief, value: z.number() }).nullable(),
   /** Added to an epoch's number to draw its order: epochs that a program trained the model for before. Absent for none. */
   orderOffset: count.optional(),
+  watch: watchSchema.optional(),
 });
 export type Progress = z.infer<typeof progressSchema>;
 

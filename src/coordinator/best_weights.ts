@@ -1,0 +1,32 @@
+/**
+ * Owns: the weights of the best epoch while the run goes on, where early stopping gives them back at the end: in memory, and of a run with a folder
+ * as that epoch's saved model, from which a resumed run takes them.
+ */
+import { join } from 'node:path';
+import type { ModelDescription } from '../common/replica.js';
+import type { RunFolder } from './storage/run_folder/run_folder.js';
+import { modelFolderName } from './storage/state/checkpoint.js';
+import { weightsFor } from './storage/state/saved_model.js';
+import { readModelOrState } from './storage/state/saved_weights.js';
+import type { Watch } from './storage/state/state_schema.js';
+
+export class BestWeights {
+  #best: Float32Array | null = null;
+
+  /** Null before the first epoch that was better. */
+  get current(): Float32Array | null {
+    return this.#best;
+  }
+
+  keep(weights: Float32Array): void {
+    this.#best = weights;
+  }
+
+  /** @throws CheckpointError where that epoch's model is not there any more */
+  async resume(folder: RunFolder, model: ModelDescription, { stopping }: Watch): Promise<void> {
+    const epoch = stopping?.bestEpoch ?? null;
+    if (epoch === null) return;
+    const saved = await readModelOrState(join(folder.checkpointFolder, modelFolderName(epoch)));
+    this.#best = weightsFor(model, saved);
+  }
+}
