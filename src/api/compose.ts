@@ -62,6 +62,8 @@ export interface Recruiter {
   readonly decided: { readonly config: Partial<TrainConfig>; readonly sources: Readonly<Record<string, string>> };
   /** Whether a run that has nothing left to compute still needs its crew, for the model. */
   readonly neededAtEnd: boolean;
+  /** What gathering the crew waits for, in a few words. */
+  readonly waitsFor: string;
   /** Right after the cheap refusals: what may be refused before anything is loaded. */
   ready(): Promise<void>;
   /** What the model is compiled with, where that is known before anybody has built it; null where the crew says. */
@@ -97,6 +99,7 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
   const source = request.model ?? (await resolveModelSource(asked.model));
   const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
   const onProgress = (progress: DataProgress): void => say(describeProgress(progress));
+  request.onWait?.(`loading data ${asked.data}`);
   const dataset = request.dataset ?? (await unlessHurried(loadDatasetAside(asked, { onProgress }), stop));
 
   const run = request.inMemory === true ? IN_MEMORY : await openRun(request);
@@ -125,6 +128,7 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
         return { end: finished, runFolder: run.folder.path, trained: null };
       }
     }
+    request.onWait?.(recruiter.waitsFor);
     const crew = await recruiter.gather({ config, shards, source, dataset, run, observe });
     let end: EndEvent | null = null;
     try {

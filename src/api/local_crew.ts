@@ -19,6 +19,7 @@ export class LocalRecruiter implements Recruiter {
   readonly decided: Recruiter['decided'];
   /** The library gives the model back, whose description comes from a replica. */
   readonly neededAtEnd = true;
+  readonly waitsFor = 'starting TensorFlow and building the model';
   readonly #placement: Placement;
 
   /** Errors: those of devices that are not there. */

@@ -37,6 +37,8 @@ export interface RunRequest {
   readonly stop: StopRequest;
   /** Lines about what takes long before the first step: fetching TensorFlow or data. */
   readonly say: (line: string) => void;
+  /** What is under way from now on, before the first step: a few words for a line that is drawn in place. */
+  readonly onWait?: (what: string) => void;
   /** Called when replicas are there and the first step begins. */
   readonly onFirstStep?: () => void;
 }

@@ -11,6 +11,8 @@ import { printable } from '../common/one_line.js';
 
 export interface OpenReporters {
   observer: RunObserver;
+  /** Before the first step: what is under way from now on. */
+  wait(what: string): void;
   /** One line on standard error, above a line drawn in place. */
   say(line: string): void;
   /** Gives the terminal back as it was. */
@@ -43,6 +45,7 @@ export async function openReporters({
   const makeRoom = (): void => open.forEach((reporter) => reporter.makeRoom());
   return {
     observer: (event: RunEvent) => open.forEach((reporter) => reporter.observer(event)),
+    wait: (what) => open.forEach((reporter) => reporter.wait(what)),
     say: (line) => {
       makeRoom();
       stderr.write(printable(`${line}\n`));

@@ -19,6 +19,8 @@ export interface SessionParts {
   stop: StopRequest;
   /** One line on standard error, above the live line. */
   say: (line: string) => void;
+  /** What is under way from now on, before the first step. */
+  onWait: (what: string) => void;
   /** Called when the first step begins: from here on a stop finishes it and saves. */
   onFirstStep: () => void;
 }
@@ -58,7 +60,7 @@ export async function runSession({ context, call, resume, verbose, needs = null,
       tellResume(RESUME, resumeLine(call, { run: begun, kept: true, done: event.reason === 'max_steps' ? ['max_steps'] : [] }));
   };
   try {
-    const end = await run({ observer, stop: watch.request, say: reporter.say, onFirstStep: watch.begin });
+    const end = await run({ observer, stop: watch.request, say: reporter.say, onWait: reporter.wait, onFirstStep: watch.begin });
     return exitCodeOfEnd(end, config, best.reached());
   } catch (error) {
     if (stoppedBeforeStart(error, watch.request)) {

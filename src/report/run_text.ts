@@ -5,6 +5,7 @@
 import { digitsApart } from '../common/digits_apart.js';
 import { hasOneDnnBeyondTensorFlow } from '../common/numerics_class.js';
 import type { EndEvent, EpochEvent, StartEvent, StepEvent } from '../common/run_events.js';
+import { sparkline } from './sparkline.js';
 import type { OptimizerConfig } from '../common/train_config.js';
 
 /** `context: [gpu(0), gpu(1)]`: the report's first line. */
@@ -174,6 +175,27 @@ export function progressLine({ step, epochs, etaS }: Progress, { columns }: { co
   const drawn = bar < MIN_BAR_COLUMNS ? '' : barText({ done: step.stepInEpoch, all: step.stepsPerEpoch, columns: bar });
   return `${head}${drawn}${steps}${details.join('')}`.slice(0, Math.max(0, columns));
 }
+
+/** `val_acc ▁▃▅▆▇█ 98.1 %  best 98.3 % at epoch 7`, in at most `columns`; null before the second epoch. */
+export function curveLine(
+  { name, direction }: StartEvent['objective']['monitor'],
+  history: readonly { readonly epoch: number; readonly value: number }[],
+  { columns }: { columns: number },
+): string | null {
+  const last = history.at(-1);
+  if (last === undefined || history.length < 2) return null;
+  const better = (a: number, b: number): boolean => (direction === 'max' ? a > b : a < b);
+  const best = history.reduce((so, point) => (better(point.value, so.value) || Number.isNaN(so.value) ? point : so));
+  const after = ` ${valueText(name, last.value)}  best ${valueText(name, best.value)} at epoch ${best.epoch}`;
+  const room = Math.min(CURVE_COLUMNS, columns - name.length - 1 - after.length);
+  const curve = sparkline(
+    history.map(({ value }) => value),
+    room,
+  );
+  return `${name} ${curve}${after}`.slice(0, Math.max(0, columns));
+}
+
+const CURVE_COLUMNS = 40;
 
 /** The same without a bar, for logs. */
 export function progressLogLine(progress: Progress): string {

@@ -9,6 +9,7 @@ import type { LiveLine } from './live_line.js';
 import type { OpenReporter, ReporterPlace, TextStream } from './reporter.js';
 import {
   contextLine,
+  curveLine,
   endLines,
   epochLines,
   headerLines,
@@ -17,6 +18,7 @@ import {
   progressLogLine,
   type Progress,
 } from './run_text.js';
+import { createWaitingLine } from './waiting_line.js';
 import { printable } from '../common/one_line.js';
 
 export async function openTextReporter({ out, err, environment, ...options }: ReporterPlace): Promise<OpenReporter> {
@@ -26,10 +28,20 @@ export async function openTextReporter({ out, err, environment, ...options }: Re
     const { createLiveLine } = await import('./live_line.js');
     live = createLiveLine({ stream: err, now: options.now });
   }
+  const waiting = live && createWaitingLine({ live, now: options.now, columns: () => (err.columns ?? 80) - 1 });
+  const observer = createTextReporter({ ...options, out, err, live });
+  waiting?.wait('starting');
   return {
-    observer: createTextReporter({ ...options, out, err, live }),
+    observer: (event) => {
+      if (event.type === 'start' || event.type === 'end') waiting?.end();
+      observer(event);
+    },
+    wait: (what) => waiting?.wait(what),
     makeRoom: () => live?.clear(),
-    close: () => live?.close(),
+    close: () => {
+      waiting?.end();
+      live?.close();
+    },
   };
 }
 
@@ -58,6 +70,8 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
   let imagesPerS: number | null = null;
   let lastEpochS: number | null = null;
   let lastPlainMs = now();
+  /** The monitored value by epoch, of this process. */
+  const history: { epoch: number; value: number }[] = [];
 
   const toOut = (lines: readonly string[]) => above(() => out.write(printable(lines.map((line) => `${line}\n`).join(''))));
   const toErr = (lines: readonly string[]) => above(() => err.write(printable(lines.map((line) => `${line}\n`).join(''))));
@@ -73,7 +87,12 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
     imagesPerS = imagesPerS === null ? step.imagesPerS : imagesPerS + RATE_SMOOTHING * (step.imagesPerS - imagesPerS);
     const progress: Progress = { step: { ...step, imagesPerS }, epochs: start.plan.epochs, etaS: etaS(step, start, first) };
     if (live !== null) {
-      live.draw(() => paint('cyan', progressLine(progress, { columns: (err.columns ?? 80) - 1 })));
+      const { monitor } = start.objective;
+      live.draw(() => {
+        const columns = (err.columns ?? 80) - 1;
+        const curve = curveLine(monitor, history, { columns });
+        return [paint('cyan', progressLine(progress, { columns })), ...(curve === null ? [] : [curve])].join('\n');
+      });
       return;
     }
     const { logEvery } = start.config;
@@ -108,6 +127,8 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
         return onStep(event);
       case 'epoch':
         lastEpochS = event.seconds;
+        if (start !== null && start.objective.monitor.name in event.values)
+          history.push({ epoch: event.epoch, value: event.values[start.objective.monitor.name] });
         lastPlainMs = now();
         toOut(epochLines(event));
         toErr(lossLines(event));
