@@ -123,6 +123,34 @@ export const PLANTED_BUGS: Record<string, Bug> = {
     event.type === 'joined' ? { ...event, process: `${event.process} ${state.nextMemberId}` } : event,
   ),
   'gives a shard at once to who was just lost with one': remembering((after) => ({ ...after, strikes: new Map() })),
+  'takes an audited shard from the first that answers': saying((commands, _, event) =>
+    commands.map((command) =>
+      command.type === 'hold' && event.type === 'answered'
+        ? { type: 'accept', member: command.member, attempt: event.answer }
+        : command,
+    ),
+  ),
+  'lets a machine audit itself': remembering((after) => ({
+    ...after,
+    round: after.round && {
+      ...after.round,
+      units: after.round.units.map((unit) => ({
+        ...unit,
+        audit: unit.audit && unit.audit.map((answer, at) => ({ ...answer, voter: `nobody ${at}` })),
+      })),
+    },
+  })),
+  'puts out the majority': {
+    core: (core) => (state, event, nowMs) => {
+      const transition = core(state, event, nowMs);
+      const winner = transition.commands.find((command) => command.type === 'accept_held');
+      const process = winner && [...state.members.values()].find(({ id }) => id === winner.member)?.process;
+      const commands = transition.commands.map((command) =>
+        command.type === 'condemn' && process !== undefined ? { ...command, process } : command,
+      );
+      return { ...transition, commands };
+    },
+  },
   'recomputes a bad number where it was found': {
     core: (core) => (state, event, nowMs) => {
       const transition = core(state, event, nowMs);

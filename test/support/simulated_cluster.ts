@@ -7,6 +7,7 @@ import type { MembershipCommand } from '../../src/coordinator/planes/exact/fleet
 import {
   createMembership,
   hasTwin,
+  isAudited,
   nextWakeMs,
   type Attempt,
   type MembershipState,
@@ -48,6 +49,9 @@ export interface Outcome {
   readonly kills: number;
   readonly restarts: number;
   readonly speculative: number;
+  /** Liars that an audit found; and runs that it ended, because nobody was there to decide. */
+  readonly condemned: number;
+  readonly undecided: number;
 }
 
 /** Runs one seed to its end. Throws, naming the seed, when an invariant breaks, a core throws, or the run does not finish after healing. */
@@ -68,7 +72,13 @@ function simulated(seed: number, bug: Bug): Outcome {
   const [steps, shards] = [3 + chance.below(10), 1 + chance.below(8)];
   const expected = undisturbed({ steps, shards, seed });
   const processes = new Set<Process>();
-  let [kills, restarts, names, speculative] = [0, 0, 0, 0];
+  let [kills, restarts, names, speculative, condemned, undecided] = [0, 0, 0, 0, 0, 0];
+  /** All shards are audited, and liars may answer whenever they like. */
+  const auditing = chance.happens(0.3);
+  /** Answers to audited shards, by shard and member. */
+  let held = new Map<string, Kept>();
+  /** Processes whose bits were wrong at least once. */
+  const wrong = new Set<string>();
   let healed = false;
 
   // The coordinator and its disk.
@@ -102,7 +112,7 @@ function simulated(seed: number, bug: Bug): Outcome {
     state = transition.state;
     let verdicts = 0;
     for (const command of transition.commands) {
-      if (command.type === 'accept' || command.type === 'refuse') verdicts += 1;
+      if (command.type === 'accept' || command.type === 'refuse' || command.type === 'hold') verdicts += 1;
       carryOut(command, before, arriving, event);
     }
     must(event.type !== 'answered' || verdicts === 1, `every answer is kept or dropped exactly once, not ${verdicts} times`);
@@ -143,11 +153,36 @@ function simulated(seed: number, bug: Bug): Outcome {
         attempt: arriving.honest,
       });
       arrivals.push(command.attempt.shard);
+    } else if (command.type === 'hold') {
+      must(arriving !== undefined && event.type === 'answered', 'only an answer is held');
+      if (!arriving || event.type !== 'answered') return;
+      held.set(`${command.shard} ${command.member}`, {
+        ...{ gradient: arriving.gradient, finite: arriving.finite, epoch: event.answer.coordinatorEpoch },
+        ...{ memberAlive: before.members.has(event.member), attempt: arriving.honest },
+      });
+    } else if (command.type === 'accept_held') {
+      const answer = held.get(`${command.shard} ${command.member}`);
+      must(answer !== undefined, 'what is taken was held');
+      must(!kept.has(command.shard), 'a shard is taken once');
+      if (answer) kept.set(command.shard, answer);
+      arrivals.push(command.shard);
+    } else if (command.type === 'condemn') {
+      condemned += 1;
+      must(wrong.has(command.process), 'who is condemned was wrong');
+      for (const process of processes)
+        if (process.name === command.process) {
+          process.alive = false;
+          processes.delete(process);
+        }
     } else if (command.type === 'dismiss') {
       const process = processOf(command.member);
       if (process) disconnect(process);
     } else if (command.type === 'complete') {
       commit();
+    } else if (command.type === 'fail' && command.code === 'AUDIT_UNDECIDED') {
+      must(auditing && wrong.size > 0, 'an audit ends a run only where somebody was wrong');
+      undecided += 1;
+      finished = true;
     } else if (command.type === 'fail') {
       must(false, `the run never fails here, but: ${command.message}`);
     } else if (command.type === 'refuse' && command.reason === 'twin' && arriving && event.type === 'answered') {
@@ -164,6 +199,7 @@ function simulated(seed: number, bug: Bug): Outcome {
     parameters = committed(parameters, treeSum(order.map((shard) => kept.get(shard)?.gradient ?? 0)));
     step += 1;
     kept = new Map();
+    held = new Map();
     arrivals = [];
     if (chance.happens(0.3)) disk = { step, parameters };
     if (step <= steps) clock.after(chance.below(5), startRound(epoch));
@@ -175,10 +211,9 @@ function simulated(seed: number, bug: Bug): Outcome {
 
   const startRound = (of: number) => (): void => {
     if (of !== epoch) return;
-    send({
-      type: 'round_started',
-      round: { kind: 'train', step, version: step - 1, shards: Array.from({ length: shards }, (_, i) => i) },
-    });
+    const all = Array.from({ length: shards }, (_, i) => i);
+    const round = { kind: 'train', step, version: step - 1, shards: all, ...(auditing && { audited: all }) } as const;
+    send({ type: 'round_started', round });
   };
 
   function plan(): void {
@@ -213,8 +248,12 @@ function simulated(seed: number, bug: Bug): Outcome {
       if (!process.alive || process.stuck) return;
       if (process.stopped) return clock.after(500, done);
       const finite = healed || attempt.attempt > 0 || !chance.happens(0.02);
-      const gradient = (gradientOf(from, attempt.step, attempt.shard) ^ (process.faulty ? 1 : 0)) >>> 0;
-      const checksum = process.member !== null && hasTwin(state, process.member) ? gradient : null;
+      // Each liar's lie is its own: two that agree would be a majority.
+      const lie = process.faulty ? 1 + Number(process.name.slice(1)) : 0;
+      const gradient = (gradientOf(from, attempt.step, attempt.shard) ^ lie) >>> 0;
+      if (process.faulty || !finite) wrong.add(process.name);
+      const compared = process.member !== null && (hasTwin(state, process.member) || isAudited(state, process.member));
+      const checksum = compared ? gradient : null;
       // A session that is over cannot send; here it does, and the coordinator must not mind.
       const sent = process.worker.session === session ? process.worker.finish() : { assign: attempt, coordinatorEpoch: of };
       const { kind, step: ofStep, version, shard, attempt: number } = sent.assign;
@@ -230,7 +269,7 @@ function simulated(seed: number, bug: Bug): Outcome {
   function deliver(process: Process, member: number, answer: Answer, gradient: number, finite: boolean): void {
     const session = chance.happens(0.5) || process.member === null ? member : process.member;
     // A faulty worker's answers must never be first, or the end could not be right: it only plays the twin.
-    if (process.faulty && state.members.get(session)?.running?.winner == null) return drop(process);
+    if (process.faulty && !auditing && state.members.get(session)?.running?.winner == null) return drop(process);
     send({ type: 'answered', member: session, answer }, { gradient, honest: answer, process, finite });
   }
 
@@ -262,7 +301,7 @@ function simulated(seed: number, bug: Bug): Outcome {
   }
 
   function start(): void {
-    const faulty = !healed && chance.happens(0.05);
+    const faulty = !healed && chance.happens(auditing ? 0.15 : 0.05);
     const name = `w${names++}`;
     const process: Process = {
       name,
@@ -295,6 +334,7 @@ function simulated(seed: number, bug: Bug): Outcome {
       ({ step, parameters } = disk);
       state = createMembership({ ...SETTINGS, coordinatorEpoch: epoch });
       kept = new Map();
+      held = new Map();
       arrivals = [];
       draining.clear();
       given.clear();
@@ -317,6 +357,8 @@ function simulated(seed: number, bug: Bug): Outcome {
       process.sick = false;
     }
     start();
+    // An audited shard needs two machines.
+    if (auditing) start();
   });
 
   // A stuck replica costs 300 s at most; nothing else takes long.
@@ -324,5 +366,5 @@ function simulated(seed: number, bug: Bug): Outcome {
   let turns = 0;
   while (!finished && clock.turn()) must(clock.now < limit && ++turns < 100_000, 'the run finishes after healing');
   must(finished, 'the run finishes');
-  return { steps, kills, restarts, speculative: speculative + state.incidents.speculative };
+  return { steps, kills, restarts, speculative: speculative + state.incidents.speculative, condemned, undecided };
 }

@@ -47,6 +47,7 @@ export function checkState({
           usable.length === 1 ||
           (unit.nonFinite.memberId !== id && unit.nonFinite.process !== process)) &&
         !suspects.has(process) &&
+        !unit.audit?.some((answer) => answer.process === process) &&
         (unit.newcomersFrom === null || id < unit.newcomersFrom),
     );
     must(unit.done || runners.length > 0 || takers.length === 0, `shard ${unit.shard} waits although a replica is free`);

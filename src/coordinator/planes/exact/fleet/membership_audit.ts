@@ -3,32 +3,12 @@
  * Does not: choose which shards are audited, or compare bits: the rim does, and gives equal answers the same number (fleet.ts).
  */
 import { count, fail, note, refuse, replaceUnit, where, type Draft } from './membership_draft.js';
-import {
-  runnersOf,
-  voterOf,
-  type AuditAnswer,
-  type Member,
-  type MembershipState,
-  type RunningAttempt,
-  type Unit,
-} from './membership_state.js';
+import { runnersOf, voterOf, type AuditAnswer, type Member, type RunningAttempt, type Unit } from './membership_state.js';
 
 /** Answers with a NaN or Inf are of one kind, whatever else is in them: none is kept. */
 const NOT_FINITE = -1;
 /** Machines remembered; a hostile one has a new name each time anyway. */
 const MAX_TRUSTED = 1_000;
-
-/** One more replica, of a machine that has not had it, may compute this audited shard. */
-export function mayAudit(state: MembershipState, unit: Unit, member: Member): boolean {
-  const { audit } = unit;
-  if (audit === null || unit.done) return false;
-  const runners = runnersOf(state, unit.shard);
-  if (runners.length >= Math.max(2 - audit.length, 1)) return false;
-  const voter = voterOf(state, member);
-  return [...audit.map((answer) => answer.voter), ...runners.map((runner) => voterOf(state, runner))].every(
-    (other) => other !== voter,
-  );
-}
 
 /** `group` is the same for equal answers. Returns the unit where that has settled it, else null. */
 export function settleAudited(

@@ -5,11 +5,12 @@
  * Replicas pull: whoever is free takes the lowest shard left, so a fast worker takes more. With no shard left, a free replica repeats
  * the slowest one once it is a straggler.
  */
-import { endIfUndecided, mayAudit } from './membership_audit.js';
+import { endIfUndecided } from './membership_audit.js';
 import { count, fail, note, replaceUnit, where, workers, type Draft } from './membership_draft.js';
 import {
   deadlineMs,
   isBarred,
+  mayAudit,
   mayRepeat,
   pausedUntilMs,
   runnersOf,

@@ -259,6 +259,18 @@ export function isAudited({ members, round }: MembershipState, memberId: number)
   return round.units.some(({ shard, done, audit }) => shard === running.shard && !done && audit !== null);
 }
 
+/** One more replica, of a machine that has not had it, may compute this audited shard. */
+export function mayAudit(state: MembershipState, unit: Unit, member: Member): boolean {
+  const { audit } = unit;
+  if (audit === null || unit.done) return false;
+  const runners = runnersOf(state, unit.shard);
+  if (runners.length >= Math.max(2 - audit.length, 1)) return false;
+  const voter = voterOf(state, member);
+  return [...audit.map((answer) => answer.voter), ...runners.map((runner) => voterOf(state, runner))].every(
+    (other) => other !== voter,
+  );
+}
+
 /** True if a free replica may repeat this shard: one of another session has it, and it is not the one that found a bad number in it. */
 export function mayRepeat(state: MembershipState, unit: Unit, member: Member): boolean {
   if (unit.done || unit.audit !== null || unit.nonFinite?.memberId === member.id) return false;
@@ -334,7 +346,11 @@ export function nextWakeMs(state: MembershipState): number | null {
     for (const unit of round.units) {
       for (const { died, atMs } of unit.losses) if (!died && !unit.done) times.push(atMs + settings.returnGraceMs);
       if (unit.done || (unit.audit === null && runnersOf(state, unit.shard).length > 0)) continue;
-      for (const member of free) if (!isBarred(state, unit, member)) times.push(takesFromMs(state, unit, member));
+      for (const member of free) {
+        // Of an audited shard only for a machine that has not had it: another's wake would change nothing, and come again at once.
+        if (unit.audit !== null && !mayAudit(state, unit, member)) continue;
+        if (!isBarred(state, unit, member)) times.push(takesFromMs(state, unit, member));
+      }
     }
   }
   if (round !== null && limitMs !== null) {
