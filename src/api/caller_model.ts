@@ -18,7 +18,9 @@ export function sourceOf(tf: typeof tfjs, model: tfjs.LayersModel, config: Pick<
   const compiled = compiledOf(tf, model);
   return {
     ...{ kind: 'topology', name: model.name, topology: topologyJson(model), weights, manifest: manifestOf(model) },
-    ...(compiled !== null && { compiled: { ...requireNames(compiled, config), optimizer: compiledOptimizerOf(model) } }),
+    ...(compiled !== null && {
+      compiled: { ...requireNames(compiled, config, model.outputNames), optimizer: compiledOptimizerOf(model) },
+    }),
   };
 }
 

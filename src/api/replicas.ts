@@ -24,7 +24,7 @@ export interface ReplicaRequest {
   readonly placement: Placement;
   readonly source: ModelSource;
   readonly dataset: Dataset;
-  readonly config: Pick<TrainConfig, 'precision' | 'compile' | 'seed' | 'loss' | 'metrics'>;
+  readonly config: Pick<TrainConfig, 'precision' | 'compile' | 'seed' | 'loss' | 'metrics' | 'lossWeights'>;
   readonly batchNorm: 'batch' | 'fixed';
   readonly say: (line: string) => void;
 }
@@ -53,7 +53,7 @@ export async function openReplicas({
         precision: config.precision,
         compile: config.compile,
         seed: config.seed,
-        objective: { loss: config.loss, metrics: config.metrics },
+        objective: { loss: config.loss, metrics: config.metrics, lossWeights: config.lossWeights },
         batchNorm,
         model: source,
         dataset,

@@ -125,6 +125,7 @@ async function gradientsOf(request: {
   const opened = await openReplicas(request);
   try {
     const { layout, initial } = opened.model;
+    const { masked } = opened.model.objective;
     const fleet = new Fleet();
     for (const replica of opened.replicas) fleet.add(replica);
     const values = new Float32Array(new SharedArrayBuffer(initial.byteLength));
@@ -133,7 +134,7 @@ async function gradientsOf(request: {
     const rows = permutation({ seed: config.seed, epoch: 1, count: dataset.train.count }).subarray(0, config.batch);
     const sums: GradientSum[] = [];
     for (const shards of request.shardCounts) {
-      const results = await fleet.computeRound(shardBatch({ kind: 'train', rows, shards, step: 0, parameters }));
+      const results = await fleet.computeRound(shardBatch({ kind: 'train', rows, shards, step: 0, parameters, masked }));
       sums.push(sumOf(results, shards, layout));
     }
     return { layout, sums };

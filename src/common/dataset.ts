@@ -29,6 +29,8 @@ export interface DataFields {
 export interface Batch {
   readonly inputs: Readonly<Record<string, NumericArray>>;
   readonly targets: Readonly<Record<string, NumericArray>>;
+  /** Of each target that has them: by how much each example counts in its loss. */
+  readonly weights?: Readonly<Record<string, Float32Array>>;
 }
 
 /** One split: `count` examples. */
@@ -39,7 +41,7 @@ export interface MemorySplit extends Batch {
 }
 
 /** Its inputs lie elsewhere: each thread that needs rows opens it by its source (data/sources/table.ts). Its targets are in memory all the same. */
-export interface StoredSplit extends Pick<Batch, 'targets'> {
+export interface StoredSplit extends Pick<Batch, 'targets' | 'weights'> {
   readonly count: number;
   /** Name of the source's row. */
   readonly source: string;

@@ -30,6 +30,8 @@ export type MetricDescription = z.infer<typeof metricSchema>;
 export const objectiveSchema = z.strictObject({
   loss: z.strictObject({ name: z.string().max(100), sum: sumSchema }),
   metrics: z.array(metricSchema).max(64),
+  /** Positions of outputs are masked, so that each shard needs the whole global batch's rows to count those that are not. */
+  masked: z.literal(true).optional(),
   /** Functions that need a whole global batch, so that there must be one shard. */
   wholeBatch: z.array(z.string().max(200)).max(65),
   /** For people: what of a compiled model is not used. */

@@ -28,6 +28,8 @@ export interface ShardAssignment {
   readonly attempt: number;
   /** Row numbers in the train or validation split. Never empty: empty shards are not handed out. */
   readonly rows: Int32Array;
+  /** Row numbers of the whole global batch, where masks are counted over it (`objective.masked`). */
+  readonly batchRows?: Int32Array;
   /** Position of rows[0] in the global batch; keys dropout. */
   readonly firstExample: number;
   /** Weight of the regularization losses: the global batch's size for the first non-empty shard, else 0, so that they count once per step. */

@@ -19,6 +19,8 @@ export interface SplitSource {
   readonly x: Named<SourceArray>;
   /** `count × product(labelShape)` values; of several outputs as `x` of several inputs. */
   readonly y: Named<SourceArray>;
+  /** By how much each example counts in the loss: one array for all outputs, or one for each, as `y`. Left out: all alike. */
+  readonly weights?: Named<SourceArray>;
 }
 
 /** What `datasetFromArrays` takes, and a data module gives. */
@@ -98,7 +100,35 @@ function toSplit(source: ArraysSource, which: 'train' | 'validation', fail: Fail
   }
   const targets = side(y, `${which}.y`, TARGET);
   const names = { inputs: inputs.names, targets: targets.names };
-  return { names, count: counts[0], inputs: inputs.arrays, targets: targets.arrays };
+  const counted = weightsOf((given as Partial<SplitSource>).weights, { names: targets.names, count: counts[0], which, fail });
+  return { names, count: counts[0], inputs: inputs.arrays, targets: targets.arrays, ...counted };
+}
+
+/** As Keras's sample_weight. */
+function weightsOf(
+  weights: unknown,
+  { names, count, which, fail }: { names: Names; count: number; which: string; fail: Fail },
+): Pick<MemorySplit, 'weights'> {
+  if (weights === undefined || weights === null) return {};
+  const given = arraysByName(weights, '');
+  const read = (values: unknown, path: string): Float32Array => {
+    const numbers = share(values, path, fail);
+    if (numbers.length !== count) throw fail(`${path} has ${numbers.length} values, wanted ${count}: one for each example`);
+    const bad = numbers.findIndex((value) => !(value >= 0));
+    if (bad !== -1) throw fail(`${path}[${bad}] is ${numbers[bad]}, wanted a number of at least 0`);
+    const kept = new Float32Array(new SharedArrayBuffer(4 * count));
+    kept.set(numbers);
+    return kept;
+  };
+  if (given.names.form === 'one') {
+    const all = read(weights, `${which}.weights`);
+    return { weights: Object.fromEntries(names.names.map((name) => [name, all])) };
+  }
+  const stray = given.names.names.find((name) => !names.names.includes(name));
+  if (stray !== undefined)
+    throw fail(`${pathOf(`${which}.weights`, given.names, stray)} is of no labels: there are ${names.names.join(', ')}`);
+  const each = given.names.names.map((name) => [name, read(given.arrays[name], pathOf(`${which}.weights`, given.names, name))]);
+  return { weights: Object.fromEntries(each) as MemorySplit['weights'] };
 }
 
 function requireRows({ names, targets, count }: Given, { name, shape }: Field, which: string, fail: Fail): void {
@@ -110,9 +140,9 @@ function requireRows({ names, targets, count }: Given, { name, shape }: Field, w
 }
 
 /** Class indices are integers in a Dataset. */
-function withIndices({ count, inputs, targets }: Given, fields: readonly Field[]): MemorySplit {
+function withIndices({ names: _, targets, ...split }: Given, fields: readonly Field[]): MemorySplit {
   const kept = fields.map(({ name, shape }) => [name, shape.length === 0 ? asIndices(targets[name]) : targets[name]]);
-  return { count, inputs, targets: Object.fromEntries(kept) as MemorySplit['targets'] };
+  return { ...split, targets: Object.fromEntries(kept) as MemorySplit['targets'] };
 }
 
 /** An array with a fraction is left as it is, for `assembleDataset` to name the label. */

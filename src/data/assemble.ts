@@ -126,7 +126,10 @@ async function identity(dataset: Parts, read: ReadHashes): Promise<string> {
   const splits = splitsOf(dataset);
   const isPlain = namesOf(dataset.fields.inputs) === INPUT && namesOf(dataset.fields.targets) === TARGET;
   const inMemory = splits.flatMap(([, split]) => (isInMemory(split) ? [split] : []));
-  return isPlain && inMemory.length === splits.length ? plainIdentity(dataset, inMemory) : namedIdentity(dataset, read);
+  const isWeighted = splits.some(([, { weights }]) => weights !== undefined);
+  return isPlain && !isWeighted && inMemory.length === splits.length
+    ? plainIdentity(dataset, inMemory)
+    : namedIdentity(dataset, read);
 }
 
 /** Data of one input and one target have the identity that they had before fields had names. */
@@ -157,6 +160,7 @@ async function namedIdentity(dataset: Parts, read: ReadHashes): Promise<string> 
         arrays[key] = values === undefined ? read[which][name] : await hashOf(values);
       }
     }
+    for (const [name, values] of Object.entries(split.weights ?? {})) arrays[`weights.${name}`] = await hashOf(values);
     splits.push({ count: split.count, arrays });
   }
   const facts = (fields: readonly Field[]): object[] =>

@@ -49,7 +49,12 @@ export function limitDataset<D extends Dataset>(dataset: D, limits: Pick<TrainCo
     if (limit === null) return split;
     if (split === null) throw beyond(dataset, { limit, which, count: 0 });
     if (!Number.isInteger(limit) || limit < 1 || limit > split.count) throw beyond(dataset, { limit, which, count: split.count });
-    const kept = { count: limit, targets: heads(targets, split.targets, limit) };
+    const { weights = {} } = split;
+    const cutWeights = Object.entries(weights).map(([name, values]) => [name, values.subarray(0, limit)]);
+    const kept = {
+      ...{ count: limit, targets: heads(targets, split.targets, limit) },
+      ...(cutWeights.length > 0 && { weights: Object.fromEntries(cutWeights) as DataSplit['weights'] }),
+    };
     return isInMemory(split) ? { ...kept, inputs: heads(inputs, split.inputs, limit) } : { ...split, ...kept };
   };
   const train = cut(dataset.train, limits.trainLimit, 'train') ?? dataset.train;

@@ -9,6 +9,7 @@ import { classLogits } from './softmax_cross_entropy.js';
 /** As the loss reads predictions. */
 export const accuracy: Metric = {
   key: 'acc',
+  readsMask: true,
   describe: ({ predicts, outputShape }) => ({
     ...counts(product(predicts === 'class' ? outputShape.slice(0, -1) : outputShape)),
     value: 'mean',
@@ -20,6 +21,7 @@ export const accuracy: Metric = {
 /** As its name says, whatever the loss. */
 export function accuracyOf(predicts: 'class' | 'each'): Metric {
   return {
+    readsMask: true,
     describe: (parts) => accuracy.describe({ ...parts, predicts }),
     create: (parts) => accuracy.create({ ...parts, predicts }),
   };
@@ -27,16 +29,17 @@ export function accuracyOf(predicts: 'class' | 'each'): Metric {
 
 function ofClasses(parts: MetricParts): ReturnType<Metric['create']> {
   const { tf, indices, readsLogits } = parts;
-  return (labels, output) => {
+  return (labels, output, mask) => {
     const wanted = indices ? labels : tf.argMax(labels, -1);
-    return [countTrue(tf, tf.equal(tf.argMax(readsLogits ? classLogits(parts, output) : output, -1), tf.cast(wanted, 'int32')))];
+    const found = tf.argMax(readsLogits ? classLogits(parts, output) : output, -1);
+    return [countTrue(tf, tf.equal(found, tf.cast(wanted, 'int32')), mask)];
   };
 }
 
 function ofEach(parts: MetricParts): ReturnType<Metric['create']> {
   const { tf, readsLogits } = parts;
-  return (labels, output) => {
+  return (labels, output, mask) => {
     const yes = readsLogits ? tf.greater(logOdds(parts, output), 0) : tf.greater(output, 0.5);
-    return [countTrue(tf, tf.equal(yes, tf.greater(wantedShares(parts, labels), 0.5)))];
+    return [countTrue(tf, tf.equal(yes, tf.greater(wantedShares(parts, labels), 0.5)), mask)];
   };
 }

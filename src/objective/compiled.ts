@@ -19,6 +19,8 @@ export interface Compiled {
   readonly unknownLoss?: string;
   /** Of a file: what else in it is not used, one sentence each. */
   readonly notes?: readonly string[];
+  /** Of a model of several outputs: each one's, in their order. */
+  readonly outputs?: readonly Compiled[];
 }
 
 interface CompiledModel {
@@ -42,11 +44,26 @@ const TF_LOSSES: Readonly<Record<string, string>> = {
 export function compiledOf(tf: typeof tfjs, model: tfjs.LayersModel): Compiled | null {
   const { optimizer, loss, metrics } = model as unknown as CompiledModel;
   if (optimizer === undefined || optimizer === null) return null;
-  const losses = given(loss).map((one) => named(tf, one, 'loss'));
-  return {
-    loss: losses[0] ?? null,
-    metrics: metrics === undefined || metrics === null ? null : given(metrics).map((one) => named(tf, one, 'metric')),
-  };
+  const read = (ofLoss: unknown, ofMetrics: unknown): Compiled => ({
+    loss: given(ofLoss).map((one) => named(tf, one, 'loss'))[0] ?? null,
+    metrics: ofMetrics === undefined || ofMetrics === null ? null : given(ofMetrics).map((one) => named(tf, one, 'metric')),
+  });
+  const { outputNames } = model;
+  if (model.outputs.length === 1) return read(loss, metrics);
+  const outputs = outputNames.map((name, at) => read(entryOf(loss, name, at), metricsOf(metrics, name, at, outputNames.length)));
+  return { loss: null, metrics: null, outputs };
+}
+
+/** Of a list by position, of a record by name; one alone is every output's. */
+function entryOf(value: unknown, name: string, at: number): unknown {
+  if (Array.isArray(value)) return value[at] as unknown;
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : value;
+}
+
+/** A list of names is every output's; a list of lists goes by position. */
+function metricsOf(value: unknown, name: string, at: number, outputs: number): unknown {
+  const isByPosition = Array.isArray(value) && value.length === outputs && value.every(Array.isArray);
+  return Array.isArray(value) && !isByPosition ? value : entryOf(value, name, at);
 }
 
 /** @throws UsageError LOSS_UNKNOWN where the file's loss is not known and the run names none */
@@ -60,7 +77,17 @@ export function requireKnownLoss(compiled: Compiled | null, { loss }: Pick<Objec
 }
 
 /** What can cross to a replica. @throws UsageError FUNCTION_UNREACHABLE for a function, where the request does not name something else */
-export function requireNames({ loss, metrics }: Compiled, request: ObjectiveRequest): ObjectiveRequest {
+export function requireNames(
+  { loss, metrics, outputs }: Compiled,
+  request: ObjectiveRequest,
+  outputNames: readonly string[] = [],
+): ObjectiveRequest {
+  if (outputs !== undefined) {
+    const each = outputs.map((output) => requireNames(output, request));
+    const losses = each.flatMap((one, at) => (one.loss === null ? [] : [`${outputNames[at]}=${one.loss}`]));
+    const named = each.flatMap((one, at) => (one.metrics ?? []).map((metric) => `${outputNames[at]}=${metric}`));
+    return { loss: losses.join(', ') || null, metrics: each.some((one) => one.metrics !== null) ? named : null };
+  }
   const unreachable = request.loss === null && typeof loss === 'function' ? loss : undefined;
   const metric = request.metrics === null ? metrics?.find((one) => typeof one === 'function') : undefined;
   for (const [what, found] of [['loss', unreachable] as const, ['metric', metric] as const]) {

@@ -7,11 +7,13 @@ import type { ObjectiveDescription } from '../common/objective.js';
 import { UsageError } from '../common/errors.js';
 import { chooseLoss } from './choose_loss.js';
 import { requireKnownLoss, type Compiled, type Given, type UserFunction } from './compiled.js';
-import { sumOverExamples } from './example_sums.js';
+import { sumOverExamples, type Counted } from './example_sums.js';
 import { findLoss, findMetric } from './find_names.js';
 import { requireLabels, type LabeledData } from './labels.js';
 import { ANY_SUM, type CrossEntropies } from './loss.js';
+import { maskedMetric } from './masked_metric.js';
 import { outputKindOf } from './output_kind.js';
+import { partOf, partsOf } from './per_output.js';
 import type { ObjectiveRequest } from './request.js';
 import { takesIndices } from './shapes.js';
 import { isPerExample, lossOfFunction, metricOfFunction } from './user_functions.js';
@@ -30,7 +32,7 @@ export interface Objective {
   /** Whether labels are int32 indices of classes; otherwise float32. */
   readonly indices: boolean;
   /** Of n labels in the shape that the data set has, and the model's output. */
-  evaluate(labels: tfjs.Tensor, output: tfjs.Tensor): ObjectiveValue;
+  evaluate(labels: tfjs.Tensor, output: tfjs.Tensor, counted?: Counted): ObjectiveValue;
 }
 
 interface ObjectiveFacts {
@@ -39,13 +41,21 @@ interface ObjectiveFacts {
   readonly compiled: Compiled | null;
   readonly model: tfjs.LayersModel;
   readonly dataset: LabeledData;
+  /** Which of the model's outputs; the first where nothing is said. */
+  readonly output?: number;
+  /** Of one example of each input, for a model that takes any. */
+  readonly inputShapes: readonly (readonly number[])[];
+  /** Whether positions of the output may be masked. */
+  readonly masked?: boolean;
+  /** Whether examples count by weights. */
+  readonly weighted?: boolean;
 }
 
 /** @throws UsageError or DataError where loss, metrics, model and labels do not go together */
 export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: ObjectiveFacts): Objective {
-  const { request, compiled, model, dataset } = facts;
-  const outputShape = outputShapeOf(tf, model, dataset.inputShape);
-  const kind = outputKindOf(model);
+  const { request, compiled, model, dataset, output: at = 0, masked = false } = facts;
+  const outputShape = outputShapeOf(tf, model, facts.inputShapes, at);
+  const kind = outputKindOf(model, at);
   requireKnownLoss(compiled, request);
   const given = request.loss ?? compiled?.loss ?? chooseLoss({ kind, outputShape, dataset });
   const { name, loss } = typeof given === 'string' ? findLoss(given) : { name: nameOf(given), loss: lossOfFunction(given) };
@@ -63,14 +73,15 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
   const metrics = asked.map((metric) => {
     const found =
       typeof metric === 'string' ? findMetric(metric, parts) : { key: keyOf(metric), metric: metricOfFunction(metric) };
-    return { description: { name: found.key, ...found.metric.describe(parts) }, create: found.metric.create(parts) };
+    const used = masked ? maskedMetric(found.metric) : found.metric;
+    return { description: { name: found.key, ...used.describe(parts) }, create: used.create(parts) };
   });
   requireOnce(metrics.map(({ description }) => description.name));
   const shapesOfFunctions = { output: outputShape, label: own ?? (indices ? outputShape.slice(0, -1) : outputShape) };
   return {
     description: {
       // Penalties of the layers are added to the sum.
-      loss: { name, sum: hasPenalties(tf, model) ? ANY_SUM : loss.sum },
+      loss: { name, sum: facts.weighted || hasPenalties(tf, model) ? ANY_SUM : loss.sum },
       metrics: metrics.map(({ description }) => description),
       wholeBatch: [given, ...asked].flatMap((one) =>
         typeof one === 'string' || isPerExample(tf, one, shapesOfFunctions) ? [] : [nameOf(one)],
@@ -82,12 +93,12 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
       metrics: asked.every((metric) => typeof metric === 'string') ? asked : null,
     },
     indices,
-    evaluate: (labels, output) => {
+    evaluate: (labels, output, counted) => {
       const shape = own === null ? (indices ? output.shape.slice(0, -1) : output.shape) : [output.shape[0], ...own];
       const taken = asTaken(tf, labels, shape, indices);
       return {
-        sum: sumOverExamples(tf, values(taken, output)),
-        sums: metrics.flatMap(({ create }) => create(taken, output)),
+        sum: sumOverExamples(tf, values(taken, output), counted),
+        sums: metrics.flatMap(({ create }) => create(taken, output, counted?.mask)),
       };
     },
   };
@@ -111,7 +122,12 @@ export function overriddenBy(request: ObjectiveRequest, compiled: Compiled | nul
 }
 
 function isSameLoss(asked: string, compiled: Given): boolean {
-  return typeof compiled === 'string' && findLoss(asked).name === findLoss(compiled).name;
+  const known = (text: string): string =>
+    partsOf(text)
+      .map(partOf)
+      .map(({ output, name }) => `${output ?? ''}=${findLoss(name).name}`)
+      .join();
+  return typeof compiled === 'string' && known(asked) === known(compiled);
 }
 
 function nameOf({ name }: UserFunction): string {
@@ -142,10 +158,19 @@ function hasPenalties(tf: typeof tfjs, model: tfjs.LayersModel): boolean {
 }
 
 /** Of one example. A model that takes examples of any size is given one of these: tfjs's computeOutputShape does not know sequential models. */
-function outputShapeOf(tf: typeof tfjs, model: tfjs.LayersModel, inputShape: readonly number[]): number[] {
-  const shape = (model.outputShape as (number | null)[]).slice(1);
+function outputShapeOf(
+  tf: typeof tfjs,
+  model: tfjs.LayersModel,
+  inputShapes: readonly (readonly number[])[],
+  at: number,
+): number[] {
+  const shape = model.outputs[at].shape.slice(1);
   if (!shape.includes(null)) return shape as number[];
-  return tf.tidy(() => (model.apply(tf.zeros([1, ...inputShape]), { training: false }) as tfjs.Tensor).shape.slice(1));
+  return tf.tidy(() => {
+    const inputs = inputShapes.map((input) => tf.zeros([1, ...input]));
+    const outputs = model.apply(inputs.length === 1 ? inputs[0] : inputs, { training: false }) as tfjs.Tensor | tfjs.Tensor[];
+    return [outputs].flat()[at].shape.slice(1);
+  });
 }
 
 function asTaken(tf: typeof tfjs, labels: tfjs.Tensor, shape: number[], indices: boolean): tfjs.Tensor {

@@ -10,6 +10,7 @@ import { metricOfLoss } from './loss_metric.js';
 import { LOSS_ALIASES, LOSSES } from './losses.js';
 import type { Metric } from './metric.js';
 import { METRIC_ALIASES, METRICS } from './metrics.js';
+import { partOf, partsOf } from './per_output.js';
 
 /** Name of a row; null where there is none. */
 function keyOf(
@@ -52,8 +53,8 @@ export function findMetric(
 
 /** @throws UsageError LOSS_UNKNOWN or METRIC_UNKNOWN */
 export function requireKnown({ loss, metrics }: { loss: string | null; metrics: readonly string[] | null }): void {
-  if (loss !== null) findLoss(loss);
-  metrics?.forEach((metric) => findMetric(metric));
+  if (loss !== null) partsOf(loss).forEach((part) => findLoss(partOf(part).name));
+  metrics?.forEach((metric) => findMetric(partOf(metric).name));
 }
 
 function unknown(code: string, message: string, asked: string, names: readonly string[], shown: readonly string[]): UsageError {

@@ -10,7 +10,6 @@ import type { Loss } from './loss.js';
 export interface LabeledData {
   readonly name: string;
   /** Of one example. */
-  readonly inputShape: readonly number[];
   readonly labelShape: readonly number[];
   /** Number of classes, where labels are classes. */
   readonly classes?: number | undefined;
@@ -22,7 +21,7 @@ export interface LabeledData {
 /** `classes`: where labels are indices, how many there are; null where the model is not known yet. @throws DataError DATA_LABELS */
 export function requireLabels(
   { name, labels }: { name: string; labels: Loss['labels'] },
-  dataset: Omit<LabeledData, 'inputShape'>,
+  dataset: LabeledData,
   { indices, classes }: { indices: boolean; classes: number | null },
 ): void {
   const width = dataset.labelShape.reduce((product, extent) => product * extent, 1);

@@ -3,6 +3,7 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { MetricDescription } from '../common/objective.js';
+import { covers, type Mask } from './example_sums.js';
 import type { ObjectiveParts } from './loss.js';
 
 export interface MetricParts extends ObjectiveParts {
@@ -18,7 +19,9 @@ export interface Metric {
   /** Name in records, where it is not the one it is asked by. */
   readonly key?: string;
   /** Sums over the examples, of the lengths described, flat together. */
-  create(parts: MetricParts): (labels: tfjs.Tensor, output: tfjs.Tensor) => tfjs.Tensor[];
+  create(parts: MetricParts): (labels: tfjs.Tensor, output: tfjs.Tensor, mask?: Mask) => tfjs.Tensor[];
+  /** Whether it counts the positions that a mask leaves (masked_metric.ts); otherwise it counts all. */
+  readonly readsMask?: boolean;
 }
 
 /** Yes or no for each of `per` values of an example. */
@@ -26,6 +29,14 @@ export function counts(per: number, number = 1): Pick<MetricDescription, 'sums' 
   return { per, sums: Array.from({ length: number }, () => ({ kind: 'count', least: 0, most: per })) };
 }
 
-export function countTrue(tf: typeof tfjs, condition: tfjs.Tensor): tfjs.Scalar {
-  return tf.sum(tf.cast(condition, 'int32'));
+/** Of the positions that count, where the condition has them. */
+export function countTrue(tf: typeof tfjs, condition: tfjs.Tensor, mask?: Mask): tfjs.Scalar {
+  return tf.sum(tf.cast(underMask(tf, condition, mask), 'int32'));
+}
+
+/** False where the position does not count. */
+export function underMask(tf: typeof tfjs, condition: tfjs.Tensor, mask?: Mask): tfjs.Tensor {
+  if (mask === undefined || !covers(mask, condition)) return condition;
+  const { shape } = mask.positions;
+  return tf.logicalAnd(condition, tf.reshape(mask.positions, [...shape, ...condition.shape.slice(shape.length).map(() => 1)]));
 }

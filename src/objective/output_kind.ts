@@ -32,8 +32,8 @@ const ACTIVATED = [
   ...['DepthwiseConv2D', 'SeparableConv2D'],
 ];
 
-export function outputKindOf(model: tfjs.LayersModel): OutputKind {
-  return kindOf(model.outputs[0], () => 'unknown');
+export function outputKindOf(model: tfjs.LayersModel, output = 0): OutputKind {
+  return kindOf(model.outputs[output], () => 'unknown');
 }
 
 /** `outside` is the kind of what comes into a model that is used as a layer. */

@@ -7,17 +7,18 @@ import { counts, countTrue, type Metric, type MetricParts } from './metric.js';
 import { predictedShares, wantedShares } from './predicted_shares.js';
 import { product } from './shapes.js';
 
-export const precision = ratioTo((tf, { predicted }) => countTrue(tf, predicted));
-export const recall = ratioTo((tf, { positive }) => countTrue(tf, positive));
+export const precision = ratioTo(({ predicted }) => predicted);
+export const recall = ratioTo(({ positive }) => positive);
 
-function ratioTo(whole: (tf: typeof tfjs, of: { predicted: tfjs.Tensor; positive: tfjs.Tensor }) => tfjs.Scalar): Metric {
+function ratioTo(whole: (of: { predicted: tfjs.Tensor; positive: tfjs.Tensor }) => tfjs.Tensor): Metric {
   return {
+    readsMask: true,
     describe: ({ outputShape }) => ({ ...counts(product(outputShape), 2), value: 'ratio', direction: 'max' }),
-    create: (parts: MetricParts) => (labels, output) => {
+    create: (parts: MetricParts) => (labels, output, mask) => {
       const { tf } = parts;
       const predicted = tf.greater(predictedShares(parts, output), 0.5);
       const positive = tf.greater(wantedShares(parts, labels), 0.5);
-      return [countTrue(tf, tf.logicalAnd(predicted, positive)), whole(tf, { predicted, positive })];
+      return [countTrue(tf, tf.logicalAnd(predicted, positive), mask), countTrue(tf, whole({ predicted, positive }), mask)];
     },
   };
 }

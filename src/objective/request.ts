@@ -4,4 +4,6 @@
 export interface ObjectiveRequest {
   readonly loss: string | null;
   readonly metrics: readonly string[] | null;
+  /** `output=number`; left out: each output counts once. */
+  readonly lossWeights?: readonly string[];
 }

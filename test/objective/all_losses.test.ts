@@ -32,9 +32,9 @@ function objectiveOf({ model, labels, labelShape, loss = null, metrics = null }:
       request: { loss, metrics },
       compiled: compiledOf(tf, model),
       model,
+      inputShapes: [model.inputs[0].shape.slice(1) as number[]],
       dataset: {
         name: 'given',
-        inputShape: model.inputs[0].shape.slice(1) as number[],
         labelShape,
         train: split,
         validation: split,

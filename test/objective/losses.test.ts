@@ -28,9 +28,9 @@ function lossFor(loss: string, model: tf.LayersModel, labelShape: number[], clas
     request: { loss, metrics: null },
     compiled: null,
     model,
+    inputShapes: [inputShape ?? (model.inputs[0].shape.slice(1) as number[])],
     dataset: {
       name: 'zeros',
-      inputShape: inputShape ?? (model.inputs[0].shape.slice(1) as number[]),
       labelShape,
       classes,
       train: split,

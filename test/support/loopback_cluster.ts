@@ -44,6 +44,7 @@ export const JOB: Job = {
   datasetSha256: HASH,
   loss: 'softmax_cross_entropy',
   metrics: null,
+  lossWeights: [],
   seed: 1,
   precision: 'fp32',
   compile: true,

@@ -110,8 +110,14 @@ export const MESSAGES = {
   refused: z.strictObject({ type: z.literal('refused'), code: text, message: text, next: text }),
   /** Bytes: all weights in layout order. */
   parameters: z.strictObject({ type: z.literal('parameters'), version: count }),
-  /** Bytes: the examples' rows, int32. */
-  assign: z.strictObject({ type: z.literal('assign'), ...attempt, firstExample: count, regularizationWeight: z.number() }),
+  /** Bytes: the examples' rows, int32; then, where masks are counted over it, those of the whole global batch (`batchRows` of them). */
+  assign: z.strictObject({
+    type: z.literal('assign'),
+    ...attempt,
+    firstExample: count,
+    regularizationWeight: z.number(),
+    batchRows: count.optional(),
+  }),
   /** Bytes: gradient, then statistics; none for an evaluation. */
   result: z.strictObject({
     type: z.literal('result'),

@@ -28,6 +28,15 @@ export const DATA_SETTINGS = {
     help: 'accuracy, top_5_accuracy, precision, recall, auc, any loss (default: accuracy where there are classes)',
     ...{ workers: true, library: true, aliases: ['metric', 'eval_metrics', 'metric_fns'] },
   }),
+  lossWeights: setting(
+    { kind: 'names', wanted: 'a list of output=weight, such as [digits=1, parity=0.3]', known: null, mayBeEmpty: true },
+    [],
+    {
+      ...{ flag: '--loss-weights <list>', commands: [...RUNS, 'evaluate', 'verify'], group: 'training', resume: 'fixed' },
+      help: 'output=weight: by what the loss of that output counts, of a model of several',
+      ...{ workers: true, library: true, aliases: ['loss_weight', 'loss_coefficients', 'task_weights'] },
+    },
+  ),
   trainLimit: setting(whole({ atLeast: 1 }), null, {
     ...{ flag: '--train-limit <n>', commands: RUNS, group: 'data', resume: 'fixed' },
     help: 'train on the first n examples only',

@@ -121,11 +121,17 @@ export class Session {
   compute(replica: number, assignment: ShardAssignment): Promise<ShardResult> {
     if (this.#phase !== 'ready') return Promise.reject(lostWorker(this.name, 'connection closed'));
     invariant(!this.#pending.has(replica), 'a replica computes one shard at a time');
-    const { kind, step, shard, attempt, rows, firstExample, regularizationWeight, parameters } = assignment;
+    const { kind, step, shard, attempt, rows, batchRows, firstExample, regularizationWeight, parameters } = assignment;
     const lease = this.#provide(parameters);
     const { version } = parameters;
     const message = { type: 'assign', kind, step, shard, attempt, version, replica, firstExample, regularizationWeight } as const;
-    void this.#link.send(message, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength));
+    if (batchRows === undefined) void this.#link.send(message, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength));
+    else {
+      const both = new Int32Array(rows.length + batchRows.length);
+      both.set(rows);
+      both.set(batchRows, rows.length);
+      void this.#link.send({ ...message, batchRows: batchRows.length }, new Uint8Array(both.buffer));
+    }
     return new Promise((resolve, reject) => this.#pending.set(replica, { assignment, lease, resolve, reject }));
   }
 

@@ -162,6 +162,7 @@ async function called(source: ReadSource, rows: Int32Array, which: string, fail:
     throw fail(`read(rows) of ${which} failed for ${rows.length} examples from ${rows[0]}: ${reason}`);
   }
   if (!isRecord(result)) throw fail(`read(rows) of ${which} gave ${text(result)}, wanted { x, y } of typed arrays`);
+  if (result.weights !== undefined) throw fail(`read(rows) of ${which} gave weights, which only arrays in memory have`);
   const side = (label: 'x' | 'y', single: string): Side => ({
     label: `${which}.${label}`,
     ...arraysByName(result[label], single),

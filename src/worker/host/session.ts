@@ -120,7 +120,8 @@ export class WorkerSession {
     if (message.type === 'parameters' && this.#parameters !== null) return this.#parameters.place(totalBytes);
     if (message.type === 'assign' && this.#job !== null) {
       const { train, validation } = this.#job.examples;
-      const most = 4 * Math.max(train, validation);
+      // The shard's, and those of the whole batch.
+      const most = 2 * 4 * Math.max(train, validation);
       if (totalBytes % 4 !== 0 || totalBytes === 0 || totalBytes > most) throw wireError(`rows of ${totalBytes} bytes`);
       return new Uint8Array(totalBytes);
     }
@@ -207,15 +208,28 @@ export class WorkerSession {
     });
   }
 
-  #compute({ kind, step, shard, attempt, version, replica: index, firstExample, regularizationWeight }: Assign): void {
+  #compute({
+    kind,
+    step,
+    shard,
+    attempt,
+    version,
+    replica: index,
+    firstExample,
+    regularizationWeight,
+    batchRows = 0,
+  }: Assign): void {
     const { replicas, examples } = this.#preparedJob();
     const { bytes } = this.#arriving;
-    const rows = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+    const all = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+    if (batchRows >= all.length) throw wireError(`a shard of ${all.length - batchRows} rows`);
+    const rows = all.subarray(0, all.length - batchRows);
     const count = kind === 'train' ? examples.train : examples.validation;
-    for (const row of rows) if (row < 0 || row >= count) throw wireError(`row ${row} of ${count}`);
+    for (const row of all) if (row < 0 || row >= count) throw wireError(`row ${row} of ${count}`);
     invariant(this.#parameters !== null, 'a prepared job has memory for parameters');
     const { snapshot, checksum: parametersChecksum, release } = this.#parameters.use(version);
-    const assignment = { kind, step, shard, attempt, rows, firstExample, regularizationWeight, parameters: snapshot };
+    const whole = batchRows === 0 ? {} : { batchRows: all.subarray(rows.length) };
+    const assignment = { kind, step, shard, attempt, rows, ...whole, firstExample, regularizationWeight, parameters: snapshot };
     replicas[index].compute(assignment).then(
       (result) => {
         release();

@@ -1,16 +1,21 @@
 /**
  * Owns: which field of the data feeds which input of the model, and which is the target of which output; and a batch's tensors under these names.
- * Does not: read rows (data/gather.ts).
+ * Does not: read rows (read_batch.ts).
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { Dataset, Field } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
 import type { LabeledData } from '../../objective/labels.js';
 
-/** A batch on the device, by the fields' names: rows of each input, not scaled yet, and of each output's target. */
+/** A batch on the device, by the fields' names. */
 export interface TensorBatch {
+  /** Rows of each input, not scaled yet. */
   readonly inputs: Readonly<Record<string, tfjs.Tensor>>;
   readonly targets: Readonly<Record<string, tfjs.Tensor>>;
+  /** Of targets whose examples count by weights: `[n]`. */
+  readonly weights: Readonly<Record<string, tfjs.Tensor>>;
+  /** Of targets of masked outputs: examples of the global batch over its positions that count, a scalar. */
+  readonly scales: Readonly<Record<string, tfjs.Tensor>>;
 }
 
 export interface Bound {
@@ -19,27 +24,58 @@ export interface Bound {
   readonly field: Field;
 }
 
+/** In the model's order. */
 export interface Binding {
   readonly inputs: readonly Bound[];
   readonly targets: readonly Bound[];
 }
 
-/** In the model's order. Data of one field go to the model's one input or output, whatever they are called. @throws UsageError MODEL_INPUT_SHAPE */
+/**
+ * By name where the names are the model's; a list of arrays by position; one field goes to the model's one input or output, whatever it is called.
+ * @throws UsageError MODEL_INPUTS or MODEL_INPUT_SHAPE
+ */
 export function bindFields(model: tfjs.LayersModel, { name, fields }: Pick<Dataset, 'name' | 'fields'>): Binding {
-  const [input] = fields.inputs;
-  requireInputShape(model, { name, inputShape: input.shape });
-  return {
-    inputs: [{ name: model.inputNames[0], field: input }],
-    targets: [{ name: model.outputNames[0], field: fields.targets[0] }],
-  };
+  const inputs = bound(fields.inputs, { names: namesOf(model.inputs), side: 'input', dataset: name });
+  const targets = bound(fields.targets, { names: namesOf(model.outputs), side: 'output', dataset: name });
+  inputs.forEach((input, at) => requireInputShape(model, { name, input: at, inputShape: input.field.shape }));
+  return { inputs, targets };
+}
+
+/** As `inputNames` and `outputNames` of a functional model; those of a sequential one are empty. */
+function namesOf(tensors: readonly tfjs.SymbolicTensor[]): string[] {
+  return tensors.map(({ sourceLayer }) => sourceLayer.name);
+}
+
+function bound(
+  fields: readonly Field[],
+  { names, side, dataset }: { names: readonly string[]; side: 'input' | 'output'; dataset: string },
+): Bound[] {
+  const byName = names.map((name) => ({ name, field: fields.find((field) => field.name === name) }));
+  if (fields.length === names.length) {
+    if (new Set(names).size === names.length && byName.every(({ field }) => field !== undefined)) return byName as Bound[];
+    if (fields.length === 1 || fields.every((field, at) => field.name === String(at)))
+      return names.map((name, at) => ({ name, field: fields[at] }));
+  }
+  const given = fields.map((field) => field.name).join(', ');
+  throw new UsageError({
+    code: 'MODEL_INPUTS',
+    message:
+      `the model has ${count(names.length, side)} (${names.join(', ')}), ` +
+      `${dataset} has ${count(fields.length, side === 'input' ? 'array of inputs' : 'array of labels')} (${given})`,
+    next: `Give ${side === 'input' ? 'x' : 'y'} as a record by the model's names, or as a list in their order.`,
+  });
+}
+
+function count(number: number, what: string): string {
+  const [first, ...rest] = what.split(' ');
+  return `${number} ${[number === 1 ? first : `${first}s`, ...rest].join(' ')}`;
 }
 
 /** What an output is judged by. */
 export function labelsOf({ name, fields, train, validation }: Dataset, { field }: Bound): LabeledData {
   const { shape, classes } = field;
   return {
-    name,
-    inputShape: fields.inputs[0].shape,
+    name: fields.targets.length === 1 ? name : `${field.name} of ${name}`,
     labelShape: shape,
     ...(classes !== undefined && { classes }),
     train: { y: train.targets[field.name] },
@@ -47,18 +83,24 @@ export function labelsOf({ name, fields, train, validation }: Dataset, { field }
   };
 }
 
+/** Whether examples of a target count by weights, in training or in evaluation. */
+export function isWeighted({ train, validation }: Dataset, { field }: Bound): boolean {
+  return [train, validation].some((split) => split?.weights?.[field.name] !== undefined);
+}
+
 /** @throws UsageError MODEL_INPUT_SHAPE where the model does not take examples of this shape. */
 export function requireInputShape(
   model: tfjs.LayersModel,
-  { name, inputShape }: { name: string; inputShape: readonly number[] },
+  { name, input = 0, inputShape }: { name: string; input?: number; inputShape: readonly number[] },
 ): void {
-  const wanted = model.inputs[0].shape.slice(1);
+  const wanted = model.inputs[input].shape.slice(1);
   const fits =
     wanted.length === inputShape.length && wanted.every((extent, axis) => extent === null || extent === inputShape[axis]);
   if (fits) return;
+  const which = model.inputs.length === 1 ? '' : ` for ${namesOf(model.inputs)[input]}`;
   throw new UsageError({
     code: 'MODEL_INPUT_SHAPE',
-    message: `the model takes examples of [${wanted.map((extent) => extent ?? 'any').join(', ')}], those of ${name} are [${inputShape.join(', ')}]`,
+    message: `the model takes examples of [${wanted.map((extent) => extent ?? 'any').join(', ')}]${which}, those of ${name} are [${inputShape.join(', ')}]`,
     next: 'change the model; README.md "Limits" lists what models may do',
   });
 }

@@ -57,6 +57,7 @@ export class LocalReplica implements ResidentReplica {
       step,
       shard,
       rows: assignment.rows,
+      batchRows: assignment.batchRows ?? assignment.rows,
       firstExample: assignment.firstExample,
       regularizationWeight: assignment.regularizationWeight,
       version: parameters.version,

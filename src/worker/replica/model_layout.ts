@@ -37,14 +37,8 @@ const READ_DATA: Readonly<Record<string, string>> = {
   CategoryEncoding: 'looks at its tokens in JavaScript',
 };
 
-/** Lays out `model.weights`. Errors: MODEL_INPUTS, MODEL_STATEFUL, MODEL_READS_DATA, MODEL_WEIGHT_NAMES, MODEL_NOTHING_TRAINED. */
+/** Lays out `model.weights`. Errors: MODEL_STATEFUL, MODEL_READS_DATA, MODEL_WEIGHT_NAMES, MODEL_NOTHING_TRAINED. */
 export function layoutOf(model: tfjs.LayersModel): BucketLayout {
-  if (model.inputs.length !== 1 || model.outputs.length !== 1) {
-    throw unsupported(
-      'MODEL_INPUTS',
-      `the model has ${model.inputs.length} inputs and ${model.outputs.length} outputs; one of each is supported`,
-    );
-  }
   const momenta = new Map<string, number>();
   for (const layer of flattenLayers(model)) {
     const { stateful, movingMean, movingVariance, momentum } = layer as unknown as LayerInternals;

@@ -44,6 +44,8 @@ export interface ShardTask {
   readonly step: number;
   readonly shard: number;
   readonly rows: Int32Array;
+  /** Of the whole global batch: the shard's own where nothing is counted over it. */
+  readonly batchRows: Int32Array;
   readonly firstExample: number;
   readonly regularizationWeight: number;
   readonly version: number;

@@ -6,34 +6,19 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
-import { ARITHMETIC_VERSION } from '../../common/arithmetic.js';
 import { environmentErrorOf } from '../../common/environment_error.js';
 import { ExpectedError, invariant, UsageError } from '../../common/errors.js';
-import type { ModelDescription, NumericsClass } from '../../common/replica.js';
 import type { HostValues, Residence, ResidentStep } from '../../common/resident.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { allFinite } from '../../common/all_finite.js';
-import {
-  arithmeticProbe,
-  bfloat16Support,
-  download,
-  installEngine,
-  sigmoidCrossEntropy,
-  softmaxCrossEntropy,
-  TensorFlowError,
-  upload,
-  type Engine,
-} from '../../engine/index.js';
+import { download, installEngine, TensorFlowError, upload, type Engine } from '../../engine/index.js';
 import { buildModel } from '../../models/build.js';
-import { topologyJson } from '../../models/topology.js';
-import { compiledOf } from '../../objective/compiled.js';
-import { createObjective, type Objective } from '../../objective/create_objective.js';
-import { compiledOptimizerOf } from '../../optimizers/compiled.js';
-import { bindFields, labelsOf } from './bind_fields.js';
+import { bindFields } from './bind_fields.js';
+import { describeModel, judgedModel, numericsOf, precisionNoteOf } from './describe.js';
 import { createBatchReader, type ReadBatch } from './read_batch.js';
 import { layoutOf } from './model_layout.js';
 import { Resident, type Feed } from './resident.js';
-import { createEvaluateStep, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
+import { createEvaluateStep, createPositionCount, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
 import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ShardTask, ThreadAnswer } from './replica_spec.js';
 
 interface ReplicaState {
@@ -107,17 +92,16 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
   const model = await buildModel(engine.tf, spec.model, spec.seed);
   const layout = layoutOf(model);
   const binding = bindFields(model, spec.dataset);
-  const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
-  const compiled = spec.model.kind === 'topology' ? (spec.model.compiled ?? null) : compiledOf(engine.tf, model);
-  const judged = { request: spec.objective, compiled, model, dataset: labelsOf(spec.dataset, binding.targets[0]) };
-  const objective = createObjective(engine.tf, fused, judged);
-  const parts = { engine, model, layout, objective, binding, spec };
+  const { objective, masks } = judgedModel({ engine, model, binding, spec });
+  const parts = { engine, model, layout, objective, binding, masks, spec };
+  const { indices } = objective;
+  const countPositions = createPositionCount(parts);
   state = {
     spec,
     engine,
     model,
     layout,
-    readBatch: await createBatchReader({ engine, model, binding, dataset: spec.dataset, indices: objective.indices }),
+    readBatch: await createBatchReader({ engine, model, binding, dataset: spec.dataset, indices, countPositions }),
     train: createTrainStep(parts),
     evaluate: createEvaluateStep(parts),
     loadedVersion: -1,
@@ -128,48 +112,6 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     numerics: numericsOf(spec, engine),
     versions: { tensorflow: engine.info.tensorflowVersion, tfjs: engine.tf.version['tfjs'] },
     precisionNote: precisionNoteOf(spec, engine),
-  };
-}
-
-function precisionNoteOf({ precision, compile }: ReplicaSpec, engine: Engine): string {
-  if (precision === 'fp32') return '';
-  const { computed, reason } = compile
-    ? bfloat16Support(engine)
-    : { computed: false, reason: 'without compile, operation by operation, everything is float32' };
-  return computed ? '' : `precision bf16 computes in float32 here, no faster than fp32: ${reason}`;
-}
-
-function describeModel(
-  spec: ReplicaSpec,
-  model: tfjs.LayersModel,
-  layout: BucketLayout,
-  { description: objective, asked }: Objective,
-  engine: Engine,
-): ModelDescription {
-  const initial = new Float32Array(layout.totalSize);
-  model.weights.forEach((weight, index) => {
-    const { offset, size } = layout.slots[index];
-    download(engine, weight.read(), initial.subarray(offset, offset + size));
-  });
-  const optimizer = spec.model.kind === 'topology' ? (spec.model.compiled?.optimizer ?? null) : compiledOptimizerOf(model);
-  const compiled = { loss: asked.loss, metrics: asked.metrics && [...asked.metrics], optimizer };
-  return { name: spec.model.name, topology: topologyJson(model), layout, objective, compiled, initial };
-}
-
-function numericsOf(spec: ReplicaSpec, engine: Engine): NumericsClass {
-  const { info } = engine;
-  return {
-    tensorflow: info.tensorflowVersion,
-    device: spec.device.split(':')[0],
-    deviceModel: info.deviceModel,
-    precision: spec.precision,
-    intraOpThreads: spec.intraOpThreads,
-    instructionSet: info.instructionSet,
-    oneDnn: info.oneDnn,
-    oneDnnIsa: info.oneDnnIsa,
-    execution: spec.compile ? 'compiled' : 'eager',
-    arithmetic: ARITHMETIC_VERSION,
-    probe: arithmeticProbe(engine, spec),
   };
 }
 
@@ -192,7 +134,7 @@ function load(replica: ReplicaState, { version, parameters }: Pick<ShardTask, 'v
 async function trainingFeed(replica: ReplicaState, shard: ShardTask): Promise<Feed> {
   const { engine } = replica;
   const position = Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0);
-  const batch = await replica.readBatch(shard.rows, 'train');
+  const batch = await replica.readBatch({ split: 'train', rows: shard.rows, batchRows: shard.batchRows });
   return [batch, upload(engine, position, [4]), engine.tf.scalar(shard.regularizationWeight)];
 }
 
@@ -268,7 +210,7 @@ async function evaluateShard(replica: ReplicaState, shard: ShardTask): Promise<S
   const { engine } = replica;
   const begin = performance.now();
   load(replica, shard);
-  const batch = await replica.readBatch(shard.rows, 'validation');
+  const batch = await replica.readBatch({ split: 'validation', rows: shard.rows, batchRows: shard.batchRows });
   const regularization = engine.tf.scalar(shard.regularizationWeight);
   const { loss, sums } = onExamples(() => replica.evaluate(batch, regularization));
   const answer = { lossSum: loss.dataSync()[0], sums: readSums(sums), computeMs: performance.now() - begin };

@@ -20,25 +20,27 @@ export interface TokenLimit {
   readonly rows: number;
 }
 
-/** The smallest embedding that the model's input feeds without a layer between; null where there is none. */
-export function tokenLimitOf(model: tfjs.LayersModel): TokenLimit | null {
-  const limits = fedByInput(model).flatMap((layer): TokenLimit[] => {
-    if (Array.isArray((layer as unknown as { layers?: unknown }).layers)) {
-      const inner = tokenLimitOf(layer as unknown as tfjs.LayersModel);
-      return inner === null ? [] : [inner];
-    }
+/** By input: the smallest embedding that it feeds without a layer between; null where there is none. */
+export function tokenLimitsOf(model: tfjs.LayersModel): (TokenLimit | null)[] {
+  return model.inputs.map((input) => tokenLimitOf(model, input));
+}
+
+function tokenLimitOf(model: tfjs.LayersModel, input: tfjs.SymbolicTensor): TokenLimit | null {
+  const limits = fedBy(model, input).flatMap((layer): TokenLimit[] => {
+    // Which of several inputs of an inner model it is, is not followed: its embeddings are TensorFlow's to judge.
+    const inner = layer as unknown as tfjs.LayersModel;
+    if (Array.isArray((layer as unknown as { layers?: unknown }).layers))
+      return inner.inputs.length === 1 ? tokenLimitsOf(inner).flatMap((limit) => (limit === null ? [] : [limit])) : [];
     const { inputDim } = layer as EmbeddingParts;
     return layer.getClassName() === 'Embedding' && inputDim !== undefined ? [{ layer: layer.name, rows: inputDim }] : [];
   });
   return limits.reduce<TokenLimit | null>((least, limit) => (least === null || limit.rows < least.rows ? limit : least), null);
 }
 
-function fedByInput(model: tfjs.LayersModel): tfjs.layers.Layer[] {
-  const sources = new Set(model.inputs.map((input) => (input as unknown as TensorParts).sourceLayer));
+function fedBy(model: tfjs.LayersModel, input: tfjs.SymbolicTensor): tfjs.layers.Layer[] {
+  const source = (input as unknown as TensorParts).sourceLayer;
   // A layer may have been called in other models too: by the calls, not by its one `input`.
-  return model.layers.filter(({ inboundNodes }) =>
-    inboundNodes.some(({ inboundLayers }) => inboundLayers.some((layer) => sources.has(layer))),
-  );
+  return model.layers.filter(({ inboundNodes }) => inboundNodes.some(({ inboundLayers }) => inboundLayers.includes(source)));
 }
 
 /** @throws DataError TOKEN_OUT_OF_RANGE naming the example, as its number in the data */

@@ -12,8 +12,11 @@ import { deriveKey, PURPOSE, type PhiloxKey } from '../../common/random.js';
 import type { Engine } from '../../engine/index.js';
 import { intoFloat32, scaledFloat, TensorFlowError, withBatchStatistics, withDropout } from '../../engine/index.js';
 import { placeOf } from '../../engine/record_error.js';
-import type { Objective, ObjectiveValue } from '../../objective/create_objective.js';
+import type { ObjectiveValue } from '../../objective/create_objective.js';
+import type { ModelObjective } from '../../objective/model_objective.js';
 import type { Binding, TensorBatch } from './bind_fields.js';
+import type { OutputMasks } from './output_masks.js';
+import type { CountPositions } from './read_batch.js';
 import { flattenLayers } from './model_layout.js';
 import type { ReplicaSpec } from './replica_spec.js';
 
@@ -42,8 +45,9 @@ interface StepParts {
   readonly engine: Engine;
   readonly model: tfjs.LayersModel;
   readonly layout: BucketLayout;
-  readonly objective: Objective;
+  readonly objective: ModelObjective;
   readonly binding: Binding;
+  readonly masks: OutputMasks;
   readonly spec: ReplicaSpec;
 }
 
@@ -72,7 +76,7 @@ export function createTrainStep(parts: StepParts): TrainStep {
     const keyOf = keysOfStep(dropoutLayers, spec.seed);
     let sums: tfjs.Tensor[] | undefined;
     const forward = (): tfjs.Scalar => {
-      const output = withDropout(
+      const result = withDropout(
         (layer) => ({ key: keyOf(layer), position }),
         () =>
           withBatchStatistics(
@@ -85,7 +89,7 @@ export function createTrainStep(parts: StepParts): TrainStep {
             () => applyModel(parts, batch, true),
           ),
       );
-      const value = judge(parts, batch, output);
+      const value = judge(parts, batch, result);
       sums = value.sums.map((sum) => tf.keep(sum));
       return addRegularization(tf, model, value.sum, regularization);
     };
@@ -114,14 +118,47 @@ export function createEvaluateStep(parts: StepParts): EvaluateStep {
   return spec.compile ? engine.compile(step, { name: 'evaluate_step' }) : step;
 }
 
-function judge({ objective, binding }: StepParts, { targets }: TensorBatch, output: tfjs.Tensor): ObjectiveValue {
-  return objective.evaluate(targets[binding.targets[0].field.name], intoFloat32(output));
+type Applied = ReturnType<OutputMasks['during']>;
+
+function judge({ engine, objective, binding }: StepParts, batch: TensorBatch, { outputs, masks }: Applied): ObjectiveValue {
+  const judged = binding.targets.map(({ field: { name } }, at) => {
+    const [weight, positions] = [batch.weights[name], masks[at]];
+    const mask = positions === null ? undefined : { positions, scale: batch.scales[name] };
+    const counted = { ...(weight !== undefined && { weight }), ...(mask !== undefined && { mask }) };
+    return { labels: batch.targets[name], output: intoFloat32(outputs[at]), counted };
+  });
+  const value = objective.evaluate(judged);
+  engine.tf.dispose(masks as tfjs.TensorContainer);
+  return value;
 }
 
-function applyModel({ model, binding }: StepParts, { inputs }: TensorBatch, training: boolean): tfjs.Tensor {
-  const [x] = binding.inputs.map(({ field }) => scaledFloat(inputs[field.name], field.scale));
+/** Positions of each masked output that count, by its target's name; null where none is masked. */
+export function createPositionCount(parts: Omit<StepParts, 'objective' | 'layout'>): CountPositions | null {
+  const { engine, binding, masks, spec } = parts;
+  const { tf } = engine;
+  if (!masks.masked.includes(true)) return null;
+  const count: CountPositions = (inputs) =>
+    tf.tidy(() => {
+      const applied = applyModel(parts, { inputs }, false);
+      const counts = binding.targets.flatMap(({ field }, at) => {
+        const positions = applied.masks[at];
+        return positions === null ? [] : [[field.name, tf.sum(tf.cast(positions, 'int32'))] as const];
+      });
+      tf.dispose(applied.masks as tfjs.TensorContainer);
+      return Object.fromEntries(counts);
+    });
+  return spec.compile ? engine.compile(count, { name: 'count_positions' }) : count;
+}
+
+function applyModel(
+  { model, binding, masks }: Pick<StepParts, 'model' | 'binding' | 'masks'>,
+  { inputs }: Pick<TensorBatch, 'inputs'>,
+  training: boolean,
+): Applied {
+  const x = binding.inputs.map(({ field }) => scaledFloat(inputs[field.name], field.scale));
   const next = `Mend the model; model.apply(x, { training: ${training} }) on one batch shows the same outside of tfjs-parallel.`;
-  return orModelFails(() => model.apply(x, { training }) as tfjs.Tensor, { during: training ? 'training' : 'evaluation', next });
+  const apply = (): tfjs.Tensor[] => [model.apply(x.length === 1 ? x[0] : x, { training }) as tfjs.Tensor | tfjs.Tensor[]].flat();
+  return orModelFails(() => masks.during(apply), { during: training ? 'training' : 'evaluation', next });
 }
 
 /**

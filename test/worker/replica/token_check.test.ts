@@ -4,20 +4,24 @@
 import * as tf from '@tensorflow/tfjs';
 import { expect, it } from 'vitest';
 import { DataError } from '../../../src/common/errors.js';
-import { requireTokens, tokenLimitOf } from '../../../src/worker/replica/token_check.js';
+import { requireTokens, tokenLimitsOf } from '../../../src/worker/replica/token_check.js';
 
 const embedding = (inputDim: number, name: string) => tf.layers.embedding({ inputDim, outputDim: 2, inputLength: 3, name });
 const pooled = () => tf.layers.globalAveragePooling1d();
 
 it('finds the smallest embedding that the input feeds, in a nested model too', () => {
-  expect(tokenLimitOf(tf.sequential({ layers: [embedding(10, 'words'), pooled()] }))).toEqual({ layer: 'words', rows: 10 });
+  expect(tokenLimitsOf(tf.sequential({ layers: [embedding(10, 'words'), pooled()] }))).toEqual([{ layer: 'words', rows: 10 }]);
   const input = tf.input({ shape: [3] });
   const both = tf.layers.add().apply([embedding(10, 'a').apply(input), embedding(7, 'b').apply(input)] as tf.SymbolicTensor[]);
-  expect(tokenLimitOf(tf.model({ inputs: input, outputs: both as tf.SymbolicTensor }))).toEqual({ layer: 'b', rows: 7 });
+  expect(tokenLimitsOf(tf.model({ inputs: input, outputs: both as tf.SymbolicTensor }))).toEqual([{ layer: 'b', rows: 7 }]);
   const inner = tf.sequential({ layers: [embedding(5, 'inner'), pooled()] });
   const outer = inner.apply(tf.input({ shape: [3] })) as tf.SymbolicTensor;
-  expect(tokenLimitOf(tf.model({ inputs: outer.inputs, outputs: outer }))).toEqual({ layer: 'inner', rows: 5 });
-  expect(tokenLimitOf(tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [3] })] }))).toBeNull();
+  expect(tokenLimitsOf(tf.model({ inputs: outer.inputs, outputs: outer }))).toEqual([{ layer: 'inner', rows: 5 }]);
+  expect(tokenLimitsOf(tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [3] })] }))).toEqual([null]);
+  const [words, numbers] = [tf.input({ shape: [3] }), tf.input({ shape: [2] })];
+  const joined = tf.layers.concatenate().apply([pooled().apply(embedding(4, 'w').apply(words)), numbers] as tf.SymbolicTensor[]);
+  const two = tf.model({ inputs: [numbers, words], outputs: joined as tf.SymbolicTensor });
+  expect(tokenLimitsOf(two)).toEqual([null, { layer: 'w', rows: 4 }]);
 });
 
 it('names the example by its number in the data, the token and its position', () => {

@@ -14,12 +14,22 @@ export interface BatchPlan {
   /** Global step, from 0; keys dropout. */
   readonly step: number;
   readonly parameters: ParameterSnapshot;
+  /** The run's objective counts over the whole batch. */
+  readonly masked?: boolean;
   /** Number of the first shard; evaluation numbers the shards of all its batches through. */
   readonly firstShard?: number;
 }
 
 /** The non-empty shards of one global batch, in shard order. The first carries the regularization losses. */
-export function shardBatch({ kind, rows, shards, step, parameters, firstShard = 0 }: BatchPlan): ShardAssignment[] {
+export function shardBatch({
+  kind,
+  rows,
+  shards,
+  step,
+  parameters,
+  masked = false,
+  firstShard = 0,
+}: BatchPlan): ShardAssignment[] {
   const assignments: ShardAssignment[] = [];
   for (let shard = 0; shard < shards; shard++) {
     const { start, count } = splitBatch({ globalBatch: rows.length, shards, shard });
@@ -30,6 +40,7 @@ export function shardBatch({ kind, rows, shards, step, parameters, firstShard = 
       shard: firstShard + shard,
       attempt: 0,
       rows: rows.subarray(start, start + count),
+      ...(masked && { batchRows: rows }),
       firstExample: start,
       regularizationWeight: assignments.length === 0 ? rows.length : 0,
       parameters,

@@ -37,7 +37,10 @@ export async function evaluate({
   for (let first = 0; first < examples; first += batch) {
     const batchRows = rows.subarray(first, Math.min(first + batch, examples));
     units.push(
-      ...shardBatch({ kind: 'evaluate', rows: batchRows, shards, step: 0, parameters, firstShard: (first / batch) * shards }),
+      ...shardBatch({
+        ...{ kind: 'evaluate', rows: batchRows, shards, step: 0, parameters, firstShard: (first / batch) * shards },
+        masked: objective.masked,
+      }),
     );
   }
   const results = await fleet.computeRound(units);

@@ -106,7 +106,9 @@ export class ExactPlane implements Plane {
   async #step({ work, step, rows, meter }: StepWork): Promise<StepOutcome | null> {
     meter.begin();
     const learningRate = learningRateAt({ ...work.rates, step });
-    const units = shardBatch({ kind: 'train', rows, shards: this.#parts.shards, step, parameters: this.#parameters.snapshot() });
+    const { shards, model } = this.#parts;
+    const masked = model.objective.masked;
+    const units = shardBatch({ kind: 'train', rows, shards, step, parameters: this.#parameters.snapshot(), masked });
     const round = { units, globalBatch: rows.length, learningRate, step, signal: work.signal, meter };
     if (this.#resident !== null) {
       const outcome = await this.#stepThere(this.#resident, round);

@@ -1,0 +1,89 @@
+/**
+ * Owns: what a replica says of itself when it is opened: its model, the arithmetic it computes in, and what its outputs are judged by.
+ * Does not: compute steps (train_step.ts).
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { ARITHMETIC_VERSION } from '../../common/arithmetic.js';
+import type { BucketLayout } from '../../common/bucket_layout.js';
+import type { ModelDescription, NumericsClass } from '../../common/replica.js';
+import {
+  arithmeticProbe,
+  bfloat16Support,
+  download,
+  sigmoidCrossEntropy,
+  softmaxCrossEntropy,
+  type Engine,
+} from '../../engine/index.js';
+import { topologyJson } from '../../models/topology.js';
+import { compiledOf } from '../../objective/compiled.js';
+import { createModelObjective, type ModelObjective } from '../../objective/model_objective.js';
+import { compiledOptimizerOf } from '../../optimizers/compiled.js';
+import { isWeighted, labelsOf, type Binding } from './bind_fields.js';
+import { listenToMasks, type OutputMasks } from './output_masks.js';
+import type { ReplicaSpec } from './replica_spec.js';
+
+interface Opened {
+  readonly engine: Engine;
+  readonly model: tfjs.LayersModel;
+  readonly binding: Binding;
+  readonly spec: ReplicaSpec;
+}
+
+/** @throws UsageError or DataError where losses, metrics, model and labels do not go together */
+export function judgedModel({ engine, model, binding, spec }: Opened): { objective: ModelObjective; masks: OutputMasks } {
+  const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
+  const compiled = spec.model.kind === 'topology' ? (spec.model.compiled ?? null) : compiledOf(engine.tf, model);
+  const inputShapes = binding.inputs.map(({ field }) => field.shape);
+  const masks = listenToMasks(engine.tf, model, () => {
+    const inputs = inputShapes.map((shape) => engine.tf.zeros([1, ...shape]));
+    return [model.apply(inputs.length === 1 ? inputs[0] : inputs, { training: false }) as tfjs.Tensor | tfjs.Tensor[]].flat();
+  });
+  const outputs = binding.targets.map((target, at) => ({
+    ...{ name: target.name, data: labelsOf(spec.dataset, target) },
+    ...{ masked: masks.masked[at], weighted: isWeighted(spec.dataset, target) },
+  }));
+  const judged = { request: spec.objective, compiled, model, outputs, inputShapes };
+  return { objective: createModelObjective(engine.tf, fused, judged), masks };
+}
+
+export function precisionNoteOf({ precision, compile }: ReplicaSpec, engine: Engine): string {
+  if (precision === 'fp32') return '';
+  const { computed, reason } = compile
+    ? bfloat16Support(engine)
+    : { computed: false, reason: 'without compile, operation by operation, everything is float32' };
+  return computed ? '' : `precision bf16 computes in float32 here, no faster than fp32: ${reason}`;
+}
+
+export function describeModel(
+  spec: ReplicaSpec,
+  model: tfjs.LayersModel,
+  layout: BucketLayout,
+  { description: objective, asked }: ModelObjective,
+  engine: Engine,
+): ModelDescription {
+  const initial = new Float32Array(layout.totalSize);
+  model.weights.forEach((weight, index) => {
+    const { offset, size } = layout.slots[index];
+    download(engine, weight.read(), initial.subarray(offset, offset + size));
+  });
+  const optimizer = spec.model.kind === 'topology' ? (spec.model.compiled?.optimizer ?? null) : compiledOptimizerOf(model);
+  const compiled = { loss: asked.loss, metrics: asked.metrics && [...asked.metrics], optimizer };
+  return { name: spec.model.name, topology: topologyJson(model), layout, objective, compiled, initial };
+}
+
+export function numericsOf(spec: ReplicaSpec, engine: Engine): NumericsClass {
+  const { info } = engine;
+  return {
+    tensorflow: info.tensorflowVersion,
+    device: spec.device.split(':')[0],
+    deviceModel: info.deviceModel,
+    precision: spec.precision,
+    intraOpThreads: spec.intraOpThreads,
+    instructionSet: info.instructionSet,
+    oneDnn: info.oneDnn,
+    oneDnnIsa: info.oneDnnIsa,
+    execution: spec.compile ? 'compiled' : 'eager',
+    arithmetic: ARITHMETIC_VERSION,
+    probe: arithmeticProbe(engine, spec),
+  };
+}
