@@ -36,13 +36,13 @@ function judged(loss: string) {
   const labels = LABELS[loss] ?? oneHot;
   const labelShape = labels === indices ? [] : [CLASSES];
   const split = { count: ROWS, x: Float32Array.from(x), y: Float32Array.from(labels) };
-  const dataset = { name: 'given', inputShape: [4], labelShape, train: split, validation: split };
+  const dataset = { name: 'given', labelShape, train: split, validation: split };
   const names = Object.keys(METRICS).filter((name) => name !== 'binaryAccuracy' || labels !== indices);
   const request = { loss, metrics: activation === 'linear' ? [] : names };
   const objective = createObjective(
     tf,
     { softmaxCrossEntropy, sigmoidCrossEntropy },
-    { request, compiled: null, model, dataset },
+    { request, compiled: null, model, inputShapes: [[4]], dataset },
   );
   const variables = model.trainableWeights.map((weight) => (weight as unknown as { val: tf.Variable }).val);
   const step = (given: tf.Tensor, rows: tf.Tensor): tf.Tensor[] => {

@@ -128,18 +128,6 @@ describe('a model is refused', () => {
     return tf.model({ inputs: input, outputs: layer.apply(input) as tf.SymbolicTensor });
   };
 
-  it('with several inputs or outputs', () => {
-    const [a, b] = [tf.input({ shape: [2] }), tf.input({ shape: [2] })];
-    const sum = tf.layers.add().apply([a, b]) as tf.SymbolicTensor;
-    const out = tf.layers.dense({ units: 1 }).apply(sum) as tf.SymbolicTensor;
-    expect(refusal(tf.model({ inputs: [a, b], outputs: out }))).toBe(
-      '2 MODEL_INPUTS: the model has 2 inputs and 1 outputs; one of each is supported',
-    );
-    const one = tf.layers.dense({ units: 1 }).apply(a) as tf.SymbolicTensor;
-    const two = tf.layers.dense({ units: 1 }).apply(a) as tf.SymbolicTensor;
-    expect(refusal(tf.model({ inputs: a, outputs: [one, two] }))).toMatch(/1 inputs and 2 outputs/);
-  });
-
   it('with layers that keep state between batches, also inside wrappers and nested models', () => {
     expect(refusal(after(recurrent({ stateful: true })))).toBe(
       '2 MODEL_STATEFUL: layer memory keeps state between batches (stateful: true), which replicas cannot share',

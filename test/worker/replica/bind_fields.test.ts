@@ -1,0 +1,46 @@
+/**
+ * Owns: which array goes to which input and output: by name, by position, or because there is but one.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { expect, it } from 'vitest';
+import type { Field } from '../../../src/common/dataset.js';
+import { bindFields } from '../../../src/worker/replica/bind_fields.js';
+
+const field = (name: string, width: number): Field => ({ name, shape: [width], type: 'float32', scale: 1 });
+
+/** `name ← field` of each input and output, or the refusal. */
+function bound(model: tf.LayersModel, inputs: Field[], targets: Field[]): string {
+  try {
+    const binding = bindFields(model, { name: 'given', fields: { inputs, targets } });
+    return [...binding.inputs, ...binding.targets].map(({ name, field: { name: from } }) => `${name} ← ${from}`).join(', ');
+  } catch (error) {
+    return `${(error as { code: string }).code}: ${(error as Error).message}`;
+  }
+}
+
+function twoByTwo(): tf.LayersModel {
+  const [a, b] = [tf.input({ shape: [2], name: 'a' }), tf.input({ shape: [3], name: 'b' })];
+  const both = tf.layers.concatenate({ name: 'both' }).apply([a, b]) as tf.SymbolicTensor;
+  const outputs = ['c', 'd'].map((name) => tf.layers.dense({ units: 1, name }).apply(both) as tf.SymbolicTensor);
+  return tf.model({ inputs: [a, b], outputs });
+}
+
+it('several go by name in any order, or as a list; nothing is guessed from shapes', () => {
+  const model = twoByTwo();
+  const named = [field('b', 3), field('a', 2)];
+  expect(bound(model, named, [field('d', 1), field('c', 1)])).toBe('a ← a, b ← b, c ← c, d ← d');
+  expect(bound(model, [field('0', 2), field('1', 3)], [field('0', 1), field('1', 1)])).toBe('a ← 0, b ← 1, c ← 0, d ← 1');
+  expect(bound(model, named, [field('d', 1), field('e', 1)])).toBe(
+    'MODEL_INPUTS: the model has 2 outputs (c, d), given has 2 arrays of labels (d, e)',
+  );
+  expect(bound(model, [field('x', 2)], [])).toBe('MODEL_INPUTS: the model has 2 inputs (a, b), given has 1 array of inputs (x)');
+  expect(bound(model, [field('0', 3), field('1', 2)], [field('0', 1), field('1', 1)])).toBe(
+    'MODEL_INPUT_SHAPE: the model takes examples of [2] for a, those of given are [3]',
+  );
+});
+
+it('one goes to the one, whatever it is called, in a sequential model too', () => {
+  const model = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [2], name: 'only' })] });
+  expect(bound(model, [field('x', 2)], [field('y', 1)])).toBe('only_input ← x, only ← y');
+  expect(bound(model, [field('pixels', 2)], [field('0', 1)])).toBe('only_input ← pixels, only ← 0');
+});
