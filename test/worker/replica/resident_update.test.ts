@@ -107,6 +107,7 @@ describe('on a device', () => {
   const CASES: [string, Partial<OptimizerConfig>][] = [
     ...OPTIMIZER_NAMES.map((name): [string, Partial<OptimizerConfig>] => [name, { name }]),
     ['sgd, momentum, weight decay, clipped', { momentum: 0.9, weightDecay: 5e-4, clipNorm: 0.1 }],
+    ['sgd, whose norm alone is wanted', { clipNorm: Infinity }],
     ['adam, clipped only when it is large, with a moving average', { name: 'adam', clipNorm: 1e4, emaDecay: 0.99 }],
     ['rmsprop, centered, with momentum', { name: 'rmsprop', centered: true, momentum: 0.9 }],
     ['adamw, rates by layer', { name: 'adamw', weightDecay: 0.01, layerRates: ['a=0.1', 'c/scale=0'] }],
