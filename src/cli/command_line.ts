@@ -16,6 +16,7 @@ import { commandNameOf, createProgram } from './program.js';
 import type { SignalWatch } from './terminal/signals.js';
 import { tokenCommand } from './commands/token.js';
 import { verifyCommand } from './commands/verify.js';
+import { whyCommand } from './commands/why.js';
 import { workerCommand } from './commands/worker.js';
 import { printable } from '../common/one_line.js';
 
@@ -61,6 +62,7 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
     evaluateCommand(context, async () => (await import('../api/evaluate_model.js')).evaluateModel),
     verifyCommand(context, () => import('../api/verify.js')),
     tokenCommand(context, () => import('../transport/worker_tokens.js')),
+    whyCommand(context),
     benchCommand(context, async () => (await import('../api/bench.js')).bench),
   ]);
 

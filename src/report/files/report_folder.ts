@@ -12,6 +12,7 @@ import { drawCharts, stackCharts } from './charts.js';
 import type { Drawing } from './drawing.js';
 import { happeningsOf } from './happenings.js';
 import { reportPage } from './page.js';
+import { recordsIn } from './records_in.js';
 import { resultsCsv } from './results_csv.js';
 import { RunStory } from './run_story.js';
 import { eventFileHead, eventOf } from './tensorboard.js';
@@ -97,14 +98,6 @@ export class ReportFolder {
     if (first.type === 'epoch' && this.#lastStep !== null) writeSync(file, eventOf(this.#lastStep, at));
     return file;
   }
-}
-
-/** Lines that are records; a last one that was cut short is none. */
-function recordsIn(text: string): RunRecord[] {
-  return text
-    .slice(0, text.lastIndexOf('\n') + 1)
-    .split('\n')
-    .flatMap((line) => (line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line) as RunRecord] : []));
 }
 
 /** Empty where there is none. */
