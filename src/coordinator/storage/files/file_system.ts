@@ -46,8 +46,15 @@ export interface FileSystem {
 
 export const nodeFileSystem: FileSystem = {
   async open(path, mode) {
-    const flags = { read: 'r', create: 'wx+', update: constants.O_RDWR | constants.O_CREAT }[mode];
-    return openFile(await open(path, flags, 0o644));
+    // Without O_NONBLOCK, opening a pipe waits for a writer that never comes.
+    const read = constants.O_RDONLY | constants.O_NONBLOCK;
+    const flags = { read, create: 'wx+', update: constants.O_RDWR | constants.O_CREAT }[mode];
+    const handle = await open(path, flags, 0o644);
+    if (mode === 'read' && !(await handle.stat()).isFile()) {
+      await handle.close();
+      throw Object.assign(new Error(`${path} is no regular file`), { code: 'ENOTFILE' });
+    }
+    return openFile(handle);
   },
   async createFolder(path, access) {
     await mkdir(path, access === 'owner' ? { mode: 0o700 } : {});

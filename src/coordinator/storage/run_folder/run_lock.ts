@@ -206,7 +206,7 @@ async function readHolder(path: string, fileSystem: FileSystem): Promise<Holder 
     return checked.success ? checked.data : null;
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return 'gone';
-    if (error instanceof SyntaxError) return null;
+    if (error instanceof SyntaxError || ['ENOTFILE', 'ENXIO'].includes(errorCode(error))) return null;
     throw error;
   }
 }
