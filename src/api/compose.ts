@@ -3,6 +3,7 @@
  * Does not: know who is in the crew (local_crew.ts, cluster_crew.ts), loop (coordinator/start_run.ts and run.ts, the next hops), or print.
  */
 import { settleOn, type CompiledModel, type SettledRun } from '../common/compiled_model.js';
+import { changesSince } from '../common/setting_change.js';
 import { requireAuditable, requireBatchCoversShards } from '../common/config_checks.js';
 import type { Dataset } from '../common/dataset.js';
 import type { ModelDescription, NumericsClass, ResidentReplica } from '../common/replica.js';
@@ -149,7 +150,10 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
         versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...crew.versions },
         run,
         begin: request.begin?.(crew.model) ?? null,
-        changes: request.changes,
+        changes:
+          request.changesFromState === true && run.saved !== null
+            ? changesSince(run.saved.config, settled.config)
+            : request.changes,
         initFrom,
         numericsCheck: request.numericsCheck,
         fleet: crew.fleet,

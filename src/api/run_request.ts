@@ -47,6 +47,8 @@ export interface RunRequestWithParts extends RunRequest {
   /** The library's callers bring their own; the command line names them in the configuration. */
   readonly model?: ModelSource;
   readonly dataset?: Dataset;
+  /** The changes of a resume are those of its configuration against the run's state. */
+  readonly changesFromState?: boolean;
   /** Nothing is written anywhere: neither resumed nor resumable. */
   readonly inMemory?: boolean;
   /** Where a new run begins, given the model as its crew has it. */

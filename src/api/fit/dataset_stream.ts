@@ -5,20 +5,8 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { DataError } from '../../common/errors.js';
 import type { BatchStream } from '../../coordinator/batch_stream.js';
-import { isTensor, refuse, type FlatRows, type NestedNumbers, type Rows } from './rows.js';
+import { isTensor, refuse, type BatchOfRows, type BatchSource, type FlatRows, type NestedNumbers, type Rows } from './rows.js';
 import { pairOf, type Pair } from './fit_data.js';
-
-/** One batch: tensors, which are disposed of when they are read, or arrays. */
-export interface BatchOfRows {
-  readonly xs: Rows;
-  readonly ys: Rows;
-}
-
-/** What fitDataset() takes: a tf.data.Dataset, or an object with the one method that tfjs calls too. */
-export interface BatchSource {
-  iterator(): Promise<{ next(): Promise<{ value: BatchOfRows; done: boolean } | { value: unknown; done: boolean }> }>;
-  readonly size?: number | null;
-}
 
 type BatchIterator = Awaited<ReturnType<BatchSource['iterator']>>;
 

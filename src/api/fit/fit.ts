@@ -14,6 +14,7 @@ import { readWeights } from '../../models/weights.js';
 import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
 import { CallbackRunner } from '../callback_runner.js';
 import { folderName, setWeights, sourceOf, stopOn } from '../caller_model.js';
+import { wrong } from '../option_checks.js';
 import { errorInOptions } from '../option_words.js';
 import { trainLocally, type TrainingOutcome } from '../train.js';
 import { callbackList, type CallbackParams } from './callback_list.js';
@@ -49,7 +50,8 @@ export async function fit(model: tfjs.LayersModel, x: Rows, y: Rows, options: Fi
     return await whileTraining(model, async (warm) =>
       trainOn({
         ...{ tf, call: 'fit()', model, plan, options, warm, dataset: await fitData(model, x, y, options) },
-        ...{ inMemory: options.runDir === undefined, batch: plan.config.batch },
+        ...{ inMemory: options.runDir === undefined && options.resume === undefined, batch: plan.config.batch },
+        resume: resumedRun(options),
       }),
     );
   } catch (error) {
@@ -71,6 +73,8 @@ export interface FitRequest {
   readonly warm: WarmReplicas;
   readonly dataset: MemoryDataset;
   readonly inMemory: boolean;
+  /** Folder of the run to go on with. */
+  readonly resume: string | null;
   /** As callbacks are told: null where the dataset decides. */
   readonly batch: number | null;
   /** Where batches come from a dataset, given the model as the replicas have it. */
@@ -100,10 +104,19 @@ export async function trainOn(request: FitRequest): Promise<FitHistory> {
     return described;
   });
   const orderOffset = Math.max(0, warm.epochsDrawn - initialEpoch);
+  // A resumed run counts its weights from its own state.
+  if (request.resume !== null) await warm.close();
   try {
     const outcome = await trainLocally({
       ...{ config, dataset, hooks: calls.hooks, stop: stop.request, model: fitSource(tf, model, config) },
-      ...{ provenance: {}, configName: folderName(model.name), resume: null, changes: [], maxStepsRecorded: false },
+      ...{
+        provenance: {},
+        configName: folderName(model.name),
+        resume: request.resume,
+        changes: [],
+        changesFromState: true,
+        maxStepsRecorded: false,
+      },
       ...{ initFrom: null, numericsCheck: 'strict', inMemory: request.inMemory },
       observer: (event) => {
         options.observer?.(event);
@@ -115,7 +128,7 @@ export async function trainOn(request: FitRequest): Promise<FitHistory> {
       begin: (description) => {
         described = description;
         if (request.stream === undefined) requireJudgeable(model, description, dataset);
-        return beginningOf({ model, warm, description, initialEpoch, orderOffset });
+        return request.resume === null ? beginningOf({ model, warm, description, initialEpoch, orderOffset }) : null;
       },
       ...(stream && { stream }),
     });
@@ -133,6 +146,19 @@ export async function trainOn(request: FitRequest): Promise<FitHistory> {
     stop.close();
     progress.close();
   }
+}
+
+/** @throws UsageError OPTION_INVALID or CALLBACKS_NOT_RESUMED */
+function resumedRun({ resume, callbacks, callbacksFromHere = false }: FitOptions): string | null {
+  if (resume === undefined || resume === null) return null;
+  if (typeof resume !== 'string' || resume === '') throw wrong('resume', 'the folder of a run, such as runs/model-001', resume);
+  if (callbacks === undefined || callbacks === null || callbacksFromHere) return resume;
+  throw new UsageError({
+    code: 'CALLBACKS_NOT_RESUMED',
+    message:
+      'what callbacks remember of the epochs before is not in the state of the run, so they could decide otherwise than in an undisturbed one',
+    next: 'Set callbacksFromHere: true where that is well, or use earlyStopping and reduceOnPlateau, which are resumed.',
+  });
 }
 
 /** A model compiled without metrics has none: its logs are tfjs's. */

@@ -4,11 +4,11 @@ import type { Batch, MemorySplit } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
 import { wrong } from '../option_checks.js';
 import { errorInOptions } from '../option_words.js';
-import { allBatches, DatasetStream, type BatchSource } from './dataset_stream.js';
+import { allBatches, DatasetStream } from './dataset_stream.js';
 import { loadTfjs, requireModel, trainOn, whileTraining, type FitHistory } from './fit.js';
 import { assembleFit, pairOf, requireJudgeable, type Pair } from './fit_data.js';
 import { planOf, type FitDatasetOptions } from './fit_options.js';
-import { refuse, type FlatRows, type Rows } from './rows.js';
+import { refuse, type BatchSource, type FlatRows, type Rows } from './rows.js';
 
 /**
  * Trains a compiled tf.LayersModel in place on a stream of batches, of which one is in memory at a time. Nothing is written to disk.
@@ -34,7 +34,7 @@ export async function fitDataset(model: tfjs.LayersModel, dataset: BatchSource, 
       const data = await assembleFit(first, await validationOf(model, options));
       const plan = { ...asked, config: { ...asked.config, batch: first.x.count } };
       return trainOn({
-        ...{ tf, call: 'fitDataset()', model, plan, options, warm, dataset: data, inMemory: true, batch: null },
+        ...{ tf, call: 'fitDataset()', model, plan, options, warm, dataset: data, inMemory: true, resume: null, batch: null },
         stream: (described) =>
           stream.into((batch) => {
             const rows = putBatch(warm.rows, batch, first);

@@ -15,8 +15,7 @@ import type { RateFunction } from '../callback_runner.js';
 import { WATCHES } from '../train_options.js';
 import { invalid, OFFERED, refuseUnknown, wrong } from '../option_checks.js';
 import type { FitCallbacks } from './callback_list.js';
-import type { BatchSource } from './dataset_stream.js';
-import type { Rows } from './rows.js';
+import type { BatchSource, Rows } from './rows.js';
 
 /** Of the model, its compile() and tfjs's own option names. */
 type NotOffered =
@@ -64,6 +63,10 @@ export interface FitOptions extends SharedFitOptions {
   readonly shuffle?: boolean;
   /** Nothing is written unless this is given: then a folder in it has the run's metrics, states and models. */
   readonly runDir?: string;
+  /** Folder of a run that a call with the same model, rows and options began: it goes on where its newest state is. */
+  readonly resume?: string;
+  /** Of a resume: callbacks of your own know nothing of the epochs before, and are called from here on. */
+  readonly callbacksFromHere?: boolean;
 }
 
 /** Batches come in the dataset's order and sizes. */
@@ -88,7 +91,10 @@ const SETTINGS_OFFERED = OFFERED.filter((name) => !NOT_OFFERED.includes(name));
 const OF_FOLDERS = ['runDir', 'name', 'keep', 'checkpointEvery', 'onCheckpointFailure', 'saveAbove'] as const;
 type OfFolders = (typeof OF_FOLDERS)[number];
 const KNOWN = {
-  'fit()': [...SHARED, 'batchSize', 'validationSplit', 'shuffle', ...SETTINGS_OFFERED, ...OURS],
+  'fit()': [
+    ...[...SHARED, 'batchSize', 'validationSplit', 'shuffle', 'resume', 'callbacksFromHere'],
+    ...[...SETTINGS_OFFERED, ...OURS],
+  ],
   'fitDataset()': [
     ...[...SHARED, 'batchesPerEpoch', 'validationBatches', 'validationBatchSize', ...OURS],
     ...SETTINGS_OFFERED.filter((name) => name !== 'shuffle' && !(OF_FOLDERS as readonly string[]).includes(name)),

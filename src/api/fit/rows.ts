@@ -9,6 +9,18 @@ export type NestedNumbers = readonly (number | boolean | ArrayLike<number> | Nes
 /** A tensor, a typed array (of rows of the shape that the model takes), or a nested array. */
 export type Rows = tfjs.Tensor | ArrayBufferView | NestedNumbers;
 
+/** One batch: tensors, which are disposed of when they are read, or arrays. */
+export interface BatchOfRows {
+  readonly xs: Rows;
+  readonly ys: Rows;
+}
+
+/** What fitDataset() takes: a tf.data.Dataset, or an object with the one method that tfjs calls too. */
+export interface BatchSource {
+  iterator(): Promise<{ next(): Promise<{ value: BatchOfRows; done: boolean } | { value: unknown; done: boolean }> }>;
+  readonly size?: number | null;
+}
+
 export interface FlatRows {
   readonly count: number;
   /** Of one row. */

@@ -2,7 +2,7 @@
  * Owns: fit() on real replicas beside tfjs's own model.fit: histories, logs, order of callbacks, calls that follow each other.
  * The programs in examples/migrate are compared in test/integration/migrate.test.ts.
  */
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fit, release, type FitOptions } from '../../../src/index.js';
@@ -15,11 +15,19 @@ const X = tf.tensor2d(
 );
 const SIDES = (X.arraySync() as number[][]).map(([a, b]) => (a + b > 0 ? 1 : 0));
 const Y = tf.oneHot(tf.tensor1d(SIDES, 'int32'), 2);
+const OTHER = tf.oneHot(
+  tf.tensor1d(
+    SIDES.map((side) => 1 - side),
+    'int32',
+  ),
+  2,
+);
 
 function model(optimizer: tf.Optimizer = tf.train.adam(0.02)): tf.Sequential {
   const dense = (units: number, more: object): tf.layers.Layer =>
-    tf.layers.dense({ units, kernelInitializer: tf.initializers.glorotUniform({ seed: units }), ...more });
+    tf.layers.dense({ name: `of_${units}`, units, kernelInitializer: tf.initializers.glorotUniform({ seed: units }), ...more });
   const made = tf.sequential({
+    name: 'sides',
     layers: [dense(4, { activation: 'tanh', inputShape: [2] }), dense(2, { activation: 'softmax' })],
   });
   made.compile({ optimizer, loss: 'categoricalCrossentropy', metrics: ['accuracy'] });
@@ -171,6 +179,29 @@ describe('fit()', () => {
     expect(losses).toHaveLength(best + 4);
     expect(flat(own)).toEqual(seen[best]);
     expect([...rates]).toContain(25);
+  });
+
+  it('goes on with a run that was stopped, to the bits of the undisturbed one', async () => {
+    const asked = { ...QUIET, batchSize: 8, epochs: 2, earlyStopping: { patience: 5 } };
+    const wanted = await fit(model(), X, Y, asked);
+    const stop = new AbortController();
+    const first = await fit(model(), X, Y, {
+      ...{ ...asked, runDir: await temporaryFolder(), signal: stop.signal },
+      observer: (event) => void (event.type === 'step' && event.step === 3 && stop.abort()),
+    });
+    const resume = first.run.runFolder!;
+    expect(first.run.end).toMatchObject({ reason: 'interrupted', steps: 3 });
+    const again = model();
+    await expect(fit(again, X, Y, { ...asked, resume, callbacks: {} })).rejects.toMatchObject({ code: 'CALLBACKS_NOT_RESUMED' });
+    await expect(fit(again, X, OTHER, { ...asked, resume })).rejects.toMatchObject({ code: 'RESUME_DATA_DIFFERS' });
+    await expect(fit(again, X, Y, { ...asked, batchSize: 9, resume })).rejects.toMatchObject({ code: 'RESUME_CONFIG_DIFFERS' });
+    const resumed = await fit(again, X, Y, { ...asked, resume });
+    expect(resumed.run.weightsSha256).toBe(wanted.run.weightsSha256);
+    expect(resumed.history).toEqual(wanted.history);
+    // Made longer, the run keeps that.
+    const longer = await fit(again, X, Y, { ...asked, epochs: 3, resume });
+    expect(longer.epoch).toEqual([2]);
+    expect(await readFile(`${resume}/config.yaml`, 'utf8')).toMatch(/^epochs: 3/m);
   });
 
   it('leaves nothing on the disk but where runDir says', async () => {
