@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { datasetFromArrays, type ArraysSource } from '../../src/data/arrays.js';
+import { limitDataset } from '../../src/data/load.js';
 
 /** Three training examples of two inputs and two targets, two of validation. */
 function source(over: Partial<ArraysSource> = {}): ArraysSource {
@@ -124,5 +125,23 @@ test('data without validation are data; a slip of the pen in its name is told, a
   expect((await datasetFromArrays({ ...source({ validation: null }), ...{ test: validation } })).validation).toBeNull();
   expect(await failure({ train: { count: 3, read: () => train } })).toMatch(
     /^DATA_ARRAYS arrays: train.read is a function, which replicas in threads cannot call/,
+  );
+});
+
+test('weights of examples are one array for all targets or one for each, part of the identity, and cut by a limit', async () => {
+  const { train } = source();
+  const with_ = (weights: unknown): unknown => ({ validation: null, train: { ...train, weights } });
+  const set = await datasetFromArrays(source(with_(Float64Array.of(0, 0.5, 2)) as Partial<ArraysSource>));
+  expect([...set.train.weights!.kind, ...set.train.weights!.size]).toEqual([0, 0.5, 2, 0, 0.5, 2]);
+  const one = await datasetFromArrays(source(with_({ kind: Uint8Array.of(0, 1, 2) }) as Partial<ArraysSource>));
+  expect(Object.keys(one.train.weights!)).toEqual(['kind']);
+  expect([...limitDataset(one, { trainLimit: 2, validationLimit: null }).train.weights!.kind]).toEqual([0, 1]);
+  const without = await datasetFromArrays(source({ validation: null }));
+  expect(new Set([set.sha256, one.sha256, without.sha256]).size).toBe(3);
+  expect(await failure(with_(Float32Array.of(1, 2)))).toBe(
+    'DATA_ARRAYS arrays: train.weights has 2 values, wanted 3: one for each example',
+  );
+  expect(await failure(with_({ sort: Float32Array.of(1, 2, 3) }))).toBe(
+    'DATA_ARRAYS arrays: train.weights.sort is of no labels: there are kind, size',
   );
 });
