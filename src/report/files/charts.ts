@@ -71,7 +71,7 @@ function time(story: RunStory, drawing: Drawing): string {
   const svg = draw(
     drawing,
     'epoch',
-    [drawing.rectY(parts, { x1: 'from', x2: 'to', y: 'ms', fill: 'phase', order, insetLeft: 0.5 })],
+    [drawing.rectY(parts, { x1: 'from', x2: 'to', y: 'ms', z: 'phase', fill: 'phase', order, insetLeft: 0.5 })],
     order,
   );
   const swatches = order.map(
@@ -89,11 +89,12 @@ function throughput(story: RunStory, drawing: Drawing): string {
 
 /** Each line with its name at its end; a line of one point is a dot. */
 function lines(drawing: Drawing, points: readonly Point[]): Mark[] {
-  const options = { x: 'x', y: 'y', stroke: 'line' };
+  // Named, because Plot warns where it finds as many lines as points: after the first epoch.
+  const options = { x: 'x', y: 'y', z: 'line', stroke: 'line' };
   const named = points.filter(({ line }) => line !== '');
   return [
     drawing.lineY(points, options),
-    ...(points.length <= 2 ? [drawing.dot(points, { x: 'x', y: 'y', fill: 'line' })] : []),
+    ...(points.length <= 2 ? [drawing.dot(points, { x: 'x', y: 'y', z: 'line', fill: 'line' })] : []),
     drawing.text(
       named,
       drawing.selectLast({ x: 'x', y: 'y', z: 'line', text: 'line', fill: 'line', textAnchor: 'start', dx: 6 }),

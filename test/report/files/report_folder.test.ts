@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { RunEvent } from '../../../src/common/run_events.js';
 import { runRecord, runRecordLine } from '../../../src/common/run_record.js';
 import { loadDrawing } from '../../../src/report/files/drawing.js';
@@ -82,10 +82,14 @@ describe('the report in a run folder', () => {
       values: Record<string, number>;
     } & RunEvent;
     const alone = { ...epoch, values: { loss: values.loss } } as RunEvent;
-    for (const events of [[SAMPLE_START], [SAMPLE_START, alone]]) {
+    const warned = vi.spyOn(console, 'warn').mockReturnValue();
+    for (const events of [[SAMPLE_START], [SAMPLE_START, alone], [SAMPLE_START, ...EPOCHS(1)]]) {
       const folder = await folderWith({});
       await report(folder, events, hasDrawing);
       expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('</html>');
     }
+    // What the library warns of would stand between a run's lines.
+    expect(warned.mock.calls).toEqual([]);
+    warned.mockRestore();
   });
 });
