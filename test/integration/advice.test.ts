@@ -13,6 +13,7 @@ import { renderConfig } from '../../src/coordinator/storage/run_folder/config_ya
 import { storageError } from '../../src/coordinator/storage/files/storage_error.js';
 import { buildModel } from '../../src/models/build.js';
 import { resolveModelSource } from '../../src/models/load.js';
+import { weightsByOutput } from '../../src/objective/per_output.js';
 import { adviceInSources, commandIn, withFlags, type Advice } from '../support/advice.js';
 import { program, refusal } from '../support/program_under_test.js';
 import * as tf from '@tensorflow/tfjs';
@@ -338,6 +339,14 @@ const CASES: Readonly<Record<string, Case>> = {
         ),
         { real: true },
       ),
+  },
+  'a loss weight that is no number': {
+    says: [{ file: 'src/objective/per_output.ts', begins: 'Write OUTPUT=NUMBER' }],
+    provoke: () => refusal(() => weightsByOutput(['a=much'], ['a', 'b'])),
+    follow: async (next) => {
+      const { train } = await program(['train', ...commandIn(next, /--loss-weights [^\s]+(?=\.)/).split(' ')]);
+      expect(weightsByOutput(train?.config.lossWeights ?? [], ['a', 'b'])).toEqual([0.3, 1]);
+    },
   },
   'a name that is taken, and a run to go on with': {
     says: [{ file: 'src/coordinator/storage/run_folder/run_folder.ts', begins: 'continue it with --resume' }],
