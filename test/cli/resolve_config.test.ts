@@ -233,8 +233,8 @@ test('the command line and the environment are refused in the same words', () =>
     "CONFIG_UNKNOWN_KEY: unknown key "optimizer.learning_rte" in --set, did you mean optimizer.learning_rate?
     correct the key, or remove it"
   `);
-  expect(resolving({ sets: ['optimizer.momentum=1'] })).toMatchInlineSnapshot(`
-    "CONFIG_UNKNOWN_KEY: unknown key "optimizer.momentum" in --set, did you mean optimizer.momentum?
+  expect(resolving({ sets: ['optimiser.momentum=1'] })).toMatchInlineSnapshot(`
+    "CONFIG_UNKNOWN_KEY: unknown key "optimiser.momentum" in --set, did you mean optimizer.momentum?
     correct the key, or remove it"
   `);
   expect(resolving({ sets: ['momentum=0.9'] })).toMatchInlineSnapshot(`

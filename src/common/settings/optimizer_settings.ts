@@ -39,7 +39,7 @@ const ALIASES: Readonly<Record<string, readonly string[]>> = {
 export const OPTIMIZER = section('a mapping with a name, such as sgd or adam', {
   name: setting(choice(OPTIMIZER_NAMES), 'sgd', {
     ...COMMON,
-    aliases: ['optimizer', 'optimizer', 'optim', 'opt', 'solver'],
+    aliases: ['optimizer', 'optimiser', 'optim', 'opt', 'solver'],
     help: OPTIMIZER_NAMES.join(', '),
   }),
   learningRate: setting(real({ above: 0 }), 0.1, {
