@@ -11,6 +11,7 @@ import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { eventOf } from '../coordinator/start_run.js';
 import { weightsFor } from '../coordinator/storage/state/saved_model.js';
 import type { ModelSource } from '../models/model_source.js';
+import { availableMemory } from '../memory_limit.js';
 import { packageVersion } from '../package_info.js';
 import { linkTimes } from '../transport/link.js';
 import type { Secret } from '../transport/secrets.js';
@@ -94,6 +95,7 @@ export class ClusterRecruiter implements Recruiter {
       initialCounts:
         run.saved === null && request.initFrom === null && (source.kind !== 'topology' || source.weights === undefined),
       minWorkers: request.minWorkers,
+      memoryBytes: availableMemory(),
       say,
       times: request.times ?? linkTimes(request.silenceMs),
     });

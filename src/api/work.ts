@@ -119,6 +119,17 @@ function requireFewReplicas({ replicas }: Placement): void {
   });
 }
 
+/** Memory is taken for a golden shard as it is asked for. @throws ClusterError JOB_REFUSED */
+export function requireShardsOf({ shardSizes }: Pick<Job, 'shardSizes'>, examples: number): void {
+  const most = Math.max(...shardSizes);
+  if (most <= examples) return;
+  throw new ClusterError({
+    code: 'JOB_REFUSED',
+    message: `the coordinator asks for a shard of ${most} examples, and there are ${examples}`,
+    next: 'Use the coordinator of the same version, and the same data on both sides.',
+  });
+}
+
 /** Keeps the replicas of the last job, so that a worker that comes back to the same run loses no time. */
 class JobKeeper {
   #key = '';
@@ -151,6 +162,7 @@ class JobKeeper {
     const { say } = this.request;
     const source = await this.#modelSource(job.model, topology);
     const dataset = await this.#dataset(job);
+    requireShardsOf(job, dataset.train.count);
     const failed = (error: unknown): never => {
       // On the run's own data: any other worker would find the same.
       throw isFaultOfTheRun(error) && dataset.sha256 === job.datasetSha256 ? new RunFault(error) : error;

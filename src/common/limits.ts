@@ -106,6 +106,10 @@ export const LIMITS = {
   maxWorkerNameLength: 100,
   /** Model topology (JSON) on the wire, bytes, and weights in all. */
   maxTopologyBytes: 16 * 2 ** 20,
+  /** Brackets, commas and colons in it, which bound the objects that parsing makes: a network of 1,000 layers has some 100,000. */
+  maxTopologyTokens: 2 ** 20,
+  /** Copies of all weights that a coordinator holds at most: parameters twice, slots, their bytes for workers, a state under way. */
+  weightCopies: 8,
   maxWireWeights: 2 ** 30,
   /** Weight tensors of a model: the largest published networks have some thousand. */
   maxWeights: 10_000,

@@ -2,6 +2,7 @@
  * Owns: what a model that came over the wire may be made of, judged as tfjs will read it: its keys and texts after tfjs's change of case.
  * Does not: build it. What is not on the list is refused by name, before anything is built.
  */
+import { immodest } from '../common/modest_json.js';
 import { ClusterError } from '../common/errors.js';
 import { ACTIVATIONS, camelCase, CELLS, CONSTRAINTS, INITIALIZERS, LAYERS, MODELS, REGULARIZERS } from './class_names.js';
 
@@ -11,6 +12,8 @@ const MAX_NUMBER = 2 ** 31;
 
 /** @throws ClusterError MODEL_REFUSED naming the first thing that is not allowed. */
 export function requireAllowedLayers(topology: string): void {
+  const tooMuch = immodest(topology);
+  if (tooMuch !== null) throw refused(`its topology has ${tooMuch}`);
   let parsed: unknown;
   try {
     parsed = JSON.parse(topology);

@@ -7,6 +7,8 @@ import { chooseDevices, type DeviceChoice } from '../../common/device_choice.js'
 import { parseEndpoint, type Endpoint } from '../../common/endpoint.js';
 import { exitCodeOf, type StopRequest } from '../../common/stop_request.js';
 import { EXIT, UsageError } from '../../common/errors.js';
+import { defaultMaxMemory, parseMemory } from '../../memory_limit.js';
+import { watchMemory } from '../terminal/memory_watch.js';
 import { LIMITS } from '../../common/limits.js';
 import type { CommandContext } from '../context.js';
 import {
@@ -66,6 +68,12 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
       String(LIMITS.workerWaitMs / 1000),
     ),
   );
+  add(
+    new Option(
+      '--max-memory <size>',
+      'end rather than take more, such as 8G (default: nine tenths of what its cgroup, or the machine, has)',
+    ),
+  );
   addTokenFlags(command);
   add(new Option('--tls-ca <file>', 'certificate to trust, PEM (default: keys from the token)'));
   command.addOption(
@@ -91,6 +99,16 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
       waitMs: 1000 * wholeNumber(readOption(command, 'wait') ?? '', { flag: '--wait', atLeast: 0 }),
       verbose: readSwitch(command, 'verbose'),
     };
+    const maxMemory = readOption(command, 'maxMemory');
+    const maxBytes = maxMemory === null ? defaultMaxMemory() : parseMemory(maxMemory, '--max-memory');
+    const { endProcessNow } = await import('../terminal/end_process.js');
+    const memory = watchMemory({
+      maxBytes,
+      end: (text, exitCode) => {
+        context.stderr.write(printable(text));
+        endProcessNow(exitCode);
+      },
+    });
     const say = (line: string) => void context.stderr.write(printable(`${line}\n`));
     const watch = await context.watchStop(say, 'finishing the shards under way and leaving');
     try {
@@ -101,6 +119,7 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
       context.finish(reason !== null ? exitCodeOf(reason) : end === 'stopped' ? EXIT.stopped : EXIT.ok);
     } finally {
       watch.close();
+      memory.close();
     }
   });
 }

@@ -5,8 +5,10 @@
 import { z } from 'zod';
 import { allFinite } from '../all_finite.js';
 import { createBucketLayout } from '../bucket_layout.js';
+import { ClusterError } from '../errors.js';
 import { wireError } from './frame.js';
 import { LIMITS } from '../limits.js';
+import { immodest } from '../modest_json.js';
 import { compiledModelSchema } from '../compiled_model.js';
 import { objectiveSchema } from '../objective.js';
 import { oneLine } from '../one_line.js';
@@ -92,8 +94,12 @@ export function readDescription({ jsonBytes, weights, bytes }: EncodedDescriptio
 function parse(json: Uint8Array): z.infer<typeof descriptionSchema> {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(json));
-  } catch {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(json);
+    const tooMuch = immodest(text);
+    if (tooMuch !== null) throw wireError(`a description of ${tooMuch}`);
+    value = JSON.parse(text);
+  } catch (error) {
+    if (error instanceof ClusterError) throw error;
     throw wireError('a description that is not JSON');
   }
   const checked = descriptionSchema.safeParse(value);

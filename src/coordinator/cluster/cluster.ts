@@ -3,6 +3,7 @@
  * Does not: listen (server.ts), hold a connection (session.ts) or run the loop (start_run.ts).
  */
 import type { ExpectedError } from '../../common/errors.js';
+import { LIMITS } from '../../common/limits.js';
 import type { Connection } from '../../transport/web_socket.js';
 import type { Job, MessageOf } from '../../common/protocol/messages.js';
 import type { NumericsClass } from '../../common/replica.js';
@@ -27,6 +28,8 @@ export interface ClusterOptions {
   readonly savedNumerics: NumericsClass | null;
   /** False where the run does not begin with the weights that a worker built. */
   readonly initialCounts?: boolean;
+  /** Of this machine: a model that does not fit is refused before memory is taken for it. */
+  readonly memoryBytes?: number;
   /** Worker processes to wait for before the first step. */
   readonly minWorkers?: number;
   /** One plain line. */
@@ -43,6 +46,7 @@ export class Cluster implements SessionHost {
   readonly job: Job;
   readonly topology: string | null;
   readonly parameters = new ParameterBytes();
+  readonly maxWeights: number;
   readonly #admissions: Admissions;
   readonly #options: ClusterOptions;
   readonly #sessions = new Set<Session>();
@@ -59,6 +63,7 @@ export class Cluster implements SessionHost {
     this.coordinatorEpoch = options.coordinatorEpoch;
     this.job = options.job;
     this.topology = options.topology;
+    this.maxWeights = Math.min(LIMITS.maxWireWeights, Math.floor((options.memoryBytes ?? Infinity) / (4 * LIMITS.weightCopies)));
     const { savedNumerics: saved, initialCounts = true, minWorkers = 1 } = options;
     this.#admissions = new Admissions({
       ...options,

@@ -31,6 +31,8 @@ export interface SessionHost {
   /** JSON of the topology where the job's model is one. */
   readonly topology: string | null;
   readonly parameters: ParameterBytes;
+  /** Weights of a model that this machine can train. */
+  readonly maxWeights: number;
   /** Elements of a gradient and of its statistics; null until a first worker has described the model. */
   resultSizes(): { gradient: number; statistics: number; objective: ObjectiveDescription } | null;
   /** A name that no live worker has. */
@@ -170,7 +172,7 @@ export class Session {
   #place(message: Message, totalBytes: number): Uint8Array {
     if (message.type === 'description') {
       const { jsonBytes, weights } = message;
-      const allowed = this.#describing !== null && jsonBytes <= 2 * LIMITS.maxTopologyBytes && weights <= LIMITS.maxWireWeights;
+      const allowed = this.#describing !== null && jsonBytes <= 2 * LIMITS.maxTopologyBytes && weights <= this.#host.maxWeights;
       if (!allowed || totalBytes !== jsonBytes + 4 * weights)
         throw wireError('a description that was not asked for, or too large');
       // It has begun; the link sees to it that it goes on.

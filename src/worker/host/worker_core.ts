@@ -20,6 +20,8 @@ export interface WorkerState {
   /** Parameters that are here; null before the first. */
   readonly version: number | null;
   readonly running: ReadonlyMap<number, Assign>;
+  /** It was asked for the model: once is enough. */
+  readonly described: boolean;
   /** It was asked to leave: what runs is finished first. */
   readonly leaving: boolean;
 }
@@ -73,6 +75,7 @@ export function createWorkerState(software: string, epochs: ReadonlyMap<string, 
     replicas: new Set(),
     version: null,
     running: new Map(),
+    described: false,
     leaving: false,
   };
 }
@@ -132,8 +135,8 @@ function hear(state: WorkerState, message: Message): Transition {
       if (phase !== 'hello') break;
       return welcome(state, message);
     case 'describe':
-      if (phase !== 'prepared') break;
-      return { state, commands: [{ type: 'send_description' }] };
+      if (phase !== 'prepared' || state.described) break;
+      return { state: { ...state, described: true }, commands: [{ type: 'send_description' }] };
     case 'admitted':
       if (phase !== 'prepared') break;
       return { state: { ...state, phase: 'admitted' }, commands: [{ type: 'admitted', worker: message.worker }] };

@@ -1,0 +1,48 @@
+/**
+ * Owns: how much memory this process may take: what its cgroup allows, else what the machine has; and sizes as people write them.
+ */
+import { readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import { UsageError } from './common/errors.js';
+
+/** A process that takes this share of what there is will be killed without a word soon. */
+const SHARE = 0.9;
+
+/** cgroup version 2, then 1; a container sees its own at these paths. */
+const CGROUP_FILES = ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'];
+
+/** Bytes: the smaller of what the cgroup allows and what the machine has. */
+export function availableMemory(
+  read: (path: string) => string = (path) => readFileSync(path, 'utf8'),
+  machine = totalmem(),
+): number {
+  const limits = CGROUP_FILES.flatMap((path) => {
+    try {
+      const bytes = Number(read(path));
+      // `max` is no number, and version 1 says 2^63 for none.
+      return Number.isFinite(bytes) && bytes > 0 ? [bytes] : [];
+    } catch {
+      return [];
+    }
+  });
+  return Math.min(machine, ...limits);
+}
+
+export function defaultMaxMemory(): number {
+  return Math.floor(SHARE * availableMemory());
+}
+
+const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+const MIN_BYTES = 64 * 2 ** 20;
+
+/** `8G`, `500M`, `2GiB`. @throws UsageError VALUE_INVALID */
+export function parseMemory(text: string, flag: string): number {
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text.trim()) ?? [];
+  const bytes = Number(number || NaN) * UNITS[unit.toUpperCase()];
+  if (bytes >= MIN_BYTES && Number.isSafeInteger(Math.floor(bytes))) return Math.floor(bytes);
+  throw new UsageError({
+    code: 'VALUE_INVALID',
+    message: `${flag} wants a size of at least 64M, found ${text}`,
+    next: `For example ${flag} 8G.`,
+  });
+}
