@@ -10,6 +10,7 @@ import { RECORD_VERSION } from '../../common/run_record.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
 import type { CommandContext } from '../context.js';
 import { readSwitch } from '../setting_flags.js';
+import { printable } from '../../common/one_line.js';
 
 const EXAMPLES = `Examples:
   tfjs-parallel why runs/mnist-001             where the time of its steps went, and the one thing to change
@@ -32,7 +33,8 @@ export function whyCommand(context: CommandContext): Command {
     const why = whyOf(story);
     if (why === null) throw nothingToRead(run, 'no epoch of it has ended', `tfjs-parallel train --resume ${run}`);
     const record = { v: RECORD_VERSION, type: 'why', ...(renameKeys(why, toSnakeCase) as object) };
-    context.stdout.write(readSwitch(command, 'json') ? `${JSON.stringify(record)}\n` : `${whyLines(why).join('\n')}\n`);
+    const text = readSwitch(command, 'json') ? JSON.stringify(record) : whyLines(why).join('\n');
+    context.stdout.write(printable(`${text}\n`));
   });
 }
 
