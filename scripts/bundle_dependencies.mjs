@@ -89,20 +89,11 @@ const leftOut = {
 
 /** Observable Plot on linkedom: what src/report/files/drawing.ts names, in one file. */
 async function bundleDrawing(root, vendor, options) {
-  const require = createRequire(join(root, 'package.json'));
-  try {
-    require.resolve('linkedom');
-  } catch (error) {
-    if (error.code !== 'MODULE_NOT_FOUND') throw error;
-    console.warn('build: @observablehq/plot and linkedom are not installed (npm ci): report.html of this build has no curves');
-    return;
-  }
   const { metafile } = await build({
     ...options,
     metafile: true,
     minify: true,
     legalComments: 'none',
-    nodePaths: (process.env.NODE_PATH ?? '').split(':').filter((path) => path !== ''),
     stdin: {
       resolveDir: root,
       contents: `
@@ -112,19 +103,19 @@ async function bundleDrawing(root, vendor, options) {
     plugins: [leftOut],
     outfile: join(vendor, 'plot.js'),
   });
-  writeFileSync(join(vendor, 'LICENSE.plot.txt'), licencesOf(Object.keys(metafile.inputs).map((path) => resolve(path))));
+  writeFileSync(join(vendor, 'LICENSE.plot.txt'), licensesOf(Object.keys(metafile.inputs).map((path) => resolve(path))));
 }
 
 /** Of every package that a file is from, each once, under its name and version. */
-function licencesOf(files) {
+function licensesOf(files) {
   const folders = new Set(files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(file) ?? []));
   return [...folders]
     .sort()
     .map((folder) => {
       const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-      const licence = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file));
-      if (licence === undefined) throw new Error(`build: ${name} ${version} has no licence file`);
-      return `${name} ${version}\n\n${readFileSync(join(folder, licence), 'utf8').trim()}\n`;
+      const license = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file));
+      if (license === undefined) throw new Error(`build: ${name} ${version} has no license file`);
+      return `${name} ${version}\n\n${readFileSync(join(folder, license), 'utf8').trim()}\n`;
     })
     .join('\n');
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
@@ -10,8 +10,6 @@ import { SAMPLE_START, sampleEnd, sampleEpoch, sampleStep } from '../../support/
 import { temporaryFolder } from '../../support/temporary_folder.js';
 
 const BUNDLE = resolve('build/vendor/plot.js');
-const hasDrawing = existsSync(BUNDLE);
-if (!hasDrawing) console.warn('report_folder.test.ts: curves skipped: build/vendor/plot.js is not there: npm ci');
 
 const EPOCHS = (epoch: number): RunEvent[] => [
   ...[1, 2, 3].map((stepInEpoch) => sampleStep({ epoch, stepInEpoch })),
@@ -57,7 +55,7 @@ describe('the report in a run folder', () => {
     await report(
       folder,
       [SAMPLE_START, { ...sampleEpoch({ epoch: 1, valAcc: 0.5, saved: true }), values: { loss: 1, [evil]: 2 } }],
-      hasDrawing,
+      true,
     );
     const page = readFileSync(join(folder, 'report.html'), 'utf8');
     expect(page).toContain('&#60;img src=x onerror=&#34;alert(1)&#34;&#62; is gone');
@@ -66,7 +64,7 @@ describe('the report in a run folder', () => {
     expect(page).toContain(`default-src 'none'`);
   });
 
-  it.skipIf(!hasDrawing)('draws a curve for the loss, each metric, the rate, the time and the pace', async () => {
+  it('draws a curve for the loss, each metric, the rate, the time and the pace', async () => {
     const folder = await folderWith({});
     await report(folder, [SAMPLE_START, ...EPOCHS(1), ...EPOCHS(2), sampleEnd()], true);
     const page = readFileSync(join(folder, 'report.html'), 'utf8');
@@ -85,7 +83,7 @@ describe('the report in a run folder', () => {
     const warned = vi.spyOn(console, 'warn').mockReturnValue();
     for (const events of [[SAMPLE_START], [SAMPLE_START, alone], [SAMPLE_START, ...EPOCHS(1)]]) {
       const folder = await folderWith({});
-      await report(folder, events, hasDrawing);
+      await report(folder, events, true);
       expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('</html>');
     }
     // What the library warns of would stand between a run's lines.
