@@ -106,7 +106,8 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
       maxBytes,
       end: (text, exitCode) => {
         context.stderr.write(printable(text));
-        endProcessNow(exitCode);
+        // While TensorFlow is loaded, standard error is caught, and passed on after it (engine/quiet_load.ts).
+        setTimeout(() => endProcessNow(exitCode), LAST_WORDS_MS);
       },
     });
     const say = (line: string) => void context.stderr.write(printable(`${line}\n`));
@@ -123,6 +124,9 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
     }
   });
 }
+
+/** For the reason to get out before the process ends, ms. */
+const LAST_WORDS_MS = 1_500;
 
 /** As long as the protocol takes it. */
 function readWorkerName(command: Command): string | null {
