@@ -3,7 +3,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorCode } from './common/error_facts.js';
 
-/** Not Node's own `recursive`: on file systems that make no folders (/proc) it tries for ever (findings/node_mkdir_without_end.sh). */
+/** Not Node's own `recursive`, which on some file systems that make no folders tries for ever instead of failing. */
 export function makeFolder(path: string, mode = 0o777): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
   if (dirname(path) !== path) makeFolder(dirname(path), mode);

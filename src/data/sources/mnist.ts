@@ -185,7 +185,7 @@ async function listFolder(folder: string): Promise<string[] | null> {
     return await readdir(folder);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return null;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
     throw new DataError({
       code: 'DATA_UNREADABLE',
       message: `${folder}: cannot be read: ${message}`,
