@@ -6,7 +6,6 @@ import { CommanderError } from 'commander';
 import { EXIT, type ExitCode } from '../common/errors.js';
 import type { StopReason } from '../common/stop_request.js';
 import { benchCommand } from './commands/bench.js';
-import { markAtOnce } from './collector.js';
 import type { CommandContext } from './context.js';
 import { coordinatorCommand } from './commands/coordinator.js';
 import { evaluateCommand } from './commands/evaluate.js';
@@ -51,14 +50,8 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
       const { trainLocally } = await import('../api/train.js');
       return async (request) => (await trainLocally(request)).end;
     }),
-    coordinatorCommand(context, async () => {
-      markAtOnce();
-      return (await import('../api/coordinate.js')).coordinate;
-    }),
-    workerCommand(context, async () => {
-      markAtOnce();
-      return (await import('../api/work.js')).work;
-    }),
+    coordinatorCommand(context, async () => (await import('../api/coordinate.js')).coordinate),
+    workerCommand(context, async () => (await import('../api/work.js')).work),
     evaluateCommand(context, async () => (await import('../api/evaluate_model.js')).evaluateModel),
     verifyCommand(context, () => import('../api/verify.js')),
     tokenCommand(context, () => import('../transport/worker_tokens.js')),
