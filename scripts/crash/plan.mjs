@@ -41,7 +41,7 @@ export function randomFrom(seed) {
 }
 
 /** Times, rates, places and who computed differ between equal runs. */
-const VARYING = new Set(['seconds', 'images_per_s', 'phases_ms', 'run_folder', 'config', 'replicas']);
+const VARYING = new Set(['seconds', 'images_per_s', 'phases_ms', 'replica_times', 'run_folder', 'config', 'replicas']);
 
 /** Every line of the metrics, which hold what a run computed; what happened to its process is in logs/run.log. */
 export function comparableLines(metricsText) {

@@ -55,6 +55,7 @@ const REFUSED: Record<string, string> = {
   data: 'd.mjs',
   loss: 'mean_squared_error',
   metrics: 'auc',
+  loss_weights: '[a=0.5]',
   batch: '60',
   shards: '3',
   seed: '2',

@@ -185,7 +185,7 @@ function metrics(disk: MemoryDisk): string[] {
   const records = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   return records
     .filter(({ type }) => type === 'step' || type === 'epoch' || type === 'end')
-    .map(({ seconds: _, images_per_s: __, phases_ms: ___, ...record }) => JSON.stringify(record));
+    .map(({ seconds: _, images_per_s: __, phases_ms: ___, replica_times: ____, ...record }) => JSON.stringify(record));
 }
 
 async function newDisk(): Promise<MemoryDisk> {

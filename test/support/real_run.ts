@@ -82,7 +82,7 @@ export const atStep =
     record.type === 'step' && Number(record.step) >= step;
 
 /** Times, rates, places and who computed: what equal runs may differ in. */
-const VARYING = new Set(['seconds', 'images_per_s', 'phases_ms', 'run_folder', 'config', 'replicas']);
+const VARYING = new Set(['seconds', 'images_per_s', 'phases_ms', 'replica_times', 'run_folder', 'config', 'replicas']);
 
 /** Every line of metrics.jsonl, but for times and rates. */
 export function metricsOf(run: string): string[] {

@@ -5,8 +5,8 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { DataError } from '../../common/errors.js';
 import type { BatchStream } from '../../coordinator/batch_stream.js';
-import { isTensor, refuse, type BatchOfRows, type BatchSource, type FlatRows, type NestedNumbers, type Rows } from './rows.js';
-import { pairOf, type Pair } from './fit_data.js';
+import { isTensor, refuse, type BatchOfRows, type BatchSource, type FlatRows, type NamedRows } from './rows.js';
+import { exampleRows, type ExampleRows, type RowsByName } from './example_rows.js';
 
 type BatchIterator = Awaited<ReturnType<BatchSource['iterator']>>;
 
@@ -21,10 +21,10 @@ interface Request {
 
 export class DatasetStream implements BatchStream {
   readonly #request: Request;
-  #put: ((batch: Pair) => void) | null = null;
+  #put: ((batch: ExampleRows) => void) | null = null;
   #iterator: BatchIterator | null = null;
   /** Read to learn what batches look like. */
-  #first: Pair | null = null;
+  #first: ExampleRows | null = null;
   #taken = 0;
   #epoch = 0;
 
@@ -33,14 +33,14 @@ export class DatasetStream implements BatchStream {
   }
 
   /** The first batch, which the first step takes. */
-  async first(): Promise<Pair> {
+  async first(): Promise<ExampleRows> {
     this.#first = await this.#read();
     if (this.#first === null) throw empty('the dataset has no batch');
     return this.#first;
   }
 
   /** Says where batches go from now on. */
-  into(put: (batch: Pair) => void): this {
+  into(put: (batch: ExampleRows) => void): this {
     this.#put = put;
     return this;
   }
@@ -60,7 +60,7 @@ export class DatasetStream implements BatchStream {
     }
     this.#taken += 1;
     this.#put?.(batch);
-    return batch.x.count;
+    return batch.count;
   }
 
   #endEpoch(): null {
@@ -70,7 +70,7 @@ export class DatasetStream implements BatchStream {
     return null;
   }
 
-  async #read(): Promise<Pair | null> {
+  async #read(): Promise<ExampleRows | null> {
     const { model, source } = this.#request;
     this.#iterator ??= await source.iterator();
     return nextBatch(model, this.#iterator);
@@ -78,19 +78,23 @@ export class DatasetStream implements BatchStream {
 }
 
 /** All batches, or so many, as one: what is validated on. */
-export async function allBatches(model: tfjs.LayersModel, source: BatchSource, limit: number | null): Promise<Pair> {
+export async function allBatches(model: tfjs.LayersModel, source: BatchSource, limit: number | null): Promise<ExampleRows> {
   const iterator = await source.iterator();
-  const batches: Pair[] = [];
+  const batches: ExampleRows[] = [];
   while (batches.length < (limit ?? Infinity)) {
     const batch = await nextBatch(model, iterator);
     if (batch === null) break;
     batches.push(batch);
   }
   if (batches.length === 0) throw empty('the validation dataset has no batch');
-  return { x: joined(batches.map(({ x }) => x)), y: joined(batches.map(({ y }) => y)) };
+  const side = (which: 'x' | 'y'): RowsByName => {
+    const names = Object.keys(batches[0][which]);
+    return Object.fromEntries(names.map((name) => [name, joined(batches.map((batch) => batch[which][name]))]));
+  };
+  return { count: batches.reduce((sum, { count }) => sum + count, 0), x: side('x'), y: side('y') };
 }
 
-async function nextBatch(model: tfjs.LayersModel, iterator: BatchIterator): Promise<Pair | null> {
+async function nextBatch(model: tfjs.LayersModel, iterator: BatchIterator): Promise<ExampleRows | null> {
   const { value, done } = await iterator.next();
   if (value === null || value === undefined) {
     if (done) return null;
@@ -99,21 +103,17 @@ async function nextBatch(model: tfjs.LayersModel, iterator: BatchIterator): Prom
   const { xs, ys } = value as Partial<BatchOfRows>;
   if (xs === undefined || ys === undefined)
     throw refuse("the dataset gives no { xs, ys }, where xs are a batch's rows and ys their targets; zip() makes them of two");
-  const [x, y] = [onlyOne(xs, 'xs'), onlyOne(ys, 'ys')];
   try {
-    return await pairOf(model, x, y, 'the batch: ');
+    return await exampleRows(model, xs, ys, 'the batch: ');
   } finally {
-    for (const rows of [x, y]) if (isTensor(rows)) rows.dispose();
+    for (const rows of [...tensorsIn(xs), ...tensorsIn(ys)]) rows.dispose();
   }
 }
 
-/** A list or a record of one is that one, as for tfjs. */
-function onlyOne(rows: Rows, name: string): Rows {
-  if (isTensor(rows) || ArrayBuffer.isView(rows)) return rows;
-  if (Array.isArray(rows)) return rows.length === 1 && isTensor(rows[0]) ? rows[0] : (rows as NestedNumbers);
-  const values = Object.values(rows as unknown as Record<string, Rows>);
-  if (values.length === 1) return values[0];
-  throw refuse(`${name} has ${values.length} parts, and models have one input and one output`);
+function tensorsIn(rows: NamedRows): tfjs.Tensor[] {
+  if (isTensor(rows)) return [rows];
+  if (typeof rows !== 'object' || rows === null || ArrayBuffer.isView(rows)) return [];
+  return Object.values(rows).filter(isTensor);
 }
 
 function joined(parts: readonly FlatRows[]): FlatRows {

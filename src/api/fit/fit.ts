@@ -21,7 +21,7 @@ import { callbackList, type CallbackParams } from './callback_list.js';
 import { fitData, requireJudgeable } from './fit_data.js';
 import { planOf, type FitCall, type FitOptions, type FitPlan, type SharedFitOptions } from './fit_options.js';
 import { fitProgress, SILENT } from './progress.js';
-import type { Rows } from './rows.js';
+import type { NamedRows } from './rows.js';
 import { warmReplicasOf, type WarmReplicas } from './warm_replicas.js';
 
 /** What tfjs's fit resolves with, and how the run ended. */
@@ -42,7 +42,7 @@ export interface FitRun {
  * the optimizer goes on where it was; `release(model)` lets go of both.
  * Errors: any ExpectedError of common/errors.ts, with `code` and `next`; what a callback threw, as it is.
  */
-export async function fit(model: tfjs.LayersModel, x: Rows, y: Rows, options: FitOptions = {}): Promise<FitHistory> {
+export async function fit(model: tfjs.LayersModel, x: NamedRows, y: NamedRows, options: FitOptions = {}): Promise<FitHistory> {
   try {
     const tf = await loadTfjs();
     requireModel('fit()', model);

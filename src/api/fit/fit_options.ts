@@ -15,7 +15,8 @@ import type { RateFunction } from '../callback_runner.js';
 import { WATCHES } from '../train_options.js';
 import { invalid, OFFERED, refuseUnknown, wrong } from '../option_checks.js';
 import type { FitCallbacks } from './callback_list.js';
-import type { BatchSource, Rows } from './rows.js';
+import type { WeightOptions } from './example_weights.js';
+import type { BatchSource, NamedRows } from './rows.js';
 
 /** Of the model, its compile() and tfjs's own option names. */
 type NotOffered =
@@ -50,13 +51,13 @@ export interface SharedFitOptions extends RunSettings {
   readonly onProgress?: (line: string) => void;
 }
 
-export interface FitOptions extends SharedFitOptions {
+export interface FitOptions extends SharedFitOptions, WeightOptions {
   /** Examples a step, over all devices together. Default 32. */
   readonly batchSize?: number;
   /** Number of the last epoch. Default 1. */
   readonly epochs?: number;
   /** `[x, y]`. */
-  readonly validationData?: readonly [Rows, Rows];
+  readonly validationData?: readonly [NamedRows, NamedRows];
   /** The last part of the rows, as tfjs takes it: from `floor(rows × (1 − split))` on. */
   readonly validationSplit?: number;
   /** Another order in each epoch, drawn from `seed`. Default true. */
@@ -76,7 +77,7 @@ export interface FitDatasetOptions extends Omit<SharedFitOptions, OfFolders> {
   /** Batches of an epoch, from one iterator for all epochs. By default each epoch takes a new iterator to its end. */
   readonly batchesPerEpoch?: number;
   /** `[x, y]`, or a dataset, which is read once. */
-  readonly validationData?: readonly [Rows, Rows] | BatchSource;
+  readonly validationData?: readonly [NamedRows, NamedRows] | BatchSource;
   /** Of a validation dataset: so many batches and no more. */
   readonly validationBatches?: number;
   /** Examples that are evaluated at once, where validationData is arrays. Default 32. */
@@ -92,7 +93,7 @@ const OF_FOLDERS = ['runDir', 'name', 'keep', 'checkpointEvery', 'onCheckpointFa
 type OfFolders = (typeof OF_FOLDERS)[number];
 const KNOWN = {
   'fit()': [
-    ...[...SHARED, 'batchSize', 'validationSplit', 'shuffle', 'resume', 'callbacksFromHere'],
+    ...[...SHARED, 'batchSize', 'validationSplit', 'sampleWeight', 'classWeight', 'shuffle', 'resume', 'callbacksFromHere'],
     ...[...SETTINGS_OFFERED, ...OURS],
   ],
   'fitDataset()': [
@@ -106,8 +107,11 @@ export type FitCall = keyof typeof KNOWN;
 const REFUSED: Readonly<Record<string, string>> = {
   stepsPerEpoch: 'fit ignores it in tfjs; fitDataset has batchesPerEpoch',
   validationSteps: 'tfjs throws for it; the whole validation set is evaluated',
-  sampleWeight: 'weights of examples are not taken yet, and tfjs throws for them',
-  classWeight: 'weights of classes are not taken yet',
+};
+
+const REFUSED_OF_STREAMS: Readonly<Record<string, string>> = {
+  sampleWeight: 'a dataset gives { xs, ys }; fit() takes weights of arrays',
+  classWeight: 'weights of classes are taken by fit() alone so far',
 };
 
 export interface FitPlan {
@@ -118,7 +122,8 @@ export interface FitPlan {
 /** @throws UsageError OPTION_UNKNOWN, OPTION_INVALID, OPTION_REFUSED, MODEL_NOT_COMPILED, and those of checkConfig */
 export function planOf(call: FitCall, model: tfjs.LayersModel, given: FitOptions | FitDatasetOptions): FitPlan {
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== null));
-  for (const [name, why] of Object.entries(REFUSED)) {
+  const refused = call === 'fit()' ? REFUSED : { ...REFUSED, ...REFUSED_OF_STREAMS };
+  for (const [name, why] of Object.entries(refused)) {
     if (!Object.hasOwn(options, name)) continue;
     throw new UsageError({ code: 'OPTION_REFUSED', message: `${call} does not take ${name}: ${why}`, next: 'Leave it out.' });
   }

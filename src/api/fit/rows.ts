@@ -9,10 +9,13 @@ export type NestedNumbers = readonly (number | boolean | ArrayLike<number> | Nes
 /** A tensor, a typed array (of rows of the shape that the model takes), or a nested array. */
 export type Rows = tfjs.Tensor | ArrayBufferView | NestedNumbers;
 
+/** Of several inputs or outputs a list in the model's order, or a record by its names. */
+export type NamedRows = Rows | readonly Rows[] | Readonly<Record<string, Rows>>;
+
 /** One batch: tensors, which are disposed of when they are read, or arrays. */
 export interface BatchOfRows {
-  readonly xs: Rows;
-  readonly ys: Rows;
+  readonly xs: NamedRows;
+  readonly ys: NamedRows;
 }
 
 /** What fitDataset() takes: a tf.data.Dataset, or an object with the one method that tfjs calls too. */

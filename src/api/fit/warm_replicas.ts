@@ -80,6 +80,7 @@ export class WarmReplicas {
 function putRows(into: Batch, from: Batch): void {
   for (const kind of ['inputs', 'targets'] as const)
     for (const [name, values] of Object.entries(from[kind])) into[kind][name].set(values);
+  for (const [name, values] of Object.entries(from.weights ?? {})) into.weights?.[name].set(values);
 }
 
 /** What a replica is built from. The weights come with each step, and rows may be replaced by others. */
@@ -90,9 +91,11 @@ function keyOf({ placement, source, dataset, config, batchNorm }: ReplicaRequest
 }
 
 /** What replicas know of a data set besides its values. */
-function formOf({ fields, train, validation }: MemoryDataset): unknown[] {
+function formOf({ fields, train, validation, sha256 }: MemoryDataset): unknown[] {
   const shapes = [...fields.inputs, ...fields.targets].map(({ name, shape, type, scale }) => [name, shape, type, scale]);
-  return [shapes, train.count, validation?.count ?? null];
+  // Labels of several outputs are judged where replicas are opened.
+  const labels = fields.targets.length > 1 ? sha256 : null;
+  return [shapes, train.count, validation?.count ?? null, Object.keys(train.weights ?? {}), labels];
 }
 
 function isAllInMemory(dataset: Dataset): dataset is MemoryDataset {
