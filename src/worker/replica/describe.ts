@@ -20,6 +20,7 @@ import { createModelObjective, type ModelObjective } from '../../objective/model
 import { compiledOptimizerOf } from '../../optimizers/compiled.js';
 import { isWeighted, labelsOf, type Binding } from './bind_fields.js';
 import { listenToMasks, type OutputMasks } from './output_masks.js';
+import { orModelFails } from './model_fails.js';
 import type { ReplicaSpec } from './replica_spec.js';
 
 interface Opened {
@@ -34,9 +35,9 @@ export function judgedModel({ engine, model, binding, spec }: Opened): { objecti
   const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
   const compiled = spec.model.kind === 'topology' ? (spec.model.compiled ?? null) : compiledOf(engine.tf, model);
   const inputShapes = binding.inputs.map(({ field }) => field.shape);
-  const masks = listenToMasks(engine.tf, model, () => {
-    const inputs = inputShapes.map((shape) => engine.tf.zeros([1, ...shape]));
-    return [model.apply(inputs.length === 1 ? inputs[0] : inputs, { training: false }) as tfjs.Tensor | tfjs.Tensor[]].flat();
+  const masks = orModelFails(() => listenToMasks(engine.tf, model, appliedToZeros({ engine, model, inputShapes })), {
+    during: 'evaluation',
+    next: 'Mend the model; model.predict() of one example shows the same outside of tfjs-parallel.',
   });
   const outputs = binding.targets.map((target, at) => ({
     ...{ name: target.name, data: labelsOf(spec.dataset, target) },
@@ -44,6 +45,17 @@ export function judgedModel({ engine, model, binding, spec }: Opened): { objecti
   }));
   const judged = { request: spec.objective, compiled, model, outputs, inputShapes };
   return { objective: createModelObjective(engine.tf, fused, judged), masks };
+}
+
+function appliedToZeros({
+  engine: { tf },
+  model,
+  inputShapes,
+}: Pick<Opened, 'engine' | 'model'> & { inputShapes: readonly (readonly number[])[] }): () => tfjs.Tensor[] {
+  return () => {
+    const inputs = inputShapes.map((shape) => tf.zeros([1, ...shape]));
+    return [model.apply(inputs.length === 1 ? inputs[0] : inputs, { training: false }) as tfjs.Tensor | tfjs.Tensor[]].flat();
+  };
 }
 
 export function precisionNoteOf({ precision, compile }: ReplicaSpec, engine: Engine): string {

@@ -5,18 +5,17 @@
  * In: weights (the model's variables), the shard's rows, the dropout position. Out: sums over the shard's examples.
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { isErrorLike } from '../../common/error_facts.js';
-import { ExpectedError, invariant, UsageError } from '../../common/errors.js';
+import { invariant } from '../../common/errors.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { deriveKey, PURPOSE, type PhiloxKey } from '../../common/random.js';
 import type { Engine } from '../../engine/index.js';
-import { intoFloat32, scaledFloat, TensorFlowError, withBatchStatistics, withDropout } from '../../engine/index.js';
-import { placeOf } from '../../engine/record_error.js';
+import { intoFloat32, scaledFloat, withBatchStatistics, withDropout } from '../../engine/index.js';
 import type { ObjectiveValue } from '../../objective/create_objective.js';
 import type { ModelObjective } from '../../objective/model_objective.js';
 import type { Binding, TensorBatch } from './bind_fields.js';
 import type { OutputMasks } from './output_masks.js';
 import type { CountPositions } from './read_batch.js';
+import { orModelFails } from './model_fails.js';
 import { flattenLayers } from './model_layout.js';
 import type { ReplicaSpec } from './replica_spec.js';
 
@@ -159,31 +158,6 @@ function applyModel(
   const next = `Mend the model; model.apply(x, { training: ${training} }) on one batch shows the same outside of tfjs-parallel.`;
   const apply = (): tfjs.Tensor[] => [model.apply(x.length === 1 ? x[0] : x, { training }) as tfjs.Tensor | tfjs.Tensor[]].flat();
   return orModelFails(() => masks.during(apply), { during: training ? 'training' : 'evaluation', next });
-}
-
-/**
- * What the model itself throws, a layer of the user's, tfjs's refusal of its shapes or an op without a gradient, is neither a bug of ours nor a
- * device that died.
- */
-function orModelFails<T>(compute: () => T, { during, next }: { during: string; next: string }): T {
-  try {
-    return compute();
-  } catch (error) {
-    const ours = error instanceof ExpectedError || error instanceof TensorFlowError;
-    if (!isErrorLike(error) || ours || error.message.startsWith('internal: ')) throw error;
-    throw new UsageError({
-      code: 'MODEL_FAILS',
-      message: `the model fails in ${during}: ${error.message}${whereThrown(error)}`,
-      next,
-      cause: error,
-    });
-  }
-}
-
-/** Unless that is in tfjs. */
-function whereThrown(error: Error): string {
-  const place = placeOf(error);
-  return place === undefined || place.includes('/node_modules/') ? '' : ` (${place})`;
 }
 
 /** Regularization losses count once per step: the first shard carries them, times the global batch that the sum is divided by. */
