@@ -60,8 +60,10 @@ export interface WorkRequest {
 /** Resolves when the run has ended well or was stopped, or the worker was asked to leave. @throws ClusterError and what preparing throws */
 export async function work(request: WorkRequest): Promise<WorkEnd> {
   const { say, stop } = request;
+  // What no machine may do is said before what this one cannot.
+  if (request.devices.kind === 'cpu') requireFewReplicas(request.devices.replicas);
   const placement = placeReplicas(request.devices, request.threadsPerWorker);
-  requireFewReplicas(placement);
+  requireFewReplicas(placement.replicas.length);
   if (placement.notice !== '') say(placement.notice);
   const found = await findToken({
     source: request.token,
@@ -110,11 +112,11 @@ export async function work(request: WorkRequest): Promise<WorkEnd> {
   }
 }
 
-function requireFewReplicas({ replicas }: Placement): void {
-  if (replicas.length <= LIMITS.maxReplicasPerWorker) return;
+function requireFewReplicas(replicas: number): void {
+  if (replicas <= LIMITS.maxReplicasPerWorker) return;
   throw new UsageError({
     code: 'TOO_MANY_REPLICAS',
-    message: `${replicas.length} replicas in one worker, at most ${LIMITS.maxReplicasPerWorker} are possible`,
+    message: `${replicas} replicas in one worker, at most ${LIMITS.maxReplicasPerWorker} are possible`,
     next: 'Start several workers on this machine, each with fewer.',
   });
 }

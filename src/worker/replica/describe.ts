@@ -37,7 +37,7 @@ export function judgedModel({ engine, model, binding, spec }: Opened): { objecti
   const inputShapes = binding.inputs.map(({ field }) => field.shape);
   const masks = orModelFails(() => listenToMasks(engine.tf, model, appliedToZeros({ engine, model, inputShapes })), {
     during: 'evaluation',
-    next: 'Mend the model; model.predict() of one example shows the same outside of tfjs-parallel.',
+    next: 'Mend the model; model.apply(x, { training: false }) on one batch shows the same outside of tfjs-parallel.',
   });
   const outputs = binding.targets.map((target, at) => ({
     ...{ name: target.name, data: labelsOf(spec.dataset, target) },
