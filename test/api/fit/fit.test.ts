@@ -271,7 +271,7 @@ describe('fit()', () => {
         "OPTION_INVALID: fit() trains a tf.LayersModel, found number",
         "OPTION_UNKNOWN: fit() has no option batch_size",
         "OPTION_REFUSED: fit() does not take stepsPerEpoch: fit ignores it in tfjs; fitDataset has batchesPerEpoch",
-        "OPTION_REFUSED: fit() does not take sampleWeight: weights of examples are not taken yet, and tfjs throws for them",
+        "DATA_ARRAYS: sampleWeight is [50, 2], wanted [50]: one weight for each example",
         "OPTION_INVALID: epochs must be a whole number of at least 0, found 0.5",
         "OPTION_INVALID: verbose must be 0 or 1, found 2",
         "OPTION_INVALID: learningRate must be a function of the epoch; a number is the compiled optimizer's, found 3",
