@@ -370,7 +370,7 @@ const CASES: Readonly<Record<string, Case>> = {
       'check the disk (dmesg',
       'give yourself write',
       'use --run-dir with the path',
-      '…look at the system',
+      'look at the system',
     ].map((begins) => ({ file: 'src/coordinator/storage/files/storage_error.ts', begins })),
     provoke: () => {
       // The texts are one table by the system's code; the one that anybody can have is a file in the folder's place.

@@ -61,7 +61,17 @@ const EXPLANATIONS: Record<string, Explanation> = {
   ENFILE: { code: 'TOO_MANY_OPEN_FILES', why: 'too many open files', next: 'raise the limit (ulimit -n)' },
 };
 
-const NO_PARENT = 'use --run-dir with a folder in which folders can be made';
+const OTHER = { code: 'STORAGE_FAILED', next: 'look at the system error above; use --run-dir with another folder' };
+
+/** Who only reads chooses no folder to write to. */
+const OF_READING: Record<string, string> = {
+  EACCES: 'Give yourself read permission (chmod u+r).',
+  EPERM: 'Give yourself read permission (chmod u+r).',
+  EIO: 'Check the disk (dmesg, smartctl).',
+  ENOTDIR: 'Check the path: one of its folders is a file.',
+};
+
+const NO_PARENT = { next: 'use --run-dir with a folder in which folders can be made' };
 
 /**
  * Turns a system error into a CheckpointError; errors that already are CheckpointErrors, and errors that do not come from the system, pass unchanged.
@@ -73,12 +83,15 @@ export function storageError(error: unknown, doing: string, stands?: string): un
   const known = EXPLANATIONS[systemCode];
   const why = known?.why ?? error.message;
   return new CheckpointError({
-    code: known?.code ?? 'STORAGE_FAILED',
+    code: (known ?? OTHER).code,
     message: `cannot ${doing}: ${why} (${systemCode})${stands === undefined ? '' : `; ${stands}`}`,
-    next:
-      doing.startsWith('create ') && systemCode === 'ENOENT'
-        ? NO_PARENT
-        : (known?.next ?? 'look at the system error above; use --run-dir with another folder'),
+    next: nextOf(doing, systemCode),
     cause: error,
   });
+}
+
+function nextOf(doing: string, systemCode: string): string {
+  if (doing.startsWith('create ') && systemCode === 'ENOENT') return NO_PARENT.next;
+  if (doing.startsWith('read ') && systemCode in OF_READING) return OF_READING[systemCode];
+  return (EXPLANATIONS[systemCode] ?? OTHER).next;
 }

@@ -54,7 +54,8 @@ export async function readModel(path: string, fileSystem: FileSystem = nodeFileS
       ...decodeWeights(file.manifest, found, { invalid }),
     };
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') throw invalid('does not exist, or weights are missing beside it');
+    if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(errorCode(error)))
+      throw invalid('does not exist, or weights are missing beside it');
     throw storageError(error, `read ${modelPath}`);
   }
 }
