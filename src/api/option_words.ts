@@ -21,11 +21,11 @@ const NO_OPTION = new Set([
   'reporter',
 ]);
 /** `200`, `0.5`, `FOLDER`, `none`, `./data.mjs`, `mean_squared_error`: what follows a flag as its value, and not as the sentence's next word. */
-const VALUE = String.raw`(?:\d(?:[\w.,-]*\w)?|[A-Z]+\b|\.{0,2}/[^\s,;)]+|none\b|all\b|idx\b|mnist\b|synthetic\b|[a-z\d]+_[a-z_\d]+)`;
+const VALUE = String.raw`(?:\d(?:[\w.,-]*\w)?|[A-Z]+\b|(?:\.{0,2}|[\w.-]+)/[^\s,;)]+|none\b|all\b|idx\b|mnist\b|synthetic\b|[a-z\d]+_[a-z_\d]+)`;
 const FLAG = new RegExp(String.raw`--([a-z][a-z-]*)(?:[ =](${VALUE}))?`, 'g');
 
 /** `--batch 4 or more` → `batch: 4 or more`; `--gpus none` → `gpus: 'none'`; `--set optimizer.momentum=0.9` → `optimizer: { momentum: 0.9 }`. */
-export function inOptions(text: string): string {
+export function inOptions(text: string, offered: readonly string[] = []): string {
   const said = text
     .replace(/--set ([a-z_]+)\.([a-z_.]+)=(\[[^\]]*\]|\S+?)(?=[\s,;)]|$)/g, (_, section: string, key: string, value: string) => {
       const inner = key
@@ -36,7 +36,7 @@ export function inOptions(text: string): string {
     })
     .replace(/--no-compile/g, 'compile: false')
     .replace(FLAG, (whole, flag: string, value: string | undefined) => {
-      if (NO_OPTION.has(flag)) return whole;
+      if (NO_OPTION.has(flag) && !offered.includes(flag)) return whole;
       const option = RENAMED[flag] ?? toCamelCase(flag.replaceAll('-', '_'));
       if (value === undefined) return option;
       return `${option}: ${/^\d+(\.\d+)?$/.test(value) || /^[A-Z]+$/.test(value) ? value : `'${value}'`}`;
@@ -44,8 +44,11 @@ export function inOptions(text: string): string {
   return /--(resume|init-from|numerics)/.test(said) ? `${said} (on the command line)` : said;
 }
 
-/** The error as the library's callers meet it: of the same class and code; other values as they are. */
-export function errorInOptions(error: unknown): unknown {
+/**
+ * The error as the library's callers meet it: of the same class and code; other values as they are. `offered`: flags that are options of this call,
+ * though not of each.
+ */
+export function errorInOptions(error: unknown, offered: readonly string[] = []): unknown {
   const expected = error instanceof ExpectedError ? error : environmentErrorOf(error);
-  return expected?.reworded(inOptions) ?? error;
+  return expected?.reworded((text) => inOptions(text, offered)) ?? error;
 }

@@ -39,3 +39,9 @@ describe('to callers of the library', () => {
     expect(errorInOptions(new UsageError({ code: 'A', message: 'm', next: 'n' }))).toBeInstanceOf(UsageError);
   });
 });
+
+it('fit() can resume, and says so in its option; other calls send to the command line', () => {
+  const text = 'Train on with --resume runs/model-001, or choose another --run-dir.';
+  expect(inOptions(text, ['resume'])).toBe("Train on with resume: 'runs/model-001', or choose another runDir.");
+  expect(inOptions(text)).toBe('Train on with --resume runs/model-001, or choose another runDir. (on the command line)');
+});

@@ -55,7 +55,7 @@ export async function fit(model: tfjs.LayersModel, x: NamedRows, y: NamedRows, o
       }),
     );
   } catch (error) {
-    throw errorInOptions(error);
+    throw errorInOptions(error, ['resume']);
   }
 }
 
