@@ -1,16 +1,23 @@
 /**
- * Owns: the caller's own model object and signal as a run takes them, and the run's weights put back.
+ * Owns: the caller's own tfjs, model object and signal as a run takes them, and the run's weights put back.
  * Does not: train.
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
+import { requireTfjs } from '../engine/peer.js';
 import type { TopologyModel } from '../models/model_source.js';
 import { topologyJson } from '../models/topology.js';
 import { manifestOf, putWeights, readWeights } from '../models/weights.js';
 import { compiledOf, requireNames } from '../objective/compiled.js';
 import { compiledOptimizerOf } from '../optimizers/compiled.js';
 import type { TrainingOutcome } from './train.js';
+
+/** The caller's own. @throws EnvironmentError TFJS_MISSING, TFJS_VERSION */
+export async function loadTfjs(): Promise<typeof tfjs> {
+  requireTfjs();
+  return (await import('@tensorflow/tfjs')) as typeof tfjs;
+}
 
 /** @throws UsageError FUNCTION_UNREACHABLE */
 export function sourceOf(tf: typeof tfjs, model: tfjs.LayersModel, config: Pick<TrainConfig, 'loss' | 'metrics'>): TopologyModel {

@@ -104,6 +104,7 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
   const dataset = request.dataset ?? (await unlessHurried(loadDatasetAside(asked, { onProgress }), stop));
 
   const run = request.inMemory === true ? IN_MEMORY : await openRun(request);
+  let report: RunReport | null = null;
   try {
     const config = run.folder === null ? asked : configFrom(request, run);
     const settle = (compiled: CompiledModel | undefined): SettledRun =>
@@ -120,7 +121,9 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
     const foreseen = recruiter.foresee(source);
     const known = foreseen === null ? null : settle(foreseen.compiled);
     if (known !== null) await keep(known);
-    const { observe, report } = observersOf(request, run, config);
+    const observers = observersOf(request, run, config);
+    const { observe } = observers;
+    report = observers.report;
     const finished = run.saved === null ? null : endOfFinished(run.saved, config);
     if (run.folder !== null && finished !== null) {
       say(nothingLeft(run.folder.path, finished));
@@ -168,10 +171,10 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
       const { weights, values } = ended;
       return { end, runFolder: run.folder?.path ?? null, trained: { model: crew.model, weights, values } };
     } finally {
-      await report?.close(stop.hurry);
       await crew.dismiss(end);
     }
   } finally {
+    await report?.close(stop.hurry);
     await run.folder?.closeOrDiscard();
   }
 }

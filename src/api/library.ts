@@ -9,10 +9,9 @@ import type { EndEvent } from '../common/run_events.js';
 import { toSnakeCase } from '../common/snake_case.js';
 import { datasetFromArrays } from '../data/arrays.js';
 import { limitDataset } from '../data/load.js';
-import { requireTfjs } from '../engine/peer.js';
 import { buildModel } from '../models/build.js';
 import { resolveModelSource } from '../models/load.js';
-import { folderName, setWeights, sourceOf, stopOn } from './caller_model.js';
+import { folderName, loadTfjs, setWeights, sourceOf, stopOn } from './caller_model.js';
 import { errorInOptions } from './option_words.js';
 import { trainLocally } from './train.js';
 import { configOf, type TrainOptions } from './train_options.js';
@@ -42,8 +41,7 @@ export async function train(options: TrainOptions): Promise<TrainedRun> {
 }
 
 async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
-  requireTfjs();
-  const tf = (await import('@tensorflow/tfjs')) as typeof tfjs;
+  const tf = await loadTfjs();
   const config = configOf(options);
   const source =
     typeof options.model === 'string' ? await resolveModelSource(options.model) : sourceOf(tf, options.model, config);

@@ -70,14 +70,13 @@ export class LocalRecruiter implements Recruiter {
       audit: config.audit,
       onNote: (note) => started && observe(eventOf(note)),
     });
-    const { replicas, model, numerics } = opened;
-    for (const replica of replicas) fleet.add(replica);
+    for (const replica of opened.replicas) fleet.add(replica);
     return {
-      model,
-      numerics,
+      model: opened.model,
+      numerics: opened.numerics,
       versions: opened.versions,
       fleet,
-      resident: residentReplica({ replicas, model, numerics }),
+      resident: residentReplica(opened),
       stop: request.stop,
       onStart: () => {
         started = true;

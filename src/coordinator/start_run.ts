@@ -96,6 +96,13 @@ export function eventOf({ level, code, worker, message }: FleetNote): RunEvent {
   return { type: level === 'error' ? 'error' : 'warn', code, message };
 }
 
+function hashOf({ parameters, optimizerSlots }: Pick<RunValues, 'parameters' | 'optimizerSlots'>): string {
+  return weightsSha256(
+    parameters,
+    optimizerSlots.map(({ values }) => values),
+  );
+}
+
 /** The end of a run that has nothing left to compute, as run.ts would find it: no replica is needed to say so. Null where something is left. */
 export function endOfFinished(
   { progress, parameters, optimizerSlots, data }: RunState,
@@ -105,10 +112,7 @@ export function endOfFinished(
   const cut = maxSteps !== null && step >= maxSteps && nextExample < data.train;
   const stopped = isStopped(earlyStopping, progress.watch ?? {});
   if (epoch <= epochs && !cut && !stopped) return null;
-  const sha256 = weightsSha256(
-    parameters,
-    optimizerSlots.map(({ values }) => values),
-  );
+  const sha256 = hashOf({ parameters, optimizerSlots });
   const reason = stopped ? 'stopped_early' : epoch > epochs ? 'done' : 'max_steps';
   return { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: sha256, reason };
 }
@@ -169,10 +173,10 @@ export async function startRun(parts: StartParts): Promise<RunResult> {
   const { config, shards, model, numerics, data, versions, fleet, observe, stop } = parts;
   const { folder, saved } = parts.run;
   const { objective } = model;
-  const monitor = monitorOf(objective, { asked: config.monitor, validated: data.validation > 0 });
+  const validated = data.validation > 0;
+  const monitor = monitorOf(objective, { asked: config.monitor, validated });
   requireReachable(config, monitor);
   requireShards(objective, shards);
-  const validated = data.validation > 0;
   const watchedBy = ({ patience, monitor: asked }: { patience: number | null; monitor: string | null }): Monitor | null =>
     patience === null ? null : monitorOf(objective, { asked: asked ?? config.monitor, validated });
   const watched = { stopping: watchedBy(config.earlyStopping), plateau: watchedBy(config.reduceOnPlateau) };
@@ -223,34 +227,12 @@ export async function startRun(parts: StartParts): Promise<RunResult> {
     if (best !== null) await store.saveBest(progress.now, epoch);
   };
   const examples = { train: data.train, validation: data.validation };
-  const digest = async (): Promise<string> => {
-    const { parameters, optimizerSlots } = await plane.values();
-    return weightsSha256(
-      parameters,
-      optimizerSlots.map(({ values }) => values),
-    );
-  };
+  const digest = async (): Promise<string> => hashOf(await plane.values());
   const hooks = parts.hooks?.(accessTo(plane, { model, optimizer: config.optimizer }));
   await hooks?.trainBegin?.();
-  const { stream } = parts;
   const loop = runTraining({
-    ...{
-      config,
-      model,
-      examples,
-      plane,
-      progress,
-      monitor,
-      watched,
-      keepBest,
-      store,
-      digest,
-      observe,
-      stop,
-      hooks,
-      stream,
-      nowMs,
-    },
+    ...{ config, model, examples, plane, progress, monitor, watched, keepBest },
+    ...{ store, digest, observe, stop, hooks, stream: parts.stream, nowMs },
   });
   const end = await loop.catch((error: unknown) => {
     folder?.log({ type: 'error', ...wordsOf(error) });

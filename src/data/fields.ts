@@ -29,11 +29,6 @@ export interface GivenArrays {
   readonly targets: Readonly<Record<string, NumericArray>>;
 }
 
-export interface GivenNames {
-  readonly inputs: Names;
-  readonly targets: Names;
-}
-
 /** Of the inputs, before anything is counted. @throws what `fail` makes */
 export function inputFields(options: FieldOptions, names: Names, arrays: GivenArrays['inputs'], fail: Fail): Field[] {
   return names.names.map((name) => {

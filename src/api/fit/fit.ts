@@ -9,11 +9,10 @@ import type { ModelDescription } from '../../common/replica.js';
 import type { EndEvent } from '../../common/run_events.js';
 import type { BatchStream } from '../../coordinator/batch_stream.js';
 import type { Beginning } from '../../coordinator/beginning.js';
-import { requireTfjs } from '../../engine/peer.js';
 import { readWeights } from '../../models/weights.js';
 import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
 import { CallbackRunner } from '../callback_runner.js';
-import { folderName, setWeights, sourceOf, stopOn } from '../caller_model.js';
+import { folderName, loadTfjs, setWeights, sourceOf, stopOn } from '../caller_model.js';
 import { wrong } from '../option_checks.js';
 import { errorInOptions } from '../option_words.js';
 import { trainLocally, type TrainingOutcome } from '../train.js';
@@ -57,11 +56,6 @@ export async function fit(model: tfjs.LayersModel, x: NamedRows, y: NamedRows, o
   } catch (error) {
     throw errorInOptions(error, ['resume']);
   }
-}
-
-export async function loadTfjs(): Promise<typeof tfjs> {
-  requireTfjs();
-  return (await import('@tensorflow/tfjs')) as typeof tfjs;
 }
 
 export interface FitRequest {

@@ -13,6 +13,7 @@ import { takesIndices } from '../../objective/shapes.js';
 import type { Named } from '../../data/named.js';
 import { exampleRows, type ExampleRows, type RowsByName } from './example_rows.js';
 import { cutWeights, exampleWeights, type ExampleWeights } from './example_weights.js';
+import { wrong } from '../option_checks.js';
 import { refuse, type FlatRows, type NamedRows } from './rows.js';
 import type { FitOptions } from './fit_options.js';
 
@@ -90,13 +91,15 @@ async function splitsOf(
   }
   const split = validationSplit ?? 0;
   if (typeof split !== 'number' || !(split >= 0 && split < 1))
-    throw optionInvalid(`validationSplit must be a fraction of at least 0 and below 1, found ${String(split)}`);
+    throw wrong('validationSplit', 'a fraction of at least 0 and below 1', split);
   if (split === 0) return [given, null];
   const at = Math.floor(given.count * (1 - split));
   if (at === 0 || at === given.count)
-    throw optionInvalid(
-      `validationSplit ${split} of ${given.count} rows leaves ${at === 0 ? 'none to train on' : 'none to validate on'}`,
-    );
+    throw new UsageError({
+      code: 'OPTION_INVALID',
+      message: `validationSplit ${split} of ${given.count} rows leaves ${at === 0 ? 'none to train on' : 'none to validate on'}`,
+      next: 'correct the value',
+    });
   return [part(given, 0, at), part(given, at, given.count)];
 }
 
@@ -121,8 +124,4 @@ function asStored({ count, x, y }: ExampleRows, { x: ofX, y: ofY }: ExampleRows)
 
 function mapped<T, R>(record: Readonly<Record<string, T>>, map: (value: T, name: string) => R): Record<string, R> {
   return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value, name)]));
-}
-
-function optionInvalid(message: string): UsageError {
-  return new UsageError({ code: 'OPTION_INVALID', message, next: 'correct the value' });
 }

@@ -2,10 +2,11 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import type { Batch, MemorySplit, NumericArray } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
+import { loadTfjs } from '../caller_model.js';
 import { wrong } from '../option_checks.js';
 import { errorInOptions } from '../option_words.js';
 import { allBatches, DatasetStream } from './dataset_stream.js';
-import { loadTfjs, requireModel, trainOn, whileTraining, type FitHistory } from './fit.js';
+import { requireModel, trainOn, whileTraining, type FitHistory } from './fit.js';
 import { exampleRows, type ExampleRows, type RowsByName } from './example_rows.js';
 import { assembleFit, requireJudgeable } from './fit_data.js';
 import { planOf, type FitDatasetOptions } from './fit_options.js';
@@ -98,9 +99,5 @@ function requireOneOutput({ outputNames }: tfjs.LayersModel): void {
 
 function requireCount(name: string, value: number | undefined): void {
   if (value === undefined || value === null || (Number.isSafeInteger(value) && value > 0)) return;
-  throw new UsageError({
-    code: 'OPTION_INVALID',
-    message: `${name} must be a whole number of at least 1, found ${String(value)}`,
-    next: 'correct the value',
-  });
+  throw wrong(name, 'a whole number of at least 1', value);
 }
