@@ -15,7 +15,7 @@ import { RunProgress } from '../coordinator/progress.js';
 import { datasetFromArrays } from '../data/arrays.js';
 import { placeReplicas } from './devices.js';
 import { resolveModelSource } from '../models/load.js';
-import { packageVersion } from '../package_info.js';
+import { packageVersion } from '../system/package_info.js';
 import { openReplicas } from './replicas.js';
 
 export interface BenchRequest {

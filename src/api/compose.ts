@@ -18,7 +18,7 @@ import { loadDatasetAside } from '../data/load_aside.js';
 import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
 import { requireKnown } from '../objective/find_names.js';
-import { packageVersion } from '../package_info.js';
+import { packageVersion } from '../system/package_info.js';
 import { writeReport, type RunReport } from '../report/files/write_report.js';
 import type { RunRequestWithParts } from './run_request.js';
 import { readSaved } from './saved_models.js';

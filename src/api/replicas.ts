@@ -6,7 +6,7 @@ import type { Dataset } from '../common/dataset.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { Placement } from './devices.js';
-import { ensureTensorFlow } from '../engine/library.js';
+import { ensureTensorFlow } from '../engine/tensorflow_library.js';
 import { requireTfjs } from '../engine/peer.js';
 import { temporaryFolderProblem } from '../engine/quiet_load.js';
 import type { ModelSource } from '../models/model_source.js';

@@ -17,7 +17,7 @@ import { placeReplicas, type Placement } from './devices.js';
 import { requireAllowedLayers } from '../models/allowed_layers.js';
 import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
-import { packageVersion } from '../package_info.js';
+import { packageVersion } from '../system/package_info.js';
 import { openReplicas } from './replicas.js';
 import { initialSha256, layoutSha256 } from '../transport/identity.js';
 import type { LinkTimes } from '../transport/link.js';

@@ -4,7 +4,7 @@
  */
 import { Command, Help } from 'commander';
 import type { CommandContext } from './context.js';
-import { packageVersion } from '../package_info.js';
+import { packageVersion } from '../system/package_info.js';
 import { printable } from '../common/one_line.js';
 
 const EXAMPLES = `Examples:

@@ -19,7 +19,7 @@ import {
 import { valueAt } from '../common/snake_case.js';
 import { readConfigFile, shownPathOf } from './config_file.js';
 import { checkLayer, commandLineLayer, environmentLayer, nest, type FlagValue, type Layer } from './config_layers.js';
-import { packageFolder } from '../package_info.js';
+import { packageFolder } from '../system/package_info.js';
 
 export interface ResolvedConfig {
   config: TrainConfig;

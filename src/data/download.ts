@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { isErrorLike } from '../common/error_facts.js';
 import { DataError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
-import { makeFolder } from '../make_folder.js';
+import { makeFolder } from '../system/make_folder.js';
 import type { OnDataProgress } from './progress.js';
 
 const PART_SUFFIX = '.part';

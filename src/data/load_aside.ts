@@ -7,7 +7,7 @@ import { SHARE_ENV, Worker } from 'node:worker_threads';
 import type { Dataset } from '../common/dataset.js';
 import { environmentErrorOf } from '../common/environment_error.js';
 import { DataError, ExpectedError } from '../common/errors.js';
-import { builtFile, requirePackageFile } from '../package_file.js';
+import { builtFile, requirePackageFile } from '../system/package_file.js';
 import type { DataAnswer } from './data_thread.js';
 import { isDataModule, type DataConfig, type LoadOptions } from './load.js';
 

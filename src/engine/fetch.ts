@@ -23,7 +23,7 @@ import { pipeline } from 'node:stream/promises';
 import { LIMITS } from '../common/limits.js';
 import { errorMessage } from '../common/error_facts.js';
 import { EnvironmentError } from '../common/errors.js';
-import { makeFolder } from '../make_folder.js';
+import { makeFolder } from '../system/make_folder.js';
 import { withFileLock } from './file_lock.js';
 import { downloadWheel, unpackWheel, whyNoPip } from './python.js';
 import { KEPT_FILES, TENSORFLOW_VERSION, type Distribution, type Wheel } from './wheels.js';

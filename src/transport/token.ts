@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { errorMessage } from '../common/error_facts.js';
 import { ClusterError } from '../common/errors.js';
 import { isToken } from '../common/protocol/login.js';
-import { makeFolder } from '../make_folder.js';
+import { makeFolder } from '../system/make_folder.js';
 import { isMountedSecret } from './mounted_secret.js';
 
 /** `default`: a file in the user's configuration folder; the coordinator makes it where it does not exist. */

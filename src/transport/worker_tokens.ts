@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { ClusterError, UsageError } from '../common/errors.js';
 import { isToken } from '../common/protocol/login.js';
-import { makeFolder } from '../make_folder.js';
+import { makeFolder } from '../system/make_folder.js';
 import { secretOf, type Secret } from './secrets.js';
 import { defaultTokenFile, type TokenSource } from './token.js';
 

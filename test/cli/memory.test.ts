@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { watchMemory } from '../../src/cli/terminal/memory_watch.js';
-import { availableMemory, parseMemory } from '../../src/memory_limit.js';
+import { availableMemory, parseMemory } from '../../src/system/memory_limit.js';
 
 const GIB = 2 ** 30;
 const files =

@@ -9,7 +9,7 @@ import { ExpectedError } from '../../src/common/errors.js';
 import { toSnakeCase } from '../../src/common/snake_case.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import { OPTIMIZER_SETTINGS } from '../../src/optimizers/settings.js';
-import { packageFolder } from '../../src/package_info.js';
+import { packageFolder } from '../../src/system/package_info.js';
 
 const NOTHING: ConfigSources = { file: null, resume: null, environment: {}, flags: [], sets: [] };
 

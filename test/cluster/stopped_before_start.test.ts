@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { coordinate } from '../../src/api/coordinate.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
-import { packageVersion } from '../../src/package_info.js';
+import { packageVersion } from '../../src/system/package_info.js';
 import { TOKEN } from '../support/loopback_cluster.js';
 import { helloOf, scriptedWorker } from '../support/scripted_peers.js';
 

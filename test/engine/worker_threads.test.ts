@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { ensureTensorFlow } from '../../src/engine/library.js';
+import { ensureTensorFlow } from '../../src/engine/tensorflow_library.js';
 
 interface Answer {
   sum: number;

@@ -7,7 +7,7 @@ import { chooseDevices, type DeviceChoice } from '../../common/device_choice.js'
 import { parseEndpoint, type Endpoint } from '../../common/endpoint.js';
 import { exitCodeOf, type StopRequest } from '../../common/stop_request.js';
 import { EXIT, UsageError } from '../../common/errors.js';
-import { defaultMaxMemory, parseMemory } from '../../memory_limit.js';
+import { defaultMaxMemory, parseMemory } from '../../system/memory_limit.js';
 import { watchMemory } from '../terminal/memory_watch.js';
 import { LIMITS } from '../../common/limits.js';
 import type { CommandContext } from '../context.js';

@@ -7,7 +7,7 @@ import { errorMessage } from '../../common/error_facts.js';
 import type { RunEvent, RunObserver } from '../../common/run_events.js';
 import { runRecord, type RunRecord } from '../../common/run_record.js';
 import type { ReportName } from '../../common/settings/place_settings.js';
-import { builtFile, requirePackageFile } from '../../package_file.js';
+import { builtFile, requirePackageFile } from '../../system/package_file.js';
 import type { ReportAnswer, ReportMessage } from './report_thread.js';
 
 const THREAD_FILE = builtFile('report/files/report_thread.js');

@@ -8,7 +8,7 @@ import { Piscina } from 'piscina';
 import { errorMessage } from '../../common/error_facts.js';
 import { EnvironmentError, ExpectedError, invariant } from '../../common/errors.js';
 import { hostGradient } from '../../common/host_gradient.js';
-import { builtFile, requirePackageFile } from '../../package_file.js';
+import { builtFile, requirePackageFile } from '../../system/package_file.js';
 import type {
   ModelDescription,
   NumericsClass,

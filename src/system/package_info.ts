@@ -6,9 +6,9 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder with package.json and config/: one above dist/, build/ and src/ alike. */
+/** The folder with package.json and config/: above dist/, build/ and src/ alike. */
 export function packageFolder(): string {
-  return join(dirname(fileURLToPath(import.meta.url)), '..');
+  return join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 }
 
 export function packageVersion(): string {

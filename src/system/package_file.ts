@@ -1,11 +1,11 @@
 /** Owns: where a file of this package lies that is run or read as a file, and that it is there. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { EnvironmentError } from './common/errors.js';
+import { EnvironmentError } from '../common/errors.js';
 
 /** A built file of this package, by its path in dist/. Sources that the tests run find it in build/, which the tests make from them first. */
 export function builtFile(path: string): URL {
-  return new URL(import.meta.url.endsWith('.ts') ? `../build/${path}` : `./${path}`, import.meta.url);
+  return new URL(import.meta.url.endsWith('.ts') ? `../../build/${path}` : `../${path}`, import.meta.url);
 }
 
 /** @throws EnvironmentError BUNDLED where this code was bundled into another file, away from it */

@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
-import { UsageError } from './common/errors.js';
+import { UsageError } from '../common/errors.js';
 
 /** A process that takes this share of what there is will be killed without a word soon. */
 const SHARE = 0.9;

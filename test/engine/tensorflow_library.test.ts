@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TENSORFLOW_LIBRARY_NAME } from '../../src/engine/c_api.js';
-import { cacheFolder, ensureTensorFlow, findTensorFlow } from '../../src/engine/library.js';
+import { cacheFolder, ensureTensorFlow, findTensorFlow } from '../../src/engine/tensorflow_library.js';
 import { distributionFor } from '../../src/engine/wheels.js';
 
 describe('finding TensorFlow', () => {
