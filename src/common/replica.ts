@@ -18,14 +18,23 @@ export interface ParameterSnapshot {
   readonly values: Float32Array;
 }
 
-/** One shard of one global batch, handed to one replica. */
-export interface ShardAssignment {
+/** Which shard of which global batch, and the how manyeth try at it: carried whole from who gives it out to who answers. */
+export interface ShardId {
   readonly kind: 'train' | 'evaluate';
   /** Global step (train) or batch number within the evaluation. */
   readonly step: number;
   readonly shard: number;
   /** 0 for the first try; a recomputation or speculative copy has a higher number. */
   readonly attempt: number;
+}
+
+export function sameShardId(a: ShardId, b: ShardId): boolean {
+  return a.kind === b.kind && a.step === b.step && a.shard === b.shard && a.attempt === b.attempt;
+}
+
+/** One shard of one global batch, handed to one replica. */
+export interface ShardAssignment {
+  readonly id: ShardId;
   /** Row numbers in the train or validation split. Never empty: empty shards are not handed out. */
   readonly rows: Int32Array;
   /** Row numbers of the whole global batch, where masks are counted over it (`objective.masked`). */
@@ -51,10 +60,7 @@ export interface ShardGradient {
 
 /** What a replica answers. Sums over examples, never means. */
 export interface ShardResult {
-  readonly kind: 'train' | 'evaluate';
-  readonly step: number;
-  readonly shard: number;
-  readonly attempt: number;
+  readonly id: ShardId;
   readonly version: number;
   readonly examples: number;
   readonly lossSum: number;

@@ -4,6 +4,7 @@
  */
 
 import { faultInSums, type ObjectiveDescription } from './objective.js';
+import type { ShardId } from './replica.js';
 
 /** The largest float32: what a loss per example is computed in. */
 const MAX_FLOAT32 = 2 ** 128 - 2 ** 104;
@@ -11,7 +12,7 @@ const MAX_FLOAT32 = 2 ** 128 - 2 ** 104;
 const MAX_COMPUTE_MS = 31 * 24 * 3_600_000;
 
 export interface ClaimedSums {
-  readonly kind: 'train' | 'evaluate';
+  readonly id: Pick<ShardId, 'kind'>;
   /** Examples of the shard. */
   readonly examples: number;
   readonly lossSum: number;
@@ -25,7 +26,7 @@ export interface ClaimedSums {
 
 /** What cannot be, as `acc is 0.5, wanted a whole number from 0 to 200`; null for an answer that can. */
 export function impossible(objective: ObjectiveDescription, claimed: ClaimedSums): string | null {
-  const { kind, examples, lossSum, computeMs, nonFinite, tensorsFinite } = claimed;
+  const { id, examples, lossSum, computeMs, nonFinite, tensorsFinite } = claimed;
   const fault = faultInSums(objective, claimed);
   if (fault !== null) return fault;
   if (!(computeMs >= 0 && computeMs <= MAX_COMPUTE_MS)) return `computeMs is ${computeMs}, wanted a time`;
@@ -34,7 +35,7 @@ export function impossible(objective: ObjectiveDescription, claimed: ClaimedSums
     return `lossSum is ${lossSum}, wanted at most the largest float32 for each of ${examples} examples`;
   const marked = nonFinite !== null;
   // A model's loss on validation may honestly be NaN; nothing is computed from it.
-  if (kind === 'evaluate') return null;
+  if (id.kind === 'evaluate') return null;
   if (!marked && !lossFinite) return `lossSum is ${lossSum}, and not marked as such`;
   if (!marked && !tensorsFinite) return 'its gradient or statistics hold a NaN or Inf that is not marked';
   if (marked && lossFinite && tensorsFinite) return `${nonFinite} is marked as holding a NaN or Inf, and all values are finite`;

@@ -37,7 +37,8 @@ export function goldenParameters({ totalSize }: BucketLayout): ParameterSnapshot
 /** The first `size` examples as one shard. */
 export function goldenShard(size: number, parameters: ParameterSnapshot): ShardAssignment {
   const rows = Int32Array.from({ length: size }, (_, row) => row);
-  return { kind: 'train', step: 0, shard: 0, attempt: 0, rows, firstExample: 0, regularizationWeight: size, parameters };
+  const id = { kind: 'train', step: 0, shard: 0, attempt: 0 } as const;
+  return { id, rows, firstExample: 0, regularizationWeight: size, parameters };
 }
 
 /** Over every bit that a step is made of. */

@@ -80,8 +80,9 @@ describe('with all shards audited', () => {
     const [liar] = await joined(cluster, ['liar'], { sums: { sums: [0] } });
     const { model } = await cluster.cluster.first;
     const parameters = { version: 0, values: model.initial };
-    const unit = { kind: 'evaluate', step: 0, attempt: 0, firstExample: 0, regularizationWeight: 0, parameters } as const;
-    const units = [0, 1, 2, 3].map((shard) => ({ ...unit, shard, rows: Int32Array.of(shard) }));
+    const id = { kind: 'evaluate', step: 0, attempt: 0 } as const;
+    const unit = { firstExample: 0, regularizationWeight: 0, parameters };
+    const units = [0, 1, 2, 3].map((shard) => ({ ...unit, id: { ...id, shard }, rows: Int32Array.of(shard) }));
     const results = await cluster.fleet.computeRound(units);
     expect(results.map(({ sums }) => sums[0])).toEqual([1, 1, 1, 1]);
     await expect(liar.ended).rejects.toMatchObject({ code: 'WORKER_OUTVOTED' });

@@ -22,10 +22,7 @@ it('in a shard: the round rejects with it once a second worker has found it, and
   await other.admitted;
   const { model } = await cluster.cluster.first;
   const unit = {
-    kind: 'train',
-    step: 0,
-    shard: 0,
-    attempt: 0,
+    id: { kind: 'train', step: 0, shard: 0, attempt: 0 },
     rows: Int32Array.of(3),
     firstExample: 0,
     regularizationWeight: 0,

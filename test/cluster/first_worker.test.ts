@@ -135,10 +135,7 @@ describe('the first worker', () => {
 const parameters = { version: 0, values: new Float32Array(6) };
 const UNITS = [
   {
-    kind: 'train',
-    step: 0,
-    shard: 0,
-    attempt: 0,
+    id: { kind: 'train', step: 0, shard: 0, attempt: 0 },
     rows: Int32Array.of(3),
     firstExample: 0,
     regularizationWeight: 0,

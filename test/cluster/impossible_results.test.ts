@@ -11,9 +11,10 @@ import { helloOf, preparedOf, scriptedWorker } from '../support/scripted_peers.j
 type Lie = Partial<MessageOf<'result'>> & { values?: number[] };
 
 /** Two rows, 2 and 3: five gradients of parameters + 5, and one statistic. */
-function shard(kind: 'train' | 'evaluate', values: Float32Array): ShardAssignment {
+function unit(kind: 'train' | 'evaluate', shard: number, values: Float32Array): ShardAssignment {
   const parameters = { version: 0, values };
-  return { kind, step: 0, shard: 1, attempt: 0, rows: Int32Array.of(2, 3), firstExample: 2, regularizationWeight: 0, parameters };
+  const id = { kind, step: 0, shard, attempt: 0 };
+  return { id, rows: Int32Array.of(2, 3), firstExample: 2, regularizationWeight: 0, parameters };
 }
 
 /** A worker that answers the first shard it is given with a lie; an honest one joins after it was given. */
@@ -33,14 +34,14 @@ async function runWithLiar(kind: 'train' | 'evaluate', { values = [1, 2, 3, 4, 5
   liar.onMessage = (message, _, sum) => {
     if (message.type === 'parameters') checksum = sum;
     if (message.type !== 'assign') return;
-    const { shard: index, step, attempt, version, replica } = message;
-    const asked = { kind, step, shard: index, attempt, version, replica, coordinatorEpoch: 1, parametersChecksum: checksum };
+    const { id, version, replica } = message;
+    const asked = { id, version, replica, coordinatorEpoch: 1, parametersChecksum: checksum };
     const honest = { examples: 2, lossSum: 0.5, sums: [1], nonFinite: null, computeMs: 1 };
     const bytes = kind === 'train' ? new Uint8Array(Float32Array.from(values).buffer) : new Uint8Array(0);
     void liar.send({ type: 'result', ...asked, ...honest, ...lie }, bytes);
   };
   // Two shards for two workers: the liar gets the second.
-  const units = [0, 1].map((index) => ({ ...shard(kind, model.initial), shard: index }));
+  const units = [0, 1].map((shard) => unit(kind, shard, model.initial));
   const results = await cluster.fleet.computeRound(units);
   return { cluster, liar, hello, results };
 }
@@ -88,7 +89,7 @@ it('takes an honest NaN in an evaluation once another has found it too', async (
     await admitted;
   }
   const { model } = await cluster.cluster.first;
-  const [result] = await cluster.fleet.computeRound([shard('evaluate', model.initial)]);
+  const [result] = await cluster.fleet.computeRound([unit('evaluate', 1, model.initial)]);
   expect(result.lossSum).toBeNaN();
   expect(cluster.fleet.incidents.recomputed).toBe(1);
 });

@@ -110,7 +110,7 @@ describe('a worker', () => {
     await silent.hear('prepared');
     void silent.send({ type: 'admitted', worker: 'w' });
     void silent.send({ type: 'parameters', version: 0 }, new Uint8Array(24));
-    const asked = { kind: 'train', step: 0, shard: 0, attempt: 0, version: 0, replica: 0 } as const;
+    const asked = { id: { kind: 'train', step: 0, shard: 0, attempt: 0 }, version: 0, replica: 0 } as const;
     void silent.send({ type: 'assign', ...asked, firstExample: 0, regularizationWeight: 0 }, new Uint8Array(8));
     await silent.hear('result');
     late.leave();

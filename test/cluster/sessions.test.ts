@@ -10,7 +10,7 @@ function units(shards: number[], values: Float32Array, step = 1, kind: 'train' |
   const parameters = { version: step - 1, values };
   return shards.map((shard) => {
     const rows = Int32Array.of(2 * shard, 2 * shard + 1);
-    return { kind, step, shard, attempt: 0, rows, firstExample: 2 * shard, regularizationWeight: 0, parameters };
+    return { id: { kind, step, shard, attempt: 0 }, rows, firstExample: 2 * shard, regularizationWeight: 0, parameters };
   });
 }
 
@@ -98,8 +98,8 @@ describe('a session', () => {
   it('loses one replica of a worker and keeps the other', async () => {
     const cluster = await loopbackCluster();
     let failed = false;
-    const behave = ({ shard }: ShardAssignment): Promise<void> => {
-      if (shard !== 0 || failed) return Promise.resolve();
+    const behave = ({ id }: ShardAssignment): Promise<void> => {
+      if (id.shard !== 0 || failed) return Promise.resolve();
       failed = true;
       return Promise.reject(new Error('device fell off the bus'));
     };

@@ -65,7 +65,8 @@ it.each([{ kind: 'none' } as const, { kind: 'psk' } as const])(
     expect(cluster.fleet.replicas).toEqual(['own:cpu(0)']);
     const { model } = await cluster.cluster.first;
     const parameters = { version: 0, values: model.initial };
-    const shard = { kind: 'train', step: 0, shard: 0, attempt: 0, rows: Int32Array.of(0, 1), firstExample: 0 } as const;
+    const id = { kind: 'train', step: 0, shard: 0, attempt: 0 } as const;
+    const shard = { id, rows: Int32Array.of(0, 1), firstExample: 0 };
     const round = cluster.fleet.computeRound([{ ...shard, regularizationWeight: 0, parameters }]);
     const shared = await cluster.join({ name: 'shared', tls });
     await shared.admitted;

@@ -12,10 +12,7 @@ import { Chance } from '../support/simulated_world.js';
 
 const RESULT: MessageOf<'result'> = {
   type: 'result',
-  kind: 'train',
-  step: 7,
-  shard: 3,
-  attempt: 1,
+  id: { kind: 'train', step: 7, shard: 3, attempt: 1 },
   version: 6,
   replica: 0,
   coordinatorEpoch: 2,

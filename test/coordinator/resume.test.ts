@@ -85,7 +85,8 @@ async function start(
       units: readonly ShardAssignment[],
       take: (result: ShardResult) => ShardResult = (result) => result,
     ): Promise<ShardResult[]> => {
-      const [{ kind, step }] = units;
+      const [{ id }] = units;
+      const { kind, step } = id;
       if (kind === 'train' && step === stopAtStep) asked = reason;
       if (kind === 'train' && step === audit?.failsAtStep)
         throw new AuditError({ code: 'AUDIT_FAILED', message: 'w computes otherwise', next: 'Resume.' }, audit.soundUpTo);
@@ -154,18 +155,15 @@ async function startAndCrash(disk: MemoryDisk, nth: number, keep: 'none' | 'half
   return { crashed };
 }
 
-function answer({ kind, step, shard, attempt, rows, parameters }: ShardAssignment, nanAtStep?: number): ShardResult {
+function answer({ id, rows, parameters }: ShardAssignment, nanAtStep?: number): ShardResult {
   const values = new Float32Array(trainedSize);
   for (const row of rows)
     values.forEach((sum, at) => (values[at] = sum + (((row + 1) * (at + 3)) % 7) / 7 - parameters.values[at] / 16));
   const lossSum = rows.reduce((sum, row) => sum + (row % 5) / 3, 0) + parameters.values[0];
   const correct = rows.filter((row) => row % 3 === 0).length;
-  if (kind === 'train' && step === nanAtStep && shard === 0) values[1] = NaN;
+  if (id.kind === 'train' && id.step === nanAtStep && id.shard === 0) values[1] = NaN;
   return {
-    kind,
-    step,
-    shard,
-    attempt,
+    id,
     version: parameters.version,
     examples: rows.length,
     lossSum,

@@ -33,7 +33,7 @@ export class CountingClusterRun {
   async step(): Promise<void> {
     const parameters = { version: this.steps, values: this.parameters };
     const units = Array.from({ length: this.shards }, (_, shard) => ({
-      ...({ kind: 'train', step: this.steps + 1, shard, attempt: 0, rows: rowsOf(shard) } as const),
+      ...({ id: { kind: 'train', step: this.steps + 1, shard, attempt: 0 }, rows: rowsOf(shard) } as const),
       ...{ firstExample: 2 * shard, regularizationWeight: 0, parameters },
     }));
     const results = await this.fleet.computeRound(units);

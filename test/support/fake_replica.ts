@@ -46,16 +46,14 @@ export class FakeReplica implements Replica {
   answer(value: number, changes: Partial<ShardResult> = {}): Promise<void> {
     const assignment = this.assignments.at(-1);
     if (assignment === undefined || this.#settle === null) throw new Error(`${this.name} was given nothing`);
-    const { kind, step, shard, attempt, parameters, rows } = assignment;
+    const { id, parameters, rows } = assignment;
+    const { shard } = id;
     this.held += 1;
     const release = () => void (this.held -= 1);
     const { resolve } = this.#settle;
     this.#settle = null;
     resolve({
-      kind,
-      step,
-      shard,
-      attempt,
+      id,
       version: parameters.version,
       examples: rows.length,
       lossSum: value,
@@ -88,10 +86,7 @@ export function turn(): Promise<void> {
 export function units(shards: number[], step = 1): ShardAssignment[] {
   const parameters = { version: step - 1, values: new Float32Array(2) };
   return shards.map((shard) => ({
-    kind: 'train',
-    step,
-    shard,
-    attempt: 0,
+    id: { kind: 'train', step, shard, attempt: 0 },
     rows: Int32Array.of(2 * shard, 2 * shard + 1),
     firstExample: 2 * shard,
     regularizationWeight: 0,

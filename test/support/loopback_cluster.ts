@@ -83,13 +83,11 @@ export class IntegerReplica implements Replica {
 
   async compute(assignment: ShardAssignment): Promise<ShardResult> {
     await this.behave(assignment);
-    const { kind, step, shard, attempt, rows, parameters } = assignment;
+    const { id, rows, parameters } = assignment;
+    const { kind } = id;
     const sum = rows.reduce((a, b) => a + b, 0);
     const common = {
-      kind,
-      step,
-      shard,
-      attempt,
+      id,
       version: parameters.version,
       examples: rows.length,
       lossSum: sum / 10,

@@ -66,7 +66,7 @@ export const PLANTED_BUGS: Record<string, Bug> = {
   })),
   'takes an answer of a dead session': saying((commands, before, event) =>
     commands.map((command) => {
-      const unit = before.round?.units.find((u) => event.type === 'answered' && u.shard === event.answer.shard);
+      const unit = before.round?.units.find((u) => event.type === 'answered' && u.shard === event.answer.id.shard);
       if (command.type !== 'refuse' || command.reason !== 'dead_session' || event.type !== 'answered' || !unit) return command;
       return { type: 'accept', member: event.member, attempt: event.answer };
     }),
@@ -98,11 +98,11 @@ export const PLANTED_BUGS: Record<string, Bug> = {
   ),
   'forgets the shard of a lost replica': {
     core: (core) => (state, event, nowMs) => {
-      const shard = event.type === 'lost' ? state.members.get(event.member)?.running?.shard : undefined;
+      const shard = event.type === 'lost' ? state.members.get(event.member)?.running?.id.shard : undefined;
       const transition = core(state, event, nowMs);
       const { round } = transition.state;
       if (round === null || shard === undefined || round.units.find((u) => u.shard === shard)?.done) return transition;
-      const commands = transition.commands.filter((c) => c.type !== 'assign' || c.attempt.shard !== shard);
+      const commands = transition.commands.filter((c) => c.type !== 'assign' || c.attempt.id.shard !== shard);
       return { state: transition.state, commands };
     },
   },
@@ -157,7 +157,8 @@ export const PLANTED_BUGS: Record<string, Bug> = {
       const { round, members } = transition.state;
       if (event.type !== 'answered' || event.answer.nonFinite === null || round === null || members.get(event.member)?.running)
         return transition;
-      const attempt = { ...event.answer, attempt: event.answer.attempt + 1 };
+      const { id } = event.answer;
+      const attempt = { ...event.answer, id: { ...id, attempt: id.attempt + 1 } };
       return { ...transition, commands: [...transition.commands, { type: 'assign', member: event.member, attempt }] };
     },
   },

@@ -10,10 +10,7 @@ export interface HandMade {
 
 export function shardResult({ shard, gradient, statistics }: HandMade): ShardResult {
   return {
-    kind: 'train',
-    step: 0,
-    shard,
-    attempt: 0,
+    id: { kind: 'train', step: 0, shard, attempt: 0 },
     version: 0,
     examples: 1,
     lossSum: 0,

@@ -130,7 +130,7 @@ function simulated(seed: number, bug: Bug): Outcome {
       const process = processOf(command.member);
       must(process !== undefined, 'a shard is given to a live session');
       must(!draining.has(command.member), 'a draining replica gets nothing');
-      const unit = state.round?.units.find(({ shard }) => shard === command.attempt.shard);
+      const unit = state.round?.units.find(({ shard }) => shard === command.attempt.id.shard);
       const taker = state.members.get(command.member)?.process ?? '';
       must(!losses.isPaused(taker, clock.now - SETTINGS.firstPauseMs), 'who was just lost with a shard is paused');
       const others = [...state.members.values()].filter(({ draining }) => !draining).length > 1;
@@ -144,15 +144,15 @@ function simulated(seed: number, bug: Bug): Outcome {
       losses.finished(before.members.get(command.member)?.process ?? '');
       must(arriving !== undefined && event.type === 'answered', 'only an answer is accepted');
       if (!arriving || event.type !== 'answered') return;
-      must(!kept.has(command.attempt.shard), 'a shard is taken once');
-      kept.set(command.attempt.shard, {
+      must(!kept.has(command.attempt.id.shard), 'a shard is taken once');
+      kept.set(command.attempt.id.shard, {
         gradient: arriving.gradient,
         finite: arriving.finite,
         epoch: event.answer.coordinatorEpoch,
         memberAlive: before.members.has(event.member),
         attempt: arriving.honest,
       });
-      arrivals.push(command.attempt.shard);
+      arrivals.push(command.attempt.id.shard);
     } else if (command.type === 'hold') {
       must(arriving !== undefined && event.type === 'answered', 'only an answer is held');
       if (!arriving || event.type !== 'answered') return;
@@ -247,17 +247,17 @@ function simulated(seed: number, bug: Bug): Outcome {
     const done = (): void => {
       if (!process.alive || process.stuck) return;
       if (process.stopped) return clock.after(500, done);
-      const finite = healed || attempt.attempt > 0 || !chance.happens(0.02);
+      const finite = healed || attempt.id.attempt > 0 || !chance.happens(0.02);
       // Each liar's lie is its own: two that agree would be a majority.
       const lie = process.faulty ? 1 + Number(process.name.slice(1)) : 0;
-      const gradient = (gradientOf(from, attempt.step, attempt.shard) ^ lie) >>> 0;
+      const gradient = (gradientOf(from, attempt.id.step, attempt.id.shard) ^ lie) >>> 0;
       if (process.faulty || !finite) wrong.add(process.name);
       const compared = process.member !== null && (hasTwin(state, process.member) || isAudited(state, process.member));
       const checksum = compared ? gradient : null;
       // A session that is over cannot send; here it does, and the coordinator must not mind.
       const sent = process.worker.session === session ? process.worker.finish() : { assign: attempt, coordinatorEpoch: of };
-      const { kind, step: ofStep, version, shard, attempt: number } = sent.assign;
-      const asked = { kind, step: ofStep, version, shard, attempt: number, coordinatorEpoch: sent.coordinatorEpoch };
+      const { id, version } = sent.assign;
+      const asked = { id, version, coordinatorEpoch: sent.coordinatorEpoch };
       const answer: Answer = { ...asked, checksum, nonFinite: finite ? null : 'loss' };
       if (finite) process.lastAnswer = { answer, gradient };
       clock.after(chance.below(4), () => deliver(process, member, answer, gradient, finite));

@@ -82,7 +82,7 @@ export function createFaults(
       if (!process || !last || process.faulty || process.member === null) return;
       const changed = chance.happens(0.5)
         ? last.answer
-        : { ...last.answer, step: last.answer.step + chance.below(2), attempt: chance.below(3) };
+        : { ...last.answer, id: { ...last.answer.id, step: last.answer.id.step + chance.below(2), attempt: chance.below(3) } };
       stage.send(
         { type: 'answered', member: process.member, answer: changed },
         { gradient: last.gradient, honest: last.answer, process, finite: true },

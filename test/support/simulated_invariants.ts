@@ -2,6 +2,7 @@
  * Owns: what must hold of the simulated cluster after every event and at every commit.
  * Does not: check a single command (simulated_cluster.ts does, where it carries it out).
  */
+import { sameShardId } from '../../src/common/replica.js';
 import type { Attempt, MembershipState } from '../../src/coordinator/planes/exact/fleet/membership_state.js';
 import { gradientOf } from './simulated_world.js';
 
@@ -38,7 +39,7 @@ export function checkState({
   const free = usable.filter(({ running }) => running === null);
   for (const unit of round?.units ?? []) {
     const runners = [...members.values()].filter(
-      ({ running }) => running?.round === round?.number && running?.shard === unit.shard,
+      ({ running }) => running?.round === round?.number && running?.id.shard === unit.shard,
     );
     must(runners.length <= 2, 'a shard has at most two runners');
     const takers = free.filter(
@@ -55,10 +56,7 @@ export function checkState({
   for (const { id, running } of members.values()) {
     must(hasSession(id), 'a member has a session');
     const has = given.get(id);
-    must(
-      running === null || (has?.step === running.step && has.shard === running.shard && has.attempt === running.attempt),
-      'a shard counted as running was given out',
-    );
+    must(running === null || (has !== undefined && sameShardId(has.id, running.id)), 'a shard counted as running was given out');
   }
 }
 
@@ -84,7 +82,10 @@ export function checkCommit({
     must(of === epoch, 'nothing of an old coordinator epoch is committed');
     must(memberAlive, 'nothing of a dead session is committed');
     must(finite, 'NaN is never committed');
-    must(attempt.step === step && attempt.shard === shard && attempt.version === step - 1, 'a shard is of its step and version');
+    must(
+      attempt.id.step === step && attempt.id.shard === shard && attempt.version === step - 1,
+      'a shard is of its step and version',
+    );
     must(gradient === gradientOf(parameters, step, shard), 'a gradient is of the current parameters');
   }
 }
@@ -99,7 +100,7 @@ export class SeenLosses {
   lost(state: MembershipState, id: number, nowMs: number): void {
     const member = state.members.get(id);
     const { round } = state;
-    const open = round?.units.some(({ shard, done }) => !done && shard === member?.running?.shard);
+    const open = round?.units.some(({ shard, done }) => !done && shard === member?.running?.id.shard);
     if (!member?.running || !open || member.running.round !== round?.number) return;
     this.suspects.add(member.process);
     this.#struckMs.set(member.process, nowMs);

@@ -137,5 +137,5 @@ export function noBytes(message: Message, totalBytes: number): Uint8Array {
 
 function placeOf(message: Message): { step: number; shard: number } {
   if (message.type !== 'assign' && message.type !== 'result') return { step: 0, shard: 0 };
-  return { step: message.step >>> 0, shard: message.shard };
+  return { step: message.id.step >>> 0, shard: message.id.shard };
 }

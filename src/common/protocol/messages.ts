@@ -69,7 +69,8 @@ export const jobSchema = z.strictObject({
 });
 export type Job = z.infer<typeof jobSchema>;
 
-const attempt = { kind, step: count, shard: count.max(LIMITS.maxShards - 1), attempt: count, version: count, replica: count };
+const shardId = z.strictObject({ kind, step: count, shard: count.max(LIMITS.maxShards - 1), attempt: count });
+const asked = { id: shardId, version: count, replica: count };
 
 export const MESSAGES = {
   hello: z.strictObject({
@@ -113,7 +114,7 @@ export const MESSAGES = {
   /** Bytes: the examples' rows, int32; then, where masks are counted over it, those of the whole global batch (`batchRows` of them). */
   assign: z.strictObject({
     type: z.literal('assign'),
-    ...attempt,
+    ...asked,
     firstExample: count,
     regularizationWeight: z.number(),
     batchRows: count.optional(),
@@ -121,7 +122,7 @@ export const MESSAGES = {
   /** Bytes: gradient, then statistics; none for an evaluation. */
   result: z.strictObject({
     type: z.literal('result'),
-    ...attempt,
+    ...asked,
     coordinatorEpoch: count,
     /** Of the parameters it was computed from, as they arrived (message_stream.ts, addPiece). */
     parametersChecksum: count,

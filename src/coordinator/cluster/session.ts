@@ -12,7 +12,13 @@ import type { Job, Message, MessageOf } from '../../common/protocol/messages.js'
 import type { ObjectiveDescription } from '../../common/objective.js';
 import { readDescription } from '../../common/protocol/description.js';
 import { noBytes, type IncomingMessage } from '../../common/protocol/message_stream.js';
-import type { ModelDescription, ParameterSnapshot, ShardAssignment, ShardResult } from '../../common/replica.js';
+import {
+  sameShardId,
+  type ModelDescription,
+  type ParameterSnapshot,
+  type ShardAssignment,
+  type ShardResult,
+} from '../../common/replica.js';
 import { impossible } from '../../common/result_bounds.js';
 import { Link, type LinkTimes } from '../../transport/link.js';
 import { ArrivingValues } from './arriving_values.js';
@@ -123,10 +129,10 @@ export class Session {
   compute(replica: number, assignment: ShardAssignment): Promise<ShardResult> {
     if (this.#phase !== 'ready') return Promise.reject(lostWorker(this.name, 'connection closed'));
     invariant(!this.#pending.has(replica), 'a replica computes one shard at a time');
-    const { kind, step, shard, attempt, rows, batchRows, firstExample, regularizationWeight, parameters } = assignment;
+    const { id, rows, batchRows, firstExample, regularizationWeight, parameters } = assignment;
     const lease = this.#provide(parameters);
     const { version } = parameters;
-    const message = { type: 'assign', kind, step, shard, attempt, version, replica, firstExample, regularizationWeight } as const;
+    const message = { type: 'assign', id, version, replica, firstExample, regularizationWeight } as const;
     if (batchRows === undefined) void this.#link.send(message, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength));
     else {
       const both = new Int32Array(rows.length + batchRows.length);
@@ -180,7 +186,7 @@ export class Session {
       return new Uint8Array(totalBytes);
     }
     if (message.type !== 'result' || this.#phase === 'closed') return noBytes(message, totalBytes);
-    const { kind } = this.#answered(message).assignment;
+    const { kind } = this.#answered(message).assignment.id;
     const sizes = this.#host.resultSizes();
     invariant(sizes !== null, 'who was given a shard has a model');
     const wanted = kind === 'train' ? 4 * (sizes.gradient + sizes.statistics) : 0;
@@ -250,15 +256,13 @@ export class Session {
     const pending = this.#pending.get(result.replica);
     const asked = pending?.assignment;
     const same =
-      asked?.kind === result.kind &&
-      asked.step === result.step &&
-      asked.shard === result.shard &&
-      asked.attempt === result.attempt &&
+      asked !== undefined &&
+      sameShardId(asked.id, result.id) &&
       asked.parameters.version === result.version &&
       result.coordinatorEpoch === this.#host.coordinatorEpoch &&
       result.examples === asked.rows.length;
     if (pending === undefined || !same)
-      throw wireError(`a result for step ${result.step}, shard ${result.shard} that was not asked for`);
+      throw wireError(`a result for step ${result.id.step}, shard ${result.id.shard} that was not asked for`);
     if (pending.lease.checksum() !== result.parametersChecksum)
       throw wireError(`a result from other parameters than version ${result.version}`);
     return pending;
@@ -266,7 +270,8 @@ export class Session {
 
   #result(message: MessageOf<'result'>, bytes: Uint8Array): void {
     const { resolve } = this.#answered(message);
-    const { kind, step, shard, attempt, version, examples, lossSum, sums, computeMs } = message;
+    const { id, version, examples, lossSum, sums, computeMs } = message;
+    const { kind, step, shard } = id;
     const objective = this.#host.resultSizes()?.objective;
     invariant(objective !== undefined, 'who was given a shard has a model');
     const wrong = impossible(objective, { ...message, tensorsFinite: this.#values.take() });
@@ -275,18 +280,7 @@ export class Session {
     this.#pending.delete(message.replica);
     this.#host.onResult();
     const nonFinite = message.nonFinite ?? (Number.isFinite(lossSum) ? null : 'loss');
-    const result = {
-      kind,
-      step,
-      shard,
-      attempt,
-      version,
-      examples,
-      lossSum,
-      sums,
-      computeMs,
-      ...(nonFinite !== null && { nonFinite }),
-    };
+    const result = { id, version, examples, lossSum, sums, computeMs, ...(nonFinite !== null && { nonFinite }) };
     if (kind === 'evaluate') return resolve(result);
     const gradientSize = this.#host.resultSizes()?.gradient ?? 0;
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);

@@ -208,28 +208,18 @@ export class WorkerSession {
     });
   }
 
-  #compute({
-    kind,
-    step,
-    shard,
-    attempt,
-    version,
-    replica: index,
-    firstExample,
-    regularizationWeight,
-    batchRows = 0,
-  }: Assign): void {
+  #compute({ id, version, replica: index, firstExample, regularizationWeight, batchRows = 0 }: Assign): void {
     const { replicas, examples } = this.#preparedJob();
     const { bytes } = this.#arriving;
     const all = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
     if (batchRows >= all.length) throw wireError(`a shard of ${all.length - batchRows} rows`);
     const rows = all.subarray(0, all.length - batchRows);
-    const count = kind === 'train' ? examples.train : examples.validation;
+    const count = id.kind === 'train' ? examples.train : examples.validation;
     for (const row of all) if (row < 0 || row >= count) throw wireError(`row ${row} of ${count}`);
     invariant(this.#parameters !== null, 'a prepared job has memory for parameters');
     const { snapshot, checksum: parametersChecksum, release } = this.#parameters.use(version);
     const whole = batchRows === 0 ? {} : { batchRows: all.subarray(rows.length) };
-    const assignment = { kind, step, shard, attempt, rows, ...whole, firstExample, regularizationWeight, parameters: snapshot };
+    const assignment = { id, rows, ...whole, firstExample, regularizationWeight, parameters: snapshot };
     replicas[index].compute(assignment).then(
       (result) => {
         release();
@@ -252,12 +242,12 @@ export class WorkerSession {
     );
   }
 
-  #sendResult({ kind, step, shard, attempt, version, replica }: Assign, coordinatorEpoch: number): void {
+  #sendResult({ id, version, replica }: Assign, coordinatorEpoch: number): void {
     invariant(this.#computed !== null, 'a result has just been computed');
     const { result, parametersChecksum } = this.#computed;
     this.#computed = null;
     const { examples, lossSum, sums, nonFinite = null, computeMs, gradient, statistics } = result;
-    const asked = { kind, step, shard, attempt, version, replica, coordinatorEpoch, parametersChecksum };
+    const asked = { id, version, replica, coordinatorEpoch, parametersChecksum };
     const message: Message = { type: 'result', ...asked, examples, lossSum, sums: [...sums], nonFinite, computeMs };
     if (gradient === undefined) return void this.#link.send(message);
     const parts = [hostValues(gradient), statistics ?? new Float32Array(0)];

@@ -52,10 +52,10 @@ export class LocalReplica implements ResidentReplica {
 
   async compute(assignment: ShardAssignment): Promise<ShardResult> {
     const { description } = await this.open();
-    const { kind, step, shard, attempt, parameters } = assignment;
+    const { id, parameters } = assignment;
     const task = {
-      step,
-      shard,
+      step: id.step,
+      shard: id.shard,
       rows: assignment.rows,
       batchRows: assignment.batchRows ?? assignment.rows,
       firstExample: assignment.firstExample,
@@ -63,8 +63,8 @@ export class LocalReplica implements ResidentReplica {
       version: parameters.version,
       parameters: parameters.values,
     };
-    const common = { kind, step, shard, attempt, version: parameters.version, examples: assignment.rows.length };
-    if (kind === 'evaluate') return { ...common, ...(await this.run<ShardAnswer>({ type: 'evaluate', shard: task })) };
+    const common = { id, version: parameters.version, examples: assignment.rows.length };
+    if (id.kind === 'evaluate') return { ...common, ...(await this.run<ShardAnswer>({ type: 'evaluate', shard: task })) };
     if (assignment.resident !== undefined) {
       const { resident: work } = assignment;
       return { ...common, ...(await this.run<ShardAnswer>({ type: 'train_resident', shard: task, work })) };

@@ -124,7 +124,7 @@ describe('a replica', () => {
     const replica = await replicaOf(tf.sequential({ layers: [dense(3, { inputShape: [2] })] }), { compile });
     const one = await stepOn(replica, { rows: 2, shards: 1 });
     const five = await stepOn(replica, { rows: 2, shards: 5 });
-    expect(five.results.map(({ shard, examples }) => [shard, examples])).toEqual([
+    expect(five.results.map(({ id, examples }) => [id.shard, examples])).toEqual([
       [0, 1],
       [1, 1],
     ]);

@@ -55,10 +55,7 @@ it.each([
             const rows = Int32Array.of(0, 1, 2);
             const snapshot = { version: step, values: parameters };
             await replica.compute({
-              kind: 'evaluate',
-              step,
-              shard: 0,
-              attempt: 0,
+              id: { kind: 'evaluate', step, shard: 0, attempt: 0 },
               rows,
               firstExample: 0,
               regularizationWeight: 3,

@@ -35,10 +35,7 @@ export function shardBatch({
     const { start, count } = splitBatch({ globalBatch: rows.length, shards, shard });
     if (count === 0) continue;
     assignments.push({
-      kind,
-      step,
-      shard: firstShard + shard,
-      attempt: 0,
+      id: { kind, step, shard: firstShard + shard, attempt: 0 },
       rows: rows.subarray(start, start + count),
       ...(masked && { batchRows: rows }),
       firstExample: start,

@@ -46,8 +46,8 @@ export async function evaluate({
   const results = await fleet.computeRound(units);
   let totals = noTotals(objective);
   for (let first = 0, next = 0; first < results.length; first = next) {
-    const batch = Math.floor(results[first].shard / shards);
-    while (next < results.length && Math.floor(results[next].shard / shards) === batch) next++;
+    const batch = Math.floor(results[first].id.shard / shards);
+    while (next < results.length && Math.floor(results[next].id.shard / shards) === batch) next++;
     totals = addBatch(objective, totals, results.slice(first, next));
   }
   return totals;

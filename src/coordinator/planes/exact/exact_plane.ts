@@ -139,7 +139,7 @@ export class ExactPlane implements Plane {
 
   async #stepHere({ units, globalBatch, learningRate, step, signal, meter }: Round): Promise<StepOutcome | null> {
     const { shards, fleet } = this.#parts;
-    const sum = this.#update.sumOver(units.map(({ shard }) => shard));
+    const sum = this.#update.sumOver(units.map(({ id }) => id.shard));
     meter.mark('data');
     try {
       const results = await unlessAborted(

@@ -56,7 +56,7 @@ export class ResidentWeights {
     const { replica, layout, optimizer, parameters } = this.#parts;
     this.#begun ??= replica.reside({ optimizer, rates: weightRates(layout, optimizer.layerRates) });
     await this.#begun;
-    const shards = units.map(({ shard }) => shard);
+    const shards = units.map(({ id }) => id.shard);
     const resident = { shards, globalBatch, learningRate, from: parameters.current, rescue: parameters.next };
     return units.map((unit) => ({ ...unit, resident }));
   }

@@ -12,13 +12,11 @@ const never = new AbortController().signal;
 function planeWith(optimizer: Partial<OptimizerConfig>, { shards = 1, hang = false } = {}) {
   const held = { now: 0, most: 0 };
   const evaluated: { version: number; values: number[] }[] = [];
-  const answer = ({ kind, step, shard, attempt, rows, parameters }: ShardAssignment): ShardResult => {
+  const answer = ({ id, rows, parameters }: ShardAssignment): ShardResult => {
+    const { kind, shard } = id;
     if (kind === 'evaluate') evaluated.push({ version: parameters.version, values: [...parameters.values] });
     const common = {
-      kind,
-      step,
-      shard,
-      attempt,
+      id,
       version: parameters.version,
       examples: rows.length,
       lossSum: 1,
@@ -39,7 +37,7 @@ function planeWith(optimizer: Partial<OptimizerConfig>, { shards = 1, hang = fal
       const results: ShardResult[] = [];
       for (const unit of units) {
         const result = answer(unit);
-        results.push(unit.kind === 'train' ? take(result) : result);
+        results.push(unit.id.kind === 'train' ? take(result) : result);
         await new Promise((resolve) => setImmediate(resolve));
       }
       return results;

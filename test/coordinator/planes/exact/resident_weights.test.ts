@@ -199,7 +199,10 @@ describe('where the replica fails, the weights of the last commit', () => {
   it('are those that it left behind', async () => {
     const held = parameters();
     const resident = weightsOn(held);
-    const [{ resident: step }] = await resident.residing([{ shard: 0 } as ShardAssignment], { globalBatch: 1, learningRate: 1 });
+    const [{ resident: step }] = await resident.residing([{ id: { shard: 0 } } as ShardAssignment], {
+      globalBatch: 1,
+      learningRate: 1,
+    });
     await resident.committed();
     expect(() => held.values()).toThrow('values are read after they came home');
     expect(held.snapshot()).toEqual({ version: 1, values: new Float32Array(0) });

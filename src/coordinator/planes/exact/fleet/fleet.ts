@@ -158,11 +158,12 @@ export class Fleet {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     invariant(this.#round === null, 'one round at a time');
     invariant(units.length > 0, 'a round has a shard that is not empty');
-    const [{ kind, step, parameters }] = units;
+    const [{ id, parameters }] = units;
+    const { kind, step } = id;
     this.#newestVersion = parameters.version;
     return new Promise((resolve, reject) => {
-      this.#round = { units: new Map(units.map((unit) => [unit.shard, unit])), results: new Map(), take, resolve, reject };
-      const shards = units.map(({ shard }) => shard);
+      this.#round = { units: new Map(units.map((unit) => [unit.id.shard, unit])), results: new Map(), take, resolve, reject };
+      const shards = units.map(({ id }) => id.shard);
       const audited =
         this.#audit === 0 ? [] : shards.filter(() => this.#audit === 1 || randomInt(2 ** 32) < this.#audit * 2 ** 32);
       this.#dispatch({ type: 'round_started', round: { kind, step, version: parameters.version, shards, audited } });
@@ -217,16 +218,16 @@ export class Fleet {
   #carryOut(command: MembershipCommand): void {
     switch (command.type) {
       case 'assign': {
-        const unit = this.#round?.units.get(command.attempt.shard);
+        const unit = this.#round?.units.get(command.attempt.id.shard);
         const seat = this.#seats.get(command.member);
         invariant(unit !== undefined && seat !== undefined, 'an assignment has a shard and a replica');
-        this.#start(command.member, seat, { ...unit, attempt: command.attempt.attempt });
+        this.#start(command.member, seat, { ...unit, id: { ...unit.id, attempt: command.attempt.id.attempt } });
         return;
       }
       case 'accept': {
         const result = this.#arriving;
         invariant(this.#round !== null && result !== null, 'an accepted answer has just arrived');
-        this.#round.results.set(command.attempt.shard, this.#round.take(result));
+        this.#round.results.set(command.attempt.id.shard, this.#round.take(result));
         return;
       }
       case 'hold':
@@ -293,23 +294,15 @@ export class Fleet {
   }
 
   #answered(member: number, result: ShardResult): void {
-    const { kind, step, version, shard, attempt, nonFinite = null } = result;
+    const { id, version, nonFinite = null } = result;
     if (this.#closed) return result.gradient?.release();
     const checksum = isAudited(this.#state, member)
-      ? this.#held.groupOf(shard, result)
+      ? this.#held.groupOf(id.shard, result)
       : hasTwin(this.#state, member) && this.#comparable(version, member)
         ? checksumOf(result)
         : null;
-    const answer = {
-      kind,
-      step,
-      version,
-      shard,
-      attempt,
-      nonFinite,
-      checksum,
-      coordinatorEpoch: this.#state.settings.coordinatorEpoch,
-    };
+    const { coordinatorEpoch } = this.#state.settings;
+    const answer = { id, version, nonFinite, checksum, coordinatorEpoch };
     invariant(!this.#busy, 'answers arrive one by one');
     this.#arriving = result;
     this.#dispatch({ type: 'answered', member, answer });

@@ -4,6 +4,7 @@
  *
  * First valid answer wins; compute many times, commit once. A loss costs its shard's recomputation in the same round and nothing else.
  */
+import { sameShardId } from '../../../../common/replica.js';
 import { invariant } from '../../../../common/errors.js';
 import {
   count,
@@ -123,7 +124,7 @@ function apply(draft: Draft, event: MembershipEvent, nowMs: number): void {
       for (const { id, running } of [...draft.members.values()]) {
         if (running === null || nowMs < running.deadlineMs) continue;
         const seconds = Math.round((nowMs - running.startedMs) / 1000);
-        lose(draft, id, { reason: `no answer to ${where(running)} after ${seconds} s` }, nowMs);
+        lose(draft, id, { reason: `no answer to ${where(running.id)} after ${seconds} s` }, nowMs);
       }
       giveUpReturning(draft, nowMs);
       endIfDeadly(draft);
@@ -175,7 +176,7 @@ function lose(draft: Draft, id: number, { reason, cause = 'gone' }: { reason: st
   const busy =
     member.running === null
       ? 'while idle'
-      : `in ${where(member.running)}, ${Math.round(nowMs - member.running.startedMs)} ms after it was given`;
+      : `in ${where(member.running.id)}, ${Math.round(nowMs - member.running.startedMs)} ms after it was given`;
   note(draft, 'warn', 'lost', member.name, `${member.name} lost ${busy}: ${reason}; ${count(draft)}`);
   const unit = unitOf(draft, member.running);
   if (unit === null || unit.done) return;
@@ -213,7 +214,7 @@ function answer(draft: Draft, id: number, got: Answer, nowMs: number): void {
   if (running === null || !sameAttempt(running, got)) return refuse(draft, id, 'not_assigned');
   draft.members.set(id, { ...member, running: null, shardsDone: member.shardsDone + 1 });
   if (draft.strikes.size > 0) clearStrikes(draft, member);
-  draft.timesMs = { ...draft.timesMs, [got.kind]: addTime(draft.timesMs[got.kind], nowMs - running.startedMs) };
+  draft.timesMs = { ...draft.timesMs, [got.id.kind]: addTime(draft.timesMs[got.id.kind], nowMs - running.startedMs) };
   settle(draft, { member, running, got }, nowMs);
   const after = draft.members.get(id);
   if (after?.draining) leave(draft, after);
@@ -231,7 +232,7 @@ function settle(
     if (winner === null) return refuse(draft, member.id, 'round_over');
     if (winner.checksum !== null && got.checksum !== null && winner.checksum !== got.checksum) {
       draft.incidents.twinMismatches += 1;
-      const text = `${member.name} and ${winner.member} computed ${where(running)} and differ: one of them has faulty hardware or other numerics`;
+      const text = `${member.name} and ${winner.member} computed ${where(running.id)} and differ: one of them has faulty hardware or other numerics`;
       note(draft, 'error', 'twin_mismatch', member.name, text);
     }
     return refuse(draft, member.id, 'twin');
@@ -245,7 +246,7 @@ function settle(
     return;
   }
   // Nothing is computed from an evaluation: what two have found is told as it is.
-  if (got.nonFinite !== null && !(got.kind === 'evaluate' && unit.nonFinite !== null)) {
+  if (got.nonFinite !== null && !(got.id.kind === 'evaluate' && unit.nonFinite !== null)) {
     refuse(draft, member.id, 'non_finite');
     if (unit.nonFinite === null) {
       replaceUnit(draft, {
@@ -253,13 +254,13 @@ function settle(
         nonFinite: { memberId: member.id, process: member.process, member: member.name, tensor: got.nonFinite },
       });
       draft.incidents.recomputed += 1;
-      const text = `${member.name} found NaN or Inf in ${got.nonFinite} of ${where(running)}; computing it once more before anything is applied`;
+      const text = `${member.name} found NaN or Inf in ${got.nonFinite} of ${where(running.id)}; computing it once more before anything is applied`;
       return note(draft, 'warn', 'recompute', member.name, text);
     }
     return fail(
       draft,
       'NON_FINITE',
-      `NaN or Inf at ${where(running)}: ${unit.nonFinite.tensor} on ${unit.nonFinite.member}, ${got.nonFinite} on ${member.name}. Not applied.`,
+      `NaN or Inf at ${where(running.id)}: ${unit.nonFinite.tensor} on ${unit.nonFinite.member}, ${got.nonFinite} on ${member.name}. Not applied.`,
       'Lower the learning rate or clip the gradient (--set optimizer.clip_norm=1).',
     );
   }
@@ -269,9 +270,9 @@ function settle(
       'error',
       'fault',
       unit.fault.member,
-      `${member.name} found no fault in ${where(running)}: ${unit.fault.member} is broken`,
+      `${member.name} found no fault in ${where(running.id)}: ${unit.fault.member} is broken`,
     );
-  if (got.kind === 'train') beginTrust(draft, member, running.step);
+  if (got.id.kind === 'train') beginTrust(draft, member, running.id.step);
   draft.commands.push({ type: 'accept', member: member.id, attempt: attemptOf(running) });
   for (const twin of runnersOf(draft, unit.shard)) {
     invariant(twin.running !== null, 'a runner runs');
@@ -302,9 +303,9 @@ function loseLiar(draft: Draft, process: string, nowMs: number): void {
 }
 
 function sameAttempt(a: Attempt, b: Attempt): boolean {
-  return a.kind === b.kind && a.step === b.step && a.version === b.version && a.shard === b.shard && a.attempt === b.attempt;
+  return sameShardId(a.id, b.id) && a.version === b.version;
 }
 
-function attemptOf({ kind, step, version, shard, attempt }: Attempt): Attempt {
-  return { kind, step, version, shard, attempt };
+function attemptOf({ id, version }: Attempt): Attempt {
+  return { id, version };
 }

@@ -2,6 +2,7 @@
  * Owns: audited shards: each is computed on two machines, and taken only once two answers are equal bit for bit; who is in the minority is a liar.
  * Does not: choose which shards are audited, or compare bits: the rim does, and gives equal answers the same number (fleet.ts).
  */
+import type { ShardId } from '../../../../common/replica.js';
 import { count, fail, note, refuse, replaceUnit, where, type Draft } from './membership_draft.js';
 import { runnersOf, voterOf, type AuditAnswer, type Member, type RunningAttempt, type Unit } from './membership_state.js';
 
@@ -14,10 +15,10 @@ const MAX_TRUSTED = 1_000;
 export function settleAudited(
   draft: Draft,
   { member, running, unit, audit }: { member: Member; running: RunningAttempt; unit: Unit; audit: readonly AuditAnswer[] },
-  got: { readonly kind: 'train' | 'evaluate'; readonly checksum: number | null; readonly nonFinite: string | null },
+  got: { readonly id: ShardId; readonly checksum: number | null; readonly nonFinite: string | null },
 ): Unit | null {
   // An evaluation's NaN is told as it is, where two find it.
-  const bad = got.kind === 'train' && got.nonFinite !== null;
+  const bad = got.id.kind === 'train' && got.nonFinite !== null;
   const group = bad ? NOT_FINITE : (got.checksum ?? NOT_FINITE);
   const { id, name, process } = member;
   const answers = [...audit, { member: id, name, process, voter: voterOf(draft, member), group }];
@@ -27,30 +28,36 @@ export function settleAudited(
   const agreeing = answers.filter((answer) => answer.group === group);
   if (agreeing.length < 2) {
     if (answers.length > 1)
-      note(draft, 'error', 'audit', name, `${namesOf(answers)} computed ${where(running)} and differ; another machine decides`);
+      note(
+        draft,
+        'error',
+        'audit',
+        name,
+        `${namesOf(answers)} computed ${where(running.id)} and differ; another machine decides`,
+      );
     return null;
   }
   if (bad) {
     fail(
       draft,
       'NON_FINITE',
-      `NaN or Inf at ${where(running)}: found by ${namesOf(agreeing)}. Not applied.`,
+      `NaN or Inf at ${where(running.id)}: found by ${namesOf(agreeing)}. Not applied.`,
       'Lower the learning rate or clip the gradient (--set optimizer.clip_norm=1).',
     );
     return null;
   }
   draft.incidents.audited += 1;
   draft.commands.push({ type: 'accept_held', member: agreeing[0].member, shard: unit.shard });
-  if (got.kind === 'train') trust(draft, agreeing, running.step);
+  if (got.id.kind === 'train') trust(draft, agreeing, running.id.step);
   const liars = answers.filter((answer) => answer.group !== group);
   for (const liar of liars) {
-    const text = `${liar.name} computed ${where(running)} otherwise than ${namesOf(agreeing)}: it is put out`;
+    const text = `${liar.name} computed ${where(running.id)} otherwise than ${namesOf(agreeing)}: it is put out`;
     note(draft, 'error', 'audit', liar.name, text);
     draft.commands.push({
       type: 'condemn',
       member: liar.member,
       process: liar.process,
-      reason: `${where(running)} was computed otherwise by ${namesOf(agreeing)}`,
+      reason: `${where(running.id)} was computed otherwise by ${namesOf(agreeing)}`,
     });
   }
   if (liars.length > 0 && !draft.settings.auditsAll) {
@@ -58,7 +65,7 @@ export function settleAudited(
     fail(
       draft,
       'AUDIT_FAILED',
-      `${namesOf(liars)} computed ${where(running)} otherwise than ${namesOf(agreeing)}; not all shards are audited, and what it computed from step ${since + 1} on is in the run.`,
+      `${namesOf(liars)} computed ${where(running.id)} otherwise than ${namesOf(agreeing)}; not all shards are audited, and what it computed from step ${since + 1} on is in the run.`,
       `Leave ${namesOf(liars)} out and resume the run: it goes on from the last state before that step. With --audit 1 nothing wrong gets into a run.`,
       since,
     );

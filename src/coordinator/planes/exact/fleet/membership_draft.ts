@@ -2,6 +2,7 @@
  * Owns: what the membership core may ask for (commands), and the private copy of the state that one event changes.
  * Does not: decide (membership.ts and membership_schedule.ts do).
  */
+import type { ShardId } from '../../../../common/replica.js';
 import { invariant } from '../../../../common/errors.js';
 import type { Attempt, Incidents, Member, MembershipState, Round, RoundSpec, RunningAttempt, Unit } from './membership_state.js';
 
@@ -77,7 +78,7 @@ export function note(draft: Draft, level: 'info' | 'warn' | 'error', code: NoteC
 
 export function unitOf(draft: Draft, running: RunningAttempt | null): Unit | null {
   if (running === null || draft.round === null || running.round !== draft.round.number) return null;
-  return draft.round.units.find(({ shard }) => shard === running.shard) ?? null;
+  return draft.round.units.find(({ shard }) => shard === running.id.shard) ?? null;
 }
 
 export function replaceUnit(draft: Draft, unit: Unit): void {
@@ -87,7 +88,7 @@ export function replaceUnit(draft: Draft, unit: Unit): void {
 }
 
 /** People count steps from 1, as the run's records do. */
-export function where({ kind, step, shard }: Pick<Attempt, 'kind' | 'step' | 'shard'>): string {
+export function where({ kind, step, shard }: Omit<ShardId, 'attempt'>): string {
   return `${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}`;
 }
 

@@ -45,13 +45,8 @@ export function schedule(draft: Draft, nowMs: number): void {
       const text = `${where({ ...round, shard: unit.shard })} ${repeated ? 'is slow and also given' : 'given'} to ${member.name} (try ${unit.attempts + 1})`;
       note(draft, 'info', repeated ? 'speculate' : 'reassign', member.name, text);
     }
-    const attempt: Attempt = {
-      kind: round.kind,
-      step: round.step,
-      version: round.version,
-      shard: unit.shard,
-      attempt: unit.attempts,
-    };
+    const id = { kind: round.kind, step: round.step, shard: unit.shard, attempt: unit.attempts };
+    const attempt: Attempt = { id, version: round.version };
     const running = {
       ...attempt,
       round: round.number,

@@ -5,6 +5,7 @@
  * A round is the shards of one step, or of one evaluation batch, all of one parameter version. A member is a replica that may be given
  * shards; several members can belong to one worker process.
  */
+import type { ShardId } from '../../../../common/replica.js';
 
 /** What a round asks for. */
 export interface RoundSpec {
@@ -19,11 +20,8 @@ export interface RoundSpec {
 
 /** One try of one shard on one replica. Everything an answer must repeat to be taken. */
 export interface Attempt {
-  readonly kind: 'train' | 'evaluate';
-  readonly step: number;
+  readonly id: ShardId;
   readonly version: number;
-  readonly shard: number;
-  readonly attempt: number;
 }
 
 /** An attempt that a member is busy with. */
@@ -242,21 +240,21 @@ export function stragglerMs(state: MembershipState, kind: 'train' | 'evaluate'):
 export function runnersOf(state: MembershipState, shard: number): Member[] {
   const round = state.round;
   if (round === null) return [];
-  return [...state.members.values()].filter(({ running }) => running?.round === round.number && running.shard === shard);
+  return [...state.members.values()].filter(({ running }) => running?.round === round.number && running.id.shard === shard);
 }
 
 /** True if a second answer to this member's shard exists or may come: the rim needs a checksum only then. */
 export function hasTwin(state: MembershipState, memberId: number): boolean {
   const running = state.members.get(memberId)?.running;
   if (!running) return false;
-  return running.winner !== null || runnersOf(state, running.shard).length > 1;
+  return running.winner !== null || runnersOf(state, running.id.shard).length > 1;
 }
 
 /** True if this member's shard is audited, and not settled. */
 export function isAudited({ members, round }: MembershipState, memberId: number): boolean {
   const running = members.get(memberId)?.running;
   if (!running || running.round !== round?.number) return false;
-  return round.units.some(({ shard, done, audit }) => shard === running.shard && !done && audit !== null);
+  return round.units.some(({ shard, done, audit }) => shard === running.id.shard && !done && audit !== null);
 }
 
 /** One more replica, of a machine that has not had it, may compute this audited shard. */

@@ -40,7 +40,7 @@ export class ArrivingSum {
       gradient !== undefined && hostValues(gradient).length === this.#options.size,
       'a shard answers for the whole layout',
     );
-    const leaf = this.#fold.leaf(result.shard);
+    const leaf = this.#fold.leaf(result.id.shard);
     // One after the other: all additions share the same registers.
     this.#adding = this.#adding.then(() => this.#add(leaf, gradient));
     // It is the caller of `total` who hears of a failure.

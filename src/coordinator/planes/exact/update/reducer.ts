@@ -97,9 +97,10 @@ function byShard(
   const arrays = new Array<Float32Array | undefined>(shards).fill(undefined);
   for (const result of results) {
     const values = read(result);
-    invariant(result.shard < shards && arrays[result.shard] === undefined, 'each shard answers once');
+    const { shard } = result.id;
+    invariant(shard < shards && arrays[shard] === undefined, 'each shard answers once');
     invariant(values?.length === size, 'a shard answers for the whole layout');
-    arrays[result.shard] = values;
+    arrays[shard] = values;
   }
   return arrays;
 }

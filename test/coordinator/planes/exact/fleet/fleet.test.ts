@@ -18,7 +18,7 @@ it('gives results in shard order whatever the order of arrival', async () => {
   await replicas[2].answer(30);
   await replicas[0].answer(10);
   await replicas[1].answer(20);
-  expect((await round).map(({ shard, lossSum }) => [shard, lossSum])).toEqual([
+  expect((await round).map(({ id, lossSum }) => [id.shard, lossSum])).toEqual([
     [0, 10],
     [1, 20],
     [3, 30],
@@ -32,7 +32,7 @@ it('gives the shard of a replica that dies to another, in the same round, with t
   const round = fleet.computeRound(units([0, 1]));
   await replicas[1].answer(20);
   await replicas[0].die('out of luck');
-  expect(replicas[1].assignments.map(({ shard, attempt }) => [shard, attempt])).toEqual([
+  expect(replicas[1].assignments.map(({ id }) => [id.shard, id.attempt])).toEqual([
     [1, 0],
     [0, 1],
   ]);
@@ -122,7 +122,7 @@ it('drops and releases the answer to a round that was given up', async () => {
   await replicas[0].answer(1);
   expect(replicas[0].held).toBe(0);
   await replicas[0].answer(2);
-  expect((await next)[0].step).toBe(2);
+  expect((await next)[0].id.step).toBe(2);
   await fleet.close();
 });
 
@@ -133,7 +133,7 @@ it('checksums every bit: the sign of a zero counts', async () => {
   const result = await answer;
   const sum = checksumOf(result);
   expect(checksumOf({ ...result, lossSum: -0 })).not.toBe(sum);
-  expect(checksumOf({ ...result, computeMs: 99, attempt: 5 })).toBe(sum);
+  expect(checksumOf({ ...result, computeMs: 99, id: { ...result.id, attempt: 5 } })).toBe(sum);
   const gradient = { kind: 'host' as const, values: Float32Array.of(-0, 0), release: () => {} };
   expect(checksumOf({ ...result, gradient })).not.toBe(sum);
 });

@@ -68,7 +68,7 @@ function cluster(settings: Partial<MembershipSettings> = {}) {
     },
     /** `1:s0.0` reads: member 1 was given shard 0, attempt 0. */
     get assigns() {
-      return commands.flatMap((c) => (c.type === 'assign' ? [`${c.member}:s${c.attempt.shard}.${c.attempt.attempt}`] : []));
+      return commands.flatMap((c) => (c.type === 'assign' ? [`${c.member}:s${c.attempt.id.shard}.${c.attempt.id.attempt}`] : []));
     },
     get types() {
       return commands
@@ -185,7 +185,7 @@ describe('losses', () => {
       arrive(c, `p${nth + 2}@x`);
       if (pause > 0) expect([c.assigns, nextWakeMs(c.state)]).toEqual([[], c.now + pause]);
       c.tick(c.now + pause);
-      expect(c.state.members.get(nth + 2)?.running?.shard).toBe(0);
+      expect(c.state.members.get(nth + 2)?.running?.id.shard).toBe(0);
     }
     expect(said(c, 4).types).toEqual(['dismiss', 'fail SHARD_KILLS_REPLICAS']);
   });
@@ -195,7 +195,7 @@ describe('losses', () => {
     for (let i = 0; i < 16; i++) c.send({ type: 'joined', name: `a:${i}`, worker: 'a', process: 'a' });
     arrive(c, 'b').round([0]);
     for (let i = 1; i <= 16; i++) expect(said(c, i).state.failed).toBe(false);
-    expect(c.state.members.get(17)?.running?.shard).toBe(0);
+    expect(c.state.members.get(17)?.running?.id.shard).toBe(0);
   });
 
   it('counts a process once that dies with 17 replicas, none of which is given a shard that another leaves', () => {
@@ -217,7 +217,7 @@ describe('losses', () => {
       // Paused for 1, 2, 4 … 60 s.
       expect(nextWakeMs(c.state)).toBe(c.now + Math.min(60_000, 1000 * 2 ** (nth - 1)));
       c.tick(nextWakeMs(c.state) ?? 0);
-      expect(c.state.members.get(nth + 1)?.running?.shard).toBe(0);
+      expect(c.state.members.get(nth + 1)?.running?.id.shard).toBe(0);
     }
     expect(c.answer(101).types).toEqual(['accept', 'complete']);
   });
@@ -231,7 +231,7 @@ describe('losses', () => {
       said(c, nth);
       arrive(c, `p${nth}`);
       c.tick(c.now + 60_000);
-      expect(c.state.members.get(nth + 1)?.running?.shard).toBe(nth < 4 ? 1 : undefined);
+      expect(c.state.members.get(nth + 1)?.running?.id.shard).toBe(nth < 4 ? 1 : undefined);
       expect(c.state.failed).toBe(false);
       if (nth >= 4) break;
     }
@@ -320,13 +320,15 @@ describe('stragglers', () => {
 });
 
 describe('refusals', () => {
+  const FIRST = { kind: 'train', step: 1, shard: 0, attempt: 0 } as const;
+
   it.each([
     ['another coordinator epoch', { coordinatorEpoch: 6 }, 'refuse old_epoch'],
-    ['another step', { step: 2 }, 'refuse not_assigned'],
+    ['another step', { id: { ...FIRST, step: 2 } }, 'refuse not_assigned'],
     ['another parameter version', { version: 5 }, 'refuse not_assigned'],
-    ['another shard', { shard: 1 }, 'refuse not_assigned'],
-    ['another attempt', { attempt: 1 }, 'refuse not_assigned'],
-    ['another kind', { kind: 'evaluate' as const }, 'refuse not_assigned'],
+    ['another shard', { id: { ...FIRST, shard: 1 } }, 'refuse not_assigned'],
+    ['another attempt', { id: { ...FIRST, attempt: 1 } }, 'refuse not_assigned'],
+    ['another kind', { id: { ...FIRST, kind: 'evaluate' as const } }, 'refuse not_assigned'],
   ])('refuses an answer of %s and still takes the right one', (_, changes, refusal) => {
     const c = cluster().join('a').round([0]);
     expect(c.answer(1, changes).types).toEqual([refusal]);
@@ -350,7 +352,7 @@ describe('refusals', () => {
       c.send({
         type: 'answered',
         member: 1,
-        answer: { kind: 'train', step: 1, version: 0, shard: 0, attempt: 0, coordinatorEpoch: 7, checksum: 1, nonFinite: null },
+        answer: { id: FIRST, version: 0, coordinatorEpoch: 7, checksum: 1, nonFinite: null },
       }).assigns,
     ).toEqual(['1:s0.0']);
     expect(c.types[0]).toBe('refuse round_over');

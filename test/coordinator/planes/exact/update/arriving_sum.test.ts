@@ -33,7 +33,11 @@ test('whatever the order of arrival, the sum is that of the tree to the bit, and
     const shards = [...present.keys()].filter((shard) => present[shard]);
     const results = () => shards.map((shard) => shardResult({ shard, gradient: noise(size, shard) }));
     const expected = sumGradients({ results: results(), shards: present.length, layout });
-    for (const order of [results(), results().reverse(), results().sort((a, b) => ((a.shard * 5) % 7) - ((b.shard * 5) % 7))]) {
+    for (const order of [
+      results(),
+      results().reverse(),
+      results().sort((a, b) => ((a.id.shard * 5) % 7) - ((b.id.shard * 5) % 7)),
+    ]) {
       const held: Held = { now: 0, most: 0 };
       const sum = sumOver(present, size);
       for (const result of order) expect(sum.take(counted(result, held))).not.toHaveProperty('gradient');
