@@ -29,9 +29,12 @@ export function jobOf(workers) {
     ...{ model: { kind: 'builtin', name: 'gluon_cnn' }, data: 'synthetic', dataName: 'none', datasetSha256: HASH },
     ...{
       trainLimit: null,
+      overfit: null,
+      batchNorm: 'shard',
       validationLimit: null,
       loss: 'softmax_cross_entropy',
       metrics: [],
+      lossWeights: [],
       seed: 1,
       precision: 'fp32',
       compile: true,

@@ -75,7 +75,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     precision: request.precision,
     compile: request.compile,
   };
-  const replicas = await openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say: request.say });
+  const replicas = await openReplicas({ placement, source, dataset, config, say: request.say });
   try {
     const { model } = replicas;
     const fleet = new Fleet();

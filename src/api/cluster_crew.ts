@@ -2,6 +2,7 @@
  * Owns: the crew of a run on a cluster, seen from the coordinator: the door, workers that come and go, their tokens, their goodbye.
  * Does not: put the run together (compose.ts), speak to workers (coordinator/cluster), load TensorFlow, or print (observers do).
  */
+import { randomUUID } from 'node:crypto';
 import { formatEndpoint } from '../common/endpoint.js';
 import { ClusterError, invariant } from '../common/errors.js';
 import type { EndEvent } from '../common/run_events.js';
@@ -54,8 +55,7 @@ export class ClusterRecruiter implements Recruiter {
     const { say, stop } = request;
     const { run, observe, source } = work;
     const door = this.#door;
-    invariant(run.folder !== null, 'a cluster has a run folder');
-    const { folder } = run;
+    const { runId, coordinatorEpoch } = run.folder ?? { runId: randomUUID(), coordinatorEpoch: 1 };
     invariant(door !== null, 'the door is ready before anybody is let in');
     const job = await jobOf(work);
     let started = false;
@@ -68,7 +68,7 @@ export class ClusterRecruiter implements Recruiter {
       if (stop.asked.aborted && fleet.waiting) alone.abort();
     };
     const fleet = new Fleet({
-      coordinatorEpoch: folder.coordinatorEpoch,
+      coordinatorEpoch,
       canJoin: true,
       minWorkers: request.minWorkers,
       joinTimeoutMs: request.joinTimeoutMs,
@@ -84,8 +84,8 @@ export class ClusterRecruiter implements Recruiter {
     stop.asked.addEventListener('abort', giveUpIfAlone, { once: true });
     const cluster = new Cluster({
       software: packageVersion(),
-      runId: folder.runId,
-      coordinatorEpoch: folder.coordinatorEpoch,
+      runId,
+      coordinatorEpoch,
       job,
       topology: source.kind === 'topology' ? source.topology : null,
       fleet,

@@ -9,11 +9,13 @@ import type { Dataset } from '../common/dataset.js';
 import type { ModelDescription, NumericsClass, ResidentReplica } from '../common/replica.js';
 import type { EndEvent, RunObserver } from '../common/run_events.js';
 import { unlessHurried, type StopRequest } from '../common/stop_request.js';
+import { fastDevRun } from '../common/trial.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import type { RunValues } from '../coordinator/planes/plane.js';
 import { configFrom, endOfFinished, observeInto, openRun, startRun, type OpenedRun } from '../coordinator/start_run.js';
 import type { DataProgress } from '../data/progress.js';
+import { limitDataset } from '../data/load.js';
 import { loadDatasetAside } from '../data/load_aside.js';
 import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
@@ -101,12 +103,16 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
   const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
   const onProgress = (progress: DataProgress): void => say(describeProgress(progress));
   request.onWait?.(`loading data ${asked.data}`);
-  const dataset = request.dataset ?? (await unlessHurried(loadDatasetAside(asked, { onProgress }), stop));
+  const loaded = request.dataset ?? (await unlessHurried(loadDatasetAside(asked, { onProgress }), stop));
+  const trial = asked.fastDevRun
+    ? fastDevRun(asked, { train: loaded.train.count, validation: loaded.validation?.count ?? 0 })
+    : null;
+  const dataset = trial === null ? loaded : limitDataset(loaded, trial);
 
-  const run = request.inMemory === true ? IN_MEMORY : await openRun(request);
+  const run = request.inMemory === true || trial !== null ? IN_MEMORY : await openRun(request);
   let report: RunReport | null = null;
   try {
-    const config = run.folder === null ? asked : configFrom(request, run);
+    const config = run.folder === null ? (trial ?? asked) : configFrom(request, run);
     const settle = (compiled: CompiledModel | undefined): SettledRun =>
       request.resume === null && compiled !== undefined
         ? settleOn(compiled, { config, given: request.given ?? {} })

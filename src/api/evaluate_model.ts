@@ -58,7 +58,7 @@ export async function evaluateModel({ path, config, say }: EvaluateRequest): Pro
     say(
       `${path} has saved no model yet: this is its newest state, at epoch ${saved.epoch}, step ${saved.step}; tfjs-parallel train --resume ${path} goes on`,
     );
-  const opened = await openReplicas({ placement, source, dataset, config, batchNorm: 'batch', say });
+  const opened = await openReplicas({ placement, source, dataset, config, say });
   try {
     const values = new Float32Array(new SharedArrayBuffer(opened.model.layout.totalSize * 4));
     values.set(weightsFor(opened.model, saved));

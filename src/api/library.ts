@@ -4,7 +4,6 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { CallbackRunner, type EpochLogs } from './callback_runner.js';
-import { invariant } from '../common/errors.js';
 import type { EndEvent } from '../common/run_events.js';
 import { toSnakeCase } from '../common/snake_case.js';
 import { datasetFromArrays } from '../data/arrays.js';
@@ -25,6 +24,7 @@ export interface TrainedRun {
   /** Over final weights, moving statistics and optimizer slots (docs/reproducibility.md). */
   readonly weightsSha256: string;
   readonly end: EndEvent;
+  /** Empty where nothing was kept (`fastDevRun`). */
   readonly runFolder: string;
 }
 
@@ -76,8 +76,8 @@ async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
     setWeights(tf, trained, outcome);
     await calls.end();
     const { end, runFolder } = outcome;
-    invariant(runFolder !== null, 'a run of train() has a folder');
-    return { model: trained, history: calls.history, best: end.best, weightsSha256: end.weightsSha256, end, runFolder };
+    const result = { model: trained, history: calls.history, best: end.best, weightsSha256: end.weightsSha256, end };
+    return { ...result, runFolder: runFolder ?? '' };
   } finally {
     stop.close();
   }

@@ -2,6 +2,7 @@
  * Owns: the crew of a run on one machine: replicas in threads of this process, on the devices that the configuration or the caller names.
  * Does not: choose devices (devices.ts), open replicas (replicas.ts), or put the run together (compose.ts).
  */
+import { shardsOn } from '../common/config_checks.js';
 import { chooseDevices } from '../common/device_choice.js';
 import { UsageError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
@@ -28,12 +29,16 @@ export class LocalRecruiter implements Recruiter {
     this.#placement = devices
       ? placeOnNamedDevices(devices, config.threadsPerWorker)
       : placeReplicas(chooseDevices(config), config.threadsPerWorker);
-    this.shards = config.shards ?? this.#placement.replicas.length;
+    const replicas = this.#placement.replicas.length;
+    // A resumed run is cut as it was begun, wherever it goes on.
+    this.shards = request.resume === null ? shardsOn(replicas, config) : (config.shards ?? shardsOn(replicas, config));
     // So that a resumed run on other replicas computes in the same shards and with as many threads.
     this.decided = {
       config: { shards: this.shards, threadsPerWorker: this.#placement.intraOpThreads },
       sources: {
-        ...(config.shards === null && { shards: 'default: one per replica' }),
+        ...(config.shards === null && {
+          shards: config.accumulate === null ? 'default: one per replica' : 'accumulate times the replicas',
+        }),
         ...(config.threadsPerWorker === null && {
           threads_per_worker: 'default: processor cores divided by the replicas',
         }),
@@ -58,7 +63,7 @@ export class LocalRecruiter implements Recruiter {
     const { request } = this;
     const placement = this.#placement;
     if (placement.notice !== '') request.observer({ type: 'warn', code: 'CPU_FALLBACK', message: placement.notice });
-    const wanted = { placement, source, dataset, config, batchNorm: 'batch', say: request.say } as const;
+    const wanted = { placement, source, dataset, config, say: request.say };
     const opening = request.replicas?.(wanted) ?? openReplicas(wanted);
     const opened = await unlessHurried(opening, request.stop);
     // The start event names the replicas that are here from the beginning; what joins or leaves after it is news.

@@ -24,20 +24,12 @@ export interface ReplicaRequest {
   readonly placement: Placement;
   readonly source: ModelSource;
   readonly dataset: Dataset;
-  readonly config: Pick<TrainConfig, 'precision' | 'compile' | 'seed' | 'loss' | 'metrics' | 'lossWeights'>;
-  readonly batchNorm: 'batch' | 'fixed';
+  readonly config: Pick<TrainConfig, 'precision' | 'compile' | 'seed' | 'loss' | 'metrics' | 'lossWeights' | 'batchNorm'>;
   readonly say: (line: string) => void;
 }
 
 /** Fetches TensorFlow if it must, starts one thread per placed replica and builds the model in each. */
-export async function openReplicas({
-  placement,
-  source,
-  dataset,
-  config,
-  batchNorm,
-  say,
-}: ReplicaRequest): Promise<OpenedReplicas> {
+export async function openReplicas({ placement, source, dataset, config, say }: ReplicaRequest): Promise<OpenedReplicas> {
   requireTfjs();
   const problem = temporaryFolderProblem();
   if (problem !== '') say(`warning: ${problem}: set TMPDIR to a folder that can be written; going on without one`);
@@ -54,7 +46,7 @@ export async function openReplicas({
         compile: config.compile,
         seed: config.seed,
         objective: { loss: config.loss, metrics: config.metrics, lossWeights: config.lossWeights },
-        batchNorm,
+        batchNorm: config.batchNorm === 'fixed' ? 'fixed' : 'shard',
         model: source,
         dataset,
       }),

@@ -81,11 +81,12 @@ export async function verify({ config, shards, say }: VerifyRequest): Promise<Ve
   const source = await resolveModelSource(config.model);
   const dataset = await loadDatasetAside(config, {});
   const parts = { config, source, dataset, say };
+  const onFixed = { ...config, batchNorm: 'fixed' } as const;
   const single = { ...placement, replicas: placement.replicas.slice(0, 1) };
 
-  const fixed = await gradientsOf({ ...parts, placement: single, batchNorm: 'fixed', shardCounts: [1, shards] });
-  const one = await gradientsOf({ ...parts, placement: single, batchNorm: 'batch', shardCounts: [shards] });
-  const many = await gradientsOf({ ...parts, placement, batchNorm: 'batch', shardCounts: [shards] });
+  const fixed = await gradientsOf({ ...parts, config: onFixed, placement: single, shardCounts: [1, shards] });
+  const one = await gradientsOf({ ...parts, placement: single, shardCounts: [shards] });
+  const many = await gradientsOf({ ...parts, placement, shardCounts: [shards] });
 
   const tolerance = toleranceOf(config.precision, fixed.layout);
   const tensors = differences(fixed.layout, fixed.sums[0].gradient, fixed.sums[1].gradient);
@@ -118,7 +119,6 @@ async function gradientsOf(request: {
   dataset: Dataset;
   say: (line: string) => void;
   placement: Placement;
-  batchNorm: 'batch' | 'fixed';
   shardCounts: readonly number[];
 }): Promise<{ layout: BucketLayout; sums: GradientSum[] }> {
   const { config, dataset } = request;

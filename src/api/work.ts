@@ -169,7 +169,7 @@ class JobKeeper {
       // On the run's own data: any other worker would find the same.
       throw isFaultOfTheRun(error) && dataset.sha256 === job.datasetSha256 ? new RunFault(error) : error;
     };
-    const opening = openReplicas({ placement: this.placement, source, dataset, config: job, batchNorm: 'batch', say });
+    const opening = openReplicas({ placement: this.placement, source, dataset, config: job, say });
     const replicas = await opening.catch(failed);
     try {
       const { model, numerics, versions } = replicas;
@@ -230,11 +230,11 @@ class JobKeeper {
         `the data ${job.dataName}, which this worker cannot fetch`,
         '--data MODULE (or --data idx --data-dir FOLDER)',
       );
-    const { seed, trainLimit, validationLimit } = job;
+    const { seed, trainLimit, validationLimit, overfit } = job;
     const onProgress = (progress: { kind: string; message?: string }): void => {
       if (progress.message !== undefined) say(progress.message);
     };
-    return loadDatasetAside({ data, dataDir, seed, trainLimit, validationLimit }, { onProgress });
+    return loadDatasetAside({ data, dataDir, seed, trainLimit, validationLimit, overfit }, { onProgress });
   }
 }
 

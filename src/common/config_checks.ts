@@ -7,6 +7,7 @@ import { chooseDevices, replicasOf } from './device_choice.js';
 import { OPTIMIZERS } from '../optimizers/table.js';
 import { OPTIMIZER_SETTINGS, type OptimizerSettings } from '../optimizers/settings.js';
 import { UsageError } from './errors.js';
+import { LIMITS } from './limits.js';
 import { toSnakeCase } from './snake_case.js';
 import type { TrainConfig } from './train_config.js';
 
@@ -27,8 +28,11 @@ export function requireAuditable({ audit }: Pick<TrainConfig, 'audit'>, numerics
 export function checkConfig(config: TrainConfig, provenance: Provenance): string[] {
   parseCheckpointEvery(config.checkpointEvery);
   const replicas = replicasOf(chooseDevices(config));
-  const shards = config.shards ?? replicas;
+  const shards = config.shards ?? (replicas === null ? null : replicas * (config.accumulate ?? 1));
   if (shards !== null) requireBatchCoversShards({ batch: config.batch, shards });
+  requireAccumulateDivides(config);
+  refuseSynchronized(config);
+  requireOneOfLimits(config);
   if (config.data === 'idx' && config.dataDir === null) {
     throw new UsageError({
       code: 'DATA_DIR_MISSING',
@@ -52,6 +56,60 @@ export function checkConfig(config: TrainConfig, provenance: Provenance): string
     });
   }
   return [...unusedOptimizerSettings(config, provenance), ...unusedSettings(config, provenance)];
+}
+
+/**
+ * The shards of a new run on so many replicas: those that were given, or `accumulate` on each, or one on each.
+ * @throws UsageError ACCUMULATE_CONFLICT where shards and accumulate do not go together here, or make too many
+ */
+export function shardsOn(replicas: number, { shards, accumulate }: Pick<TrainConfig, 'shards' | 'accumulate'>): number {
+  const product = replicas * (accumulate ?? 1);
+  if (product > LIMITS.maxShards)
+    throw accumulateConflict(
+      `accumulate is ${accumulate}, on ${replicas} replicas that are ${product} shards, at most ${LIMITS.maxShards} are possible`,
+      `Give --accumulate ${Math.floor(LIMITS.maxShards / replicas)} or fewer.`,
+    );
+  if (shards === null || accumulate === null || shards === product) return shards ?? product;
+  throw accumulateConflict(
+    `shards is ${shards}, and accumulate is ${accumulate} on ${replicas === 1 ? 'one replica' : `${replicas} replicas`}, which are ${product} shards`,
+    'Leave out one of the two: --shards alone gives the same result on any number of replicas.',
+  );
+}
+
+/** Of a cluster or a resumed run, whose replicas are not known or may be others. */
+function requireAccumulateDivides({ shards, accumulate }: TrainConfig): void {
+  if (shards === null || accumulate === null || shards % accumulate === 0) return;
+  throw accumulateConflict(
+    `shards is ${shards} and accumulate is ${accumulate}: no number of replicas makes ${shards} shards of ${accumulate} on each`,
+    `Give --shards ${Math.max(1, Math.round(shards / accumulate)) * accumulate}, or leave out one of the two.`,
+  );
+}
+
+function accumulateConflict(message: string, next: string): UsageError {
+  return new UsageError({ code: 'ACCUMULATE_CONFLICT', message, next });
+}
+
+/** @throws UsageError BATCH_NORM_SYNCHRONIZED */
+function refuseSynchronized({ batchNorm }: TrainConfig): void {
+  if (batchNorm !== 'synchronized') return;
+  throw new UsageError({
+    code: 'BATCH_NORM_SYNCHRONIZED',
+    message:
+      'batch_norm is synchronized: replicas would have to exchange statistics inside the forward and the backward pass, ' +
+      'and in exact mode they meet once a step, when a shard is done, so that any of them may be lost',
+    next: 'Give --shards 1, whose only shard is the whole batch (on one replica), or --batch-norm fixed or shard.',
+  });
+}
+
+/** @throws UsageError OVERFIT_CONFLICT */
+function requireOneOfLimits({ overfit, trainLimit, validationLimit }: TrainConfig): void {
+  if (overfit === null || (trainLimit === null && validationLimit === null)) return;
+  const [name, limit] = trainLimit === null ? ['validation_limit', validationLimit] : ['train_limit', trainLimit];
+  throw new UsageError({
+    code: 'OVERFIT_CONFLICT',
+    message: `overfit is ${overfit}, which is the limit of both sets, and ${name} is ${limit}`,
+    next: 'Leave out one of the two.',
+  });
 }
 
 /** Every shard of a full batch needs an example. @throws UsageError BATCH_SMALLER_THAN_SHARDS */

@@ -17,6 +17,7 @@ import { monitorOf } from '../objective/values.js';
 import { shardSizes } from '../common/shard.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
+import { trialNotes } from '../common/trial.js';
 import type { Plane, RunValues } from './planes/plane.js';
 import { weightsFor, type SavedWeights } from './storage/state/saved_model.js';
 import type { Fleet, FleetNote } from './planes/exact/fleet/fleet.js';
@@ -215,6 +216,7 @@ export async function startRun(parts: StartParts): Promise<RunResult> {
     versions,
   });
   parts.onStart?.();
+  for (const note of trialNotes(config)) observe({ type: 'warn', ...note });
   for (const message of [...objective.notes, ...parts.notes]) observe({ type: 'warn', code: 'COMPILED_OVERRIDDEN', message });
   tellRise(parts, progress.now.step);
   const best = config.earlyStopping.restoreBest ? new BestWeights() : null;

@@ -6,7 +6,6 @@
  */
 import { isInMemory, type Dataset, type DataSplit, type Field, type NumericArray } from '../common/dataset.js';
 import { DataError, UsageError } from '../common/errors.js';
-import type { TrainConfig } from '../common/train_config.js';
 import { product } from './assemble.js';
 import type { OnDataProgress } from './progress.js';
 import type { DataConfig } from './sources/source.js';
@@ -39,13 +38,16 @@ export function isDataModule(data: string): boolean {
   return SOURCES.module.isMeant(data);
 }
 
+type Limits = Pick<DataConfig, 'trainLimit' | 'validationLimit' | 'overfit'>;
+
 /**
- * The first N examples of each split, as views of the same memory; null keeps all. The identity stays the whole set's.
+ * The first N examples of each split, as views of the same memory; null keeps all; `overfit`: of the training split, for both. The identity stays the
+ * whole set's.
  * @throws DataError DATA_LIMIT where N is not from 1 to the number of examples.
  */
-export function limitDataset<D extends Dataset>(dataset: D, limits: Pick<TrainConfig, 'trainLimit' | 'validationLimit'>): D {
+export function limitDataset<D extends Dataset>(dataset: D, limits: Limits): D {
   const { inputs, targets } = dataset.fields;
-  const cut = (split: DataSplit | null, limit: number | null, which: string): DataSplit | null => {
+  const cut = (split: DataSplit | null, limit: number | null, which: Limited): DataSplit | null => {
     if (limit === null) return split;
     if (split === null) throw beyond(dataset, { limit, which, count: 0 });
     if (!Number.isInteger(limit) || limit < 1 || limit > split.count) throw beyond(dataset, { limit, which, count: split.count });
@@ -57,14 +59,22 @@ export function limitDataset<D extends Dataset>(dataset: D, limits: Pick<TrainCo
     };
     return isInMemory(split) ? { ...kept, inputs: heads(inputs, split.inputs, limit) } : { ...split, ...kept };
   };
+  const { overfit = null } = limits;
+  if (overfit !== null) {
+    const few = cut(dataset.train, overfit, 'overfit') ?? dataset.train;
+    return { ...dataset, train: few, validation: few };
+  }
   const train = cut(dataset.train, limits.trainLimit, 'train') ?? dataset.train;
   return { ...dataset, train, validation: cut(dataset.validation, limits.validationLimit, 'validation') };
 }
 
-function beyond({ name }: Dataset, { limit, which, count }: { limit: number; which: string; count: number }): DataError {
+type Limited = 'train' | 'validation' | 'overfit';
+
+function beyond({ name }: Dataset, { limit, which, count }: { limit: number; which: Limited; count: number }): DataError {
+  const flag = which === 'overfit' ? '--overfit' : `--${which}-limit`;
   return new DataError({
     code: 'DATA_LIMIT',
-    message: `--${which}-limit is ${limit}, ${name} has ${count === 0 ? 'no' : count} ${which} examples`,
+    message: `${flag} is ${limit}, ${name} has ${count === 0 ? 'no' : count} ${which === 'overfit' ? 'train' : which} examples`,
     next: count === 0 ? 'Leave it out.' : `Give a whole number from 1 to ${count}, or leave it out.`,
   });
 }

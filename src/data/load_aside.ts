@@ -16,8 +16,11 @@ const THREAD_FILE = builtFile('data/data_thread.js');
 /** As `loadDataset`, and DATA_MODULE where the module ended its thread. */
 export async function loadDatasetAside(config: DataConfig, { onProgress = () => undefined }: LoadOptions = {}): Promise<Dataset> {
   requirePackageFile(THREAD_FILE);
-  const { data, dataDir, trainLimit, validationLimit, seed } = config;
-  const worker = new Worker(THREAD_FILE, { workerData: { data, dataDir, trainLimit, validationLimit, seed }, env: SHARE_ENV });
+  const { data, dataDir, trainLimit, validationLimit, overfit, seed } = config;
+  const worker = new Worker(THREAD_FILE, {
+    workerData: { data, dataDir, trainLimit, validationLimit, overfit, seed },
+    env: SHARE_ENV,
+  });
   try {
     return await new Promise<Dataset>((done, fail) => {
       worker.on('message', (answer: DataAnswer) => {

@@ -27,7 +27,7 @@ export function createJsonReporter({
     if (event.type === 'start') logEvery = event.config.logEvery;
     if (event.type === 'step' && (logEvery === null || event.step % logEvery !== 0)) return;
     // First: who reads the record may kill the process at once.
-    if (event.type === 'start' && afterCrash)
+    if (event.type === 'start' && event.runFolder !== '' && afterCrash)
       err?.write(printable(`should this process die, continue with: ${afterCrash(event.runFolder)}\n`));
     out.write(printable(runRecordLine(event)));
     if (event.type === 'warn') err?.write(printable(`warning ${event.code}: ${event.message}\n`));

@@ -99,7 +99,7 @@ export function headerLines({
     ])}`,
     ...batchNormLines(plan, config),
     `  judged   ${joined([objective.loss, ...objective.metrics, `best is the ${bestText(objective.monitor)}`])}`,
-    `  run      ${runFolder}`,
+    `  run      ${runFolder === '' ? 'nothing is kept' : runFolder}`,
   ];
 }
 

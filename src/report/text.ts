@@ -118,7 +118,8 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
       case 'start': {
         start = event;
         const [title, ...details] = headerLines(event);
-        const resume = afterCrash && isUnderWay(event) ? [`  resume   ${afterCrash(event.runFolder)}`] : [];
+        const resume =
+          afterCrash && event.runFolder !== '' && isUnderWay(event) ? [`  resume   ${afterCrash(event.runFolder)}`] : [];
         toErr([paint('bold', title), ...details, ...resume]);
         toOut([contextLine(event)]);
         return;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseCheckpointEvery } from '../../src/common/checkpoint_every.js';
-import { checkConfig, requireBatchCoversShards } from '../../src/common/config_checks.js';
+import { checkConfig, requireBatchCoversShards, shardsOn } from '../../src/common/config_checks.js';
 import { chooseDevices, replicasOf } from '../../src/common/device_choice.js';
 import { UsageError } from '../../src/common/errors.js';
 import { editDistance, suggest } from '../../src/common/suggest.js';
@@ -42,6 +42,36 @@ test('a batch of exactly the shards is enough, one less is not', () => {
   expect(messageOf(() => requireBatchCoversShards({ batch: 2, shards: 3 }))).toMatchInlineSnapshot(`
     "BATCH_SMALLER_THAN_SHARDS: batch is 2 and shards is 3: 1 of the shards would have no example in any step
     give --batch 3 or more, or --shards 2 or fewer (default: one per replica)"
+  `);
+});
+
+test('shards are what accumulate makes of the replicas, and both given must agree', () => {
+  expect([shardsOn(3, { shards: null, accumulate: null }), shardsOn(3, { shards: null, accumulate: 2 })]).toEqual([3, 6]);
+  expect([shardsOn(3, { shards: 4, accumulate: null }), shardsOn(3, { shards: 6, accumulate: 2 })]).toEqual([4, 6]);
+  expect(messageOf(() => shardsOn(2, { shards: 6, accumulate: 2 }))).toMatchInlineSnapshot(`
+    "ACCUMULATE_CONFLICT: shards is 6, and accumulate is 2 on 2 replicas, which are 4 shards
+    Leave out one of the two: --shards alone gives the same result on any number of replicas."
+  `);
+  expect(messageOf(() => shardsOn(4, { shards: null, accumulate: 1024 }))).toMatchInlineSnapshot(`
+    "ACCUMULATE_CONFLICT: accumulate is 1024, on 4 replicas that are 4096 shards, at most 1024 are possible
+    Give --accumulate 256 or fewer."
+  `);
+  expect(checking({ batch: 3, workers: 2, accumulate: 2 })).toContain('batch is 3 and shards is 4');
+  expect(checking({ shards: 5, accumulate: 2 })).toMatchInlineSnapshot(`
+    "ACCUMULATE_CONFLICT: shards is 5 and accumulate is 2: no number of replicas makes 5 shards of 2 on each
+    Give --shards 6, or leave out one of the two."
+  `);
+  expect(checking({ shards: 6, accumulate: 2, workers: 1 })).toBe('no error');
+});
+
+test('synchronized batch norm is refused with the reason, and two limits of one set', () => {
+  expect(checking({ batchNorm: 'synchronized' })).toMatchInlineSnapshot(`
+    "BATCH_NORM_SYNCHRONIZED: batch_norm is synchronized: replicas would have to exchange statistics inside the forward and the backward pass, and in exact mode they meet once a step, when a shard is done, so that any of them may be lost
+    Give --shards 1, whose only shard is the whole batch (on one replica), or --batch-norm fixed or shard."
+  `);
+  expect(checking({ overfit: 4, validationLimit: 5 })).toMatchInlineSnapshot(`
+    "OVERFIT_CONFLICT: overfit is 4, which is the limit of both sets, and validation_limit is 5
+    Leave out one of the two."
   `);
 });
 

@@ -31,6 +31,18 @@ test('limits are views of the first examples, and the identity stays that of the
   expect(limitDataset(whole, { trainLimit: null, validationLimit: 3 })).toEqual(whole);
 });
 
+test('overfit makes the first training examples both sets, of data without validation too', async () => {
+  const whole = await small();
+  for (const set of [whole, { ...whole, validation: null }]) {
+    const { train, validation, sha256 } = limitDataset(set, { trainLimit: null, validationLimit: null, overfit: 3 });
+    expect([train.count, validation?.count, sha256]).toEqual([3, 3, whole.sha256]);
+    expect(validation).toBe(train);
+  }
+  expect(() => limitDataset(whole, { trainLimit: null, validationLimit: null, overfit: 8 })).toThrow(
+    expect.objectContaining({ code: 'DATA_LIMIT', message: '--overfit is 8, arrays has 7 train examples' }),
+  );
+});
+
 test('a limit beyond the set, and one of none, are refused', async () => {
   const whole = await small();
   for (const limit of [0, 8, -1, 2.5]) {

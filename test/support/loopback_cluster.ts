@@ -40,6 +40,8 @@ export const JOB: Job = {
   data: 'synthetic',
   dataName: 'synthetic digits',
   trainLimit: null,
+  overfit: null,
+  batchNorm: 'shard',
   validationLimit: null,
   datasetSha256: HASH,
   loss: 'softmax_cross_entropy',

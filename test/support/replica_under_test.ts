@@ -21,7 +21,7 @@ export async function openReplica(spec: Partial<ReplicaSpec> & Pick<ReplicaSpec,
     compile: true,
     seed: 1,
     objective: { loss: 'softmax_cross_entropy', metrics: null },
-    batchNorm: 'batch',
+    batchNorm: 'shard',
     ...spec,
   });
   await replica.open();

@@ -8,7 +8,7 @@ import { coordinate } from '../../src/api/coordinate.js';
 import { trainLocally } from '../../src/api/train.js';
 import { work } from '../../src/api/work.js';
 import { chooseDevices } from '../../src/common/device_choice.js';
-import type { RunEvent } from '../../src/common/run_events.js';
+import type { EndEvent, RunEvent } from '../../src/common/run_events.js';
 import { completeConfig, type ConfigLayer, type TrainConfig } from '../../src/common/settings/table.js';
 import type { StopRequest } from '../../src/common/stop_request.js';
 import { readNewestState } from '../../src/coordinator/storage/state/state_file.js';
@@ -21,6 +21,8 @@ export const PLACES: readonly Place[] = ['machine', 'cluster'];
 export interface Asked {
   /** As a configuration file has them; data and model are files. */
   readonly settings: ConfigLayer;
+  /** Folder of the run to continue, with all its settings. */
+  readonly resume?: string;
   /** Settings that somebody named. */
   readonly given?: Readonly<Record<string, string>>;
   readonly runDir: string;
@@ -32,21 +34,21 @@ export interface Told {
   /** Lines before the first step, a worker's too. */
   readonly lines: readonly string[];
   readonly runFolder: string;
-  /** Final weights by name. */
+  /** Final weights by name; none where nothing was kept. */
   readonly weights: Readonly<Record<string, Float32Array>>;
 }
 
 const noStop = (): StopRequest => ({ reason: null, asked: new AbortController().signal, hurry: new AbortController().signal });
 
 /** Rejects with the error of whoever failed first. */
-export async function runAt(place: Place, { settings, given = {}, runDir }: Asked): Promise<Told> {
+export async function runAt(place: Place, { settings, given = {}, resume, runDir }: Asked): Promise<Told> {
   const config = completeConfig({ workers: 1, shards: 2, threads_per_worker: 1, gpus: 'none', run_dir: runDir, ...settings });
   const events: RunEvent[] = [];
   const lines: string[] = [];
   const parts = {
     config,
     given,
-    ...{ provenance: {}, configName: 'run', resume: null, changes: [], maxStepsRecorded: false, initFrom: null },
+    ...{ provenance: {}, configName: 'run', resume: resume ?? null, changes: [], maxStepsRecorded: false, initFrom: null },
     ...({ numericsCheck: 'strict', stop: noStop(), say: (line: string) => void lines.push(line) } as const),
     observer: (event: RunEvent) => void events.push(event),
   };
@@ -54,7 +56,8 @@ export async function runAt(place: Place, { settings, given = {}, runDir }: Aske
   else await inCluster(parts, lines);
   const start = events.find((event) => event.type === 'start');
   if (start === undefined) throw new Error('the run did not begin');
-  return { config: start.config, events, lines, runFolder: start.runFolder, weights: await finalWeights(start.runFolder) };
+  const { config: used, runFolder } = start;
+  return { config: used, events, lines, runFolder, weights: runFolder === '' ? {} : await finalWeights(runFolder) };
 }
 
 async function inCluster(parts: Parameters<typeof trainLocally>[0], lines: string[]): Promise<void> {
@@ -99,6 +102,12 @@ async function finalWeights(runFolder: string): Promise<Record<string, Float32Ar
   return Object.fromEntries(
     state.model.layout.slots.map(({ name, offset, size }) => [name, state.parameters.slice(offset, offset + size)]),
   );
+}
+
+export function endOf({ events }: Told): EndEvent {
+  const end = events.find((event) => event.type === 'end');
+  if (end === undefined) throw new Error('the run did not end');
+  return end;
 }
 
 export function warningsOf({ events }: Told): string[] {

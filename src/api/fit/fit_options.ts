@@ -20,7 +20,8 @@ import type { BatchSource, NamedRows } from './rows.js';
 
 /** Of the model, its compile() and tfjs's own option names. */
 type NotOffered =
-  'batch' | 'epochs' | 'shuffle' | 'runDir' | 'loss' | 'metrics' | 'trainLimit' | 'validationLimit' | 'dataDir' | 'maxSteps';
+  | ('batch' | 'epochs' | 'shuffle' | 'runDir' | 'loss' | 'metrics' | 'trainLimit' | 'validationLimit' | 'dataDir' | 'maxSteps')
+  | ('overfit' | 'fastDevRun');
 
 /** Settings of a run (docs/settings.md), beside tfjs's options. */
 type RunSettings = Partial<Pick<TrainConfig, Exclude<LibrarySetting, NotOffered>>>;
@@ -86,7 +87,10 @@ export interface FitDatasetOptions extends Omit<SharedFitOptions, OfFolders> {
 
 const SHARED = ['epochs', 'initialEpoch', 'validationData', 'callbacks', 'verbose', 'yieldEvery'];
 const OURS = [...WATCHES, 'devices', 'learningRate', 'weightsInBatchCallbacks', 'signal', 'observer', 'onProgress'];
-const NOT_OFFERED: readonly string[] = ['batch', 'loss', 'metrics', 'trainLimit', 'validationLimit', 'dataDir', 'maxSteps'];
+const NOT_OFFERED: readonly string[] = [
+  ...['batch', 'loss', 'metrics', 'trainLimit', 'validationLimit', 'dataDir', 'maxSteps'],
+  ...['overfit', 'fastDevRun'],
+];
 const SETTINGS_OFFERED = OFFERED.filter((name) => !NOT_OFFERED.includes(name));
 /** A stream cannot be gone on with: nothing is saved. */
 const OF_FOLDERS = ['runDir', 'name', 'keep', 'checkpointEvery', 'onCheckpointFailure', 'saveAbove'] as const;
@@ -105,6 +109,8 @@ export type FitCall = keyof typeof KNOWN;
 
 /** Options of tfjs that do nothing or throw there, and are not here. */
 const REFUSED: Readonly<Record<string, string>> = {
+  overfit: 'give it the rows to learn by heart, as x, y and validationData',
+  fastDevRun: 'it writes nothing as it is; train() has it',
   stepsPerEpoch: 'fit ignores it in tfjs; fitDataset has batchesPerEpoch',
   validationSteps: 'tfjs throws for it; the whole validation set is evaluated',
 };

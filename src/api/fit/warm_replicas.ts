@@ -84,9 +84,9 @@ function putRows(into: Batch, from: Batch): void {
 }
 
 /** What a replica is built from. The weights come with each step, and rows may be replaced by others. */
-function keyOf({ placement, source, dataset, config, batchNorm }: ReplicaRequest & { dataset: MemoryDataset }): string {
+function keyOf({ placement, source, dataset, config }: ReplicaRequest & { dataset: MemoryDataset }): string {
   const { name, topology, compiled } = source.kind === 'topology' ? source : { ...source, topology: '', compiled: null };
-  const { precision, compile, seed } = config;
+  const { precision, compile, seed, batchNorm } = config;
   return JSON.stringify([placement, name, topology, compiled, precision, compile, seed, batchNorm, formOf(dataset)]);
 }
 

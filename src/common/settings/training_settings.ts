@@ -1,6 +1,6 @@
 /** Rows for what is trained, on what, and how. How to add one: setting.ts. */
 import { LIMITS } from '../limits.js';
-import { flag, names, real, RUNS, setting, text, whole } from './setting.js';
+import { choice, flag, names, real, RUNS, setting, text, whole } from './setting.js';
 
 export const DATA_SETTINGS = {
   model: setting(text('gluon_cnn, a path to model.json, or a path to a module'), 'gluon_cnn', {
@@ -47,6 +47,11 @@ export const DATA_SETTINGS = {
     help: 'validate on the first n examples only',
     ...{ workers: true, library: true, aliases: ['max_eval_samples', 'limit_val_batches', 'val_limit', 'val_size'] },
   }),
+  overfit: setting(whole({ atLeast: 1 }), null, {
+    ...{ flag: '--overfit <n>', commands: RUNS, group: 'data', resume: 'fixed' },
+    help: 'train and validate on the first n training examples: can the model learn them at all?',
+    ...{ workers: true, library: true, aliases: ['overfit_batches', 'overfit_examples', 'overfit_one_batch'] },
+  }),
 } as const;
 
 export const TRAINING_SETTINGS = {
@@ -69,7 +74,24 @@ export const TRAINING_SETTINGS = {
   shards: setting(whole({ atLeast: 1, atMost: LIMITS.maxShards }), null, {
     ...{ flag: '--shards <n>', commands: [...RUNS, 'evaluate', 'verify', 'bench'], group: 'training', resume: 'fixed' },
     help: 'pieces a batch is cut into; fixes the result (default: one per replica; none in a cluster)',
-    ...{ workers: false, library: true, aliases: ['num_shards', 'gradient_accumulation_steps', 'accumulate_grad_batches'] },
+    ...{ workers: false, library: true, aliases: ['num_shards', 'n_shards'] },
+  }),
+  accumulate: setting(whole({ atLeast: 1, atMost: LIMITS.maxShards }), null, {
+    ...{ flag: '--accumulate <n>', commands: RUNS, group: 'training', resume: 'fixed' },
+    help: 'shards that each replica adds up in a step, so shards is n times the replicas: larger batches in the same memory',
+    ...{ workers: false, library: true },
+    aliases: [
+      'gradient_accumulation_steps',
+      'gradient_accumulation',
+      'accumulate_grad_batches',
+      'accumulation_steps',
+      'grad_accum',
+    ],
+  }),
+  batchNorm: setting(choice(['shard', 'fixed', 'synchronized']), 'shard', {
+    ...{ flag: '--batch-norm <name>', commands: [...RUNS, 'verify'], group: 'training', resume: 'fixed' },
+    help: 'shard: statistics of each shard; fixed: the moving ones, which then stay as they are',
+    ...{ workers: true, library: true, aliases: ['sync_batchnorm', 'sync_batch_norm', 'sync_bn', 'bn', 'freeze_batch_norm'] },
   }),
   seed: setting(whole({ atLeast: 0 }), 1, {
     ...{ flag: '--seed <n>', commands: [...RUNS, 'verify'], group: 'training', resume: 'fixed' },
@@ -80,6 +102,11 @@ export const TRAINING_SETTINGS = {
     ...{ flag: '--no-shuffle', commands: RUNS, group: 'training', resume: 'fixed' },
     help: 'take the training examples in their order, every epoch alike',
     ...{ workers: false, library: true, aliases: ['shuffle_data', 'shuffle_train'] },
+  }),
+  fastDevRun: setting(flag, false, {
+    ...{ flag: '--fast-dev-run', commands: RUNS, group: 'training', resume: 'fixed' },
+    help: 'two steps and an evaluation of as many examples, to see that all of it works; nothing is kept',
+    ...{ workers: false, library: true, aliases: ['dry_run', 'smoke_test', 'sanity_check', 'dev_run'] },
   }),
 } as const;
 

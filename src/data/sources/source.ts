@@ -8,7 +8,8 @@ import type { Batch, DataFields, Dataset, StoredSplit } from '../../common/datas
 import type { TrainConfig } from '../../common/train_config.js';
 import type { OnDataProgress } from '../progress.js';
 
-export type DataConfig = Pick<TrainConfig, 'data' | 'dataDir' | 'trainLimit' | 'validationLimit' | 'seed'>;
+export type DataConfig = Pick<TrainConfig, 'data' | 'dataDir' | 'trainLimit' | 'validationLimit' | 'seed'> &
+  Partial<Pick<TrainConfig, 'overfit'>>;
 
 /** One split, as a replica's thread has opened it. */
 export interface OpenedSplit {

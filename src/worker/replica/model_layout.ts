@@ -6,6 +6,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { createBucketLayout, type BucketLayout, type WeightShape } from '../../common/bucket_layout.js';
 import { UsageError } from '../../common/errors.js';
+import type { ReplicaSpec } from './replica_spec.js';
 
 export interface BatchNormLayer {
   readonly layer: tfjs.layers.Layer;
@@ -37,8 +38,8 @@ const READ_DATA: Readonly<Record<string, string>> = {
   CategoryEncoding: 'looks at its tokens in JavaScript',
 };
 
-/** Lays out `model.weights`. Errors: MODEL_STATEFUL, MODEL_READS_DATA, MODEL_WEIGHT_NAMES, MODEL_NOTHING_TRAINED. */
-export function layoutOf(model: tfjs.LayersModel): BucketLayout {
+/** Lays out `model.weights`; `fixed` batch norm has moving statistics that do not move, as frozen weights. Errors: MODEL_STATEFUL, MODEL_READS_DATA, MODEL_WEIGHT_NAMES, MODEL_NOTHING_TRAINED. */
+export function layoutOf(model: tfjs.LayersModel, batchNorm: ReplicaSpec['batchNorm'] = 'shard'): BucketLayout {
   const momenta = new Map<string, number>();
   for (const layer of flattenLayers(model)) {
     const { stateful, movingMean, movingVariance, momentum } = layer as unknown as LayerInternals;
@@ -53,7 +54,7 @@ export function layoutOf(model: tfjs.LayersModel): BucketLayout {
         'MODEL_STATEFUL',
         `layer ${layer.name} keeps state between batches (stateful: true), which replicas cannot share`,
       );
-    if (layer.getClassName() !== 'BatchNormalization' || !movingMean || !movingVariance) continue;
+    if (batchNorm === 'fixed' || layer.getClassName() !== 'BatchNormalization' || !movingMean || !movingVariance) continue;
     momenta.set(movingMean.name, momentum ?? 0.99);
     momenta.set(movingVariance.name, momentum ?? 0.99);
   }

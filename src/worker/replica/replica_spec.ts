@@ -23,8 +23,8 @@ export interface ReplicaSpec {
   readonly compile: boolean;
   readonly seed: number;
   readonly objective: ObjectiveRequest;
-  /** `batch`: statistics per shard, as in training. `fixed`: moving statistics, so that shards do not matter (verify). */
-  readonly batchNorm: 'batch' | 'fixed';
+  /** In training: the statistics of the shard, or the moving ones, which then stay as they are and for which shards do not matter. */
+  readonly batchNorm: 'shard' | 'fixed';
   readonly model: ModelSource;
   readonly dataset: Dataset;
 }

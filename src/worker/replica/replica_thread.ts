@@ -90,7 +90,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     deterministicGpu: spec.device.startsWith('GPU'),
   });
   const model = await buildModel(engine.tf, spec.model, spec.seed);
-  const layout = layoutOf(model);
+  const layout = layoutOf(model, spec.batchNorm);
   const binding = bindFields(model, spec.dataset);
   const { objective, masks } = judgedModel({ engine, model, binding, spec });
   const parts = { engine, model, layout, objective, binding, masks, spec };

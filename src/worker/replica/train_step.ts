@@ -95,7 +95,7 @@ export function createTrainStep(parts: StepParts): TrainStep {
     const { value, grads } = orModelFails(() => tf.variableGrads(forward, variables), BACKWARD);
     invariant(sums, 'the forward pass ran');
     const gradients = variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable));
-    // A batch norm that was not asked for its statistics (fixed ones) reports what it has: an update with them changes nothing.
+    // A batch norm that was not called reports what it has.
     const statistics = layout.statistics.map(({ slot, momentum }, index) => {
       const running = model.weights[slot].read();
       return reported[index].length === 0 ? tf.clone(running) : inTurn(tf, reported[index], { running, momentum });
@@ -177,6 +177,8 @@ function indexStatistics(
 ): Map<tfjs.layers.Layer, { mean: number; variance: number }> {
   const position = new Map(layout.statistics.map(({ slot }, index) => [model.weights[slot].name, index]));
   const result = new Map<tfjs.layers.Layer, { mean: number; variance: number }>();
+  // Fixed ones have nothing to report.
+  if (layout.statistics.length === 0) return result;
   for (const layer of batchNorms(model)) {
     const { movingMean, movingVariance } = layer as unknown as BatchNormInternals;
     const mean = position.get(movingMean.name);

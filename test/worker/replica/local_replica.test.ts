@@ -29,7 +29,7 @@ async function waves({ examples, shape }: { examples: number; shape: number[] })
 
 async function replicaOf(
   model: tf.LayersModel,
-  { examples = 12, compile = false, seed = 1, batchNorm = 'batch' as 'batch' | 'fixed' } = {},
+  { examples = 12, compile = false, seed = 1, batchNorm = 'shard' as 'shard' | 'fixed' } = {},
 ): Promise<LocalReplica> {
   const dataset = await waves({ examples, shape: model.inputs[0].shape.slice(1) as number[] });
   const replica = await openReplica({ model: topologyOf(model), dataset, compile, seed, batchNorm });

@@ -26,8 +26,8 @@ function model(): tf.LayersModel {
 }
 
 it.each([
-  { compile: true, batchNorm: 'batch' },
-  { compile: false, batchNorm: 'batch' },
+  { compile: true, batchNorm: 'shard' },
+  { compile: false, batchNorm: 'shard' },
 ] as const)(
   'holds as many tensors and handles after 200 steps as after 20 (compiled: $compile, batch norm: $batchNorm)',
   async ({ compile, batchNorm }) => {
