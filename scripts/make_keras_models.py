@@ -56,7 +56,10 @@ def save(folder, model, inputs, write):
     if '"quantization":' in open(f"{folder}/model.json").read():
         # What the file holds is rounded: Keras predicts from that.
         model = keras_tfjs_loader.load_keras_model(f"{folder}/model.json")
-    expected = {"input": rounded(inputs), "output": rounded(np.asarray(model.predict(inputs, verbose=0)))}
+    predicted = model.predict(inputs, verbose=0)
+    named = predicted.items() if isinstance(predicted, dict) else zip(getattr(model, "output_names", []), predicted)
+    outputs = {name: rounded(np.asarray(values)) for name, values in named} if not isinstance(predicted, np.ndarray) else None
+    expected = {"input": rounded(inputs), **({"outputs": outputs} if outputs else {"output": rounded(np.asarray(predicted))})}
     with open(os.path.join(folder, "expected.json"), "w") as file:
         json.dump(expected, file)
     print(os.path.basename(folder), [w["name"] for g in json.load(open(f"{folder}/model.json"))["weightsManifest"] for w in g["weights"]])
@@ -188,6 +191,37 @@ def compiled_by_class(k):
     return model
 
 
+def heads(k, by_name=False):
+    """Two outputs, each with a loss, a weight and metrics of its own."""
+    entry = k.Input((4,), name="entry")
+    body = k.layers.Dense(5, activation="tanh", name="body")(entry)
+    kind = k.layers.Dense(3, activation="softmax", name="kind")(body)
+    size = k.layers.Dense(2, name="size")(body)
+    return k.Model(entry, {"a_size": size, "kind": kind} if by_name else [kind, size], name="heads")
+
+
+def heads_by_name(k):
+    model = heads(k)
+    model.compile(optimizer=k.optimizers.SGD(0.1), loss={"size": k.losses.Huber(), "kind": "sparse_categorical_crossentropy"}, loss_weights={"kind": 1.0, "size": 0.3}, metrics={"kind": ["accuracy"], "size": ["mse", "mae"]})
+    model.fit(waves(8, 4), [np.arange(8) % 3, waves(8, 2)], epochs=1, verbose=0)
+    return model
+
+
+def heads_in_lists(k):
+    model = heads(k)
+    model.compile(optimizer="adam", loss=["sparse_categorical_crossentropy", "mae"], loss_weights=[0.5, 2.0], metrics=[["accuracy"], ["mse"]])
+    model.fit(waves(8, 4), [np.arange(8) % 3, waves(8, 2)], epochs=1, verbose=0)
+    return model
+
+
+def heads_of_keys(k):
+    """Keras 3 models may give their outputs in a record, under other names than their layers'."""
+    model = heads(k, by_name=True)
+    model.compile(optimizer="adam", loss={"a_size": "mse", "kind": "sparse_categorical_crossentropy"}, loss_weights={"a_size": 0.25, "kind": 1.0})
+    model.fit(waves(8, 4), {"kind": np.arange(8) % 3, "a_size": waves(8, 2)}, epochs=1, verbose=0)
+    return model
+
+
 def main(out):
     kinds = {"pictures": (pictures, waves(2, 6, 6, 2)), "sequences": (sequences, tokens(2, 6)), "nested": (nested, waves(3, 4)), "masked": (masked, np.array([[1, 2, 3, 4, 0, 0], [5, 6, 1, 0, 0, 0]], "float32")), "transfer": (transfer, waves(3, 4)), "varied": (varied, waves(3, 4)), "stacked": (stacked, waves(2, 3, 4, 4, 1))}
     for name, (make, inputs) in kinds.items():
@@ -198,6 +232,11 @@ def main(out):
     save(f"{out}/keras2_compiled_by_class", compiled_by_class(tf_keras), waves(3, 4), keras2())
     save(f"{out}/keras3_h5_compiled_by_class", compiled_by_class(keras), waves(3, 4), keras3_h5)
     save(f"{out}/keras3_keras_compiled_by_class", compiled_by_class(keras), waves(3, 4), keras3_keras)
+    for name, make in {"heads_by_name": heads_by_name, "heads_in_lists": heads_in_lists}.items():
+        save(f"{out}/keras2_{name}", make(tf_keras), waves(3, 4), keras2())
+        save(f"{out}/keras3_h5_{name}", make(keras), waves(3, 4), keras3_h5)
+        save(f"{out}/keras3_keras_{name}", make(keras), waves(3, 4), keras3_keras)
+    save(f"{out}/keras3_keras_heads_of_keys", heads_of_keys(keras), waves(3, 4), keras3_keras)
     save(f"{out}/keras2_shards", perceptron(tf_keras), waves(3, 4), keras2(weight_shard_size_bytes=100))
     for dtype in ["uint8", "uint16", "float16"]:
         save(f"{out}/keras2_{dtype}", perceptron(tf_keras), waves(3, 4), keras2(quantization_dtype_map={dtype: "*"}))

@@ -47,7 +47,9 @@ export class ClusterRecruiter implements Recruiter {
   }
 
   foresee(source: ModelSource): Foreseen | null {
-    return source.kind === 'module' ? null : { compiled: compiledIn(source), notes: notesOf(this.request.config, source) };
+    return source.kind === 'module'
+      ? null
+      : { compiled: compiledIn(this.request.config, source), notes: notesOf(this.request.config, source) };
   }
 
   async gather(work: Work): Promise<Crew> {

@@ -16,20 +16,29 @@ import { nameEverywhere } from '../data/load.js';
 import type { ModelSource } from '../models/model_source.js';
 import { requireKnownLoss } from '../objective/compiled.js';
 import { overriddenBy } from '../objective/create_objective.js';
+import { lossBesides, lossWeightsOf } from '../objective/per_output.js';
 
 /** The run's own settings, else what the model's file was compiled with, which a topology does not carry. @throws UsageError LOSS_UNKNOWN */
-function judgedBy({ loss, metrics }: TrainConfig, source: ModelSource): Pick<TrainConfig, 'loss' | 'metrics'> {
+function judgedBy(config: TrainConfig, source: ModelSource): Pick<TrainConfig, 'loss' | 'metrics' | 'lossWeights'> {
+  const { loss, metrics } = config;
   const compiled = source.kind === 'topology' ? source.compiled : undefined;
   requireKnownLoss(compiled ?? null, { loss });
   const named = compiled?.metrics ?? null;
-  return { loss: loss ?? compiled?.loss ?? null, metrics: metrics ?? (named === null ? null : [...named]) };
+  return {
+    loss: lossBesides(loss, compiled?.loss ?? null),
+    metrics: metrics ?? (named === null ? null : [...named]),
+    lossWeights: [...lossWeightsOf(config, compiled ?? null)],
+  };
 }
 
 /** What a topology was compiled with is in its file, and does not reach the workers' models. */
-export function compiledIn(source: ModelSource): CompiledModel | undefined {
+export function compiledIn(asked: TrainConfig, source: ModelSource): CompiledModel | undefined {
   if (source.kind !== 'topology' || source.compiled === undefined) return undefined;
-  const { loss, metrics, optimizer } = source.compiled;
-  return { loss, metrics: metrics && [...metrics], optimizer };
+  const { loss, metrics, optimizer, lossWeights } = source.compiled;
+  return {
+    ...{ loss: lossBesides(asked.loss, loss), metrics: metrics && [...metrics], optimizer },
+    ...(lossWeights !== undefined && { lossWeights: [...lossWeights] }),
+  };
 }
 
 /** Workers see names alone, and cannot tell who named them. */

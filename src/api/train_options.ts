@@ -6,6 +6,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import type { RateFunction, TrainCallbacks } from './callback_runner.js';
 import { checkConfig } from '../common/config_checks.js';
 import type { RunObserver } from '../common/run_events.js';
+import { withTexts } from '../common/settings/by_output.js';
 import { configLayerSchema } from '../common/settings/schema.js';
 import { completeConfig, SETTINGS, type LibrarySetting } from '../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../common/snake_case.js';
@@ -13,7 +14,15 @@ import type { OptimizerConfig, ScheduleConfig, TrainConfig } from '../common/tra
 import { invalid, OFFERED, refuseUnknown, wrong } from './option_checks.js';
 import type { ArraysSource } from '../data/arrays.js';
 
-type SettingOptions = Partial<Pick<TrainConfig, LibrarySetting>>;
+type SettingOptions = Partial<Omit<Pick<TrainConfig, LibrarySetting>, keyof ByOutput>> & Partial<ByOutput>;
+
+/** By the names of the model's outputs, where it has several. */
+export interface ByOutput {
+  readonly loss: string | Readonly<Record<string, string>>;
+  readonly metrics: readonly string[] | Readonly<Record<string, string | readonly string[]>>;
+  /** Also in the order of the outputs. */
+  readonly lossWeights: readonly number[] | readonly string[] | Readonly<Record<string, number>>;
+}
 
 /**
  * Everything but `model` and `data` has a default (docs/data.md, config/mnist.yaml). A run leaves a folder with its metrics, states and last model under
@@ -72,7 +81,7 @@ export function configOf(options: TrainOptions): TrainConfig {
     optimizer: typeof optimizer === 'object' ? { ...optimizer, ...(learningRate !== undefined && { learningRate }) } : optimizer,
     ...(optimizer === undefined && learningRate !== undefined && { optimizer: { learningRate } }),
   };
-  const checked = configLayerSchema.safeParse(renameKeys(given, toSnakeCase));
+  const checked = configLayerSchema.safeParse(renameKeys(withTexts(given), toSnakeCase));
   if (!checked.success) throw invalid(checked.error.issues[0], given, CALL);
   const config: TrainConfig = {
     ...completeConfig(checked.data),

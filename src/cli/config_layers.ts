@@ -204,11 +204,13 @@ function shown(value: unknown): string {
 }
 
 /** Kinds whose text is theirs to read: `--name 7` and `TFJS_PARALLEL_NAME=7` mean "7". */
-const TYPED = new Set<string | undefined>(['text', 'devices', 'names']);
+const TYPED = new Set<string | undefined>(['text', 'devices', 'names', 'loss', 'weights']);
 
-/** Text settings are taken as typed; others are read as a YAML value: numbers, true, null, [60, 90]. */
+/** Text settings are taken as typed; others are read as a YAML value: numbers, true, null, [60, 90], and lists and mappings of names: { a: mse }. */
 function parseSetting(path: string, text: string): unknown {
-  if (TYPED.has(settingAt(path)?.kind.kind)) return text === 'null' ? null : text;
+  const kind = settingAt(path)?.kind.kind;
+  const isCollection = kind !== 'text' && /^\s*[[{]/.test(text);
+  if (TYPED.has(kind) && !isCollection) return text === 'null' ? null : text;
   try {
     return parse(text) as unknown;
   } catch {

@@ -8,6 +8,7 @@ import { OPTIMIZER_NAMES, OPTIMIZER_SETTINGS } from '../optimizers/settings.js';
 import type { CompiledOptimizer } from '../optimizers/compiled.js';
 import { checkConfig, type Provenance } from './config_checks.js';
 import { ClusterError, UsageError } from './errors.js';
+import { LIMITS } from './limits.js';
 import { configLayerSchema } from './settings/schema.js';
 import { renameKeys, toSnakeCase } from './snake_case.js';
 import type { TrainConfig } from './train_config.js';
@@ -27,8 +28,10 @@ const optimizerSchema: z.ZodType<CompiledOptimizer> = z.strictObject({
 /** With the model's description. */
 export const compiledModelSchema = z.strictObject({
   /** Names by which a run is judged as this one is; null where a function of the model's module judges it. */
-  loss: z.string().max(100).nullable(),
-  metrics: z.array(z.string().max(100)).max(64).nullable(),
+  loss: z.string().max(LIMITS.maxLossTextLength).nullable(),
+  metrics: z.array(z.string().max(LIMITS.maxLossTextLength)).max(64).nullable(),
+  /** Of a file that says how much each output's loss counts. */
+  lossWeights: z.array(z.string().max(LIMITS.maxLossTextLength)).max(64).optional(),
   /** Of a model that is compiled; null otherwise. */
   optimizer: optimizerSchema.nullable(),
 });
@@ -50,14 +53,18 @@ const OF_THE_MODEL = 'the model, as it is compiled';
  */
 export function settleOn(compiled: CompiledModel, { config, given }: { config: TrainConfig; given: Provenance }): SettledRun {
   const settled = withOptimizer(compiled.optimizer, { config, given });
-  const { loss, metrics } = compiled;
+  const { metrics, lossWeights = [] } = compiled;
   const sources: Record<string, string> = { ...settled.sources };
-  if (config.loss === null && loss !== null) sources.loss = 'the model and its labels';
+  // One named for some outputs is completed by those of the others.
+  const loss = config.loss === null || config.loss.includes('=') ? (compiled.loss ?? config.loss) : config.loss;
+  if (loss !== config.loss) sources.loss = 'the model and its labels';
   if (config.metrics === null && metrics !== null) sources.metrics = 'the model and its loss';
+  if (config.lossWeights.length === 0 && lossWeights.length > 0) sources.loss_weights = OF_THE_MODEL;
   return {
     config: {
       ...settled.config,
-      loss: config.loss ?? loss,
+      loss,
+      lossWeights: config.lossWeights.length > 0 ? config.lossWeights : [...lossWeights],
       metrics: config.metrics ?? (metrics === null ? null : [...metrics]),
     },
     sources,

@@ -104,6 +104,8 @@ export const LIMITS = {
   maxReplicasPerWorker: 64,
   /** Characters of a worker's name: it is in each line about it. */
   maxWorkerNameLength: 100,
+  /** The losses of a model's outputs, or one of its metrics: an output and a name each. */
+  maxLossTextLength: 4096,
   /** Model topology (JSON) on the wire, bytes, and weights in all. */
   maxTopologyBytes: 16 * 2 ** 20,
   /** Brackets, commas and colons in it, which bound the objects that parsing makes: a network of 1,000 layers has some 100,000. */

@@ -34,7 +34,9 @@ export interface CompiledByName {
   readonly metrics: readonly string[] | null;
   readonly optimizer: CompiledOptimizer | null;
   /** As in objective/compiled.ts. */
+  readonly lossWeights?: readonly string[];
   readonly unknownLoss?: string;
+  readonly unknownOutputs?: readonly string[];
   readonly notes?: readonly string[];
 }
 

@@ -3,13 +3,14 @@
  * in the spellings of tfjs, Keras 2 and Keras 3.
  * Does not: refuse: a run may name another loss and optimizer. What is not known is said.
  */
-import type { ModelFile } from '../common/model_file.js';
 import { ExpectedError } from '../common/errors.js';
+import type { ModelFile } from '../common/model_file.js';
 import { toCamelCase } from '../common/snake_case.js';
 import { findLoss, findMetric } from '../objective/find_names.js';
 import { describedOptimizer, type CompiledOptimizer } from '../optimizers/compiled.js';
 import { readKerasOptimizer } from '../optimizers/from_keras.js';
 import { readTfjsConfig } from '../optimizers/from_tfjs.js';
+import { kerasGeneration, modelOf } from './keras/convert.js';
 import type { CompiledByName } from './model_source.js';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -18,19 +19,50 @@ type Json = Readonly<Record<string, unknown>>;
 export function compiledInFile({ training, topology }: Pick<ModelFile, 'training' | 'topology'>): CompiledByName | null {
   const compiledConfig = isRecord(topology.model_config) ? topology.model_config.compile_config : topology.compile_config;
   for (const found of [training, topology.training_config, compiledConfig])
-    if (isRecord(found) && Object.keys(found).length > 0) return readTrainingConfig(found);
+    if (isRecord(found) && Object.keys(found).length > 0) return readTrainingConfig(found, outputsOf(topology));
   return null;
 }
 
-function readTrainingConfig(training: Json): CompiledByName {
+interface Output {
+  /** Its layer's, by which a run names it. */
+  readonly name: string;
+  /** What else it is called in records: Keras 3 has models that give their outputs by name. */
+  readonly key: string;
+}
+interface Outputs {
+  readonly all: readonly Output[];
+  /** Keras 3 takes a flat list of metrics by position; Keras 2 and tfjs give all of it to each output. */
+  readonly metricsByPosition: boolean;
+}
+
+function outputsOf(topology: Json): Outputs {
+  const model = modelOf(topology);
+  const config = isRecord(model) && isRecord(model.config) ? model.config : {};
+  return { all: endsOf(config.output_layers), metricsByPosition: kerasGeneration(topology) === 3 };
+}
+
+/** Of a sequential model, which lists none, one without a name. */
+function endsOf(layers: unknown): Output[] {
+  const named = (end: unknown, key?: string): Output[] =>
+    Array.isArray(end) && typeof end[0] === 'string' ? [{ name: end[0], key: key ?? end[0] }] : [];
+  if (isRecord(layers)) return Object.entries(layers).flatMap(([key, end]) => named(end, key));
+  const found = Array.isArray(layers) ? (named(layers).length > 0 ? named(layers) : layers.flatMap((end) => named(end))) : [];
+  return found.length > 0 ? found : [{ name: '', key: '' }];
+}
+
+function readTrainingConfig(training: Json, outputs: Outputs): CompiledByName {
   const notes: string[] = [];
-  const loss = readLoss(training.loss, training.loss_weights);
-  const metrics = readMetrics(training.metrics, notes);
+  const { all } = outputs;
+  const loss = all.length === 1 ? readLoss(entries(training.loss)) : readLosses(training.loss, all);
+  const metrics =
+    all.length === 1 ? readMetrics(entries(training.metrics), notes) : readMetricsOf(training.metrics, outputs, notes);
+  const weights = readWeights(training.loss_weights, all);
   if (isUsed(training.weighted_metrics))
-    notes.push('the model is compiled with weighted_metrics, which are left out: examples have no weights here');
+    notes.push('the model is compiled with weighted_metrics, which are left out: metrics count all examples alike here');
   return {
     ...loss,
     metrics,
+    ...(weights.some((weight) => !weight.endsWith('=1') && weight !== '1') && { lossWeights: weights }),
     optimizer: readOptimizer(training.optimizer_config ?? training.optimizer),
     ...(notes.length > 0 && { notes }),
   };
@@ -49,13 +81,37 @@ function readOptimizer(value: unknown): CompiledOptimizer | null {
   );
 }
 
-function readLoss(value: unknown, weights: unknown): Pick<CompiledByName, 'loss' | 'unknownLoss'> {
-  const all = entries(value);
+/** What a list has in an output's place, or a record under its name; what is neither is every output's. */
+function entryOf(value: unknown, { name, key }: Output, at: number): unknown {
+  if (Array.isArray(value)) return value[at] as unknown;
+  if (!isRecord(value) || 'class_name' in value) return value;
+  return Object.hasOwn(value, key) ? value[key] : value[name];
+}
+
+function readLosses(value: unknown, outputs: readonly Output[]): Pick<CompiledByName, 'loss' | 'unknownLoss' | 'unknownOutputs'> {
+  const read = outputs.map((output, at) => ({ ...readLoss(entries(entryOf(value, output, at))), name: output.name }));
+  const known = read.flatMap(({ name, loss }) => (loss === null ? [] : [`${name}=${loss}`]));
+  const unknown = read.flatMap(({ name, unknownLoss }) => (unknownLoss === undefined ? [] : [`${unknownLoss} for ${name}`]));
+  const isOutput = (key: string): boolean => outputs.some((output) => [output.name, output.key].includes(key));
+  const strays = isRecord(value) && !('class_name' in value) ? Object.keys(value).filter((key) => !isOutput(key)) : [];
+  unknown.push(...strays.map((key) => `a loss for ${key}, which is none of its outputs`));
+  const loss = known.length === 0 ? null : known.join(', ');
+  if (unknown.length === 0) return { loss };
+  const unknownOutputs = read.flatMap(({ name, loss: own }) => (own === null ? [name] : []));
+  return { loss, unknownLoss: unknown.join(', ').slice(0, 300), unknownOutputs };
+}
+
+function readWeights(value: unknown, outputs: readonly Output[]): string[] {
+  return outputs.flatMap((output, at) => {
+    const [weight] = entries(outputs.length === 1 ? value : entryOf(value, output, at));
+    return typeof weight !== 'number' ? [] : output.name === '' ? [String(weight)] : [`${output.name}=${weight}`];
+  });
+}
+
+function readLoss(all: readonly unknown[]): Pick<CompiledByName, 'loss' | 'unknownLoss'> {
   const unknown = (what: string) => ({ loss: null, unknownLoss: what.slice(0, 300) });
   if (all.length === 0) return { loss: null };
-  if (all.length > 1) return unknown(`${all.length} losses, one for each output`);
-  if (isUsed(weights) && !entries(weights).every((weight) => weight === 1))
-    return unknown(`the loss weights ${JSON.stringify(weights)}`);
+  if (all.length > 1) return unknown(`${all.length} losses for one output`);
   const read = named(all[0], LOSS_CONFIG);
   const shown = `the loss ${read.shown}`;
   if (read.name === null) return unknown(shown);
@@ -65,8 +121,16 @@ function readLoss(value: unknown, weights: unknown): Pick<CompiledByName, 'loss'
 }
 
 /** What is not known is left out, which a note says: metrics change no result. */
-function readMetrics(value: unknown, notes: string[]): string[] | null {
-  const all = entries(value);
+function readMetricsOf(value: unknown, { all, metricsByPosition }: Outputs, notes: string[]): string[] | null {
+  const isEach = Array.isArray(value) && (value.some(Array.isArray) || (metricsByPosition && value.length === all.length));
+  const read = all.map((output, at) => {
+    const own = Array.isArray(value) && !isEach ? value : entryOf(value, output, at);
+    return (readMetrics(entries(own), notes) ?? []).map((metric) => `${output.name}=${metric}`);
+  });
+  return read.every((of) => of.length === 0) ? null : read.flat();
+}
+
+function readMetrics(all: readonly unknown[], notes: string[]): string[] | null {
   const known: string[] = [];
   for (const one of all) {
     const read = named(one, METRIC_CONFIG);
@@ -74,7 +138,10 @@ function readMetrics(value: unknown, notes: string[]): string[] | null {
     if (name !== null && isKnown(() => findMetric(name))) {
       const key = findMetric(name).key;
       if (!known.some((other) => findMetric(other).key === key)) known.push(name);
-    } else notes.push(`the model is compiled with the metric ${read.shown}, which is not known here and left out`.slice(0, 500));
+      continue;
+    }
+    const note = `the model is compiled with the metric ${read.shown}, which is not known here and left out`.slice(0, 500);
+    if (!notes.includes(note)) notes.push(note);
   }
   return all.length === 0 || known.length === 0 ? null : known;
 }

@@ -5,6 +5,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { UsageError } from '../common/errors.js';
 import { findLoss, findMetric } from './find_names.js';
+import { partOf, partsOf, requestsOf } from './per_output.js';
 import type { ObjectiveRequest } from './request.js';
 
 /** tfjs's type LossOrMetricFn. */
@@ -17,6 +18,10 @@ export interface Compiled {
   readonly metrics: readonly Given[] | null;
   /** Of a file: the loss that it names and nobody knows, with why; a run that names none is refused. */
   readonly unknownLoss?: string;
+  /** Which outputs' that is; left out: all. */
+  readonly unknownOutputs?: readonly string[];
+  /** Of a file: how much each output's loss counts, as a run's setting says it. */
+  readonly lossWeights?: readonly string[];
   /** Of a file: what else in it is not used, one sentence each. */
   readonly notes?: readonly string[];
   /** Of a model of several outputs: each one's, in their order. */
@@ -68,7 +73,15 @@ function metricsOf(value: unknown, name: string, at: number, outputs: number): u
 
 /** @throws UsageError LOSS_UNKNOWN where the file's loss is not known and the run names none */
 export function requireKnownLoss(compiled: Compiled | null, { loss }: Pick<ObjectiveRequest, 'loss'>): void {
-  if (loss !== null || compiled?.unknownLoss === undefined) return;
+  if (compiled?.unknownLoss === undefined) return;
+  const named = loss === null ? [] : partsOf(loss).map((part) => partOf(part).output);
+  const { unknownOutputs } = compiled;
+  if (
+    unknownOutputs === undefined
+      ? loss !== null
+      : unknownOutputs.every((output) => named.includes(output) || named.includes(null))
+  )
+    return;
   throw new UsageError({
     code: 'LOSS_UNKNOWN',
     message: `the model's file says that it is compiled with ${compiled.unknownLoss}`,
@@ -83,7 +96,8 @@ export function requireNames(
   outputNames: readonly string[] = [],
 ): ObjectiveRequest {
   if (outputs !== undefined) {
-    const each = outputs.map((output) => requireNames(output, request));
+    const asked = requestsOf(request, outputNames);
+    const each = outputs.map((output, at) => requireNames(output, asked[at]));
     const losses = each.flatMap((one, at) => (one.loss === null ? [] : [`${outputNames[at]}=${one.loss}`]));
     const named = each.flatMap((one, at) => (one.metrics ?? []).map((metric) => `${outputNames[at]}=${metric}`));
     return { loss: losses.join(', ') || null, metrics: each.some((one) => one.metrics !== null) ? named : null };

@@ -118,7 +118,16 @@ export function overriddenBy(request: ObjectiveRequest, compiled: Compiled | nul
     notes.push(
       `the model is compiled with the metrics ${before || 'none'}; the run's setting metrics, ${request.metrics.join(', ') || 'none'}, is used instead`,
     );
-  return notes.map((note) => note.slice(0, 500));
+  return [...notes, ...overriddenWeights(request, compiled)].map((note) => note.slice(0, 500));
+}
+
+/** The same of loss weights. */
+export function overriddenWeights({ lossWeights = [] }: ObjectiveRequest, compiled: Compiled | null): string[] {
+  const before = compiled?.lossWeights?.join(', ');
+  if (before === undefined || lossWeights.length === 0 || before === lossWeights.join(', ')) return [];
+  return [
+    `the model is compiled with the loss weights ${before}; the run's setting loss_weights, ${lossWeights.join(', ')}, is used instead`,
+  ];
 }
 
 function isSameLoss(asked: string, compiled: Given): boolean {

@@ -7,11 +7,11 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { UsageError } from '../common/errors.js';
 import type { MetricDescription, ObjectiveDescription } from '../common/objective.js';
 import type { Compiled } from './compiled.js';
-import { createObjective, type Objective, type ObjectiveValue } from './create_objective.js';
+import { createObjective, overriddenWeights, type Objective, type ObjectiveValue } from './create_objective.js';
 import type { Counted } from './example_sums.js';
 import type { LabeledData } from './labels.js';
 import { ANY_SUM, type CrossEntropies } from './loss.js';
-import { byOutput, partsOf, weightsByOutput } from './per_output.js';
+import { lossWeightsOf, requestsOf, weightsByOutput } from './per_output.js';
 import type { ObjectiveRequest } from './request.js';
 
 /** One output of n examples, and what it should be. */
@@ -22,7 +22,9 @@ export interface Judged {
   readonly counted?: Counted;
 }
 
-export interface ModelObjective extends Pick<Objective, 'description' | 'asked'> {
+export interface ModelObjective extends Pick<Objective, 'description'> {
+  /** `lossWeights`: where the model's file says them. */
+  readonly asked: Objective['asked'] & { readonly lossWeights?: readonly string[] };
   /** By output: whether its labels are int32 indices of classes; otherwise float32. */
   readonly indices: readonly boolean[];
   /** In the order of the model's outputs. */
@@ -52,9 +54,10 @@ interface ModelFacts {
 export function createModelObjective(tf: typeof tfjs, fused: CrossEntropies, facts: ModelFacts): ModelObjective {
   const { request, compiled, model, outputs, inputShapes } = facts;
   const names = outputs.map(({ name }) => name);
-  const weights = weightsByOutput(request.lossWeights ?? [], names);
+  const weights = weightsByOutput(lossWeightsOf(request, compiled), names);
   const asked = requestsOf(request, names);
   const before = compiledByOutput(compiled, names);
+  requireLosses({ asked, before, names });
   const objectives = outputs.map(({ data, ...counted }, output) =>
     createObjective(tf, fused, {
       ...{ request: asked[output], compiled: before[output], model, dataset: data, output, inputShapes, ...counted },
@@ -62,13 +65,19 @@ export function createModelObjective(tf: typeof tfjs, fused: CrossEntropies, fac
   );
   const indices = objectives.map((objective) => objective.indices);
   const weighed = (sum: tfjs.Scalar, output: number): tfjs.Scalar => (weights[output] === 1 ? sum : tf.mul(sum, weights[output]));
-  const masked = outputs.some((output) => output.masked) ? { masked: true as const } : {};
+  const whole = (description: ObjectiveDescription): ObjectiveDescription => ({
+    ...description,
+    ...(outputs.some((output) => output.masked) && { masked: true as const }),
+    notes: [...new Set([...description.notes, ...overriddenWeights(request, compiled)])].slice(0, 8),
+  });
+  const ofFile = compiled?.lossWeights !== undefined && { lossWeights: lossWeightsOf(request, compiled) };
   if (objectives.length === 1) {
     const [objective] = objectives;
     return {
       ...objective,
       indices,
-      description: { ...(weights[0] === 1 ? objective.description : withSum(objective.description, weights)), ...masked },
+      asked: { ...objective.asked, ...ofFile },
+      description: whole(weights[0] === 1 ? objective.description : withSum(objective.description, weights)),
       evaluate: ([{ labels, output, counted }]) => {
         const { sum, sums } = objective.evaluate(labels, output, counted);
         return { sum: weighed(sum, 0), sums };
@@ -76,9 +85,8 @@ export function createModelObjective(tf: typeof tfjs, fused: CrossEntropies, fac
     };
   }
   return {
-    description: { ...together(objectives, names, weights), ...masked },
-    // Of several outputs a saved model says nothing: tfjs reads its file back with one loss.
-    asked: { loss: null, metrics: null },
+    description: whole(together(objectives, names, weights)),
+    asked: { ...askedOf(objectives, names), ...ofFile },
     indices,
     evaluate: (judged) => {
       const values = judged.map(({ labels, output, counted }, at) => objectives[at].evaluate(labels, output, counted));
@@ -115,7 +123,7 @@ function together(
     ...withSum(first, weights),
     metrics: all,
     wholeBatch: descriptions.flatMap(({ wholeBatch }) => wholeBatch),
-    notes: [...new Set(descriptions.flatMap(({ notes }) => notes))].slice(0, 8),
+    notes: descriptions.flatMap(({ notes }) => notes),
   };
 }
 
@@ -132,18 +140,39 @@ function keyOf(output: string, value: string): string {
   return `${/^[A-Za-z]/.test(plain) ? plain : `o${plain}`}_${value}`.slice(0, 61);
 }
 
-function requestsOf({ loss, metrics }: ObjectiveRequest, outputs: readonly string[]): ObjectiveRequest[] {
-  const losses = loss === null ? null : byOutput(partsOf(loss), outputs, 'the loss');
-  const asked = metrics === null ? null : byOutput(metrics, outputs, 'the metric');
-  return outputs.map((_, output) => ({ loss: losses?.[output][0] ?? null, metrics: asked?.[output] ?? null }));
+/** All by name, or null: what names one output alone says nothing of functions that judge the others. */
+function askedOf(objectives: readonly Objective[], outputs: readonly string[]): Objective['asked'] {
+  const named = (one: string, output: number): string => `${outputs[output]}=${one}`;
+  const losses = objectives.flatMap(({ asked: { loss } }, output) => (loss === null ? [] : named(loss, output)));
+  const metrics = objectives.map(({ asked }, output) => asked.metrics?.map((metric) => named(metric, output)) ?? null);
+  return {
+    loss: losses.length === outputs.length ? losses.join(', ') : null,
+    metrics: metrics.every((of) => of !== null) ? metrics.flat() : null,
+  };
+}
+
+/** Where some outputs have a loss, the others may be meant not to learn, as in tfjs: nothing is chosen for them. @throws UsageError LOSS_NEEDED */
+function requireLosses(of: { asked: ObjectiveRequest[]; before: (Compiled | null)[]; names: readonly string[] }): void {
+  const { asked, before, names } = of;
+  const left = names.filter((_, output) => {
+    const compiled = before[output];
+    return asked[output].loss === null && (compiled?.loss ?? null) === null && compiled?.unknownLoss === undefined;
+  });
+  if (left.length === 0 || left.length === names.length) return;
+  throw new UsageError({
+    code: 'LOSS_NEEDED',
+    message: `${names.filter((name) => !left.includes(name)).join(', ')} ${names.length - left.length === 1 ? 'has' : 'have'} a loss, and ${left.join(', ')} ${left.length === 1 ? 'has' : 'have'} none`,
+    next: `Name one with --loss ${left[0]}=mean_squared_error, and where that output is not to learn, --loss-weights ${left[0]}=0.`,
+  });
 }
 
 /** Of names (an object's, a file's, a cluster's), or as a module's model was compiled. */
 function compiledByOutput(compiled: Compiled | null, outputs: readonly string[]): (Compiled | null)[] {
   if (compiled === null || outputs.length === 1) return outputs.map(() => compiled);
   if (compiled.outputs !== undefined) return [...compiled.outputs];
-  const { loss, metrics, ...rest } = compiled;
+  const { loss, metrics, unknownLoss, unknownOutputs, notes = [] } = compiled;
   const texts = metrics?.filter((metric) => typeof metric === 'string') ?? null;
   const request = requestsOf({ loss: typeof loss === 'string' ? loss : null, metrics: texts }, outputs);
-  return request.map((one) => ({ ...rest, ...one }));
+  const isUnknown = (output: string): boolean => unknownLoss !== undefined && unknownOutputs?.includes(output) !== false;
+  return request.map((one, at) => ({ ...one, notes, ...(isUnknown(outputs[at]) && { unknownLoss }) }));
 }

@@ -3,6 +3,7 @@
  * Does not: know losses or metrics.
  */
 import { UsageError } from '../common/errors.js';
+import type { ObjectiveRequest } from './request.js';
 
 /** `a=mse` is `{ output: 'a', name: 'mse' }`; without an output it is for all. */
 export function partOf(text: string): { readonly output: string | null; readonly name: string } {
@@ -28,16 +29,45 @@ export function byOutput(given: readonly string[], outputs: readonly string[], w
   return outputs.map((wanted) => parts.filter(({ output }) => output === null || output === wanted).map(({ name }) => name));
 }
 
-/** `a=0.3`: how much the loss of each output counts; 1 where nothing is said. @throws UsageError OUTPUT_UNKNOWN, LOSS_WEIGHT */
+/** Losses and metrics of each output, in their order. @throws UsageError OUTPUT_UNKNOWN */
+export function requestsOf({ loss, metrics }: ObjectiveRequest, outputs: readonly string[]): ObjectiveRequest[] {
+  const losses = loss === null ? null : byOutput(partsOf(loss), outputs, 'the loss');
+  const asked = metrics === null ? null : byOutput(metrics, outputs, 'the metric');
+  return outputs.map((_, output) => ({ loss: losses?.[output][0] ?? null, metrics: asked?.[output] ?? null }));
+}
+
+/** A run's loss, and for outputs that it does not name what the model was compiled with. */
+export function lossBesides(asked: string | null, compiled: string | null): string | null {
+  if (asked === null || compiled === null || !asked.includes('=')) return asked ?? compiled;
+  const named = partsOf(asked);
+  const others = partsOf(compiled).filter((part) => !named.some((other) => partOf(other).output === partOf(part).output));
+  return [...named, ...others].join(', ');
+}
+
+/** The run's, else those of the model's file. */
+export function lossWeightsOf(
+  request: ObjectiveRequest,
+  compiled: { readonly lossWeights?: readonly string[] } | null,
+): readonly string[] {
+  const { lossWeights = [] } = request;
+  return lossWeights.length > 0 ? lossWeights : (compiled?.lossWeights ?? []);
+}
+
+/**
+ * How much the loss of each output counts: `a=0.3` of one, 1 where nothing is said; numbers alone go by position, one alone is every output's.
+ * @throws UsageError OUTPUT_UNKNOWN, LOSS_WEIGHT
+ */
 export function weightsByOutput(given: readonly string[], outputs: readonly string[]): number[] {
-  return byOutput(given, outputs, 'the loss weight').map((texts) => {
-    if (texts.length === 0) return 1;
-    const weight = texts.length === 1 && texts[0] !== '' ? Number(texts[0]) : NaN;
+  const isByPosition = given.length === outputs.length && given.every((text) => partOf(text).output === null);
+  const texts = isByPosition ? given.map((text) => [text]) : byOutput(given, outputs, 'the loss weight');
+  return texts.map((own) => {
+    if (own.length === 0) return 1;
+    const weight = own.length === 1 && own[0] !== '' ? Number(own[0]) : NaN;
     if (Number.isFinite(weight)) return weight;
     throw new UsageError({
       code: 'LOSS_WEIGHT',
-      message: `loss_weights has ${given.join(', ')}`,
-      next: 'Write OUTPUT=NUMBER once for an output, such as --loss-weights a=0.3,b=1.',
+      message: `loss_weights has ${given.join(', ')}, and the model's ${outputs.length === 1 ? 'output is' : 'outputs are'} ${outputs.join(', ')}`,
+      next: 'Write OUTPUT=NUMBER once for an output, such as --loss-weights a=0.3,b=1, or one number for each output in their order.',
     });
   });
 }

@@ -4,6 +4,6 @@
 export interface ObjectiveRequest {
   readonly loss: string | null;
   readonly metrics: readonly string[] | null;
-  /** `output=number`; left out: each output counts once. */
+  /** `output=number`, or numbers by position; left out or empty: as the model is compiled, else each output counts once. */
   readonly lossWeights?: readonly string[];
 }

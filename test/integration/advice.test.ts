@@ -84,6 +84,19 @@ const YES_OR_NO = small(
   '--loss',
   'sigmoid_cross_entropy',
 );
+const TWO_OUTPUTS = ((): string[] => {
+  const [model, data] = [join(folder, 'two.mjs'), join(folder, 'two_data.mjs')];
+  writeFileSync(
+    model,
+    `export function createModel(tf) { const x = tf.input({ shape: [2] });
+     return tf.model({ inputs: x, outputs: ['a', 'b'].map((name) => tf.layers.dense({ units: 1, name }).apply(x)) }); }`,
+  );
+  writeFileSync(
+    data,
+    'export const train = { x: new Float32Array(12), y: { a: new Float32Array(6), b: new Float32Array(6) } };\nexport const validation = train;\nexport const inputShape = [2];\n',
+  );
+  return small('--model', model, '--data', data, '--loss', 'a=mse');
+})();
 const CHECKS = 'src/common/config_checks.ts';
 const CASES: Readonly<Record<string, Case>> = {
   'batch and shards': flags(CHECKS, 'give --batch', ['train', '--batch', '2', '--shards', '3'], [/--batch \d+/, /--shards \d+/]),
@@ -240,6 +253,13 @@ const CASES: Readonly<Record<string, Case>> = {
     ...flags('src/objective/choose_loss.ts', 'Name it with --loss', NO_LOSS, [], true),
     follow: (next) => program([...NO_LOSS, commandIn(next, /--loss/), commandIn(next, /mean_squared_error/)], { real: true }),
   },
+  'an output without a loss': {
+    ...flags('src/objective/model_objective.ts', 'Name one with --loss', TWO_OUTPUTS, [], true),
+    follow: async (next) => {
+      const also = `--loss a=mse,${commandIn(next, /(?<=--loss )b=\w+/)}`;
+      await program(withFlags(withFlags(TWO_OUTPUTS, also), commandIn(next, /--loss-weights [\w=]+/)), { real: true });
+    },
+  },
   'a class among one': flags(
     'src/objective/shapes.ts',
     'Choose --loss sigmoid_cross_entropy',
@@ -344,7 +364,7 @@ const CASES: Readonly<Record<string, Case>> = {
     says: [{ file: 'src/objective/per_output.ts', begins: 'Write OUTPUT=NUMBER' }],
     provoke: () => refusal(() => weightsByOutput(['a=much'], ['a', 'b'])),
     follow: async (next) => {
-      const { train } = await program(['train', ...commandIn(next, /--loss-weights [^\s]+(?=\.)/).split(' ')]);
+      const { train } = await program(['train', ...commandIn(next, /--loss-weights \S+(?=, or)/).split(' ')]);
       expect(weightsByOutput(train?.config.lossWeights ?? [], ['a', 'b'])).toEqual([0.3, 1]);
     },
   },

@@ -123,7 +123,12 @@ it('two heads with losses, loss weights and metrics of their own, and weights of
   const data = { train: { x, y, weights: { kind: weights } }, validation: { x, y }, inputShape: [3] };
   const loss = 'kind=softmax_cross_entropy, size=meanAbsoluteError';
   const options = { data, loss, lossWeights: ['size=0.3'], metrics: ['kind=accuracy', 'size=mse'] };
-  const runs = [await run({ model: twoHeads(), ...options }, 1), await run({ model: twoHeads(), ...options }, 2)];
+  // The same, as people write it.
+  const written = {
+    ...{ loss: { kind: 'softmax_cross_entropy', size: 'meanAbsoluteError' }, lossWeights: [1, 0.3] },
+    metrics: { kind: 'accuracy', size: ['mse'] },
+  };
+  const runs = [await run({ model: twoHeads(), ...options }, 1), await run({ model: twoHeads(), ...options, ...written }, 2)];
   for (const { model, history } of runs) {
     expect(furthest(model, wanted.model)).toBeLessThan(ROUNDING);
     const names = ['loss', 'kind_loss', 'size_loss', 'kind_acc', 'size_mse'];
@@ -214,7 +219,10 @@ it('what does not go together is refused by name', async () => {
   expect(await refusal({ loss: 'kind=softmax_cross_entropy, seize=mse' })).toBe(
     "OUTPUT_UNKNOWN: the loss mse is for the output seize, and the model's outputs are kind, size",
   );
-  expect(await refusal({ lossWeights: ['size=much'] })).toBe('LOSS_WEIGHT: loss_weights has size=much');
+  expect(await refusal({ lossWeights: ['size=much'] })).toMatch(/^OPTION_INVALID: lossWeights must be a list of output=weight/);
+  expect(await refusal({ lossWeights: [1, 0.5, 2] })).toBe(
+    "LOSS_WEIGHT: loss_weights has 1, 0.5, 2, and the model's outputs are kind, size",
+  );
   expect(await refusal({ loss: 'kind=softmax_cross_entropy' })).toMatch(/^LOSS_NEEDED: /);
   const weights = Float32Array.from({ length: N }, (_, row) => (row === 2 ? -1 : 1));
   expect(await refusal({ data: { train: { x, y, weights }, inputShape: [3] } })).toBe(

@@ -31,8 +31,17 @@ async function build(folder: string): Promise<tf.LayersModel> {
   return buildModel(tf, await resolveModelSource(join(FOLDER, folder, 'model.json')), 1);
 }
 
-function expected(folder: string): { input: Values; output: Values } {
-  return JSON.parse(readFileSync(join(FOLDER, folder, 'expected.json'), 'utf8')) as { input: Values; output: Values };
+interface Expected {
+  readonly input: Values;
+  readonly output: Values;
+}
+
+/** `outputs`: of a model of several, by Keras's names, in the order of the model. */
+function expected(folder: string): Expected & { readonly outputs: readonly Values[] } {
+  const found = JSON.parse(readFileSync(join(FOLDER, folder, 'expected.json'), 'utf8')) as Expected & {
+    outputs?: Record<string, Values>;
+  };
+  return { ...found, outputs: found.outputs === undefined ? [found.output] : Object.values(found.outputs) };
 }
 
 /** Six places are written; float32 sums of at most 200 products of values below 2 in another order differ by less than 200 · 2 · 2^-24 = 2.4e-5. */
@@ -42,11 +51,13 @@ describe.each(['cpu', BACKEND_NAME])('on the backend %s predictions of', (backen
   it.each(FOLDERS)('%s are Keras’s', async (folder) => {
     await tf.setBackend(backend);
     const model = await build(folder);
-    const { input, output } = expected(folder);
-    const given = model.predict(tf.tensor(input.values, input.shape)) as tf.Tensor;
-    expect(given.shape).toEqual(output.shape);
-    const values = given.dataSync();
-    output.values.forEach((value, index) => expect(Math.abs(values[index] - value)).toBeLessThan(TOLERANCE));
+    const { input, outputs } = expected(folder);
+    const given = [model.predict(tf.tensor(input.values, input.shape))].flat();
+    expect(given.map(({ shape }) => shape)).toEqual(outputs.map(({ shape }) => shape));
+    outputs.forEach((output, at) => {
+      const values = given[at].dataSync();
+      output.values.forEach((value, index) => expect(Math.abs(values[index] - value)).toBeLessThan(TOLERANCE));
+    });
   });
 });
 

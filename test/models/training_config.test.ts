@@ -53,9 +53,7 @@ it('losses in every spelling, and what is not ours said in words', () => {
     loss(object('Huber', { delta: 2 })),
     loss(object('MeanSquaredError', { reduction: 'sum' })),
     loss('ctc'),
-    loss({ a: 'mse', b: 'mae' }),
-    loss('mse', [0.5]),
-    loss('mse', [1]),
+    loss(['mse', 'mae']),
   ]).toMatchInlineSnapshot(`
     [
       "mean_squared_error",
@@ -71,11 +69,59 @@ it('losses in every spelling, and what is not ours said in words', () => {
       "? the loss Huber with delta 2",
       "? the loss MeanSquaredError with reduction "sum"",
       "? the loss ctc, which is not known here",
-      "? 2 losses, one for each output",
-      "? the loss weights [0.5]",
-      "mean_squared_error",
+      "? 2 losses for one output",
     ]
   `);
+});
+
+it('of several outputs: a loss, a weight and metrics each, in lists and records', () => {
+  const of = (training: Record<string, unknown>, more: object = {}) => {
+    const topology = {
+      class_name: 'Functional',
+      config: {
+        output_layers: [
+          ['a', 0, 0],
+          ['b', 0, 0],
+        ],
+      },
+      ...more,
+    };
+    const { loss, unknownLoss, lossWeights, metrics, notes } = compiledInFile({ training, topology }) ?? {};
+    return Object.values({ loss, unknownLoss, lossWeights: lossWeights?.join(), metrics: metrics?.join(), notes: notes?.join() })
+      .filter((value) => value !== undefined && value !== null)
+      .join(' | ');
+  };
+  const oneOutput = (weights: unknown) => read({ loss: 'mse', loss_weights: weights })?.lossWeights;
+  expect([
+    of({ loss: 'mse', metrics: ['mae', 'acc'] }),
+    of({ loss: 'mse', metrics: ['mae', 'acc'] }, { keras_version: '3.15.1' }),
+    of({ loss: ['mse', 'mae'], loss_weights: [1, 0.5], metrics: [[], ['mse']] }),
+    of({ loss: { b: 'mse', a: { class_name: 'Huber', config: { delta: 2 } } }, loss_weights: { b: 2 } }),
+    of({ loss: { b: 'mse' }, metrics: { b: 'mae' }, loss_weights: [1, 1] }),
+    of({ loss: { a: 'mse', c: 'mae' } }),
+    of({ loss: [null, 'mse'], metrics: [null, 'MeanIoU'] }),
+    of({ loss: 'mse' }, { config: { output_layers: { x: ['a', 0, 0], b: ['b', 0, 0] } } }),
+    of(
+      { loss: { x: 'mse', b: 'mae' }, loss_weights: { x: 3 } },
+      { config: { output_layers: { x: ['a', 0, 0], b: ['b', 0, 0] } } },
+    ),
+  ]).toMatchInlineSnapshot(`
+    [
+      "a=mean_squared_error, b=mean_squared_error | a=mae,a=acc,b=mae,b=acc",
+      "a=mean_squared_error, b=mean_squared_error | a=mae,b=acc",
+      "a=mean_squared_error, b=meanAbsoluteError | a=1,b=0.5 | b=mse",
+      "b=mean_squared_error | the loss Huber with delta 2 for a | b=2",
+      "b=mean_squared_error | b=mae",
+      "a=mean_squared_error | a loss for c, which is none of its outputs",
+      "b=mean_squared_error | the model is compiled with the metric MeanIoU, which is not known here and left out",
+      "a=mean_squared_error, b=mean_squared_error",
+      "a=mean_squared_error, b=meanAbsoluteError | a=3",
+    ]
+  `);
+  expect([oneOutput([0.5]), oneOutput(0.5), oneOutput({ any: 0.5 }), oneOutput([1]), oneOutput(null)]).toEqual([
+    ...[['0.5'], ['0.5']],
+    ...[['0.5'], undefined, undefined],
+  ]);
 });
 
 it('metrics: what is known by name, once; the rest in a note', () => {
@@ -173,6 +219,31 @@ it('optimizers of tfjs and Keras, with their settings; clipping and what else is
       "undefined: undefined",
     ]
   `);
+});
+
+it.each(['keras2', 'keras3_h5', 'keras3_keras'])('what Keras itself wrote for two outputs (%s)', async (maker) => {
+  const compiled = async (kind: string) => {
+    const source = await resolveModelSource(join(import.meta.dirname, 'keras', `${maker}_heads_${kind}`, 'model.json'));
+    return source.kind === 'topology' ? source.compiled : undefined;
+  };
+  const accuracy = maker === 'keras2' ? 'sparse_categorical_accuracy' : 'accuracy';
+  const long = maker === 'keras2' ? ['mean_squared_error', 'mean_absolute_error'] : ['mse', 'mae'];
+  expect(await compiled('by_name')).toMatchObject({
+    loss: 'kind=sparseCategoricalCrossentropy, size=huber',
+    lossWeights: ['kind=1', 'size=0.3'],
+    metrics: [`kind=${accuracy}`, ...long.map((name) => `size=${name}`)],
+  });
+  expect(await compiled('in_lists')).toMatchObject({
+    loss: 'kind=sparseCategoricalCrossentropy, size=meanAbsoluteError',
+    lossWeights: ['kind=0.5', 'size=2'],
+    metrics: [`kind=${accuracy}`, `size=${long[0]}`],
+  });
+  if (maker !== 'keras3_keras') return;
+  // Of a Keras 3 model with named outputs: a run calls them by their layers.
+  expect(await compiled('of_keys')).toMatchObject({
+    loss: 'size=mean_squared_error, kind=sparseCategoricalCrossentropy',
+    lossWeights: ['size=0.25', 'kind=1'],
+  });
 });
 
 it.each(['keras2', 'keras3_h5', 'keras3_keras'])('what Keras itself wrote (%s_compiled_by_class)', async (maker) => {

@@ -6,13 +6,14 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { checkConfig } from '../../common/config_checks.js';
 import { UsageError } from '../../common/errors.js';
 import type { RunObserver } from '../../common/run_events.js';
+import { withTexts } from '../../common/settings/by_output.js';
 import { configLayerSchema } from '../../common/settings/schema.js';
 import { completeConfig, type LibrarySetting } from '../../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
 import type { RateFunction } from '../callback_runner.js';
-import { WATCHES } from '../train_options.js';
+import { WATCHES, type ByOutput } from '../train_options.js';
 import { invalid, OFFERED, refuseUnknown, wrong } from '../option_checks.js';
 import type { FitCallbacks } from './callback_list.js';
 import type { WeightOptions } from './example_weights.js';
@@ -24,7 +25,9 @@ type NotOffered =
   | ('overfit' | 'fastDevRun');
 
 /** Settings of a run (docs/settings.md), beside tfjs's options. */
-type RunSettings = Partial<Pick<TrainConfig, Exclude<LibrarySetting, NotOffered>>>;
+type RunSettings = Partial<
+  Omit<Pick<TrainConfig, Exclude<LibrarySetting, NotOffered>>, 'lossWeights'> & Pick<ByOutput, 'lossWeights'>
+>;
 
 /** Of fit() and fitDataset() alike. */
 export interface SharedFitOptions extends RunSettings {
@@ -147,7 +150,7 @@ export function planOf(call: FitCall, model: tfjs.LayersModel, given: FitOptions
   const settings = Object.fromEntries(
     Object.entries(options).filter(([name]) => [...SETTINGS_OFFERED, ...WATCHES].includes(name)),
   );
-  const layer = renameKeys({ ...settings, batch: batchSize, epochs, shuffle }, toSnakeCase);
+  const layer = renameKeys(withTexts({ ...settings, batch: batchSize, epochs, shuffle }), toSnakeCase);
   const checked = configLayerSchema.safeParse(layer);
   if (!checked.success) throw invalid(checked.error.issues[0], { ...options }, call);
   const complete = completeConfig(checked.data);

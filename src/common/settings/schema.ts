@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { toSnakeCase } from '../snake_case.js';
+import { isWeightText, lossText, metricTexts, weightTexts } from './by_output.js';
 import type { Items, Kind, Setting } from './setting.js';
 import { isOfWorkers, isSection, SETTINGS, type ConfigLayer, type TrainConfig, type WorkerSetting } from './table.js';
 
@@ -41,16 +42,23 @@ function devices(wanted: string): z.ZodType {
   return z.preprocess(joined, text(wanted));
 }
 
-/** People write `metrics: accuracy` and `--metrics accuracy,auc`. */
+/** People write `metrics: accuracy`, `--metrics accuracy,auc` and `metrics: { kind: accuracy }`. */
 function names({ wanted, known, mayBeEmpty = false }: Extract<Kind, { kind: 'names' }>): z.ZodType {
-  const split = (value: unknown) => (typeof value === 'string' ? value.split(',').map((name) => name.trim()) : value);
   const fits = (list: string[]) =>
     new Set(list).size === list.length && list.every((name) => name !== '' && (known === null || known.includes(name)));
   const list = z
     .array(z.string({ error: wanted }), { error: wanted })
     .min(mayBeEmpty ? 0 : 1, { error: wanted })
     .max(mayBeEmpty ? 1_000 : 32, { error: wanted });
-  return z.preprocess(split, list.refine(fits, { error: `${wanted}, each once` }));
+  return z.preprocess(metricTexts, list.refine(fits, { error: `${wanted}, each once` }));
+}
+
+function weights(error: string): z.ZodType {
+  const list = z.array(z.string({ error }), { error }).max(1_000, { error });
+  return z.preprocess(
+    weightTexts,
+    list.refine((texts) => texts.every(isWeightText), { error }),
+  );
 }
 
 function schemaOfKind(kind: Kind): z.ZodType {
@@ -69,12 +77,16 @@ function schemaOfKind(kind: Kind): z.ZodType {
       return z.enum(kind.names, { error: `one of ${kind.names.join(', ')}` });
     case 'text':
       return kind.pattern === undefined ? text(kind.wanted) : text(kind.wanted).regex(kind.pattern, { error: kind.wanted });
+    case 'loss':
+      return z.preprocess(lossText, text(kind.wanted));
     case 'devices':
       return devices(kind.wanted);
     case 'wholes':
       return z.array(whole(kind), { error: kind.wanted });
     case 'names':
       return names(kind);
+    case 'weights':
+      return weights(kind.wanted);
   }
 }
 

@@ -42,7 +42,11 @@ export type Kind =
       readonly known: readonly string[] | null;
       /** A list without entries means none, as the default does. */
       readonly mayBeEmpty?: boolean;
-    };
+    }
+  /** A name, or one for each output (by_output.ts): `a=mse, b=mae`, in a file also a mapping. */
+  | { readonly kind: 'loss'; readonly wanted: string }
+  /** Numbers of outputs (by_output.ts): `[a=0.3, b=1]`, by position, or in a file a mapping. */
+  | { readonly kind: 'weights'; readonly wanted: string };
 
 export type ValueOf<K extends Kind> = K extends { kind: 'choice'; names: readonly (infer Name)[] }
   ? Name
@@ -54,7 +58,7 @@ export type ValueOf<K extends Kind> = K extends { kind: 'choice'; names: readonl
         ? boolean
         : K extends { kind: 'wholes' }
           ? number[]
-          : K extends { kind: 'names' }
+          : K extends { kind: 'names' | 'weights' }
             ? string[]
             : string;
 

@@ -18,7 +18,7 @@ export const DATA_SETTINGS = {
     help: 'folder with the IDX files, instead of downloading MNIST',
     ...{ workers: false, library: true, aliases: ['data_path', 'data_root', 'root', 'dataset_dir', 'data_folder'] },
   }),
-  loss: setting(text('the name of a loss, such as softmax_cross_entropy or mean_squared_error'), null, {
+  loss: setting({ kind: 'loss', wanted: 'the name of a loss, such as softmax_cross_entropy or mean_squared_error' }, null, {
     ...{ flag: '--loss <name>', commands: [...RUNS, 'evaluate', 'verify'], group: 'training', resume: 'fixed' },
     help: 'softmax_cross_entropy, mean_squared_error, huber, any of tfjs; docs/models.md (default: what fits model and labels)',
     ...{ workers: true, library: true, aliases: ['criterion', 'loss_fn', 'loss_function', 'objective'] },
@@ -29,11 +29,14 @@ export const DATA_SETTINGS = {
     ...{ workers: true, library: true, aliases: ['metric', 'eval_metrics', 'metric_fns'] },
   }),
   lossWeights: setting(
-    { kind: 'names', wanted: 'a list of output=weight, such as [digits=1, parity=0.3]', known: null, mayBeEmpty: true },
+    {
+      kind: 'weights',
+      wanted: 'a list of output=weight, such as [digits=1, parity=0.3], or of numbers in the order of the outputs',
+    },
     [],
     {
       ...{ flag: '--loss-weights <list>', commands: [...RUNS, 'evaluate', 'verify'], group: 'training', resume: 'fixed' },
-      help: 'output=weight: by what the loss of that output counts, of a model of several',
+      help: 'output=weight, or numbers: by what the loss of each output counts, of a model of several',
       ...{ workers: true, library: true, aliases: ['loss_weight', 'loss_coefficients', 'task_weights'] },
     },
   ),

@@ -110,14 +110,15 @@ function noteInference(layer: LayerJson, calls: readonly Call[], { model, around
   inference.push([...around, String(layer.config.name)].join('/'));
 }
 
-/** `[['a', 0, 0]]`, or Keras 3's `['a', 0, 0]` where it is but one. */
-function endsOf(value: unknown, key: string, { path }: KerasModel): unknown[][] {
+/** `[['a', 0, 0]]`, or Keras 3's `['a', 0, 0]` where it is but one, and `{ a: ['a', 0, 0] }` where they have names. */
+function endsOf(value: unknown, key: string, model: KerasModel): unknown[][] {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return endsOf(Object.values(value), key, model);
   if (Array.isArray(value) && typeof value[0] === 'string') return [value];
   if (Array.isArray(value) && value.every((end) => Array.isArray(end) && typeof end[0] === 'string')) return value as unknown[][];
   throw new UsageError({
     code: 'MODEL_INPUTS',
-    message: `${path}: its ${key} are named or nested; one input and one output are supported`,
-    next: 'Make a Keras model of one input and one output tensor, and convert that.',
+    message: `${model.path}: its ${key} are nested; a list or a record of tensors is supported`,
+    next: 'Make a Keras model whose inputs and outputs are a tensor, a list or a record of them, and convert that.',
   });
 }
 

@@ -79,7 +79,11 @@ export function describeModel(
     download(engine, weight.read(), initial.subarray(offset, offset + size));
   });
   const optimizer = spec.model.kind === 'topology' ? (spec.model.compiled?.optimizer ?? null) : compiledOptimizerOf(model);
-  const compiled = { loss: asked.loss, metrics: asked.metrics && [...asked.metrics], optimizer };
+  const { loss, metrics, lossWeights } = asked;
+  const compiled = {
+    ...{ loss, metrics: metrics && [...metrics], optimizer },
+    ...(lossWeights !== undefined && { lossWeights: [...lossWeights] }),
+  };
   return { name: spec.model.name, topology: topologyJson(model), layout, objective, compiled, initial };
 }
 
