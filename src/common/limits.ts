@@ -129,6 +129,8 @@ export const LIMITS = {
   /** Each question of a login is answered within this, ms; and the login followed by `hello`, and that by `welcome`. */
   loginTimeoutMs: 5_000,
   helloTimeoutMs: 10_000,
+  /** Bytes that go with `hello`, and with a `welcome` that has no topology: more than any packet, so that a path that swallows large ones shows itself at once. */
+  pathProbeBytes: 16 * 2 ** 10,
   /** From the coordinator's `describe` to the first bytes of the answer, ms: the worker has the model ready. */
   describeTimeoutMs: 30_000,
   /** From a worker's `prepared` to the coordinator's verdict, ms: several who prepared before it may each let their `describe` pass. */

@@ -2,7 +2,7 @@
  * Owns: the worker's way to the coordinator: connection, TLS, login both ways.
  * Does not: retry (src/api/work.ts does) or speak the protocol behind the login (session.ts does).
  */
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { WebSocket } from './web_socket.js';
@@ -11,6 +11,8 @@ import { ClusterError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 import { isNonce, LOGIN } from '../common/protocol/login.js';
 import { SOCKET_OPTIONS } from './link.js';
+import { channelOf, notACoordinator, otherAnswer, proxyProtocol, tlsEndsBetween, upgradeDropped } from './between.js';
+import { plainly } from './plain_words.js';
 import { exporterOf, newNonce, proofOf, pskIdentity, PSK_TLS, sameProof, type Secret } from './secrets.js';
 
 export type ClientTls = { kind: 'none' } | { kind: 'psk' } | { kind: 'trusted_certificate'; authority: string };
@@ -27,8 +29,8 @@ export interface ConnectRequest {
 
 /**
  * A WebSocket to a coordinator that has proven the token to us, as we have to it.
- * @throws ClusterError TOKEN_REFUSED, COORDINATOR_UNPROVEN, CERTIFICATE_UNTRUSTED (do not try again), HOST_UNKNOWN, NOT_A_COORDINATOR (only who was
- * here before tries again), COORDINATOR_UNREACHABLE (do).
+ * @throws ClusterError TOKEN_REFUSED, COORDINATOR_UNPROVEN, CERTIFICATE_UNTRUSTED, and what between.ts has (do not try again), HOST_UNKNOWN,
+ * NOT_A_COORDINATOR, WEB_SERVER_ANSWERS (only who was here before tries again), COORDINATOR_UNREACHABLE (do).
  */
 export async function connectToCoordinator(request: ConnectRequest): Promise<WebSocket> {
   const { coordinator, secret, tls } = request;
@@ -67,12 +69,12 @@ export async function connectToCoordinator(request: ConnectRequest): Promise<Web
       webSocket.terminate();
     });
     webSocket.once('unexpected-response', (_, response) => {
-      failure = response.statusCode === 401 ? tokenRefused(at) : unreachable(at, `it answered ${response.statusCode}`);
+      failure = refusedUpgrade(response, request);
       webSocket.terminate();
     });
     webSocket.once('error', (error) => {
       patience.end();
-      reject(failure ?? unreachable(at, error.message));
+      reject(failure ?? unreachable(at, plainly(error)));
     });
     webSocket.once('open', () => {
       patience.end();
@@ -81,6 +83,14 @@ export async function connectToCoordinator(request: ConnectRequest): Promise<Web
       resolve(webSocket);
     });
   });
+}
+
+function refusedUpgrade({ statusCode = 0, headers }: IncomingMessage, { coordinator, tls }: ConnectRequest): ClusterError {
+  const at = formatEndpoint(coordinator);
+  if (statusCode === 401) return tokenRefused(at);
+  if (statusCode === 426) return upgradeDropped(at);
+  if (statusCode === 503 && headers.server === undefined) return unreachable(at, 'it has as many workers as it takes');
+  return otherAnswer(at, { status: statusCode, headers, isEncrypted: tls.kind !== 'none' });
 }
 
 /**
@@ -122,19 +132,24 @@ function openSocket(request: ConnectRequest): Promise<Socket> {
       patience.end();
       socket.destroy();
       if (code === 'ENOTFOUND') return reject(unknownHost(at, host));
+      if (NOT_MEANT.test(code)) return reject(proxyProtocol(at));
       // With keys from the token, another token shows as a handshake that nobody can decipher.
       if (tls.kind === 'psk' && WRONG_KEY.test(code)) return reject(tokenRefused(at));
-      reject(tls.kind === 'trusted_certificate' && UNTRUSTED.test(code) ? untrusted(at, why) : unreachable(at, why));
+      reject(tls.kind === 'trusted_certificate' && UNTRUSTED.test(code) ? untrusted(at, code) : unreachable(at, why));
     };
-    const patience = within(request, fail);
+    let isOpen = false;
+    const patience = within(request, (why) =>
+      fail(isOpen && tls.kind === 'trusted_certificate' ? `${why}; ${NO_CERTIFICATE}` : why),
+    );
     socket.once('error', (error: NodeJS.ErrnoException) => {
       const inHandshake = tls.kind !== 'none' && error.code === 'ECONNRESET';
       const why = error.code?.startsWith('ERR_SSL')
         ? `TLS handshake failed (${error.code}); ${OTHER_KEYS[tls.kind]}`
-        : error.message || String(error.code);
+        : plainly(error);
       fail(inHandshake ? hungUp(tls, coordinator) : why, error.code);
     });
-    socket.once('close', () => fail('connection closed'));
+    socket.once('close', () => fail('the connection was closed'));
+    socket.once('connect', () => (isOpen = true));
     socket.once(tls.kind === 'none' ? 'connect' : 'secureConnect', () => {
       patience.end();
       socket.removeAllListeners('error').removeAllListeners('close');
@@ -152,6 +167,9 @@ const OTHER_KEYS = {
   psk: 'if it has a certificate, pass that with --tls-ca',
   trusted_certificate: 'if it has no certificate, leave out --tls-ca',
 } as const;
+const NO_CERTIFICATE = 'the connection opened and no certificate came, as where a path swallows large packets';
+/** A coordinator says so to what is no TLS but the PROXY protocol's header (server.ts); no other server has cause to. */
+const NOT_MEANT = /^ERR_SSL.*UNEXPECTED_MESSAGE/;
 const WRONG_KEY = /^ERR_SSL.*(BAD_RECORD_MAC|DECRYPT|PSK)/;
 /** Node's codes for a certificate that does not hold, from OpenSSL's X509_verify_cert. */
 const UNTRUSTED = /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)|INVALID_CA)/;
@@ -159,6 +177,7 @@ const UNTRUSTED = /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNAB
 function askChallenge(socket: Socket, request: ConnectRequest): Promise<string> {
   const { coordinator, tls } = request;
   const at = formatEndpoint(coordinator);
+  const exporter = exporterOf(socket);
   return new Promise((resolve, reject) => {
     const options = { method: 'GET', path: LOGIN.challengePath, headers: { host: LOGIN.host }, createConnection: () => socket };
     const patience = within(request, (why) => {
@@ -170,26 +189,39 @@ function askChallenge(socket: Socket, request: ConnectRequest): Promise<string> 
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
         body += chunk;
-        if (body.length > 1024) asking.destroy(new Error('a challenge without end'));
+        if (body.length <= MAX_CHALLENGE) return;
+        const { statusCode: status = 0, headers } = response;
+        reject(otherAnswer(at, { status, headers, isEncrypted: tls.kind !== 'none' }));
+        asking.destroy();
       });
       response.on('error', fail);
       response.on('end', () => {
         patience.end();
-        const nonce = response.statusCode === 200 ? parseNonce(body) : null;
-        if (nonce === null) reject(otherServer(at, `HTTP status ${response.statusCode}`));
-        else resolve(nonce);
+        const { statusCode: status = 0, headers } = response;
+        const challenge = status === 200 ? parseChallenge(body) : null;
+        if (challenge === null) return reject(otherAnswer(at, { status, headers, isEncrypted: tls.kind !== 'none' }));
+        const { nonce, channel } = challenge;
+        if (channel !== channelOf(exporter, nonce)) return reject(tlsEndsBetween(at));
+        resolve(nonce);
       });
     });
-    const fail = ({ code, message, rawPacket }: NodeJS.ErrnoException & { rawPacket?: Buffer }): void => {
+    const fail = (error: NodeJS.ErrnoException & { rawPacket?: Buffer }): void => {
       patience.end();
+      const { code, rawPacket } = error;
       const tlsAlert = rawPacket?.[0] === TLS_ALERT;
-      if (code?.startsWith('HPE_') && !tlsAlert) return reject(otherServer(at, 'its answer is not HTTP'));
-      reject(unreachable(at, code === 'ECONNRESET' || tlsAlert ? hungUp(tls, coordinator) : message));
+      if (code?.startsWith('HPE_') && !tlsAlert) return reject(notACoordinator(at, 'its answer is not HTTP'));
+      if (code !== 'ECONNRESET' && !tlsAlert) return reject(unreachable(at, plainly(error)));
+      reject(unreachable(at, tls.kind === 'none' ? hungUp(tls, coordinator) : HUNG_UP_INSIDE));
     };
     asking.on('error', fail);
     asking.end();
   });
 }
+
+/** Characters of the answer to /challenge: our own has some 120. */
+const MAX_CHALLENGE = 1024;
+const HUNG_UP_INSIDE =
+  'it hung up after the TLS handshake; if something between ends TLS (nginx, HAProxy, stunnel), it must pass TCP through as it is';
 
 /** What a coordinator does that uses TLS where we do not, or the other way round. */
 function hungUp({ kind }: ClientTls, { host }: Endpoint): string {
@@ -201,10 +233,10 @@ function hungUp({ kind }: ClientTls, { host }: Endpoint): string {
   );
 }
 
-function parseNonce(body: string): string | null {
+function parseChallenge(body: string): { nonce: string; channel: string } | null {
   try {
-    const { nonce } = JSON.parse(body) as { nonce?: unknown };
-    return isNonce(nonce) ? nonce : null;
+    const { nonce, channel } = JSON.parse(body) as { nonce?: unknown; channel?: unknown };
+    return isNonce(nonce) && typeof channel === 'string' ? { nonce, channel } : null;
   } catch {
     return null;
   }
@@ -231,14 +263,6 @@ function unknownHost(at: string, host: string): ClusterError {
     code: 'HOST_UNKNOWN',
     message: `cannot reach a coordinator at ${at}: no address is known for the name ${host}`,
     next: 'Check the name in --host, or give the address itself.',
-  });
-}
-
-function otherServer(at: string, sign: string): ClusterError {
-  return new ClusterError({
-    code: 'NOT_A_COORDINATOR',
-    message: `what answers at ${at} is no coordinator of tfjs-parallel (${sign})`,
-    next: 'Check the address and the port in --host: the coordinator prints where it waits for workers.',
   });
 }
 

@@ -18,8 +18,10 @@ import {
   type PieceSource,
   type PlaceBytes,
 } from '../common/protocol/message_stream.js';
+import { plainClose, plainly } from './plain_words.js';
 import { bytesOf } from './progress.js';
 import { errorMessage } from '../common/error_facts.js';
+import { ExpectedError } from '../common/errors.js';
 
 export interface LinkHandlers {
   /** Gives memory for a message's tensor bytes, or throws to end the link. */
@@ -110,8 +112,8 @@ export class Link {
     socket.on('message', (data, isBinary) => this.#hear(data, isBinary));
     // ws answers pings by itself; whoever sends them by the thousand is not a worker.
     socket.on('ping', () => this.close('pings are not part of the protocol', CLOSE_POLICY));
-    socket.on('close', (code, why) => this.#end(why.toString() || `connection closed (${code})`));
-    socket.on('error', (error) => this.#end(error.message, true));
+    socket.on('close', (code, why) => this.#end(plainClose(code, why.toString())));
+    socket.on('error', (error) => this.#end(plainly(error), true));
     this.#frame = { atMs: this.#lastHeardMs, bytes: bytesOf(socket).read ?? 0 };
     this.#timer = setInterval(() => this.#beat(), times.heartbeatMs / 2);
   }
@@ -166,7 +168,7 @@ export class Link {
       this.#sending = { sinceMs: began, progressMs: began, unsent: null, taken: 0 };
       await new Promise<void>((resolve) => {
         const sent = (error?: Error | null): void => {
-          if (error) this.#end(error.message, true);
+          if (error) this.#end(plainly(error), true);
           resolve();
         };
         if (piece.length === 0) return this.#socket.send(head, { binary: true, fin: true }, sent);
@@ -188,7 +190,9 @@ export class Link {
       const complete = this.#reader.push(head, piece);
       if (complete !== null && complete.message.type !== 'heartbeat') this.#handlers.onMessage(complete);
     } catch (error) {
-      this.close(errorMessage(error), CLOSE_PROTOCOL);
+      const message = errorMessage(error);
+      const isOurs = error instanceof ExpectedError || message.startsWith('internal: ');
+      this.close(isOurs ? message : 'what came cannot be read', CLOSE_PROTOCOL);
     }
   }
 

@@ -22,7 +22,10 @@ import { LIMITS } from '../common/limits.js';
 import { isNonce, LOGIN } from '../common/protocol/login.js';
 import { SOCKET_OPTIONS } from './link.js';
 import { exporterOf, newNonce, proofOf, pskIdentity, PSK_TLS, sameProof, type Secret } from './secrets.js';
+import { channelOf, SEES } from './between.js';
+import { plainly } from './plain_words.js';
 import { Challenges } from './challenge.js';
+import { listenBefore, PROXY_HEADER_SEEN, refuseInPlaintext, startsWithProxyHeader } from './proxy_header.js';
 
 /** PEM text, read by the caller. */
 export type ServerTls = { kind: 'none' } | { kind: 'psk' } | { kind: 'certificate'; certificate: string; key: string };
@@ -73,17 +76,22 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
   const refused = sparingly(request.onRefused);
   let sessions = 0;
 
-  server.on(tls.kind === 'none' ? 'connection' : 'secureConnection', (socket: Socket) => admitStranger(socket, strangers));
-  if (tls.kind !== 'none') server.on('connection', (socket: Socket) => admitStranger(socket, strangers));
+  const onStranger = (socket: Socket): void => admitStranger(socket, strangers);
+  const onProxyHeader = (socket: Socket): void => refused(addressOf(socket), PROXY_HEADER_SEEN);
+  server.on(tls.kind === 'none' ? 'connection' : 'secureConnection', onStranger);
+  const door = tls.kind === 'none' ? server : listenBefore(server, { onConnection: onStranger, onProxyHeader });
   server.on('request', (incoming, response) => answer(incoming, response, challenges));
   server.on('checkContinue', (incoming, response) => answer(incoming, response, challenges));
-  server.on('clientError', (_, socket: Duplex) => socket.destroy());
+  server.on('clientError', ({ rawPacket }: Error & { rawPacket?: Buffer }, socket: Duplex) => {
+    if (!startsWithProxyHeader(rawPacket)) return socket.destroy();
+    onProxyHeader(socket as Socket);
+    refuseInPlaintext(socket);
+  });
   server.on('tlsClientError', (_, socket: Duplex) => {
-    const { remoteAddress, remotePort } = socket as Socket;
     // Without an address it was gone before it said anything: not worth a line.
-    if (remoteAddress !== undefined)
+    if ((socket as Socket).remoteAddress !== undefined)
       refused(
-        `${remoteAddress}:${remotePort}`,
+        addressOf(socket as Socket),
         `TLS handshake failed (${tls.kind === 'psk' ? 'another token' : 'no --tls-ca'}, or no TLS)`,
       );
     socket.destroy();
@@ -92,7 +100,7 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on('error', () => socket.destroy());
     const verdict = judge(incoming, secret, keyring, challenges);
-    const from = `${socket.remoteAddress}:${socket.remotePort}`;
+    const from = addressOf(socket);
     if (typeof verdict === 'string') {
       refused(from, verdict);
       return deny(socket, verdict === 'token refused' ? '401 Unauthorized' : '403 Forbidden');
@@ -111,20 +119,24 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
   });
 
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(listenError(error, listen)));
-    server.listen({ host: listen.host, port: listen.port }, () => resolve());
+    door.once('error', (error) => reject(listenError(error, listen)));
+    door.listen({ host: listen.host, port: listen.port }, () => resolve());
   });
-  const address = server.address();
+  const address = door.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : listen.port,
     close: () =>
       new Promise((resolve) => {
         for (const socket of strangers) socket.destroy();
         for (const webSocket of sockets.clients) webSocket.terminate();
-        server.close(() => resolve());
+        door.close(() => resolve());
         server.closeAllConnections();
       }),
   };
+}
+
+function addressOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress}:${remotePort}`;
 }
 
 /** By a token's id; the name is null for the shared one. */
@@ -163,10 +175,13 @@ function answer(incoming: IncomingMessage, response: ServerResponse, challenges:
   response.setHeader('connection', 'close');
   response.setHeader('cache-control', 'no-store');
   response.setHeader('x-content-type-options', 'nosniff');
+  // No browser, and yet another name: something between has put it there.
+  if (headers.origin === undefined && headers.host !== LOGIN.host) response.setHeader(LOGIN.seesHeader, SEES.host);
   if (headers.origin !== undefined || headers.host !== LOGIN.host) return end(response, 403);
   if (method !== 'GET' || url !== LOGIN.challengePath) return end(response, url === LOGIN.sessionPath ? 426 : 404);
   response.setHeader('content-type', 'application/json');
-  end(response, 200, JSON.stringify({ nonce: challenges.issue() }));
+  const nonce = challenges.issue();
+  end(response, 200, JSON.stringify({ nonce, channel: channelOf(exporterOf(incoming.socket), nonce) }));
 }
 
 function end(response: ServerResponse, status: number, body = ''): void {
@@ -225,7 +240,9 @@ function listenError(error: NodeJS.ErrnoException, listen: Endpoint): ClusterErr
   const inUse = error.code === 'EADDRINUSE';
   return new ClusterError({
     code: inUse ? 'PORT_IN_USE' : 'LISTEN_FAILED',
-    message: inUse ? `cannot listen on ${at}: the port is in use by another process` : `cannot listen on ${at}: ${error.message}`,
+    message: inUse
+      ? `cannot listen on ${at}: the port is in use by another process`
+      : `cannot listen on ${at}: ${error.code === 'EACCES' ? 'this user may not listen there' : plainly(error)}`,
     next: inUse
       ? `End the other process (\`ss -ltnp sport = :${listen.port}\` names it), or choose another port with --listen.`
       : 'Give --listen an address of this machine.',

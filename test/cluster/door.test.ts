@@ -1,15 +1,13 @@
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { createHash } from 'node:crypto';
-import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { LIMITS } from '../../src/common/limits.js';
 import { LOGIN } from '../../src/common/protocol/login.js';
 import { Challenges } from '../../src/transport/challenge.js';
 import { newNonce, proofOf, secretOf } from '../../src/transport/secrets.js';
+import { hasOpenssl, makeCertificate } from '../support/certificates.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 import { loopbackCluster, SECRET, TOKEN } from '../support/loopback_cluster.js';
 
@@ -108,23 +106,11 @@ describe('login (S2)', () => {
   });
 });
 
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 if (!hasOpenssl) console.warn('TLS by certificate skipped: no openssl to make one');
 
 it.skipIf(!hasOpenssl)('works over TLS with a certificate, and refuses one that is not trusted', async () => {
   const folder = await temporaryFolder();
-  const make = (name: string): { certificate: string; key: string } => {
-    const [cert, key] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)];
-    const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    const files = ['-keyout', key, '-out', cert];
-    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
-    const { status, stderr } = spawnSync('openssl', ['req', '-x509', '-nodes', '-days', '2', ...curve, ...files, ...subject], {
-      encoding: 'utf8',
-    });
-    if (status !== 0) throw new Error(stderr);
-    return { certificate: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
-  };
-  const [ours, other] = [make('ours'), make('other')];
+  const [ours, other] = [makeCertificate(folder, 'ours'), makeCertificate(folder, 'other')];
   const cluster = await loopbackCluster({ tls: { kind: 'certificate', ...ours } });
   const { admitted } = await cluster.join({ tls: { kind: 'trusted_certificate', authority: ours.certificate } });
   expect(await admitted).toBe('w');

@@ -82,7 +82,7 @@ describe('a worker', () => {
     const { port, next } = await scriptedCoordinator();
     const unwelcome = await join(port, 300);
     await next();
-    expect(await unwelcome.ended).toEqual(broken('no welcome within 0.3 s'));
+    expect(await unwelcome.ended).toEqual({ ...broken('no welcome within 0.3 s'), isUnheard: true });
 
     const unjudged = await join(port, 300);
     void (await next()).send(welcomeOf());

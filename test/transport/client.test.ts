@@ -1,5 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
+import { channelOf } from '../../src/transport/between.js';
 import { connectToCoordinator, type ClientTls } from '../../src/transport/client.js';
 import { SECRET } from '../support/loopback_cluster.js';
 
@@ -22,7 +23,8 @@ async function server(treat: (socket: Socket, nth: number) => void) {
 }
 
 const PLAIN: ClientTls = { kind: 'none' };
-const challenge = JSON.stringify({ nonce: 'n'.repeat(40) });
+const nonce = 'n'.repeat(40);
+const challenge = JSON.stringify({ nonce, channel: channelOf('', nonce) });
 
 it.each([
   ['the connection', PLAIN, () => {}],

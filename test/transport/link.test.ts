@@ -59,7 +59,7 @@ it.each([
   ['where its piece begins: it is heard', [64 + 16], 'heard'],
   ['within its head', [63], 'shorter than its head'],
   ['within its piece', [64 + 16 + 1], 'parted at 81'],
-  ['into three', [64, 64 + 16], 'Too many message fragments'],
+  ['into three', [64, 64 + 16], 'what came breaks the rules of a WebSocket'],
 ])('takes a frame that comes parted %s', async (_, cuts, wanted) => {
   let hear: (reason: string) => void = () => {};
   const heard = new Promise<string>((resolve) => (hear = resolve));

@@ -15,6 +15,8 @@ export const LOGIN = {
   nonceHeader: 'x-tfjs-parallel-nonce',
   workerNonceHeader: 'x-tfjs-parallel-worker-nonce',
   proofHeader: 'x-tfjs-parallel-proof',
+  /** In a refusal: what the coordinator saw that no worker sends (transport/between.ts). */
+  seesHeader: 'x-tfjs-parallel-sees',
   /** Which token the proof is made with. */
   tokenHeader: 'x-tfjs-parallel-token-id',
   exporterLabel: 'EXPORTER-tfjs-parallel-login',

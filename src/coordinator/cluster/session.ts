@@ -185,6 +185,7 @@ export class Session {
       clearTimeout(this.#patience);
       return new Uint8Array(totalBytes);
     }
+    if (message.type === 'hello' && totalBytes === LIMITS.pathProbeBytes) return new Uint8Array(totalBytes);
     if (message.type !== 'result' || this.#phase === 'closed') return noBytes(message, totalBytes);
     const { kind } = this.#answered(message).assignment.id;
     const sizes = this.#host.resultSizes();
@@ -225,7 +226,7 @@ export class Session {
     this.#phase = 'preparing';
     this.#patience = this.#within(LIMITS.prepareTimeoutMs, 'not prepared');
     const { runId, coordinatorEpoch, job, topology } = this.#host;
-    const bytes = topology === null ? undefined : Buffer.from(topology);
+    const bytes = topology === null ? new Uint8Array(LIMITS.pathProbeBytes) : Buffer.from(topology);
     const silenceMs = Math.max(LIMITS.minSilenceMs, this.#times?.heartbeatTimeoutMs ?? LIMITS.heartbeatTimeoutMs);
     void this.#link.send({ type: 'welcome', software: this.#host.software, runId, coordinatorEpoch, silenceMs, job }, bytes);
   }

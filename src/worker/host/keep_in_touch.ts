@@ -6,6 +6,7 @@ import { formatEndpoint, type Endpoint } from '../../common/endpoint.js';
 import { ClusterError } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { StopRequest } from '../../common/stop_request.js';
+import { largePacketsLost } from '../../transport/between.js';
 import type { SessionEnd } from './worker_core.js';
 
 /** How a worker's life ended where nothing failed. */
@@ -48,6 +49,7 @@ export async function keepInTouch(
         onLoggedIn: () => {
           everLoggedIn = true;
           waitedMs += nowMs() - aloneSinceMs;
+          aloneSinceMs = nowMs();
         },
         onAdmitted: () => {
           pauseMs = LIMITS.reconnectFirstMs;
@@ -55,7 +57,8 @@ export async function keepInTouch(
           told = false;
         },
       });
-      aloneSinceMs = nowMs();
+      // One in which nothing was heard was a try, and its time is waiting.
+      if (end.kind !== 'broken' || !end.isUnheard) aloneSinceMs = nowMs();
       if (end.kind === 'finished') {
         if (end.reason !== 'failed') {
           say(FAREWELL[end.reason]);
@@ -65,8 +68,14 @@ export async function keepInTouch(
         throw failure;
       }
       if (stop.asked.aborted) return 'left';
-      failure = unreachableAgain(coordinator, end.reason);
-      say(`lost the coordinator: ${end.reason}; trying to come back`);
+      if (end.isUnheard) {
+        failure = largePacketsLost(formatEndpoint(coordinator), end.reason);
+        if (!told) say(`${failure.message}. ${failure.next} Trying again for ${seconds} s`);
+        told = true;
+      } else {
+        failure = unreachableAgain(coordinator, end.reason);
+        say(`lost the coordinator: ${end.reason}; trying to come back`);
+      }
     } catch (error) {
       if (!(error instanceof ClusterError) || !mayTryAgain(error, everLoggedIn)) throw error;
       if (stop.asked.aborted) return 'left';
@@ -84,7 +93,10 @@ export async function keepInTouch(
 
 /** A mistyped address is told at once; where a coordinator has answered before, its machine may be restarting. */
 function mayTryAgain({ code }: ClusterError, everLoggedIn: boolean): boolean {
-  return code === 'COORDINATOR_UNREACHABLE' || (everLoggedIn && (code === 'HOST_UNKNOWN' || code === 'NOT_A_COORDINATOR'));
+  return (
+    code === 'COORDINATOR_UNREACHABLE' ||
+    (everLoggedIn && ['HOST_UNKNOWN', 'NOT_A_COORDINATOR', 'WEB_SERVER_ANSWERS'].includes(code))
+  );
 }
 
 const FAREWELL = {

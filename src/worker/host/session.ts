@@ -84,7 +84,8 @@ export class WorkerSession {
     };
     this.#link = new Link(socket, handlers, host.times);
     const { software, name: worker, process, deviceNames } = host;
-    void this.#link.send({ type: 'hello', software, worker, process, replicas: [...deviceNames] });
+    const hello = { type: 'hello', software, worker, process, replicas: [...deviceNames] } satisfies Message;
+    void this.#link.send(hello, new Uint8Array(LIMITS.pathProbeBytes));
     this.#within(LIMITS.helloTimeoutMs, 'no welcome');
   }
 

@@ -38,7 +38,9 @@ export type WorkerEvent =
 
 /** How a session ended, if not by an error that forbids another try. */
 export type SessionEnd =
-  { kind: 'finished'; reason: MessageOf<'finish'>['reason'] } | { kind: 'broken'; reason: string; admitted: boolean };
+  | { kind: 'finished'; reason: MessageOf<'finish'>['reason'] }
+  /** `isUnheard`: `hello` or `welcome`, each larger than a packet, did not come through, though the login had. */
+  | { kind: 'broken'; reason: string; admitted: boolean; isUnheard?: true };
 
 export type WorkerCommand =
   | { type: 'prepare'; job: Job; silenceMs: number }
@@ -124,9 +126,17 @@ export function reduceWorker(state: WorkerState, event: WorkerEvent): Transition
       return { state: { ...state, leaving: true }, commands: [{ type: 'send_leaving' }, ...goodbyeDue(state.running)] };
     }
     case 'closed':
-      return ended(state, { kind: 'broken', reason: event.reason, admitted: state.phase === 'admitted' });
+      return ended(state, {
+        kind: 'broken',
+        reason: event.reason,
+        admitted: state.phase === 'admitted',
+        ...(state.phase === 'hello' && UNHEARD.test(event.reason) && { isUnheard: true }),
+      });
   }
 }
+
+/** A time that passed without a message, on either side. */
+const UNHEARD = /^(no (hello|welcome) within|silent for|reads (nothing|only))/;
 
 function hear(state: WorkerState, message: Message): Transition {
   const { phase } = state;

@@ -26,7 +26,11 @@ function touch(waitMs: number, session: (clock: { ms: number }, milestones: Mile
 }
 
 const failure = (code: string) => new ClusterError({ code, message: `${code} said`, next: 'Nothing.' });
-const broken = (admitted: boolean): SessionEnd => ({ kind: 'broken', reason: 'connection closed (1006)', admitted });
+const broken = (admitted: boolean): SessionEnd => ({
+  kind: 'broken',
+  reason: 'the connection was closed without a goodbye',
+  admitted,
+});
 
 it('says at the start how long it will look, and looks that long for a coordinator that it never saw', async () => {
   const { end, clock, lines } = touch(10 * MINUTE, () => Promise.reject(failure('COORDINATOR_UNREACHABLE')));
@@ -57,13 +61,28 @@ it('gives up on a coordinator that lets it in and never admits it, once it has p
     onLoggedIn();
     return Promise.resolve(broken(false));
   });
-  await expect(end).rejects.toThrow('lost the coordinator at there:1: connection closed (1006)');
+  await expect(end).rejects.toThrow('lost the coordinator at there:1: the connection was closed without a goodbye');
   // 0.5 + 1 + 2 + 4 + 8 s and then 10 s each, of which a random share of at least half is paused: between 9 and 16 pauses make a minute.
   expect(sessions()).toBeGreaterThanOrEqual(9);
   expect(sessions()).toBeLessThanOrEqual(17);
 });
 
-it.each(['HOST_UNKNOWN', 'NOT_A_COORDINATOR'])(
+it('names a path that swallows large packets where the login goes through and nothing after it, and counts that time as waiting', async () => {
+  const { end, clock, lines, sessions } = touch(MINUTE, (at, { onLoggedIn }) => {
+    onLoggedIn();
+    at.ms += 10_000;
+    return Promise.resolve({ kind: 'broken', reason: 'no welcome within 10 s', admitted: false, isUnheard: true });
+  });
+  await expect(end).rejects.toMatchObject({ code: 'LARGE_PACKETS_LOST', next: expect.stringContaining('mtu 1280') as string });
+  expect(lines.slice(1)).toEqual([
+    expect.stringContaining('nothing larger than a small packet came through after it: no welcome within 10 s'),
+  ]);
+  // Six of 10 s would be a minute; the pauses between them are part of it.
+  expect(sessions()).toBeLessThanOrEqual(6);
+  expect(clock.ms).toBeLessThan(MINUTE + 10_000 + 10_000);
+});
+
+it.each(['HOST_UNKNOWN', 'NOT_A_COORDINATOR', 'WEB_SERVER_ANSWERS'])(
   'ends at once where the address is wrong (%s), but not after a session',
   async (code) => {
     const first = touch(10 * MINUTE, () => Promise.reject(failure(code)));
