@@ -165,7 +165,8 @@ const TLS_ALERT = 0x15;
 const OTHER_KEYS = {
   none: '',
   psk: 'if it has a certificate, pass that with --tls-ca',
-  trusted_certificate: 'if it has no certificate, leave out --tls-ca',
+  trusted_certificate:
+    'if it has no certificate, leave out --tls-ca; what ends TLS in front of it, and knows no TLS 1.3, fails so too',
 } as const;
 const NO_CERTIFICATE = 'the connection opened and no certificate came, as where a path swallows large packets';
 /** A coordinator says so to what is no TLS but the PROXY protocol's header (server.ts); no other server has cause to. */

@@ -449,6 +449,7 @@ const NOT_HERE: readonly { readonly file: string; readonly begins: string; reado
     ['src/coordinator/cluster/admissions.ts', ''],
     ['src/coordinator/cluster/cluster.ts', ''],
     ['src/coordinator/cluster/session_errors.ts', ''],
+    ['src/transport/between.ts', ''],
     ['src/transport/client.ts', ''],
     ['src/transport/server.ts', ''],
     ['src/worker/host/keep_in_touch.ts', ''],

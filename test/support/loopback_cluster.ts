@@ -113,6 +113,8 @@ export interface TestCluster {
 }
 
 interface JoinOptions {
+  /** In place of the coordinator's own: of what stands between. */
+  port: number;
   name: string;
   replicas: number;
   token: string;
@@ -177,6 +179,7 @@ export async function loopbackCluster({
     cluster,
     lines,
     async join({
+      port = server.port,
       name = 'w',
       replicas: count = 1,
       token = TOKEN,
@@ -186,7 +189,7 @@ export async function loopbackCluster({
       behave,
       sums,
     }: Partial<JoinOptions> = {}) {
-      const coordinator = { host: '127.0.0.1', port: server.port };
+      const coordinator = { host: '127.0.0.1', port };
       const socket = await connectToCoordinator({ coordinator, secret: secretOf(token), tls: clientTls });
       const deviceNames = Array.from({ length: count }, (_, i) => `cpu(${i})`);
       const replicas = deviceNames.map((device) => new IntegerReplica(device, model, behave, sums));

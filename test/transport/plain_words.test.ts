@@ -51,6 +51,7 @@ it('what a connection really fails with is put in words: refused, reset, closed 
 
   const door = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   onTestFinished(() => door.close());
+  await new Promise((resolve) => door.once('listening', resolve));
   const { port } = door.address() as { port: number };
   const pair = async (): Promise<{ near: WebSocket; far: WebSocket }> => {
     const coming = new Promise<WebSocket>((resolve) => door.once('connection', resolve));
