@@ -80,6 +80,8 @@ export interface Trained {
   readonly weights: Float32Array;
   /** Of the last commit. */
   readonly values: RunValues;
+  /** Orders of epochs were drawn with the epoch's number and this. */
+  readonly orderOffset: number;
 }
 
 export interface Outcome {
@@ -171,11 +173,12 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
         stop: crew.stop,
         ...(request.hooks && { hooks: request.hooks }),
         ...(request.stream && { stream: request.stream }),
+        ...(request.validationStream && { validationStream: request.validationStream }),
         onStart: () => crew.onStart(),
       });
       end = ended.end;
-      const { weights, values } = ended;
-      return { end, runFolder: run.folder?.path ?? null, trained: { model: crew.model, weights, values } };
+      const { weights, values, orderOffset } = ended;
+      return { end, runFolder: run.folder?.path ?? null, trained: { model: crew.model, weights, values, orderOffset } };
     } finally {
       await crew.dismiss(end);
     }

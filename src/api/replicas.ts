@@ -23,7 +23,8 @@ export interface OpenedReplicas {
 export interface ReplicaRequest {
   readonly placement: Placement;
   readonly source: ModelSource;
-  readonly dataset: Dataset;
+  /** Null for replicas that predict and do nothing else. */
+  readonly dataset: Dataset | null;
   readonly config: Pick<TrainConfig, 'precision' | 'compile' | 'seed' | 'loss' | 'metrics' | 'lossWeights' | 'batchNorm'>;
   readonly say: (line: string) => void;
 }

@@ -57,6 +57,8 @@ export interface RunRequestWithParts extends RunRequest {
   readonly hooks?: MakeHooks;
   /** Batches that come one after the other, into the training split of `dataset`. */
   readonly stream?: BatchStream;
+  /** Those that are validated on, into its validation split. */
+  readonly validationStream?: BatchStream;
 }
 
 export interface TrainingRequest extends RunRequestWithParts {

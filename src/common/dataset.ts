@@ -56,7 +56,7 @@ export interface Dataset {
   readonly train: DataSplit;
   /** Null where there is none: then there is no evaluation, and the run is judged by its training loss. */
   readonly validation: DataSplit | null;
-  /** SHA-256 (hex) over fields and every byte of both splits, before any limit: two processes hold the same data if equal. */
+  /** SHA-256 (hex) over fields and every byte of both splits, before any limit: two processes hold the same data if equal. Empty where nobody compares. */
   readonly sha256: string;
 }
 

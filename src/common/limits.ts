@@ -4,8 +4,10 @@
 export const LIMITS = {
   /** A shard count beyond this is a typo: the tree and the buffers grow with it. */
   maxShards: 1024,
-  /** Models whose replicas stay open between calls of fit(): a GAN has two or three; each holds threads and memory. */
+  /** Models whose replicas stay open between calls of fit(), evaluate() and predict(): a GAN has two or three; each holds threads and memory. */
   maxWarmModels: 4,
+  /** Kinds of data that a model's open replicas are bound to side by side: each keeps its compiled steps. */
+  maxWarmBindings: 8,
   /** Longest turn of the main thread's event loop in reduction and SGD, ms; sockets and signals wait behind it. */
   maxTurnMs: 10,
   /** Largest IDX file (uncompressed, bytes) that is read: what its header declares is allocated, and a typed array holds no more on Node 20. */

@@ -12,7 +12,7 @@ import type { ModelDescription } from '../common/replica.js';
 import type { EndEvent, RunObserver } from '../common/run_events.js';
 import type { StopReason, StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
-import { addBatch, noTotals, valuesOf } from '../objective/values.js';
+import { addBatch, addTotals, noTotals, valuesOf, type Totals } from '../objective/values.js';
 import type { BatchStream } from './batch_stream.js';
 import { EpochMeter } from './epoch_meter.js';
 import type { CommittedStep, Plane, StepOutcome } from './planes/plane.js';
@@ -40,6 +40,8 @@ export interface RunParts {
   readonly hooks?: RunHooks;
   /** Where batches come from a stream: rows 0, 1, … of the training split are then the batch of the next step. */
   readonly stream?: BatchStream;
+  /** Where what is validated on comes from one: rows 0, 1, … of the validation split are then its next batch. */
+  readonly validationStream?: BatchStream;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
 }
@@ -223,10 +225,10 @@ function tellStep({ config, model, examples, progress, observe }: RunParts, mete
 }
 
 async function endEpoch(parts: RunParts, meter: EpochMeter): Promise<Ending | null> {
-  const { config, plane, progress, store, examples, monitor, stop, observe } = parts;
+  const { config, progress, store, examples, monitor, stop, observe } = parts;
   const { objective } = parts.model;
   const { epoch, totals } = progress.now;
-  const validation = await plane.evaluate({ examples: examples.validation, batch: config.batch, signal: stop.hurry });
+  const validation = await evaluated(parts);
   if (validation === null) return stop.reason ?? 'stopped';
   const values = { ...valuesOf(objective, totals), ...(examples.validation > 0 && valuesOf(objective, validation, 'val_')) };
   const value = values[monitor.name];
@@ -246,6 +248,19 @@ async function endEpoch(parts: RunParts, meter: EpochMeter): Promise<Ending | nu
   const decision = await parts.hooks?.epochEnd?.({ epoch, values });
   await store.afterCommit(progress.now, { epochEnded: true });
   return decision === 'stop' || isStopped(config.earlyStopping, watch) ? 'stopped_early' : null;
+}
+
+/** Over the whole validation set; null where it was given up. */
+async function evaluated({ config, model, plane, examples, stop, validationStream }: RunParts): Promise<Totals | null> {
+  const signal = stop.hurry;
+  if (validationStream === undefined) return plane.evaluate({ examples: examples.validation, batch: config.batch, signal });
+  let totals = noTotals(model.objective);
+  for (let count = await validationStream.next(); count !== null; count = await validationStream.next()) {
+    const batch = await plane.evaluate({ examples: count, batch: count, signal });
+    if (batch === null) return null;
+    totals = addTotals(totals, batch);
+  }
+  return totals;
 }
 
 /** All shards were finite, and adding them or applying the update was not. */

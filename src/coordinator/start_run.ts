@@ -147,6 +147,7 @@ export interface StartParts {
   /** Callbacks that the loop waits for. */
   readonly hooks?: MakeHooks;
   readonly stream?: BatchStream;
+  readonly validationStream?: BatchStream;
 }
 
 /** @throws UsageError VALUE_INVALID for an accuracy in per cent: nothing would ever reach it. */
@@ -167,6 +168,8 @@ export interface RunResult {
   readonly weights: Float32Array;
   /** Of the last commit. */
   readonly values: RunValues;
+  /** Orders of epochs were drawn with the epoch's number and this. */
+  readonly orderOffset: number;
 }
 
 /** Runs to the end. Errors: those of a resume that does not fit, and of run.ts. */
@@ -234,13 +237,14 @@ export async function startRun(parts: StartParts): Promise<RunResult> {
   await hooks?.trainBegin?.();
   const loop = runTraining({
     ...{ config, model, examples, plane, progress, monitor, watched, keepBest },
-    ...{ store, digest, observe, stop, hooks, stream: parts.stream, nowMs },
+    ...{ store, digest, observe, stop, hooks, stream: parts.stream, validationStream: parts.validationStream, nowMs },
   });
   const end = await loop.catch((error: unknown) => {
     folder?.log({ type: 'error', ...wordsOf(error) });
     throw error;
   });
-  return { end, weights: await finalWeights(), values: await plane.values() };
+  const { orderOffset = 0 } = progress.now;
+  return { end, weights: await finalWeights(), values: await plane.values(), orderOffset };
 }
 
 interface StoreRequest {

@@ -36,8 +36,8 @@ interface Given extends MemorySplit {
   readonly names: { readonly inputs: Names; readonly targets: Names };
 }
 
-/** @throws DataError DATA_ARRAYS, DATA_EMPTY or DATA_LABELS, naming the split and what was wanted. */
-export async function datasetFromArrays(source: ArraysSource): Promise<MemoryDataset> {
+/** `hashed` false: without an identity, which only a run with a folder needs. @throws DataError DATA_ARRAYS, DATA_EMPTY or DATA_LABELS, naming the split and what was wanted. */
+export async function datasetFromArrays(source: ArraysSource, { hashed = true } = {}): Promise<MemoryDataset> {
   const { name = 'arrays' } = source;
   const fail: Fail = (message) =>
     new DataError({ code: 'DATA_ARRAYS', message: `${name}: ${message}`, next: 'See docs/data.md, "Your own arrays".' });
@@ -57,7 +57,10 @@ export async function datasetFromArrays(source: ArraysSource): Promise<MemoryDat
   }
   const kept = splits.map((split) => withIndices(split, targets));
   const typed = targets.map((field) => ({ ...field, type: typeOf(kept[0].targets[field.name]) }));
-  return assembleDataset({ name, fields: { inputs, targets: typed }, train: kept[0], validation: kept[1] ?? null });
+  return assembleDataset(
+    { name, fields: { inputs, targets: typed }, train: kept[0], validation: kept[1] ?? null },
+    hashed ? {} : null,
+  );
 }
 
 /** What others call it. */

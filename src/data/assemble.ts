@@ -30,9 +30,10 @@ export type ReadHashes = Readonly<Record<string, Readonly<Record<string, string>
  * Checks the splits against the shapes and the labels against the class count, and adds the identity.
  * `classes` absent with one label of a value: the largest of both splits + 1 where all of them could be indices of classes. Whether they are is for the
  * loss to say (objective/labels.ts).
+ * `read` null: nobody compares the data, and it is not hashed.
  * @throws DataError DATA_EMPTY or DATA_LABELS.
  */
-export async function assembleDataset<P extends Parts>(parts: P, read: ReadHashes = {}): Promise<P & { sha256: string }> {
+export async function assembleDataset<P extends Parts>(parts: P, read: ReadHashes | null = {}): Promise<P & { sha256: string }> {
   const { inputs } = parts.fields;
   const targets = parts.fields.targets.map((field) => {
     const classes = field.classes ?? (field.shape.length === 0 ? classesIn(parts, field) : undefined);
@@ -47,7 +48,7 @@ export async function assembleDataset<P extends Parts>(parts: P, read: ReadHashe
     }
   }
   const dataset = { ...parts, fields: { inputs, targets } };
-  return { ...dataset, sha256: await identity(dataset, read) };
+  return { ...dataset, sha256: read === null ? '' : await identity(dataset, read) };
 }
 
 /** Of a data set of one input and one target, which nobody named. */

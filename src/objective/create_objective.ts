@@ -31,6 +31,8 @@ export interface Objective {
   readonly asked: { readonly loss: string | null; readonly metrics: readonly string[] | null };
   /** Whether labels are int32 indices of classes; otherwise float32. */
   readonly indices: boolean;
+  /** @throws DataError DATA_LABELS for other examples' labels that the loss has no meaning for */
+  requireLabels(data: LabeledData): void;
   /** Of n labels in the shape that the data set has, and the model's output. */
   evaluate(labels: tfjs.Tensor, output: tfjs.Tensor, counted?: Counted): ObjectiveValue;
 }
@@ -64,7 +66,9 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
   const own = typeof given === 'string' ? null : dataset.labelShape.length === 0 ? [1] : dataset.labelShape;
   const indices = own === null && takesIndices({ name, loss }, shapes);
   const classes = outputShape[outputShape.length - 1] ?? 1;
-  requireLabels({ name, labels: loss.labels }, dataset, { indices, classes: indices ? classes : null });
+  const judge = (data: LabeledData): void =>
+    requireLabels({ name, labels: loss.labels }, data, { indices, classes: indices ? classes : null });
+  judge(dataset);
 
   const predicts = loss.predicts ?? (classes === 1 ? 'each' : 'class');
   const parts = { tf, fused, kind, indices, predicts, outputShape, readsLogits: loss.readsLogits };
@@ -93,6 +97,7 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
       metrics: asked.every((metric) => typeof metric === 'string') ? asked : null,
     },
     indices,
+    requireLabels: judge,
     evaluate: (labels, output, counted) => {
       const shape = own === null ? (indices ? output.shape.slice(0, -1) : output.shape) : [output.shape[0], ...own];
       const taken = asTaken(tf, labels, shape, indices);

@@ -27,6 +27,8 @@ export interface ModelObjective extends Pick<Objective, 'description'> {
   readonly asked: Objective['asked'] & { readonly lossWeights?: readonly string[] };
   /** By output: whether its labels are int32 indices of classes; otherwise float32. */
   readonly indices: readonly boolean[];
+  /** Of other examples, by output. @throws DataError DATA_LABELS */
+  requireLabels(data: readonly LabeledData[]): void;
   /** In the order of the model's outputs. */
   evaluate(outputs: readonly Judged[]): ObjectiveValue;
 }
@@ -71,11 +73,13 @@ export function createModelObjective(tf: typeof tfjs, fused: CrossEntropies, fac
     notes: [...new Set([...description.notes, ...overriddenWeights(request, compiled)])].slice(0, 8),
   });
   const ofFile = compiled?.lossWeights !== undefined && { lossWeights: lossWeightsOf(request, compiled) };
+  const requireLabels = (data: readonly LabeledData[]): void =>
+    objectives.forEach((objective, output) => objective.requireLabels(data[output]));
   if (objectives.length === 1) {
     const [objective] = objectives;
     return {
       ...objective,
-      indices,
+      ...{ indices, requireLabels },
       asked: { ...objective.asked, ...ofFile },
       description: whole(weights[0] === 1 ? objective.description : withSum(objective.description, weights)),
       evaluate: ([{ labels, output, counted }]) => {
@@ -87,7 +91,7 @@ export function createModelObjective(tf: typeof tfjs, fused: CrossEntropies, fac
   return {
     description: whole(together(objectives, names, weights)),
     asked: { ...askedOf(objectives, names), ...ofFile },
-    indices,
+    ...{ indices, requireLabels },
     evaluate: (judged) => {
       const values = judged.map(({ labels, output, counted }, at) => objectives[at].evaluate(labels, output, counted));
       const total = values.map(({ sum }, at) => weighed(sum, at)).reduce((left, right) => tf.add(left, right));

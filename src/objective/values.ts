@@ -30,6 +30,12 @@ export function addBatch(objective: ObjectiveDescription, totals: Totals, shards
   return { examples: totals.examples + batch.examples, loss: totals.loss + batch.lossSum, metrics };
 }
 
+/** Batches of one set and more of it. */
+export function addTotals(totals: Totals, more: Totals): Totals {
+  const metrics = totals.metrics.map((sum, at) => sum + more.metrics[at]);
+  return { examples: totals.examples + more.examples, loss: totals.loss + more.loss, metrics };
+}
+
 /** `{ loss, acc }`, with `prefix` before each name. NaN where there was no example. */
 export function valuesOf(objective: ObjectiveDescription, totals: Totals, prefix = ''): Record<string, number> {
   const { examples } = totals;

@@ -16,16 +16,28 @@ export interface ExampleRows {
 
 /** `prefix`: what stands before x and y in words. @throws DataError DATA_ARRAYS */
 export async function exampleRows(model: tfjs.LayersModel, x: NamedRows, y: NamedRows, prefix: string): Promise<ExampleRows> {
-  const inputs = await sideOf(x, { names: model.inputNames, tensors: model.inputs, label: `${prefix}x` });
-  const [first] = Object.values(inputs);
-  const targets = await sideOf(y, { names: model.outputNames, tensors: model.outputs, label: `${prefix}y`, rows: first.count });
-  for (const [side, rows] of Object.entries({ x: inputs, y: targets }))
-    for (const [name, { count }] of Object.entries(rows))
-      if (count !== first.count)
-        throw refuse(
-          `${prefix}x has ${first.count} rows, ${prefix}${side}${Object.keys(rows).length > 1 ? `.${name}` : ''} ${count}`,
-        );
-  return { count: first.count, x: inputs, y: targets };
+  const inputs = await inputRows(model, x, `${prefix}x`);
+  const [{ count: rows }] = Object.values(inputs);
+  const targets = await sideOf(y, { names: model.outputNames, tensors: model.outputs, label: `${prefix}y`, rows });
+  requireAsMany(targets, { rows, than: `${prefix}x`, label: `${prefix}y` });
+  return { count: rows, x: inputs, y: targets };
+}
+
+/** Those that the model is applied to. @throws DataError DATA_ARRAYS */
+export async function inputRows(model: tfjs.LayersModel, x: NamedRows, label: string): Promise<RowsByName> {
+  // A sequential model knows its names once it is compiled.
+  const names = model.inputs.map(({ sourceLayer }) => sourceLayer.name);
+  const inputs = await sideOf(x, { names, tensors: model.inputs, label });
+  const [{ count: rows }] = Object.values(inputs);
+  requireAsMany(inputs, { rows, than: label, label });
+  return inputs;
+}
+
+function requireAsMany(side: RowsByName, { rows, than, label }: { rows: number; than: string; label: string }): void {
+  for (const [name, { count }] of Object.entries(side)) {
+    if (count === rows) continue;
+    throw refuse(`${than} has ${rows} rows, ${label}${Object.keys(side).length > 1 ? `.${name}` : ''} ${count}`);
+  }
 }
 
 interface Side {

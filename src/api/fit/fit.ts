@@ -4,7 +4,7 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { MemoryDataset } from '../../common/dataset.js';
-import { invariant, UsageError } from '../../common/errors.js';
+import { UsageError } from '../../common/errors.js';
 import type { ModelDescription } from '../../common/replica.js';
 import type { EndEvent } from '../../common/run_events.js';
 import type { BatchStream } from '../../coordinator/batch_stream.js';
@@ -12,12 +12,12 @@ import type { Beginning } from '../../coordinator/beginning.js';
 import { readWeights } from '../../models/weights.js';
 import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
 import { CallbackRunner } from '../callback_runner.js';
-import { folderName, loadTfjs, setWeights, sourceOf, stopOn } from '../caller_model.js';
+import { folderName, judgedSourceOf, loadTfjs, requireModel, setWeights, stopOn } from '../caller_model.js';
 import { wrong } from '../option_checks.js';
 import { errorInOptions } from '../option_words.js';
 import { trainLocally, type TrainingOutcome } from '../train.js';
 import { callbackList, type CallbackParams } from './callback_list.js';
-import { fitData, requireJudgeable } from './fit_data.js';
+import { fitData } from './fit_data.js';
 import { planOf, type FitCall, type FitOptions, type FitPlan, type SharedFitOptions } from './fit_options.js';
 import { fitProgress, SILENT } from './progress.js';
 import type { NamedRows } from './rows.js';
@@ -46,11 +46,13 @@ export async function fit(model: tfjs.LayersModel, x: NamedRows, y: NamedRows, o
     const tf = await loadTfjs();
     requireModel('fit()', model);
     const plan = planOf('fit()', model, options);
+    const resume = resumedRun(options);
+    const inMemory = (options.runDir ?? null) === null && resume === null;
     return await whileTraining(model, async (warm) =>
       trainOn({
-        ...{ tf, call: 'fit()', model, plan, options, warm, dataset: await fitData(model, x, y, options) },
-        ...{ inMemory: options.runDir === undefined && options.resume === undefined, batch: plan.config.batch },
-        resume: resumedRun(options),
+        ...{ tf, call: 'fit()', model, plan, options, warm, batch: plan.config.batch, inMemory, resume },
+        // Who resumes a run compares its rows by their hash; nobody else asks for it.
+        dataset: await fitData(model, x, y, { ...options, hashed: !inMemory }),
       }),
     );
   } catch (error) {
@@ -71,8 +73,10 @@ export interface FitRequest {
   readonly resume: string | null;
   /** As callbacks are told: null where the dataset decides. */
   readonly batch: number | null;
-  /** Where batches come from a dataset, given the model as the replicas have it. */
-  readonly stream?: (model: () => ModelDescription) => BatchStream;
+  /** Where batches come from a dataset. */
+  readonly stream?: BatchStream;
+  /** Where what is validated on does. */
+  readonly validationStream?: BatchStream;
 }
 
 export async function trainOn(request: FitRequest): Promise<FitHistory> {
@@ -92,17 +96,13 @@ export async function trainOn(request: FitRequest): Promise<FitHistory> {
   });
   const progress = (options.verbose ?? 1) === 0 ? SILENT : fitProgress({ epochs: config.epochs });
   withInner(model, { history: list.history });
-  let described: ModelDescription | null = null;
-  const stream = request.stream?.(() => {
-    invariant(described !== null, 'a run begins before its first batch');
-    return described;
-  });
+  const { stream, validationStream } = request;
   const orderOffset = Math.max(0, warm.epochsDrawn - initialEpoch);
   // A resumed run counts its weights from its own state.
   if (request.resume !== null) await warm.close();
   try {
     const outcome = await trainLocally({
-      ...{ config, dataset, hooks: calls.hooks, stop: stop.request, model: fitSource(tf, model, config) },
+      ...{ config, dataset, hooks: calls.hooks, stop: stop.request, model: judgedSourceOf(tf, model, config) },
       ...{
         provenance: {},
         configName: folderName(model.name),
@@ -119,21 +119,21 @@ export async function trainOn(request: FitRequest): Promise<FitHistory> {
       say: options.onProgress ?? progress.say,
       ...(options.devices && { devices: options.devices }),
       replicas: (request) => warm.open(request),
-      begin: (description) => {
-        described = description;
-        if (request.stream === undefined) requireJudgeable(model, description, dataset);
-        return request.resume === null ? beginningOf({ model, warm, description, initialEpoch, orderOffset }) : null;
-      },
+      begin: (description) =>
+        request.resume === null ? beginningOf({ model, warm, description, initialEpoch, orderOffset }) : null,
       ...(stream && { stream }),
+      ...(validationStream && { validationStream }),
     });
     carry(warm, model, outcome);
-    warm.epochsDrawn = Math.max(warm.epochsDrawn, lastEpochBegun(outcome.end) + orderOffset);
+    warm.epochsDrawn = Math.max(warm.epochsDrawn, lastEpochBegun(outcome.end) + outcome.orderOffset);
     setWeights(tf, model, outcome);
     await calls.end();
     const { end, runFolder } = outcome;
     return Object.assign(list.history, { run: { end, weightsSha256: end.weightsSha256, runFolder } });
   } catch (error) {
     warm.carried = null;
+    // Weights that replicas may have seen under the number of others.
+    await warm.close().catch(() => undefined);
     await calls.salvage();
     throw error;
   } finally {
@@ -153,14 +153,6 @@ function resumedRun({ resume, callbacks, callbacksFromHere = false }: FitOptions
       'what callbacks remember of the epochs before is not in the state of the run, so they could decide otherwise than in an undisturbed one',
     next: 'Set callbacksFromHere: true where that is well, or use earlyStopping and reduceOnPlateau, which are resumed.',
   });
-}
-
-/** A model compiled without metrics has none: its logs are tfjs's. */
-function fitSource(tf: typeof tfjs, model: tfjs.LayersModel, config: FitPlan['config']): ReturnType<typeof sourceOf> {
-  const source = sourceOf(tf, model, config);
-  const { loss = null, metrics = [] } = source.compiled ?? {};
-  // The optimizer is in the configuration, as it is now: open replicas know what it was when they were opened.
-  return { ...source, compiled: { ...source.compiled, loss, metrics: metrics ?? [], optimizer: null } };
 }
 
 function paramsOf({ model, plan: { config, initialEpoch }, dataset: { train, validation }, batch }: FitRequest): CallbackParams {
@@ -217,16 +209,6 @@ function lastEpochBegun({ epochs, reason }: EndEvent): number {
   return reason === 'done' ? epochs : epochs + 1;
 }
 
-export function requireModel(call: string, model: unknown): asserts model is tfjs.LayersModel {
-  const { toJSON, inputs, outputs } = (model ?? {}) as Partial<tfjs.LayersModel>;
-  if (typeof toJSON === 'function' && Array.isArray(inputs) && Array.isArray(outputs)) return;
-  throw new UsageError({
-    code: 'OPTION_INVALID',
-    message: `${call} trains a tf.LayersModel, found ${model === null ? 'null' : typeof model}`,
-    next: 'Pass the model object; train() takes the path of one.',
-  });
-}
-
 /** tfjs's own fit refuses meanwhile, and so does ours. @throws UsageError FIT_BUSY */
 export async function whileTraining<T>(model: tfjs.LayersModel, work: (warm: WarmReplicas) => Promise<T>): Promise<T> {
   const warm = warmReplicasOf(model);
@@ -240,7 +222,7 @@ export async function whileTraining<T>(model: tfjs.LayersModel, work: (warm: War
   warm.busy = true;
   withInner(model, { isTraining: true });
   try {
-    return await work(warm);
+    return await warm.inTurn(() => work(warm));
   } finally {
     warm.busy = false;
     withInner(model, { isTraining: false });

@@ -3,13 +3,9 @@
  * Does not: read values of tensors or arrays (rows.ts), or feed them (the replicas do).
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import type { Dataset, MemoryDataset } from '../../common/dataset.js';
+import type { MemoryDataset } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
-import type { ModelDescription } from '../../common/replica.js';
 import { datasetFromArrays } from '../../data/arrays.js';
-import { findLoss } from '../../objective/find_names.js';
-import { requireLabels } from '../../objective/labels.js';
-import { takesIndices } from '../../objective/shapes.js';
 import type { Named } from '../../data/named.js';
 import { exampleRows, type ExampleRows, type RowsByName } from './example_rows.js';
 import { cutWeights, exampleWeights, type ExampleWeights } from './example_weights.js';
@@ -18,18 +14,23 @@ import { refuse, type FlatRows, type NamedRows } from './rows.js';
 import type { FitOptions } from './fit_options.js';
 
 /** @throws DataError DATA_ARRAYS, DATA_EMPTY, DATA_LABELS, or UsageError OPTION_INVALID */
-export async function fitData(model: tfjs.LayersModel, x: NamedRows, y: NamedRows, options: FitOptions): Promise<MemoryDataset> {
+export async function fitData(
+  model: tfjs.LayersModel,
+  x: NamedRows,
+  y: NamedRows,
+  options: FitOptions & { readonly hashed: boolean },
+): Promise<MemoryDataset> {
   const given = await exampleRows(model, x, y, '');
   const weights = await exampleWeights(model, given, options);
   const [train, validation] = await splitsOf(model, given, options);
-  return assembleFit(train, validation, weights && cutWeights(weights, train.count));
+  return assembleFit(train, validation, { weights: weights && cutWeights(weights, train.count), hashed: options.hashed });
 }
 
-/** @throws DataError DATA_ARRAYS, DATA_EMPTY or DATA_LABELS */
+/** `hashed`: with an identity, which a run's folder holds. @throws DataError DATA_ARRAYS, DATA_EMPTY or DATA_LABELS */
 export async function assembleFit(
   train: ExampleRows,
   validated: ExampleRows | null,
-  weights: ExampleWeights | null = null,
+  { weights = null, hashed = false }: { weights?: ExampleWeights | null; hashed?: boolean } = {},
 ): Promise<MemoryDataset> {
   const validation = validated === null ? null : asStored(validated, train);
   for (const which of ['x', 'y'] as const)
@@ -40,43 +41,20 @@ export async function assembleFit(
     }
   const shapes = (side: RowsByName): Named<readonly number[]> => named(mapped(side, ({ shape }) => shape));
   const values = (side: RowsByName): Named<FlatRows['values']> => named(mapped(side, (rows) => rows.values));
-  return datasetFromArrays({
+  const source = {
     name: 'the arrays given',
     train: { x: values(train.x), y: values(train.y), ...(weights !== null && { weights: named(weights) }) },
     validation: validation === null ? null : { x: values(validation.x), y: values(validation.y) },
     inputShape: shapes(train.x),
     labelShape: shapes(train.y),
-  });
+  };
+  return datasetFromArrays(source, { hashed });
 }
 
 /** One alone has no name, as data of old have none. */
 function named<T>(record: Readonly<Record<string, T>>): T | Readonly<Record<string, T>> {
   const values = Object.values(record);
   return values.length === 1 ? values[0] : record;
-}
-
-/** Rows in the place of those that replicas were opened with must be such that the loss has a meaning for them, too. */
-export function requireJudgeable(
-  model: tfjs.LayersModel,
-  { objective }: Pick<ModelDescription, 'objective'>,
-  { fields, train, validation, name }: Omit<Dataset, 'sha256'>,
-): void {
-  // The labels of several outputs are judged where replicas are opened: rows in the place of others open them anew.
-  if (fields.targets.length > 1) return;
-  const [{ name: target, shape: label }] = fields.targets;
-  const found = findLoss(objective.loss.name);
-  const output = model.outputs[0].shape.slice(1);
-  const indices = output.includes(null)
-    ? found.loss.labels.indices === 'always'
-    : takesIndices(found, { output: output as number[], label });
-  const classes = indices ? (output[output.length - 1] ?? null) : null;
-  const data = {
-    name,
-    labelShape: label,
-    train: { y: train.targets[target] },
-    validation: validation && { y: validation.targets[target] },
-  };
-  requireLabels({ name: found.name, labels: found.loss.labels }, data, { indices, classes });
 }
 
 async function splitsOf(

@@ -75,12 +75,12 @@ export interface FitOptions extends SharedFitOptions, WeightOptions {
 }
 
 /** Batches come in the dataset's order and sizes. */
-export interface FitDatasetOptions extends Omit<SharedFitOptions, OfFolders> {
+export interface FitDatasetOptions extends Omit<SharedFitOptions, OfFolders>, Pick<WeightOptions, 'classWeight'> {
   /** Number of the last epoch. */
   readonly epochs: number;
   /** Batches of an epoch, from one iterator for all epochs. By default each epoch takes a new iterator to its end. */
   readonly batchesPerEpoch?: number;
-  /** `[x, y]`, or a dataset, which is read once. */
+  /** `[x, y]`, or a dataset, which is read after each epoch. */
   readonly validationData?: readonly [NamedRows, NamedRows] | BatchSource;
   /** Of a validation dataset: so many batches and no more. */
   readonly validationBatches?: number;
@@ -104,7 +104,7 @@ const KNOWN = {
     ...[...SETTINGS_OFFERED, ...OURS],
   ],
   'fitDataset()': [
-    ...[...SHARED, 'batchesPerEpoch', 'validationBatches', 'validationBatchSize', ...OURS],
+    ...[...SHARED, 'batchesPerEpoch', 'validationBatches', 'validationBatchSize', 'classWeight', ...OURS],
     ...SETTINGS_OFFERED.filter((name) => name !== 'shuffle' && !(OF_FOLDERS as readonly string[]).includes(name)),
   ],
 } as const;
@@ -120,7 +120,6 @@ const REFUSED: Readonly<Record<string, string>> = {
 
 const REFUSED_OF_STREAMS: Readonly<Record<string, string>> = {
   sampleWeight: 'a dataset gives { xs, ys }; fit() takes weights of arrays',
-  classWeight: 'weights of classes are taken by fit() alone so far',
 };
 
 export interface FitPlan {

@@ -18,9 +18,14 @@ export interface BatchOfRows {
   readonly ys: NamedRows;
 }
 
+/** What `iterator()` of a tf.data.Dataset gives. */
+export interface BatchIterator {
+  next(): Promise<{ value: BatchOfRows; done: boolean } | { value: unknown; done: boolean }>;
+}
+
 /** What fitDataset() takes: a tf.data.Dataset, or an object with the one method that tfjs calls too. */
 export interface BatchSource {
-  iterator(): Promise<{ next(): Promise<{ value: BatchOfRows; done: boolean } | { value: unknown; done: boolean }> }>;
+  iterator(): Promise<BatchIterator>;
   readonly size?: number | null;
 }
 

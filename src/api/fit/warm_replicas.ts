@@ -1,11 +1,12 @@
 /**
- * Owns: replicas that stay open between fit() calls of one model, and what the optimizer remembers of its steps.
- * Does not: train. They keep no process alive, and go with the model or by release().
+ * Owns: replicas that stay open between calls of one model (fit, evaluate, predict), and what the optimizer remembers of its steps.
+ * Does not: compute. They keep no process alive, and go with the model or by release().
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { isInMemory, type Batch, type Dataset, type MemoryDataset } from '../../common/dataset.js';
+import { isInMemory, type Dataset, type MemoryDataset } from '../../common/dataset.js';
 import { invariant } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
+import type { ModelDescription } from '../../common/replica.js';
 import type { RunValues } from '../../coordinator/planes/plane.js';
 import { openReplicas, type OpenedReplicas, type ReplicaRequest } from '../replicas.js';
 
@@ -18,88 +19,133 @@ export interface Carried {
   readonly steps: number;
 }
 
+interface Open extends Pick<ReplicaRequest, 'placement' | 'config'> {
+  readonly opened: OpenedReplicas;
+  readonly modelKey: string;
+  /** By what the replicas are bound to: fields of data and what judges them. */
+  readonly descriptions: Map<string, ModelDescription>;
+  /** Which of those they compute with; null where they only predict. */
+  bound: string | null;
+}
+
 export class WarmReplicas {
   carried: Carried | null = null;
   /** Keys that orders of epochs were drawn with so far. */
   epochsDrawn = 0;
   /** Of weights that the replicas have seen. */
   version = 0;
-  /** A call is under way. */
+  /** A fit() is under way. */
   busy = false;
-  #key = '';
-  #opened: OpenedReplicas | null = null;
-  /** As the replicas read it, in shared memory. */
-  #dataset: MemoryDataset | null = null;
+  #open: Open | null = null;
+  #turns = 0;
+  #last: Promise<unknown> = Promise.resolve();
 
-  /** Those of the last call where they can compute this one; else new ones. */
+  /** Those of the last call where they can compute this one; else new ones. `dataset` null: for predictions. */
   async open(request: ReplicaRequest): Promise<OpenedReplicas> {
     const { dataset } = request;
-    invariant(isAllInMemory(dataset), 'what fit() is given is in memory');
-    const key = keyOf({ ...request, dataset });
     used.delete(this);
     used.add(this);
-    if (this.#opened !== null && this.#key === key) {
-      this.#takeData(dataset);
-      return this.#opened;
+    const modelKey = modelKeyOf(request);
+    const bound = dataset === null ? null : boundKeyOf({ ...request, dataset: inMemory(dataset) });
+    const isRoom = bound === null || (this.#open?.descriptions.size ?? 0) < LIMITS.maxWarmBindings;
+    if (this.#open?.modelKey !== modelKey || !(isRoom || this.#open.descriptions.has(bound))) {
+      await this.close();
+      await makeRoomBeside(this);
+      const opened = await openReplicas({ ...request, dataset: null });
+      const { placement, config } = request;
+      this.#open = { opened, modelKey, placement, config, descriptions: new Map(), bound: null };
+      this.version = 0;
     }
-    await this.close();
-    await makeRoomBeside(this);
-    this.#opened = await openReplicas(request);
-    this.#key = key;
-    this.#dataset = dataset;
-    this.version = 0;
-    return this.#opened;
+    const { opened, descriptions } = this.#open;
+    if (dataset === null || bound === null) return opened;
+    if (descriptions.has(bound)) await this.#take(bound, dataset);
+    else await this.#bind(bound, { ...request, dataset });
+    const model = descriptions.get(bound);
+    invariant(model !== undefined, 'what replicas are bound to is described');
+    return { ...opened, model };
   }
 
-  /** The training rows that replicas read from the next step on; as many as were given when they were opened, or fewer. */
-  get rows(): Batch {
-    invariant(this.#dataset !== null, 'replicas are open');
-    return this.#dataset.train;
+  /** Rows that replicas read from the next step on, of the fields that they are bound to. */
+  async takeData(dataset: Dataset): Promise<void> {
+    invariant(this.#open !== null && this.#open.bound !== null, 'replicas are bound to data');
+    await this.#take(this.#open.bound, dataset);
   }
 
-  /** Other rows in the place of those before: nothing reads between two calls. */
-  #takeData({ train, validation }: MemoryDataset): void {
-    const own = this.#dataset;
-    invariant(own !== null, 'replicas are open');
-    putRows(own.train, train);
-    if (own.validation !== null && validation !== null) putRows(own.validation, validation);
+  async #take(key: string, dataset: Dataset): Promise<void> {
+    const open = this.#open;
+    invariant(open !== null, 'replicas are open');
+    await Promise.all(open.opened.replicas.map((replica) => replica.takeData(key, dataset)));
+    open.bound = key;
+  }
+
+  async #bind(key: string, { source, dataset, config }: ReplicaRequest & { dataset: Dataset }): Promise<void> {
+    const open = this.#open;
+    invariant(open !== null, 'replicas are open');
+    const { seed, loss, metrics, lossWeights } = config;
+    // They have built the model.
+    const model = source.kind === 'topology' ? { ...source, weights: new Float32Array(0) } : source;
+    const spec = { model, seed, objective: { loss, metrics, lossWeights }, dataset };
+    const [description] = await Promise.all(open.opened.replicas.map((replica) => replica.bind(key, spec)));
+    open.descriptions.set(key, description);
+    open.bound = key;
+  }
+
+  /** What they were opened with; null where none are. */
+  get openedWith(): Pick<ReplicaRequest, 'placement' | 'config'> | null {
+    return this.#open;
+  }
+
+  /** After all that were asked before: replicas serve one call at a time. */
+  async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    this.#turns += 1;
+    const before = this.#last;
+    const mine = (async () => {
+      await before;
+      return work();
+    })();
+    this.#last = mine.catch(() => undefined);
+    try {
+      return await mine;
+    } finally {
+      this.#turns -= 1;
+    }
+  }
+
+  get isIdle(): boolean {
+    return this.#turns === 0;
   }
 
   get isOpen(): boolean {
-    return this.#opened !== null;
+    return this.#open !== null;
   }
 
   async close(): Promise<void> {
-    const opened = this.#opened;
-    this.#opened = null;
-    await opened?.close();
+    const open = this.#open;
+    this.#open = null;
+    await open?.opened.close();
   }
 }
 
-/** Writes rows over the first ones of the same fields. */
-function putRows(into: Batch, from: Batch): void {
-  for (const kind of ['inputs', 'targets'] as const)
-    for (const [name, values] of Object.entries(from[kind])) into[kind][name].set(values);
-  for (const [name, values] of Object.entries(from.weights ?? {})) into.weights?.[name].set(values);
+/** What a replica is built from. The weights come with each step. */
+function modelKeyOf({ placement, source, config: { precision, compile, batchNorm } }: ReplicaRequest): string {
+  const { name, topology } = source.kind === 'topology' ? source : { ...source, topology: '' };
+  return JSON.stringify([placement, name, topology, precision, compile, batchNorm]);
 }
 
-/** What a replica is built from. The weights come with each step, and rows may be replaced by others. */
-function keyOf({ placement, source, dataset, config }: ReplicaRequest & { dataset: MemoryDataset }): string {
-  const { name, topology, compiled } = source.kind === 'topology' ? source : { ...source, topology: '', compiled: null };
-  const { precision, compile, seed, batchNorm } = config;
-  return JSON.stringify([placement, name, topology, compiled, precision, compile, seed, batchNorm, formOf(dataset)]);
-}
-
-/** What replicas know of a data set besides its values. */
-function formOf({ fields, train, validation, sha256 }: MemoryDataset): unknown[] {
+/** What a replica knows of data besides their rows, and how it judges them. */
+function boundKeyOf({ source, dataset, config }: ReplicaRequest & { dataset: MemoryDataset }): string {
+  const { seed, loss, metrics, lossWeights } = config;
+  const compiled = source.kind === 'topology' ? source.compiled : null;
+  const { fields, train, validation } = dataset;
   const shapes = [...fields.inputs, ...fields.targets].map(({ name, shape, type, scale }) => [name, shape, type, scale]);
-  // Labels of several outputs are judged where replicas are opened.
-  const labels = fields.targets.length > 1 ? sha256 : null;
-  return [shapes, train.count, validation?.count ?? null, Object.keys(train.weights ?? {}), labels];
+  const weighted = [train, validation].map((split) => Object.keys(split?.weights ?? {}));
+  return JSON.stringify([compiled, loss, metrics, lossWeights, seed, shapes, weighted]);
 }
 
-function isAllInMemory(dataset: Dataset): dataset is MemoryDataset {
-  return isInMemory(dataset.train) && (dataset.validation === null || isInMemory(dataset.validation));
+function inMemory(dataset: Dataset): MemoryDataset {
+  const { train, validation } = dataset;
+  invariant(isInMemory(train) && (validation === null || isInMemory(validation)), 'what these calls are given is in memory');
+  return { ...dataset, train, validation };
 }
 
 const warm = new WeakMap<tfjs.LayersModel, WarmReplicas>();
@@ -121,7 +167,7 @@ export function warmReplicasOf(model: tfjs.LayersModel): WarmReplicas {
 
 /** A program that trains many models one after the other holds the threads of the last few. */
 async function makeRoomBeside(replicas: WarmReplicas): Promise<void> {
-  const others = [...used].filter((other) => other !== replicas && other.isOpen && !other.busy);
+  const others = [...used].filter((other) => other !== replicas && other.isOpen && other.isIdle);
   for (const oldest of others.slice(0, Math.max(0, others.length + 1 - LIMITS.maxWarmModels))) {
     used.delete(oldest);
     await oldest.close();
@@ -129,15 +175,16 @@ async function makeRoomBeside(replicas: WarmReplicas): Promise<void> {
 }
 
 /**
- * Lets go of what fit() keeps of a model between calls: its replicas' threads and memory, and what the optimizer remembers. The model stays.
- * Without one: of all models. One that is being
- * trained is left alone.
+ * Lets go of what these calls keep of a model: its replicas' threads and memory, and what the optimizer remembers. The model stays. Without one: of all
+ * models. One that is being trained is left alone; calls of predict() and evaluate() are waited for.
  */
 export async function release(model?: tfjs.LayersModel): Promise<void> {
   const found = model === undefined ? [...used] : [warm.get(model)].filter((replicas) => replicas !== undefined);
   for (const replicas of found.filter(({ busy }) => !busy)) {
     used.delete(replicas);
-    replicas.carried = null;
-    await replicas.close();
+    await replicas.inTurn(async () => {
+      replicas.carried = null;
+      await replicas.close();
+    });
   }
 }

@@ -5,6 +5,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { ARITHMETIC_VERSION } from '../../common/arithmetic.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
+import type { Dataset } from '../../common/dataset.js';
 import type { ModelDescription, NumericsClass } from '../../common/replica.js';
 import {
   arithmeticProbe,
@@ -17,6 +18,7 @@ import {
 import { topologyJson } from '../../models/topology.js';
 import { compiledOf } from '../../objective/compiled.js';
 import { createModelObjective, type ModelObjective } from '../../objective/model_objective.js';
+import { ANY_SUM } from '../../objective/loss.js';
 import { compiledOptimizerOf } from '../../optimizers/compiled.js';
 import { isWeighted, labelsOf, type Binding } from './bind_fields.js';
 import { listenToMasks, type OutputMasks } from './output_masks.js';
@@ -27,11 +29,21 @@ interface Opened {
   readonly engine: Engine;
   readonly model: tfjs.LayersModel;
   readonly binding: Binding;
+  readonly dataset: Dataset;
   readonly spec: ReplicaSpec;
 }
 
+/** Of a replica that only predicts. */
+export const NOTHING_JUDGED: Pick<ModelObjective, 'description' | 'asked'> = {
+  description: { loss: { name: 'none', sum: ANY_SUM }, metrics: [], wholeBatch: [], notes: [] },
+  asked: { loss: null, metrics: null },
+};
+
 /** @throws UsageError or DataError where losses, metrics, model and labels do not go together */
-export function judgedModel({ engine, model, binding, spec }: Opened): { objective: ModelObjective; masks: OutputMasks } {
+export function judgedModel({ engine, model, binding, dataset, spec }: Opened): {
+  objective: ModelObjective;
+  masks: OutputMasks;
+} {
   const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
   const compiled = spec.model.kind === 'topology' ? (spec.model.compiled ?? null) : compiledOf(engine.tf, model);
   const inputShapes = binding.inputs.map(({ field }) => field.shape);
@@ -40,8 +52,8 @@ export function judgedModel({ engine, model, binding, spec }: Opened): { objecti
     next: 'Mend the model; model.apply(x, { training: false }) on one batch shows the same outside of tfjs-parallel.',
   });
   const outputs = binding.targets.map((target, at) => ({
-    ...{ name: target.name, data: labelsOf(spec.dataset, target) },
-    ...{ masked: masks.masked[at], weighted: isWeighted(spec.dataset, target) },
+    ...{ name: target.name, data: labelsOf(dataset, target) },
+    ...{ masked: masks.masked[at], weighted: isWeighted(dataset, target) },
   }));
   const judged = { request: spec.objective, compiled, model, outputs, inputShapes };
   return { objective: createModelObjective(engine.tf, fused, judged), masks };
@@ -70,7 +82,7 @@ export function describeModel(
   spec: ReplicaSpec,
   model: tfjs.LayersModel,
   layout: BucketLayout,
-  { description: objective, asked }: ModelObjective,
+  { description: objective, asked }: Pick<ModelObjective, 'description' | 'asked'>,
   engine: Engine,
 ): ModelDescription {
   const initial = new Float32Array(layout.totalSize);

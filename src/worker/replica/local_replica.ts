@@ -7,6 +7,7 @@
 import { Piscina } from 'piscina';
 import { errorMessage } from '../../common/error_facts.js';
 import { EnvironmentError, ExpectedError, invariant } from '../../common/errors.js';
+import type { Dataset } from '../../common/dataset.js';
 import { hostGradient } from '../../common/host_gradient.js';
 import { builtFile, requirePackageFile } from '../../system/package_file.js';
 import type {
@@ -18,7 +19,17 @@ import type {
   ShardResult,
 } from '../../common/replica.js';
 import type { HostValues, Residence } from '../../common/resident.js';
-import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ThreadAnswer } from './replica_spec.js';
+import type {
+  BoundSpec,
+  MemoryAnswer,
+  OpenAnswer,
+  PredictAnswer,
+  PredictTask,
+  ReplicaSpec,
+  ReplicaTask,
+  ShardAnswer,
+  ThreadAnswer,
+} from './replica_spec.js';
 
 const THREAD_FILE = builtFile('worker/replica/replica_thread.js');
 
@@ -86,6 +97,21 @@ export class LocalReplica implements ResidentReplica {
 
   async writeValues(version: number, into: HostValues): Promise<void> {
     await this.run<null>({ type: 'write_values', version, into });
+  }
+
+  /** Trains and evaluates on this data from now on; what it was bound to before is kept under its key. @throws as `open` */
+  bind(key: string, spec: BoundSpec): Promise<ModelDescription> {
+    return this.run<ModelDescription>({ type: 'bind', key, spec });
+  }
+
+  /** Trains and evaluates on other rows of the fields that `key` was bound to. @throws DataError DATA_LABELS */
+  async takeData(key: string, dataset: Dataset): Promise<void> {
+    await this.run<null>({ type: 'take_data', key, dataset });
+  }
+
+  /** The model's outputs for these rows. @throws DataError TOKEN_OUT_OF_RANGE, UsageError MODEL_FAILS */
+  predict(batch: PredictTask): Promise<PredictAnswer> {
+    return this.run<PredictAnswer>({ type: 'predict', batch });
   }
 
   /** Live tensors and native handles in the thread. */

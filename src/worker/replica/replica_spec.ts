@@ -2,7 +2,7 @@
  * Owns: what a replica's thread is started from, and the tasks it takes; plain data and shared memory only.
  * Does not: act on them (replica_thread.ts does).
  */
-import type { Dataset } from '../../common/dataset.js';
+import type { Dataset, NumericArray } from '../../common/dataset.js';
 import type { ExitCode } from '../../common/errors.js';
 import type { ModelDescription, NumericsClass } from '../../common/replica.js';
 import type { HostValues, Residence, ResidentOutcome, ResidentStep } from '../../common/resident.js';
@@ -26,8 +26,12 @@ export interface ReplicaSpec {
   /** In training: the statistics of the shard, or the moving ones, which then stay as they are and for which shards do not matter. */
   readonly batchNorm: 'shard' | 'fixed';
   readonly model: ModelSource;
-  readonly dataset: Dataset;
+  /** Null for one that predicts and does nothing else. */
+  readonly dataset: Dataset | null;
 }
+
+/** What a replica that is open is bound to besides. */
+export type BoundSpec = Pick<ReplicaSpec, 'model' | 'objective' | 'seed'> & { readonly dataset: Dataset };
 
 export type ReplicaTask =
   | { readonly type: 'open'; readonly spec: ReplicaSpec }
@@ -36,6 +40,9 @@ export type ReplicaTask =
   | { readonly type: 'train_resident'; readonly shard: ShardTask; readonly work: ResidentStep }
   | { readonly type: 'write_values'; readonly version: number; readonly into: HostValues }
   | { readonly type: 'evaluate'; readonly shard: ShardTask }
+  | { readonly type: 'bind'; readonly key: string; readonly spec: BoundSpec }
+  | { readonly type: 'take_data'; readonly key: string; readonly dataset: Dataset }
+  | { readonly type: 'predict'; readonly batch: PredictTask }
   | { readonly type: 'memory' }
   | { readonly type: 'close' };
 
@@ -50,6 +57,30 @@ export interface ShardTask {
   readonly regularizationWeight: number;
   readonly version: number;
   readonly parameters: Float32Array;
+}
+
+/** Rows that the model is applied to, in the order of its inputs. */
+export interface PredictTask {
+  /** Of the weights, as a ShardTask's. */
+  readonly version: number;
+  readonly parameters: Float32Array;
+  /** Number of the first row, for messages. */
+  readonly first: number;
+  readonly rows: number;
+  /** `rows × product(shape)` values each. */
+  readonly inputs: readonly { readonly shape: readonly number[]; readonly values: NumericArray }[];
+}
+
+/** One for each output of the model, in its order: `[rows, …shape]`. */
+export interface PredictAnswer {
+  readonly outputs: readonly Predicted[];
+}
+
+export interface Predicted {
+  /** Of one row. */
+  readonly shape: readonly number[];
+  readonly dtype: 'float32' | 'int32' | 'bool';
+  readonly values: NumericArray;
 }
 
 export interface OpenAnswer {

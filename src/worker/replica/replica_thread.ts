@@ -10,25 +10,39 @@ import { environmentErrorOf } from '../../common/environment_error.js';
 import { ExpectedError, invariant, UsageError } from '../../common/errors.js';
 import type { HostValues, Residence, ResidentStep } from '../../common/resident.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
+import type { Dataset } from '../../common/dataset.js';
+import type { ModelDescription } from '../../common/replica.js';
 import { allFinite } from '../../common/all_finite.js';
 import { download, installEngine, TensorFlowError, upload, type Engine } from '../../engine/index.js';
 import { buildModel } from '../../models/build.js';
-import { bindFields } from './bind_fields.js';
-import { describeModel, judgedModel, numericsOf, precisionNoteOf } from './describe.js';
-import { createBatchReader, type ReadBatch } from './read_batch.js';
+import { describeModel, NOTHING_JUDGED, numericsOf, precisionNoteOf } from './describe.js';
+import { Judged } from './judged.js';
 import { layoutOf } from './model_layout.js';
+import { createPredictStep, type PredictStep } from './predict_step.js';
 import { Resident, type Feed } from './resident.js';
-import { createEvaluateStep, createPositionCount, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
-import type { MemoryAnswer, OpenAnswer, ReplicaSpec, ReplicaTask, ShardAnswer, ShardTask, ThreadAnswer } from './replica_spec.js';
+import type {
+  BoundSpec,
+  MemoryAnswer,
+  OpenAnswer,
+  PredictAnswer,
+  PredictTask,
+  ReplicaSpec,
+  ReplicaTask,
+  ShardAnswer,
+  ShardTask,
+  ThreadAnswer,
+} from './replica_spec.js';
 
 interface ReplicaState {
   readonly spec: ReplicaSpec;
   readonly engine: Engine;
   readonly model: tfjs.LayersModel;
   readonly layout: BucketLayout;
-  readonly readBatch: ReadBatch;
-  readonly train: TrainStep;
-  readonly evaluate: EvaluateStep;
+  readonly predict: PredictStep;
+  /** What it trains and evaluates with, by a name that the caller gave; empty where it only predicts. */
+  readonly bound: Map<string, Judged>;
+  /** The one that steps are taken with. */
+  judged: Judged | null;
   /** Version of the parameters that the model's variables hold; -1 before the first. */
   loadedVersion: number;
   /** Where the weights stay here. */
@@ -51,7 +65,9 @@ export default async function handle(task: ReplicaTask): Promise<ThreadAnswer<un
   }
 }
 
-async function answer(task: ReplicaTask): Promise<OpenAnswer | ShardAnswer | MemoryAnswer | null> {
+async function answer(
+  task: ReplicaTask,
+): Promise<OpenAnswer | ModelDescription | ShardAnswer | PredictAnswer | MemoryAnswer | null> {
   switch (task.type) {
     case 'open':
       return open(task.spec);
@@ -65,6 +81,13 @@ async function answer(task: ReplicaTask): Promise<OpenAnswer | ShardAnswer | Mem
       return writeValues(opened(), task.version, task.into);
     case 'evaluate':
       return evaluateShard(opened(), task.shard);
+    case 'bind':
+      return bind(opened(), task.key, task.spec);
+    case 'take_data':
+      await take(opened(), task.key, task.dataset);
+      return null;
+    case 'predict':
+      return predict(opened(), task.batch);
     case 'memory':
       return { tensors: opened().engine.tf.memory().numTensors, handles: opened().engine.liveHandles() };
     case 'close':
@@ -79,6 +102,11 @@ function opened(): ReplicaState {
   return state;
 }
 
+function judgedIn({ judged }: ReplicaState): Judged {
+  invariant(judged, 'a replica that trains or evaluates is opened with data');
+  return judged;
+}
+
 async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
   invariant(!state, 'a replica is opened once');
   const engine = installEngine({
@@ -91,28 +119,40 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
   });
   const model = await buildModel(engine.tf, spec.model, spec.seed);
   const layout = layoutOf(model, spec.batchNorm);
-  const binding = bindFields(model, spec.dataset);
-  const { objective, masks } = judgedModel({ engine, model, binding, spec });
-  const parts = { engine, model, layout, objective, binding, masks, spec };
-  const { indices } = objective;
-  const countPositions = createPositionCount(parts);
+  const judged = spec.dataset === null ? null : await Judged.open({ engine, model, layout, spec, dataset: spec.dataset });
   state = {
     spec,
     engine,
     model,
     layout,
-    readBatch: await createBatchReader({ engine, model, binding, dataset: spec.dataset, indices, countPositions }),
-    train: createTrainStep(parts),
-    evaluate: createEvaluateStep(parts),
+    predict: createPredictStep({ engine, model, spec }),
+    bound: new Map(judged && [['', judged]]),
+    judged,
     loadedVersion: -1,
     resident: null,
   };
   return {
-    description: describeModel(spec, model, layout, objective, engine),
+    description: describeModel(spec, model, layout, judged?.objective ?? NOTHING_JUDGED, engine),
     numerics: numericsOf(spec, engine),
     versions: { tensorflow: engine.info.tensorflowVersion, tfjs: engine.tf.version['tfjs'] },
     precisionNote: precisionNoteOf(spec, engine),
   };
+}
+
+async function bind(replica: ReplicaState, key: string, given: BoundSpec): Promise<ModelDescription> {
+  const { engine, model, layout } = replica;
+  const spec = { ...replica.spec, ...given };
+  const judged = await Judged.open({ engine, model, layout, spec, dataset: given.dataset });
+  replica.bound.set(key, judged);
+  replica.judged = judged;
+  return describeModel(spec, model, layout, judged.objective, engine);
+}
+
+async function take(replica: ReplicaState, key: string, dataset: Dataset): Promise<void> {
+  const judged = replica.bound.get(key);
+  invariant(judged, 'a replica is bound before it takes other rows');
+  await judged.takeData(dataset);
+  replica.judged = judged;
 }
 
 /** Copies the published parameters into the model's variables, once per version. */
@@ -134,13 +174,13 @@ function load(replica: ReplicaState, { version, parameters }: Pick<ShardTask, 'v
 async function trainingFeed(replica: ReplicaState, shard: ShardTask): Promise<Feed> {
   const { engine } = replica;
   const position = Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0);
-  const batch = await replica.readBatch({ split: 'train', rows: shard.rows, batchRows: shard.batchRows });
+  const batch = await judgedIn(replica).readBatch({ split: 'train', rows: shard.rows, batchRows: shard.batchRows });
   return [batch, upload(engine, position, [4]), engine.tf.scalar(shard.regularizationWeight)];
 }
 
 function reside(replica: ReplicaState, residence: Residence): null {
   const { engine, model, layout } = replica;
-  replica.resident = new Resident({ engine, model, layout, residence }, replica.train);
+  replica.resident = new Resident({ engine, model, layout, residence }, judgedIn(replica).train);
   return null;
 }
 
@@ -188,7 +228,7 @@ async function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Flo
   const begin = performance.now();
   load(replica, shard);
   const args = await trainingFeed(replica, shard);
-  const outputs = onExamples(() => replica.train(...args));
+  const outputs = onExamples(() => judgedIn(replica).train(...args));
   outputs.gradients.forEach((tensor, index) => {
     const { offset, size } = layout.slots[index];
     download(engine, tensor, gradient.subarray(offset, offset + size));
@@ -210,12 +250,26 @@ async function evaluateShard(replica: ReplicaState, shard: ShardTask): Promise<S
   const { engine } = replica;
   const begin = performance.now();
   load(replica, shard);
-  const batch = await replica.readBatch({ split: 'validation', rows: shard.rows, batchRows: shard.batchRows });
+  const judged = judgedIn(replica);
+  const batch = await judged.readBatch({ split: 'validation', rows: shard.rows, batchRows: shard.batchRows });
   const regularization = engine.tf.scalar(shard.regularizationWeight);
-  const { loss, sums } = onExamples(() => replica.evaluate(batch, regularization));
+  const { loss, sums } = onExamples(() => judged.evaluate(batch, regularization));
   const answer = { lossSum: loss.dataSync()[0], sums: readSums(sums), computeMs: performance.now() - begin };
   engine.tf.dispose([batch, regularization, loss, ...sums] as unknown as tfjs.TensorContainer);
   return answer;
+}
+
+function predict(replica: ReplicaState, batch: PredictTask): PredictAnswer {
+  const { engine } = replica;
+  load(replica, batch);
+  const outputs = onExamples(() => replica.predict(batch));
+  const predicted = outputs.map((output) => {
+    const { shape, dtype } = output;
+    const values = output.dataSync() as Float32Array | Int32Array | Uint8Array;
+    return { shape: shape.slice(1), dtype: dtype as 'float32' | 'int32' | 'bool', values };
+  });
+  engine.tf.dispose(outputs);
+  return { outputs: predicted };
 }
 
 function readSums(sums: readonly tfjs.Tensor[]): number[] {

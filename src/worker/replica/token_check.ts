@@ -46,7 +46,7 @@ function fedBy(model: tfjs.LayersModel, input: tfjs.SymbolicTensor): tfjs.layers
 /** @throws DataError TOKEN_OUT_OF_RANGE naming the example, as its number in the data */
 export function requireTokens(
   limit: TokenLimit,
-  given: { values: NumericArray; rows: Int32Array; scale: number; dataset: string; split: 'train' | 'validation' },
+  given: { values: NumericArray; rows: Int32Array; scale: number; dataset: string; split?: 'train' | 'validation' },
 ): void {
   const { values, rows, scale, dataset, split } = given;
   const perExample = values.length / rows.length;
@@ -57,7 +57,7 @@ export function requireTokens(
     const example = rows[Math.floor(at / perExample)];
     throw new DataError({
       code: 'TOKEN_OUT_OF_RANGE',
-      message: `${split} example ${example} of ${dataset} has the token ${token} at position ${at % perExample}; embedding ${limit.layer} has rows for 0 … ${limit.rows - 1}`,
+      message: `${split === undefined ? '' : `${split} `}example ${example} of ${dataset} has the token ${token} at position ${at % perExample}; embedding ${limit.layer} has rows for 0 … ${limit.rows - 1}`,
       next: `Give the embedding an inputDim above the largest token, or map unknown tokens to one that it has.`,
     });
   }

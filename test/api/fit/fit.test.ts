@@ -204,6 +204,29 @@ describe('fit()', () => {
     expect(await readFile(`${resume}/config.yaml`, 'utf8')).toMatch(/^epochs: 3/m);
   });
 
+  it('draws other orders after a resumed run than it drew', async () => {
+    const asked = { ...QUIET, batchSize: 8 };
+    const whole = await fit(model(), X, Y, { ...asked, epochs: 3 });
+    const own = model();
+    // Two calls of one epoch, the second in a folder: its order has the key of a second epoch.
+    await fit(own, X, Y, asked);
+    const first = await fit(own, X, Y, { ...asked, runDir: await temporaryFolder() });
+    const again = model();
+    const resume = first.run.runFolder!;
+    await fit(again, X, Y, { ...asked, epochs: 1, resume });
+    const third = await fit(again, X, Y, asked);
+    expect(third.run.weightsSha256).toBe(whole.run.weightsSha256);
+  });
+
+  it('after a call that failed begins from the weights that the model has now', async () => {
+    const [own, fresh] = [model(), model()];
+    own.setWeights(own.getWeights().map((weight) => weight.mul(NaN)));
+    await expect(fit(own, X, Y, QUIET)).rejects.toMatchObject({ code: 'NON_FINITE' });
+    own.setWeights(fresh.getWeights());
+    const after = await fit(own, X, Y, { ...QUIET, shuffle: false });
+    expect(after.run.weightsSha256).toBe((await fit(fresh, X, Y, { ...QUIET, shuffle: false })).run.weightsSha256);
+  });
+
   it('leaves nothing on the disk but where runDir says', async () => {
     const runDir = await temporaryFolder();
     const { run } = await fit(model(), X, Y, { ...QUIET, runDir, name: 'mine' });
@@ -268,7 +291,7 @@ describe('fit()', () => {
     expect(answers).toMatchInlineSnapshot(`
       [
         "MODEL_NOT_COMPILED: fit() trains with the optimizer, loss and metrics that the model is compiled with, and this one is not compiled",
-        "OPTION_INVALID: fit() trains a tf.LayersModel, found number",
+        "OPTION_INVALID: fit() takes a tf.LayersModel, found number",
         "OPTION_UNKNOWN: fit() has no option batch_size",
         "OPTION_REFUSED: fit() does not take stepsPerEpoch: fit ignores it in tfjs; fitDataset has batchesPerEpoch",
         "DATA_ARRAYS: sampleWeight is [50, 2], wanted [50]: one weight for each example",

@@ -3,7 +3,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { fit, fitDataset, release, type FitOptions } from '../../../src/index.js';
+import { fit, release, type FitOptions } from '../../../src/index.js';
 
 const ROWS = 24;
 const wave = (count: number, by: number): Float32Array => Float32Array.from({ length: count }, (_, i) => Math.sin(1 + i * by));
@@ -82,9 +82,14 @@ describe('fit() of two inputs and two outputs', () => {
     expect(history.loss).toHaveLength(1);
   });
 
-  it('as a stream is refused for several outputs, by name', async () => {
-    const batches = { iterator: () => Promise.reject(new Error('nothing is read')) };
-    await expect(fitDataset(model(), batches, { epochs: 1 })).rejects.toMatchObject({ code: 'MODEL_INPUTS' });
+  it('follows loss weights that are others in a second call', async () => {
+    const [warm, anew] = [model(), model()];
+    const asked = { ...OPTIONS, epochs: 1, lossWeights: ['kind=0', 'size=3'] };
+    await fit(warm, [LEFT, RIGHT], [KIND, SIZE], { ...OPTIONS, epochs: 1 });
+    anew.setWeights(warm.getWeights());
+    await fit(warm, [LEFT, RIGHT], [KIND, SIZE], asked);
+    await fit(anew, [LEFT, RIGHT], [KIND, SIZE], asked);
+    expect(flat(warm)).toEqual(flat(anew));
   });
 });
 
