@@ -41,7 +41,7 @@ const settings = [
   ...(options.reference ? reference : tiny),
   ...flags('--data synthetic --gpus none --shards 2 --threads-per-worker 1 --lr 0.05 --set optimizer.momentum=0.9'),
   // A state every few steps: more moments inside a write.
-  ...flags('--save-above 0 --log-every 1 --checkpoint-every'),
+  ...flags('--save-above 0 --log-every 1 --state-every'),
   ...['epoch,7 steps', '--run-dir', runDir],
   ...more,
 ];

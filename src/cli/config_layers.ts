@@ -7,7 +7,7 @@ import type { z } from 'zod';
 import { UsageError } from '../common/errors.js';
 import { hintFor, knownElsewhere, type Hint } from '../common/settings/hints.js';
 import { configLayerSchema } from '../common/settings/schema.js';
-import { settingAt, SETTING_PATHS, type ConfigLayer } from '../common/settings/table.js';
+import { FORMER_PATHS, settingAt, SETTING_PATHS, type ConfigLayer } from '../common/settings/table.js';
 import { valueAt } from '../common/snake_case.js';
 import { suggest } from '../common/suggest.js';
 
@@ -35,7 +35,10 @@ const ENVIRONMENT_PREFIX = 'TFJS_PARALLEL_';
  * Variables that are nearly a setting's name are returned as warnings.
  */
 export function environmentLayer(environment: Record<string, string | undefined>): { layer: Layer; warnings: string[] } {
-  const names = new Map(SETTING_PATHS.map((path) => [variableOf(path), path]));
+  const names = new Map([
+    ...SETTING_PATHS.map((path) => [variableOf(path), path] as const),
+    ...[...FORMER_PATHS].map(([former, path]) => [variableOf(former), path] as const),
+  ]);
   const found: { path: string; value: unknown }[] = [];
   const warnings: string[] = [];
   for (const [variable, text] of Object.entries(environment)) {
@@ -90,13 +93,23 @@ export function commandLineLayer({ flags, sets }: { flags: readonly FlagValue[];
 
 /** The layer's values, known to fit the schema. @throws UsageError naming the first wrong place */
 export function checkLayer(layer: Layer): ConfigLayer {
-  const checked = configLayerSchema.safeParse(layer.values ?? {});
+  const checked = configLayerSchema.safeParse(withPathsOfToday(layer.values ?? {}));
   if (checked.success) return checked.data;
   const problems = checked.error.issues.map((issue) => describeIssue(issue, layer));
   const [first, ...others] = problems;
   if (others.length === 0) throw first;
   const more = others.length === 1 ? 'one more problem' : `${others.length} more problems`;
   throw new UsageError({ code: first.code, message: `${first.message} (and ${more})`, next: first.next });
+}
+
+/** A file of before, as it reads today; where it holds both names, the old one is refused like any other that is not known. */
+function withPathsOfToday(values: unknown): unknown {
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) return values;
+  const read = Object.entries(values).map(([key, value]): [string, unknown] => {
+    const path = FORMER_PATHS.get(key);
+    return path === undefined || path in values ? [key, value] : [path, value];
+  });
+  return Object.fromEntries(read);
 }
 
 function describeIssue(issue: z.core.$ZodIssue, layer: Layer): UsageError {
@@ -184,7 +197,8 @@ function splitAssignment(assignment: string): { path: string; text: string } {
       next: 'for example --set optimizer.momentum=0.9',
     });
   }
-  const path = assignment.slice(0, equals).trim();
+  const typed = assignment.slice(0, equals).trim();
+  const path = FORMER_PATHS.get(typed) ?? typed;
   if (SETTING_PATHS.includes(path)) return { path, text: assignment.slice(equals + 1) };
   if (SETTING_PATHS.some((known) => known.startsWith(`${path}.`))) {
     const keys = SETTING_PATHS.filter((known) => known.startsWith(`${path}.`));

@@ -15,7 +15,7 @@ const EXAMPLES = `Examples:
 
 const AFTER = `
 tfjs-parallel <command> --help lists a command's flags.
-Exit codes: 0 done, 2 usage, 3 environment, 4 data, 5 cluster, 6 diverged, 7 checkpoint, 8 target not met, 70 bug, 75 stopped, 130 interrupted.
+Exit codes: 0 done, 2 usage, 3 environment, 4 data, 5 cluster, 6 diverged, 7 saving, 8 target not met, 70 bug, 75 stopped, 130 interrupted.
 `;
 
 /** `commands` are those that work. */

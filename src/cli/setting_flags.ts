@@ -26,8 +26,10 @@ function flagsOf(command: Command): FlagSetting[] {
 
 /** Adds the command's flags and `--config`, `--set`, `-v`. */
 export function addSettingFlags(command: Command): Command {
-  for (const { flag, setting } of flagsOf(command)) {
-    command.addOption(new Option(flag, setting.help).helpGroup(GROUP[setting.group]));
+  for (const row of flagsOf(command)) {
+    const [flag, ...former] = namesOf(row);
+    command.addOption(new Option(flag, row.setting.help).helpGroup(GROUP[row.setting.group]));
+    for (const name of former) command.addOption(new Option(name).hideHelp().helpGroup(GROUP[row.setting.group]));
   }
   command.addOption(
     new Option('--config <file>', 'YAML or JSON (default: config/mnist.yaml of the package)').helpGroup(GROUP.config),
@@ -44,16 +46,26 @@ export function addSettingFlags(command: Command): Command {
 
 /** The flags as typed: what was not typed is left to the environment, the file and the defaults. */
 export function readSettingFlags(command: Command): FlagValue[] {
-  return flagsOf(command).flatMap(({ path, flag }): FlagValue[] => {
-    const option = new Option(flag);
-    if (command.getOptionValueSource(option.attributeName()) !== 'cli') return [];
-    return [{ path, flag: option.long ?? flag, value: command.getOptionValue(option.attributeName()) as string | boolean }];
-  });
+  return flagsOf(command).flatMap((row) =>
+    namesOf(row).flatMap((name): FlagValue[] => {
+      const option = new Option(name);
+      if (command.getOptionValueSource(option.attributeName()) !== 'cli') return [];
+      return [
+        { path: row.path, flag: option.long ?? name, value: command.getOptionValue(option.attributeName()) as string | boolean },
+      ];
+    }),
+  );
+}
+
+/** `--state-every <when>`, and what it was called before. */
+function namesOf({ flag, setting: { formerly } }: FlagSetting): string[] {
+  if (formerly === undefined) return [flag];
+  return [flag, [`--${formerly.replaceAll('_', '-')}`, ...flag.split(' ').slice(1)].join(' ')];
 }
 
 /** What was typed besides settings and where to start from. */
 export function typedFlags(command: Command): string[] {
-  const settings = new Set(flagsOf(command).map(({ flag }) => flag.split(' ')[0]));
+  const settings = new Set(flagsOf(command).flatMap((row) => namesOf(row).map((name) => name.split(' ')[0])));
   return command.options.flatMap((option) => {
     const name = option.attributeName();
     if (command.getOptionValueSource(name) !== 'cli' || settings.has(option.long ?? '') || NOT_REPEATED.has(name)) return [];

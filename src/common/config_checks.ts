@@ -2,7 +2,7 @@
  * Owns: what the schema cannot say: settings that contradict each other (errors) or that do nothing beside each other (warnings).
  * Does not: check single values (src/common/config_schema.ts), or know the machine (src/api/train.ts).
  */
-import { parseCheckpointEvery } from './checkpoint_every.js';
+import { parseStateEvery } from './state_every.js';
 import { chooseDevices, replicasOf } from './device_choice.js';
 import { OPTIMIZERS } from '../optimizers/table.js';
 import { OPTIMIZER_SETTINGS, type OptimizerSettings } from '../optimizers/settings.js';
@@ -26,7 +26,7 @@ export function requireAuditable({ audit }: Pick<TrainConfig, 'audit'>, numerics
 
 /** Checks a whole configuration. Returns warnings, one sentence each. @throws UsageError */
 export function checkConfig(config: TrainConfig, provenance: Provenance): string[] {
-  parseCheckpointEvery(config.checkpointEvery);
+  parseStateEvery(config.stateEvery);
   const replicas = replicasOf(chooseDevices(config));
   const shards = config.shards ?? (replicas === null ? null : replicas * (config.accumulate ?? 1));
   if (shards !== null) requireBatchCoversShards({ batch: config.batch, shards });

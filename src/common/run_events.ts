@@ -93,8 +93,8 @@ export interface WorkerEvent {
   detail: string;
 }
 
-export interface CheckpointEvent {
-  type: 'checkpoint';
+export interface StateEvent {
+  type: 'state';
   epoch: number;
   step: number;
   path: string;
@@ -133,5 +133,5 @@ export interface EndEvent {
   reason: EndReason;
 }
 
-export type RunEvent = StartEvent | StepEvent | EpochEvent | WorkerEvent | CheckpointEvent | NoticeEvent | EndEvent;
+export type RunEvent = StartEvent | StepEvent | EpochEvent | WorkerEvent | StateEvent | NoticeEvent | EndEvent;
 export type RunObserver = (event: RunEvent) => void;

@@ -139,10 +139,10 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
         return toErr([event.detail]);
       case 'worker_lost':
         return toErr([paint('yellow', event.detail)]);
-      case 'checkpoint':
+      case 'state':
         if (verbose)
           toErr([
-            `checkpoint ${event.path} at epoch ${event.epoch}, step ${event.step}, in ${Math.round(event.ms)} ms, training stood still for ${event.snapshotMs.toFixed(1)} ms`,
+            `state ${event.path} at epoch ${event.epoch}, step ${event.step}, in ${Math.round(event.ms)} ms, training stood still for ${event.snapshotMs.toFixed(1)} ms`,
           ]);
         return;
       case 'warn':

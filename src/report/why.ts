@@ -44,7 +44,7 @@ function outsideOf(story: RunStory, rows: readonly EpochRow[], stepMs: number): 
 /** The largest part decides: of an epoch first, then of a step. */
 function changeFor(story: RunStory, { phasesMs, stepMs, outside }: Omit<Why, 'epochs' | 'change'>): string {
   if (outside > 0.5)
-    return `${share(outside)} of an epoch's time is outside its steps: evaluate fewer examples (--validation-limit), or make saving rarer (--checkpoint-every 10m).`;
+    return `${share(outside)} of an epoch's time is outside its steps: evaluate fewer examples (--validation-limit), or make saving rarer (--state-every 10m).`;
   const [name, ms] = Object.entries(phasesMs).reduce((most, phase) => (phase[1] > most[1] ? phase : most));
   const replicas = Array.isArray(story.start?.replicas) ? story.start.replicas.length : 1;
   const part = `${share(ms / stepMs)} of a step (${ms.toFixed(1)} of ${stepMs.toFixed(1)} ms)`;

@@ -44,7 +44,7 @@ test('train --help has all flags, in groups', () => {
   const wanted =
     '--gpus --workers --threads-per-worker --epochs --max-steps --batch --lr --seed --config --set --data --data-dir --save-above ' +
     '--target --run-dir --name --train-limit --validation-limit --reporter --log-every --shards --model --loss --precision ' +
-    '--no-compile --keep --checkpoint-every --on-checkpoint-failure --resume --init-from --verbose';
+    '--no-compile --keep --state-every --on-save-failure --resume --init-from --verbose';
   expect(wanted.split(' ').filter((flag) => !out.includes(`${flag} `))).toEqual([]);
 });
 

@@ -30,8 +30,8 @@ const KEPT: Record<string, string> = {
   save_above: 'null',
   target: '0.5',
   keep: '7',
-  checkpoint_every: '500 steps',
-  on_checkpoint_failure: 'stop',
+  state_every: '500 steps',
+  on_save_failure: 'stop',
   'early_stopping.patience': '4',
   'early_stopping.monitor': 'loss',
   'early_stopping.min_delta': '0.1',
@@ -180,13 +180,13 @@ for (const fate of ['before start', 'interrupted', 'killed'] as const) {
 
 test('what the run keeps needs no flag again, what is the call’s does, and config.yaml says where a change came from', async () => {
   const folder = runFolder('run');
-  const changes = ['--epochs', '9', '--checkpoint-every', '500 steps', '--workers', '3', '--max-steps', '30', '-v'];
+  const changes = ['--epochs', '9', '--state-every', '500 steps', '--workers', '3', '--max-steps', '30', '-v'];
   const { printed, request } = await call(['train', '--resume', folder, ...changes], folder, 'interrupted');
   expect(printed).toBe(`train --resume ${folder} --max-steps 30 --workers 3`);
-  expect(request?.changes.map(({ path }) => path)).toEqual(['epochs', 'checkpoint_every']);
+  expect(request?.changes.map(({ path }) => path)).toEqual(['epochs', 'state_every']);
   const text = readFileSync(join(folder, 'config.yaml'), 'utf8');
   expect(text).toContain('\nepochs: 9 # flag --epochs, after step 24; 2 before\n');
-  expect(text).toContain('\ncheckpoint_every: 500 steps # flag --checkpoint-every, after step 24; "epoch,60s" before\n');
+  expect(text).toContain('\nstate_every: 500 steps # flag --state-every, after step 24; "epoch,60s" before\n');
   expect(text).toContain('\nworkers: 2 #');
   expect(text).toContain('\nmax_steps: 24 #');
 });

@@ -63,7 +63,7 @@ test('every flag reaches the configuration, with its source', async () => {
   const args =
     '--model m.json --data ./d.mjs --train-limit 10 --validation-limit 11 --loss mean_squared_error --epochs 2 --max-steps 3 --batch 4 ' +
     '--lr 0.5 --seed 6 --shards 2 --target 0.5 --gpus none --workers 2 --threads-per-worker 1 --precision bf16 --no-compile --run-dir out ' +
-    '--name mine --save-above 0.25 --keep 7 --checkpoint-every epoch --on-checkpoint-failure stop --reporter json --log-every 8 ' +
+    '--name mine --save-above 0.25 --keep 7 --state-every epoch --on-save-failure stop --reporter json --log-every 8 ' +
     '--set optimizer.momentum=0.9 --set optimizer.nesterov=true';
   const { request, code, error } = await train(args.split(' '));
   expect(error).toBeNull();
@@ -89,7 +89,7 @@ test('every flag reaches the configuration, with its source', async () => {
       precision: 'bf16',
       compile: false,
     },
-    ...{ runDir: 'out', name: 'mine', saveAbove: 0.25, keep: 7, checkpointEvery: 'epoch', onCheckpointFailure: 'stop' },
+    ...{ runDir: 'out', name: 'mine', saveAbove: 0.25, keep: 7, stateEvery: 'epoch', onSaveFailure: 'stop' },
     ...{ reporter: ['json'], logEvery: 8, optimizer: { learningRate: 0.5, momentum: 0.9, nesterov: true } },
   });
   expect(request?.provenance).toMatchObject({

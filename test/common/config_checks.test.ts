@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { parseCheckpointEvery } from '../../src/common/checkpoint_every.js';
 import { checkConfig, requireBatchCoversShards, shardsOn } from '../../src/common/config_checks.js';
 import { chooseDevices, replicasOf } from '../../src/common/device_choice.js';
 import { UsageError } from '../../src/common/errors.js';
+import { parseStateEvery } from '../../src/common/state_every.js';
 import { editDistance, suggest } from '../../src/common/suggest.js';
 import {
   DEFAULT_TRAIN_CONFIG,
@@ -103,8 +103,8 @@ test('settings that contradict each other are refused', () => {
     "GPUS_AND_WORKERS: gpus is "0,1" and workers is 2: workers counts replicas on the CPU, and a run is on one kind of device
     leave out workers for one replica per GPU, or give --gpus none for 2 on the CPU"
   `);
-  expect(checking({ checkpointEvery: '60' })).toMatchInlineSnapshot(`
-    "CHECKPOINT_EVERY_INVALID: checkpoint_every cannot be "60": "60" is not understood, or said twice
+  expect(checking({ stateEvery: '60' })).toMatchInlineSnapshot(`
+    "STATE_EVERY_INVALID: state_every cannot be "60": "60" is not understood, or said twice
     give epoch, a time (60s, 10m, 1h), a number of steps (500 steps), or several joined by commas: epoch,60s"
   `);
 });
@@ -175,12 +175,12 @@ test('gpus that mean nothing are refused with the reason', () => {
 });
 
 test('checkpoints are due by epoch, time, steps, or all of them', () => {
-  expect(parseCheckpointEvery('epoch,60s')).toEqual({ epoch: true, intervalMs: 60_000, steps: null });
-  expect(parseCheckpointEvery('500 steps')).toEqual({ epoch: false, intervalMs: null, steps: 500 });
-  expect(parseCheckpointEvery('1 step, 1.5m')).toEqual({ epoch: false, intervalMs: 90_000, steps: 1 });
-  expect(parseCheckpointEvery('2h')).toEqual({ epoch: false, intervalMs: 7_200_000, steps: null });
+  expect(parseStateEvery('epoch,60s')).toEqual({ epoch: true, intervalMs: 60_000, steps: null });
+  expect(parseStateEvery('500 steps')).toEqual({ epoch: false, intervalMs: null, steps: 500 });
+  expect(parseStateEvery('1 step, 1.5m')).toEqual({ epoch: false, intervalMs: 90_000, steps: 1 });
+  expect(parseStateEvery('2h')).toEqual({ epoch: false, intervalMs: 7_200_000, steps: null });
   for (const wrong of ['', '60', '0s', '0 steps', '1.5 steps', 'epoch,epoch', '1s,2s', 'never']) {
-    expect(() => parseCheckpointEvery(wrong)).toThrow(UsageError);
+    expect(() => parseStateEvery(wrong)).toThrow(UsageError);
   }
 });
 

@@ -28,7 +28,7 @@ const settings: TrainConfig = {
   epochs: 3,
   seed: 0,
   saveAbove: 0,
-  checkpointEvery: 'epoch,2 steps',
+  stateEvery: 'epoch,2 steps',
   optimizer: { ...DEFAULT_TRAIN_CONFIG.optimizer, momentum: 0.5 },
 };
 const { trainedSize } = tinyModel.layout;
@@ -386,7 +386,7 @@ describe('a run whose disk is full', () => {
     const disk = await newDisk();
     await start(disk, { stopAtStep: 3 });
     disk.failWith = (call, path) => (call === 'open' && path.includes('/state/.tmp') ? 'ENOSPC' : null);
-    await expect(start(disk, { config: { onCheckpointFailure: 'stop' } })).rejects.toMatchObject({
+    await expect(start(disk, { config: { onSaveFailure: 'stop' } })).rejects.toMatchObject({
       code: 'DISK_FULL',
       exitCode: 7,
     });

@@ -46,7 +46,7 @@ describe('a finished run of 2 epochs with a cosine schedule, made longer', () =>
 
   it('stopped and continued with the printed line, ends in the undisturbed one’s weights', async () => {
     copy('stopped');
-    const run = startTrain([...longer('stopped'), '--checkpoint-every', '5 steps', '--keep', '2']);
+    const run = startTrain([...longer('stopped'), '--state-every', '5 steps', '--keep', '2']);
     await run.seen(atStep(40));
     run.kill('SIGINT');
     const { code, err } = await run.ended;
@@ -76,7 +76,7 @@ describe('a finished run of 2 epochs with a cosine schedule, made longer', () =>
   it('with everything changed that may be, killed and continued with the printed line, too', async () => {
     const all = [
       ...['--epochs', '4', '--threads-per-worker', '2', '--no-compile', '--numerics', 'relaxed', '--workers', '2', '--keep', '2'],
-      ...['--save-above', '100', '--target', '100', '--checkpoint-every', '7 steps', '--on-checkpoint-failure', 'stop'],
+      ...['--save-above', '100', '--target', '100', '--state-every', '7 steps', '--on-save-failure', 'stop'],
       ...['--monitor', 'val_loss', '--data-dir', scratch, '--report', 'csv'],
     ];
     copy('all');
@@ -115,7 +115,7 @@ describe('a finished run of 2 epochs with a cosine schedule, made longer', () =>
 
 describe('a run that was begun from other weights', () => {
   it('and killed before a state was due, is continued from those', async () => {
-    const [source, args] = [folder('source'), ['--epochs', '1', '--workers', '1', '--checkpoint-every', 'epoch']];
+    const [source, args] = [folder('source'), ['--epochs', '1', '--workers', '1', '--state-every', 'epoch']];
     expect((await train(begin('source', ...args))).code).toBe(0);
     expect((await train(begin('whole', ...args, '--init-from', source))).code).toBe(0);
     const run = startTrain(begin('killed', ...args, '--init-from', source));

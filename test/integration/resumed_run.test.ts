@@ -97,7 +97,7 @@ describe('a real run that is resumed', () => {
 
   it('takes the state before a damaged one and says why, and ends as it would have', async () => {
     const whole = folder('whole');
-    const args = ['--epochs', '2', '--workers', '1', '--checkpoint-every', 'epoch,5 steps'];
+    const args = ['--epochs', '2', '--workers', '1', '--state-every', 'epoch,5 steps'];
     expect((await train(begin('whole', ...args))).code).toBe(0);
     const run = folder('damaged');
     expect((await train(begin('damaged', ...args, '--max-steps', '18'))).code).toBe(0);
@@ -175,7 +175,7 @@ describe('a run that diverges', () => {
 
 describe('a wall clock that jumps by hours, back and forth', () => {
   it('changes neither weights nor when states are written', async () => {
-    const args = ['--epochs', '2', '--workers', '1', '--checkpoint-every', '10 steps,30m'];
+    const args = ['--epochs', '2', '--workers', '1', '--state-every', '10 steps,30m'];
     const clock = join(scratch, 'clock.mjs');
     writeFileSync(
       clock,
@@ -187,7 +187,7 @@ describe('a wall clock that jumps by hours, back and forth', () => {
          static now() { return RealDate.now() + jump(); }
        };`,
     );
-    const checkpoints = (out: string) => recordsIn(out).flatMap(({ type, step }) => (type === 'checkpoint' ? [step] : []));
+    const checkpoints = (out: string) => recordsIn(out).flatMap(({ type, step }) => (type === 'state' ? [step] : []));
     const steady = await train(begin('steady', ...args));
     const jumping = await train(begin('jumping', ...args), { nodeArgs: ['--import', clock] });
     expect(jumping).toMatchObject({ code: 0 });

@@ -57,7 +57,7 @@ describe('standard output', () => {
       cwd,
     });
     // When states reach the disk is not part of the run: a resumed one would write them elsewhere.
-    expect(run.records.filter(({ type }) => type !== 'checkpoint')).toEqual(metricsOf(join(cwd, 'runs', 'json')));
+    expect(run.records.filter(({ type }) => type !== 'state')).toEqual(metricsOf(join(cwd, 'runs', 'json')));
     expect(run.records.map(({ v }) => v)).toEqual(run.records.map(() => 2));
     const steps = run.records.filter(({ type }) => type === 'step');
     expect(steps.map(({ epoch, step }) => [epoch, step])).toEqual([

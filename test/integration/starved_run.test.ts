@@ -16,7 +16,7 @@ afterAll(() => {
 });
 
 /** 30 epochs of 12 steps, a state after each 5 steps: some are due while the disk is full. */
-const RUN = [...TINY_RUN, '--epochs', '30', '--workers', '1', '--checkpoint-every', 'epoch,5 steps', '--keep', '2'];
+const RUN = [...TINY_RUN, '--epochs', '30', '--workers', '1', '--state-every', 'epoch,5 steps', '--keep', '2'];
 const begin = (name: string, parent: string, ...more: string[]): string[] => [
   ...RUN,
   '--run-dir',
@@ -51,9 +51,9 @@ describe('a real run whose folder is taken from under it', () => {
     it.each([
       ['stop', 'at once'],
       ['continue', 'at the end, whose state is not on the disk'],
-    ])('with --on-checkpoint-failure %s exits 7 %s; resumed with space it ends as if nothing had been', async (what) => {
+    ])('with --on-save-failure %s exits 7 %s; resumed with space it ends as if nothing had been', async (what) => {
       const folder = join(disk, what);
-      const run = startTrain(begin(what, disk, '--on-checkpoint-failure', what));
+      const run = startTrain(begin(what, disk, '--on-save-failure', what));
       await run.seen(atStep(40));
       fill();
       const { code, err, out } = await run.ended;
@@ -85,8 +85,8 @@ describe('a real run whose folder is taken from under it', () => {
     });
   });
 
-  it.each(['stop', 'continue'])('deleted: with --on-checkpoint-failure %s it exits 7 and says so', async (what) => {
-    const run = startTrain(begin(`deleted-${what}`, scratch, '--on-checkpoint-failure', what));
+  it.each(['stop', 'continue'])('deleted: with --on-save-failure %s it exits 7 and says so', async (what) => {
+    const run = startTrain(begin(`deleted-${what}`, scratch, '--on-save-failure', what));
     await run.seen(atStep(40));
     rmSync(join(scratch, `deleted-${what}`), { recursive: true, force: true, maxRetries: 5 });
     const { code, err, out } = await run.ended;

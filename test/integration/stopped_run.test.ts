@@ -11,7 +11,7 @@ import { atStep, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha25
 const scratch = mkdtempSync(join(tmpdir(), 'stopped-run-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 /** 30 epochs of 12 steps: long enough to be met in the middle. */
-const RUN = [...TINY_RUN, '--epochs', '30', '--checkpoint-every', 'epoch,7 steps', '--run-dir', scratch];
+const RUN = [...TINY_RUN, '--epochs', '30', '--state-every', 'epoch,7 steps', '--run-dir', scratch];
 const folder = (name: string): string => join(scratch, name);
 const begin = (name: string, workers = '2'): string[] => ['--name', name, '--workers', workers, ...RUN];
 
@@ -71,7 +71,7 @@ describe('a real run that is stopped', () => {
     const { code, out } = await train(args);
     expect(code).toBe(0);
     const checkpoints = recordsIn(out).flatMap(({ type, epoch, step }) =>
-      type === 'checkpoint' ? [`${epoch as number} ${step as number}`] : [],
+      type === 'state' ? [`${epoch as number} ${step as number}`] : [],
     );
     expect(checkpoints).toEqual(['1 12', '2 24', '3 36']);
     expect(

@@ -22,7 +22,7 @@ const RUN: RunEvent[] = [
   sampleEpoch({ epoch: 1, valAcc: 0.9753, saved: false }),
   sampleStep({ epoch: 2, stepInEpoch: 1 }),
   {
-    type: 'checkpoint',
+    type: 'state',
     epoch: 2,
     step: 4,
     path: 'runs/mnist-001/state/x.safetensors',
@@ -76,7 +76,7 @@ test('everything else is on standard error, plain where it is no terminal', () =
     "
   `);
   expect(reportText(RUN, { verbose: true }).err).toContain(
-    'checkpoint runs/mnist-001/state/x.safetensors at epoch 2, step 4, in 12 ms, training stood still for 0.4 ms\n',
+    'state runs/mnist-001/state/x.safetensors at epoch 2, step 4, in 12 ms, training stood still for 0.4 ms\n',
   );
 });
 
@@ -251,8 +251,8 @@ test('JSON lines: one record each, steps only as often as asked, warnings on sta
       .map((line) => JSON.parse(line) as { type: string; step?: number });
     return { types: records.map(({ type, step }) => (type === 'step' ? `step ${step}` : type)), err: err.text() };
   };
-  expect(report(null).types).toEqual(['start', 'epoch', 'checkpoint', 'warn', 'worker_lost', 'epoch', 'end']);
-  expect(report(2).types).toEqual(['start', 'step 2', 'epoch', 'step 4', 'checkpoint', 'warn', 'worker_lost', 'epoch', 'end']);
+  expect(report(null).types).toEqual(['start', 'epoch', 'state', 'warn', 'worker_lost', 'epoch', 'end']);
+  expect(report(2).types).toEqual(['start', 'step 2', 'epoch', 'step 4', 'state', 'warn', 'worker_lost', 'epoch', 'end']);
   expect(report(null).err).toBe('warning DISK_FULL: the state was not written\n');
 });
 

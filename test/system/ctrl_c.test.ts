@@ -40,7 +40,7 @@ const ARGS = '--model model.mjs --data synthetic --train-limit 4000 --validation
 
 function press(launcher: (typeof LAUNCHERS)[number], presses: number, batch = 500) {
   const folder = mkdtempSync(join(scratch, 'run-'));
-  const js = `${BUILT_CLI} train ${ARGS} --batch ${batch} --threads-per-worker 1 --checkpoint-every 600s --name r`;
+  const js = `${BUILT_CLI} train ${ARGS} --batch ${batch} --threads-per-worker 1 --state-every 600s --name r`;
   const own = `${process.execPath} ${js}`;
   writeFiles(folder, { 'model.mjs': MODEL, 'package.json': { private: true, scripts: { train: own } } });
   const command = launcher.line.replace('{js}', js).replace('{}', own);

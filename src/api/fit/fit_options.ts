@@ -96,7 +96,7 @@ const NOT_OFFERED: readonly string[] = [
 ];
 const SETTINGS_OFFERED = OFFERED.filter((name) => !NOT_OFFERED.includes(name));
 /** A stream cannot be gone on with: nothing is saved. */
-const OF_FOLDERS = ['runDir', 'name', 'keep', 'checkpointEvery', 'onCheckpointFailure', 'saveAbove'] as const;
+const OF_FOLDERS = ['runDir', 'name', 'keep', 'stateEvery', 'onSaveFailure', 'saveAbove'] as const;
 type OfFolders = (typeof OF_FOLDERS)[number];
 const KNOWN = {
   'fit()': [

@@ -17,8 +17,6 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   checkpoint: '--resume RUN, or --init-from MODEL',
   load_from: '--resume RUN, or --init-from MODEL',
   pretrained: '--init-from MODEL',
-  early_stopping: 'there is none; --epochs or --max-steps ends a run, --save-above keeps its best model',
-  patience: 'there is none; --epochs or --max-steps ends a run, --save-above keeps its best model',
 };
 
 export type Hint =
@@ -35,7 +33,7 @@ export function knownElsewhere(word: string): Hint | null {
   const name = plain(word);
   const found =
     SETTING_LIST.find(({ path }) => path === name || path.split('.').at(-1) === name) ??
-    SETTING_LIST.find(({ setting }) => setting.aliases.includes(name));
+    SETTING_LIST.find(({ setting }) => setting.formerly === name || setting.aliases.includes(name));
   if (found !== undefined) return { path: found.path };
   return Object.hasOwn(ELSEWHERE, name) ? { advice: ELSEWHERE[name] } : null;
 }

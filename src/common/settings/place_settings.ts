@@ -60,15 +60,17 @@ export const SAVING_SETTINGS = {
     help: 'states kept to resume from',
     ...{ workers: false, library: true, aliases: ['save_total_limit', 'max_to_keep', 'save_top_k'] },
   }),
-  checkpointEvery: setting(text('epoch, a time such as 60s, or 500 steps'), 'epoch,60s', {
-    ...{ flag: '--checkpoint-every <when>', commands: RUNS, group: 'saving', resume: 'kept' },
-    help: 'epoch, 60s, "500 steps", or several joined by commas',
+  stateEvery: setting(text('epoch, a time such as 60s, or 500 steps'), 'epoch,60s', {
+    ...{ flag: '--state-every <when>', commands: RUNS, group: 'saving', resume: 'kept' },
+    help: 'when a state is saved: epoch, 60s, "500 steps", or several joined by commas',
     ...{ workers: false, library: true, aliases: ['save_steps', 'save_freq', 'save_every', 'checkpoint_frequency'] },
+    formerly: 'checkpoint_every',
   }),
-  onCheckpointFailure: setting(choice(['continue', 'stop']), 'continue', {
-    ...{ flag: '--on-checkpoint-failure <what>', commands: RUNS, group: 'saving', resume: 'kept' },
-    help: 'continue or stop',
+  onSaveFailure: setting(choice(['continue', 'stop']), 'continue', {
+    ...{ flag: '--on-save-failure <what>', commands: RUNS, group: 'saving', resume: 'kept' },
+    help: 'when a state or a model cannot be written: continue or stop',
     ...{ workers: false, library: true, aliases: [] },
+    formerly: 'on_checkpoint_failure',
   }),
 } as const;
 

@@ -105,6 +105,8 @@ export interface Facts {
   readonly library: boolean;
   /** What other tools call it, in snake_case: for hints. */
   readonly aliases: readonly string[];
+  /** Its name in runs and scripts from before, as a path: read wherever a path is, and as a flag that --help does not show. */
+  readonly formerly?: string;
 }
 
 export interface Setting<Value = unknown> extends Facts {

@@ -49,6 +49,11 @@ function listed(items: Items, prefix: string): ListedSetting[] {
   });
 }
 
+/** The path of today by the one that a setting had before. */
+export const FORMER_PATHS: ReadonlyMap<string, string> = new Map(
+  SETTING_LIST.flatMap(({ path, setting: { formerly } }) => (formerly === undefined ? [] : [[formerly, path]])),
+);
+
 const BY_PATH = new Map(SETTING_LIST.map(({ path, setting }) => [path, setting]));
 
 export function settingAt(path: string): Setting | undefined {

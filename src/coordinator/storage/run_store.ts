@@ -1,15 +1,15 @@
 /**
- * Owns: what of a run goes to the disk and when: states by --checkpoint-every, models by the reference rule.
+ * Owns: what of a run goes to the disk and when: states by --state-every, models by the reference rule.
  * Does not: know the formats (state/state_file.ts, state/checkpoint.ts) or how files become whole (files/atomic_file.ts).
  */
 import { AuditError, CheckpointError, ExpectedError } from '../../common/errors.js';
-import { parseCheckpointEvery } from '../../common/checkpoint_every.js';
+import { parseStateEvery } from '../../common/state_every.js';
 import type { Monitor } from '../../common/objective.js';
 import type { NumericsClass, ModelDescription } from '../../common/replica.js';
 import { reaches } from '../../objective/values.js';
 import type { RunObserver } from '../../common/run_events.js';
 import type { TrainConfig } from '../../common/train_config.js';
-import { createCheckpointClock } from './checkpoint_due.js';
+import { createStateClock } from './state_due.js';
 import { saveModel } from './state/checkpoint.js';
 import type { RunFolder } from './run_folder/run_folder.js';
 import { topologySha256 } from './state/state_match.js';
@@ -24,7 +24,7 @@ export interface RunStore {
   begin(progress: Progress): Promise<void>;
   /**
    * After each commit and each epoch: writes a state if one is due, beside training within an epoch; an epoch's end is waited for, so that a completed
-   * epoch is never lost. Rejects only with `onCheckpointFailure: stop`.
+   * epoch is never lost. Rejects only with `onSaveFailure: stop`.
    */
   afterCommit(progress: Progress, at: { epochEnded: boolean }): Promise<void>;
   /** After each evaluation, with its loss: tells where that is no sign that the run is well. */
@@ -79,7 +79,7 @@ export interface StoreParts {
 
 export function createRunStore(parts: StoreParts): RunStore {
   const { config, model, monitor, folder, observe, nowMs, sound } = parts;
-  const due = createCheckpointClock(parseCheckpointEvery(config.checkpointEvery), { step: parts.firstStep, nowMs: nowMs() });
+  const due = createStateClock(parseStateEvery(config.stateEvery), { step: parts.firstStep, nowMs: nowMs() });
   const topology = topologySha256(model);
   let lastSavedEpoch = 0;
   /** Where the state offered last stands: the same place again needs no second file. */
@@ -95,7 +95,7 @@ export function createRunStore(parts: StoreParts): RunStore {
     beforePublish: () => folder.readyToPublish(),
     onWritten: (written) => {
       sound.written(written);
-      observe({ type: 'checkpoint', ...written });
+      observe({ type: 'state', ...written });
     },
     onFailed: warn,
     now: nowMs,
@@ -117,7 +117,7 @@ export function createRunStore(parts: StoreParts): RunStore {
       lastSavedEpoch = epoch;
       return true;
     } catch (error) {
-      if (config.onCheckpointFailure === 'stop' || !(error instanceof CheckpointError)) throw error;
+      if (config.onSaveFailure === 'stop' || !(error instanceof CheckpointError)) throw error;
       warn(error);
       return false;
     }
@@ -141,10 +141,10 @@ export function createRunStore(parts: StoreParts): RunStore {
     async begin(progress) {
       await offer(progress);
       await states.flush();
-      if (states.failure !== null && config.onCheckpointFailure === 'stop') throw states.failure;
+      if (states.failure !== null && config.onSaveFailure === 'stop') throw states.failure;
     },
     async afterCommit(progress, { epochEnded }) {
-      if (states.failure !== null && config.onCheckpointFailure === 'stop') throw states.failure;
+      if (states.failure !== null && config.onSaveFailure === 'stop') throw states.failure;
       if (!due.isDue({ step: progress.step, epochEnded, nowMs: nowMs() })) return;
       await offer(progress);
       if (epochEnded) await states.flush();

@@ -1,6 +1,6 @@
 /**
  * Owns: the words for a file system that refuses: what could not be written or read, why, and what to do.
- * Does not: decide whether training goes on (state/state_writer.ts and the run loop do, by --on-checkpoint-failure).
+ * Does not: decide whether training goes on (state/state_writer.ts and the run loop do, by --on-save-failure).
  */
 import { errorCode, isErrorLike } from '../../../common/error_facts.js';
 import { CheckpointError } from '../../../common/errors.js';

@@ -5,6 +5,7 @@
 import { Document, isMap, isPair, isScalar, isSeq, parseDocument } from 'yaml';
 import type { YAMLMap } from 'yaml';
 import type { SettingChange } from '../../../common/setting_change.js';
+import { settingAt } from '../../../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../../../common/snake_case.js';
 import type { TrainConfig } from '../../../common/train_config.js';
 
@@ -23,6 +24,8 @@ export function changeConfig(text: string, { changes, step }: { changes: readonl
     const node = document.createNode(value);
     if (isSeq(node)) node.flow = true;
     node.comment = ` ${source}, after step ${step}; ${JSON.stringify(before)} before`;
+    const former = settingAt(path)?.formerly;
+    if (former !== undefined) document.deleteIn(former.split('.'));
     document.setIn(path.split('.'), node);
   }
   return document.toString({ lineWidth: 0, flowCollectionPadding: false });

@@ -52,6 +52,6 @@ function nothingSaved(run: string, damaged: number): CheckpointError {
   return new CheckpointError({
     code: 'NOTHING_SAVED',
     message: `${run} holds no saved model and ${states} yet`,
-    next: `Train on with tfjs-parallel train --resume ${run}: a state is saved as checkpoint_every says, a model where the best epoch reaches save_above.`,
+    next: `Train on with tfjs-parallel train --resume ${run}: a state is saved as state_every says, a model where the best epoch reaches save_above.`,
   });
 }

@@ -1,6 +1,6 @@
 /**
  * Owns: writing states beside training: copy now, write while the next steps run, one at a time, the newest waiting one wins.
- * Does not: decide when a state is due (checkpoint_due.ts) or what is in it (state_file.ts).
+ * Does not: decide when a state is due (state_due.ts) or what is in it (state_file.ts).
  */
 import { CheckpointError } from '../../../common/errors.js';
 import type { FileSystem } from '../files/file_system.js';

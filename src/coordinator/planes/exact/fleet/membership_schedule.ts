@@ -86,7 +86,7 @@ function wait(draft: Draft, nowMs: number): void {
   if (!draft.settings.canJoin && draft.members.size === 0) {
     const last = draft.incidents.lost.at(-1);
     const why = last === undefined ? 'none was added' : `${last.member} last: ${last.reason}`;
-    return fail(draft, 'ALL_REPLICAS_LOST', `no replica is left; ${why}`, 'Resume the run from its last checkpoint.');
+    return fail(draft, 'ALL_REPLICAS_LOST', `no replica is left; ${why}`, 'Resume the run from its last state.');
   }
   if (draft.waitingSinceMs !== null) return;
   draft.waitingSinceMs = nowMs;

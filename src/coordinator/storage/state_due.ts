@@ -1,15 +1,15 @@
 /**
- * Owns: when a state is due, by the rules of --checkpoint-every.
- * Does not: parse them (common/checkpoint_every.ts), write, or read a clock: the time is passed in, monotonic, so that a wall clock set back or forth changes nothing.
+ * Owns: when a state is due, by the rules of --state-every.
+ * Does not: parse them (common/state_every.ts), write, or read a clock: the time is passed in, monotonic, so that a wall clock set back or forth changes nothing.
  */
-import type { CheckpointEvery } from '../../common/checkpoint_every.js';
+import type { StateEvery } from '../../common/state_every.js';
 
-export interface CheckpointClock {
+export interface StateClock {
   /** Whether a state is due after this commit; if so, the rules count from here. */
   isDue(at: { step: number; epochEnded: boolean; nowMs: number }): boolean;
 }
 
-export function createCheckpointClock(every: CheckpointEvery, start: { step: number; nowMs: number }): CheckpointClock {
+export function createStateClock(every: StateEvery, start: { step: number; nowMs: number }): StateClock {
   let last = start;
   return {
     isDue({ step, epochEnded, nowMs }) {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { parseCheckpointEvery } from '../../../src/common/checkpoint_every.js';
-import { createCheckpointClock } from '../../../src/coordinator/storage/checkpoint_due.js';
+import { parseStateEvery } from '../../../src/common/state_every.js';
+import { createStateClock } from '../../../src/coordinator/storage/state_due.js';
 
 /** Steps of 10 s, 7 to the epoch; the steps after which a state is due. */
 function dueSteps(rule: string, steps: number): number[] {
-  const clock = createCheckpointClock(parseCheckpointEvery(rule), { step: 0, nowMs: 0 });
+  const clock = createStateClock(parseStateEvery(rule), { step: 0, nowMs: 0 });
   return Array.from({ length: steps }, (_, at) => at + 1).filter((step) =>
     clock.isDue({ step, epochEnded: step % 7 === 0, nowMs: step * 10_000 }),
   );
