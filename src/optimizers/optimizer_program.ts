@@ -1,5 +1,5 @@
 /** An optimizer with its settings, as one list of operations over the gradient, the weights and the slots. */
-import { add, constant, multiply, operand, programOf, type Program } from './expression.js';
+import { add, constant, multiply, operand, programOf, type Expression, type Program } from './expression.js';
 import type { OptimizerName, OptimizerSettings } from './settings.js';
 import { OPTIMIZERS } from './table.js';
 
@@ -24,13 +24,14 @@ export function firstSlots(slots: readonly SlotSpec[], weights: Float32Array): F
   return slots.map(({ initial }) => (initial === 'weights' ? weights.slice() : new Float32Array(weights.length).fill(initial)));
 }
 
-export function optimizerProgram(
-  config: OptimizerSettings & {
-    readonly name: OptimizerName;
-    readonly weightDecay: number;
-    readonly emaDecay: number | null;
-  },
-): OptimizerProgram {
+export interface OptimizerConfig extends OptimizerSettings {
+  readonly name: OptimizerName;
+  readonly weightDecay: number;
+  readonly emaDecay: number | null;
+}
+
+/** `averageApart`: the average has its slot and is left to `averageProgram`, because weights are changed again before it is taken. */
+export function optimizerProgram(config: OptimizerConfig, { averageApart = false } = {}): OptimizerProgram {
   const { name, weightDecay, emaDecay } = config;
   const optimizer = OPTIMIZERS[name];
   const slots: SlotSpec[] = Object.entries(optimizer.slots(config)).map(([slot, initial]) => ({ name: slot, initial }));
@@ -49,10 +50,19 @@ export function optimizerProgram(
   const results = Object.fromEntries(slots.map((slot) => [slot.name, updated.slots[slot.name]]));
   if (emaDecay !== null) {
     slots.push({ name: AVERAGE, initial: 'weights' });
-    results[AVERAGE] = add(multiply(constant(emaDecay), operand(AVERAGE)), multiply(constant(1 - emaDecay), updated.weights));
+    results[AVERAGE] = averageApart ? operand(AVERAGE) : averageOf(emaDecay, updated.weights);
   }
   return {
     slots,
     program: programOf(['gradient', 'weights', ...slots.map((slot) => slot.name)], { weights: updated.weights, ...results }),
   };
+}
+
+/** Operands: `weights`, then the average, which it writes. */
+export function averageProgram(emaDecay: number): Program {
+  return programOf(['weights', AVERAGE], { [AVERAGE]: averageOf(emaDecay, operand('weights')) });
+}
+
+function averageOf(emaDecay: number, weights: Expression): Expression {
+  return add(multiply(constant(emaDecay), operand(AVERAGE)), multiply(constant(1 - emaDecay), weights));
 }

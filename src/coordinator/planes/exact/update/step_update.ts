@@ -1,6 +1,6 @@
 /**
- * Owns: what one step does to the weights: add shards → divide by the global batch → clip → optimizer → constraints → moving statistics; and finding
- * what is not finite.
+ * Owns: what one step does to the weights: add shards → divide by the global batch → clip → optimizer → constraints → average of constrained weights →
+ * moving statistics; and finding what is not finite.
  * Does not: commit (run.ts does): it reads `current` and writes `next`, so a bad step is dropped by forgetting `next`.
  *
  * All of it is exact float32 arithmetic in a fixed order: the same shards give the same bits wherever they were computed.
@@ -74,6 +74,7 @@ export function* applyStep(input: StepInput): Generator<void, StepOutput> {
     }
   }
   yield* constrain(layout, next.parameters);
+  finite = (yield* averageConstrained(input)) && finite;
   const statisticsFinite = yield* applyStatistics({
     layout,
     statistics: input.statistics,
@@ -82,6 +83,23 @@ export function* applyStep(input: StepInput): Generator<void, StepOutput> {
   });
   const outcome = { reduceMs, ...(norm && { gradientNorm: norm.value }) };
   return finite && statisticsFinite ? outcome : { ...outcome, nonFinite: yield* findNonFinite(input, sum) };
+}
+
+/** Returns whether the average is finite; true where it was taken in the optimizer's pass. */
+function* averageConstrained({ layout, optimizer: { average }, current, next }: StepInput): Generator<void, boolean> {
+  if (average === null) return true;
+  const [before, after] = [current.slots.at(-1), next.slots.at(-1)] as [Float32Array, Float32Array];
+  const register = OPERANDS.slot(current.slots.length - 1);
+  let finite = true;
+  for (let start = 0; start < layout.trainedSize; start += SLICE_ELEMENTS) {
+    const end = Math.min(start + SLICE_ELEMENTS, layout.trainedSize);
+    load(OPERANDS.weights, next.parameters.subarray(start, end));
+    load(register, before.subarray(start, end));
+    finite = average(end - start) && finite;
+    store(register, after.subarray(start, end));
+    yield;
+  }
+  return finite;
 }
 
 /** With the slice's gradient in `SUM`. Returns whether what it wrote is finite. */

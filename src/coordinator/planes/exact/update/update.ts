@@ -4,7 +4,6 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { BucketLayout } from '../../../../common/bucket_layout.js';
-import { UsageError } from '../../../../common/errors.js';
 import { LIMITS } from '../../../../common/limits.js';
 import type { ShardResult } from '../../../../common/replica.js';
 import type { OptimizerConfig } from '../../../../common/train_config.js';
@@ -63,8 +62,7 @@ export function createUpdate({
   /** Monotonic milliseconds. */
   nowMs?: () => number;
 }): Update {
-  refuseAverageOfConstrained(layout, config);
-  const optimizer = createOptimizer(config);
+  const optimizer = createOptimizer(config, { constrained: layout.constraints.length > 0 });
   const rates = rateSpans(layout, config.layerRates);
   const update = async ({ gradient, results, shards, ...step }: UpdateInput): Promise<UpdateOutcome> => {
     const work = applyStep({
@@ -90,14 +88,4 @@ export function createUpdate({
 function describe({ stage, name }: NonFinite): string {
   const where = { gradient: 'the gradient of', parameters: 'the updated', optimizer: "the optimizer's memory of" };
   return `${where[stage]} ${name}`;
-}
-
-/** The average is taken in the optimizer's pass, before weights are held to their constraints: it would be of weights that are never used. */
-function refuseAverageOfConstrained({ slots, constraints }: BucketLayout, { emaDecay }: OptimizerConfig): void {
-  if (emaDecay === null || constraints.length === 0) return;
-  throw new UsageError({
-    code: 'AVERAGE_OF_CONSTRAINED',
-    message: `optimizer.ema_decay averages the weights, and ${slots[constraints[0].slot].name} has a constraint: the two do not go together yet`,
-    next: 'Leave out optimizer.ema_decay, or the constraint.',
-  });
 }
