@@ -43,9 +43,13 @@ export interface WorkRequest {
   readonly threadsPerWorker: number | null;
   /** Where this machine has the data; null to download or draw it. */
   readonly dataDir: string | null;
+  /** As the coordinator's, where the run is on files. */
+  readonly validationFile?: string | null;
+  /** MiB of inputs that are kept in memory. */
+  readonly dataMemory?: number;
   /** The coordinator's own model file, where it is a module. */
   readonly model: string | null;
-  /** The coordinator's data module, or `idx` with dataDir, where the run is on such data. */
+  /** The coordinator's data module or file, or `idx` with dataDir, where the run is on such data. */
   readonly data: string | null;
   /** How long it looks for a coordinator that does not answer, before the first session and after one, ms. */
   readonly waitMs: number;
@@ -228,13 +232,15 @@ class JobKeeper {
       throw needs(
         'data',
         `the data ${job.dataName}, which this worker cannot fetch`,
-        '--data MODULE (or --data idx --data-dir FOLDER)',
+        '--data FILE (or --data idx --data-dir FOLDER)',
       );
-    const { seed, trainLimit, validationLimit, overfit } = job;
     const onProgress = (progress: { kind: string; message?: string }): void => {
       if (progress.message !== undefined) say(progress.message);
     };
-    return loadDatasetAside({ data, dataDir, seed, trainLimit, validationLimit, overfit }, { onProgress });
+    const { validationFile = null, dataMemory } = this.request;
+    // Of the job names alone; where files are is said here.
+    const config = { ...job, data, dataDir, validationFile, ...(dataMemory !== undefined && { dataMemory }) };
+    return loadDatasetAside(config, { onProgress });
   }
 }
 

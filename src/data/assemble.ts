@@ -26,14 +26,29 @@ type Parts = Omit<Dataset, 'sha256'>;
 /** SHA-256 (hex) of every array of a split, by name, where the arrays are not in memory: whoever read them once has hashed them. */
 export type ReadHashes = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
+/** By split and input, where the inputs lie in files: all of its values in order, again. */
+export type Scans = Readonly<Record<string, Readonly<Record<string, () => AsyncIterable<NumericArray>>>>>;
+
+/** What is known of inputs that are not in memory. */
+export interface Unloaded {
+  readonly hashes?: ReadHashes;
+  /** Then the identity is that of the same values in memory. */
+  readonly scans?: Scans;
+  /** The identity, where it was computed before. */
+  readonly sha256?: string;
+}
+
 /**
  * Checks the splits against the shapes and the labels against the class count, and adds the identity.
  * `classes` absent with one label of a value: the largest of both splits + 1 where all of them could be indices of classes. Whether they are is for the
  * loss to say (objective/labels.ts).
- * `read` null: nobody compares the data, and it is not hashed.
+ * `unloaded` null: nobody compares the data, and it is not hashed.
  * @throws DataError DATA_EMPTY or DATA_LABELS.
  */
-export async function assembleDataset<P extends Parts>(parts: P, read: ReadHashes | null = {}): Promise<P & { sha256: string }> {
+export async function assembleDataset<P extends Parts>(
+  parts: P,
+  unloaded: Unloaded | null = {},
+): Promise<P & { sha256: string }> {
   const { inputs } = parts.fields;
   const targets = parts.fields.targets.map((field) => {
     const classes = field.classes ?? (field.shape.length === 0 ? classesIn(parts, field) : undefined);
@@ -48,7 +63,7 @@ export async function assembleDataset<P extends Parts>(parts: P, read: ReadHashe
     }
   }
   const dataset = { ...parts, fields: { inputs, targets } };
-  return { ...dataset, sha256: read === null ? '' : await identity(dataset, read) };
+  return { ...dataset, sha256: unloaded === null ? '' : (unloaded.sha256 ?? (await identity(dataset, unloaded))) };
 }
 
 /** Of a data set of one input and one target, which nobody named. */
@@ -123,33 +138,35 @@ function refuse(code: string, message: string, next: string): DataError {
 }
 
 /** Over what a model can notice: shapes, scale, value types and every value; not the name of the data, the format or the files. */
-async function identity(dataset: Parts, read: ReadHashes): Promise<string> {
+async function identity(dataset: Parts, { hashes, scans }: Unloaded): Promise<string> {
   const splits = splitsOf(dataset);
   const isPlain = namesOf(dataset.fields.inputs) === INPUT && namesOf(dataset.fields.targets) === TARGET;
-  const inMemory = splits.flatMap(([, split]) => (isInMemory(split) ? [split] : []));
   const isWeighted = splits.some(([, { weights }]) => weights !== undefined);
-  return isPlain && !isWeighted && inMemory.length === splits.length
-    ? plainIdentity(dataset, inMemory)
-    : namedIdentity(dataset, read);
+  const isScanned = splits.every(([which, split]) => isInMemory(split) || scans?.[which] !== undefined);
+  return isPlain && !isWeighted && isScanned ? plainIdentity(dataset, scans) : namedIdentity(dataset, { hashes, scans });
 }
 
+const ARRAYS = { uint8: 'Uint8Array', int32: 'Int32Array', float32: 'Float32Array' } as const;
+
 /** Data of one input and one target have the identity that they had before fields had names. */
-async function plainIdentity({ fields }: Parts, splits: readonly MemorySplit[]): Promise<string> {
+async function plainIdentity(dataset: Parts, scans: Scans | undefined): Promise<string> {
   const hash = createHash('sha256');
-  const { shape: inputShape, scale } = fields.inputs[0];
+  const { fields } = dataset;
+  const { shape: inputShape, scale, type } = fields.inputs[0];
   const { shape: labelShape, classes = null } = fields.targets[0];
-  const heads = splits.map(({ count, inputs, targets }) => ({
-    count,
-    x: inputs[INPUT].constructor.name,
-    y: targets[TARGET].constructor.name,
-  }));
+  const splits = splitsOf(dataset);
+  const heads = splits.map(([, { count, targets }]) => ({ count, x: ARRAYS[type], y: targets[TARGET].constructor.name }));
   hash.update(`${JSON.stringify({ inputShape, labelShape, classes, scale, splits: heads })}\n`);
-  for (const { inputs, targets } of splits) for (const values of [inputs[INPUT], targets[TARGET]]) await hashInto(hash, values);
+  for (const [which, split] of splits) {
+    if (isInMemory(split)) await hashInto(hash, split.inputs[INPUT]);
+    else for await (const values of scans![which][INPUT]()) await hashInto(hash, values);
+    await hashInto(hash, split.targets[TARGET]);
+  }
   return hash.digest('hex');
 }
 
 /** Over each array's own hash, so that arrays may be hashed side by side while their rows are read once. */
-async function namedIdentity(dataset: Parts, read: ReadHashes): Promise<string> {
+async function namedIdentity(dataset: Parts, { hashes, scans }: Unloaded): Promise<string> {
   const { inputs, targets } = dataset.fields;
   const splits: object[] = [];
   for (const [which, split] of splitsOf(dataset)) {
@@ -157,11 +174,12 @@ async function namedIdentity(dataset: Parts, read: ReadHashes): Promise<string> 
     for (const [side, fields] of Object.entries({ inputs, targets })) {
       for (const { name } of fields) {
         const values = side === 'targets' ? split.targets[name] : isInMemory(split) ? split.inputs[name] : undefined;
-        const key = `${side}.${name}`;
-        arrays[key] = values === undefined ? read[which][name] : await hashOf(values);
+        const scan = scans?.[which]?.[name];
+        arrays[`${side}.${name}`] =
+          values !== undefined ? await hashOf([values]) : scan !== undefined ? await hashOf(scan()) : hashes![which][name];
       }
     }
-    for (const [name, values] of Object.entries(split.weights ?? {})) arrays[`weights.${name}`] = await hashOf(values);
+    for (const [name, values] of Object.entries(split.weights ?? {})) arrays[`weights.${name}`] = await hashOf([values]);
     splits.push({ count: split.count, arrays });
   }
   const facts = (fields: readonly Field[]): object[] =>
@@ -171,9 +189,9 @@ async function namedIdentity(dataset: Parts, read: ReadHashes): Promise<string> 
     .digest('hex');
 }
 
-async function hashOf(values: NumericArray): Promise<string> {
+async function hashOf(pieces: Iterable<NumericArray> | AsyncIterable<NumericArray>): Promise<string> {
   const hash = createHash('sha256');
-  await hashInto(hash, values);
+  for await (const values of pieces) await hashInto(hash, values);
   return hash.digest('hex');
 }
 

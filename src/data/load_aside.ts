@@ -10,17 +10,15 @@ import { DataError, ExpectedError } from '../common/errors.js';
 import { builtFile, requirePackageFile } from '../system/package_file.js';
 import type { DataAnswer } from './data_thread.js';
 import { isDataModule, type DataConfig, type LoadOptions } from './load.js';
+import { dataConfigOf } from './sources/source.js';
 
 const THREAD_FILE = builtFile('data/data_thread.js');
 
 /** As `loadDataset`, and DATA_MODULE where the module ended its thread. */
 export async function loadDatasetAside(config: DataConfig, { onProgress = () => undefined }: LoadOptions = {}): Promise<Dataset> {
   requirePackageFile(THREAD_FILE);
-  const { data, dataDir, trainLimit, validationLimit, overfit, seed } = config;
-  const worker = new Worker(THREAD_FILE, {
-    workerData: { data, dataDir, trainLimit, validationLimit, overfit, seed },
-    env: SHARE_ENV,
-  });
+  const { data } = config;
+  const worker = new Worker(THREAD_FILE, { workerData: dataConfigOf(config), env: SHARE_ENV });
   try {
     return await new Promise<Dataset>((done, fail) => {
       worker.on('message', (answer: DataAnswer) => {

@@ -40,6 +40,7 @@ const KEPT: Record<string, string> = {
 /** What it may be told of this call: the printed line repeats it. */
 const REPEATED: Record<string, string> = {
   max_steps: '30',
+  data_memory: '64',
   gpus: '0,1',
   workers: '3',
   reporter: 'json,text',
@@ -53,6 +54,10 @@ const WITHOUT_EFFECT: Record<string, string> = { run_dir: 'other', name: 'other'
 const REFUSED: Record<string, string> = {
   model: 'm.json',
   data: 'd.mjs',
+  validation_file: 'v.npz',
+  inputs: 'a,b',
+  labels: 'c',
+  scale: '0.5',
   loss: 'mean_squared_error',
   metrics: 'auc',
   loss_weights: '[a=0.5]',

@@ -11,6 +11,7 @@ import { configLayerSchema } from '../../common/settings/schema.js';
 import { completeConfig, type LibrarySetting } from '../../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
 import type { TrainConfig } from '../../common/train_config.js';
+import { DATA_OPTIONS } from '../../data/sources/source.js';
 import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
 import type { RateFunction } from '../callback_runner.js';
 import { WATCHES, type ByOutput } from '../train_options.js';
@@ -22,7 +23,8 @@ import type { BatchSource, NamedRows } from './rows.js';
 /** Of the model, its compile() and tfjs's own option names. */
 type NotOffered =
   | ('batch' | 'epochs' | 'shuffle' | 'runDir' | 'loss' | 'metrics' | 'trainLimit' | 'validationLimit' | 'dataDir' | 'maxSteps')
-  | ('overfit' | 'fastDevRun');
+  | 'fastDevRun'
+  | (typeof DATA_OPTIONS)[number];
 
 /** Settings of a run (docs/settings.md), beside tfjs's options. */
 type RunSettings = Partial<
@@ -92,7 +94,7 @@ const SHARED = ['epochs', 'initialEpoch', 'validationData', 'callbacks', 'verbos
 const OURS = [...WATCHES, 'devices', 'learningRate', 'weightsInBatchCallbacks', 'signal', 'observer', 'onProgress'];
 const NOT_OFFERED: readonly string[] = [
   ...['batch', 'loss', 'metrics', 'trainLimit', 'validationLimit', 'dataDir', 'maxSteps'],
-  ...['overfit', 'fastDevRun'],
+  ...['fastDevRun', ...DATA_OPTIONS],
 ];
 const SETTINGS_OFFERED = OFFERED.filter((name) => !NOT_OFFERED.includes(name));
 /** A stream cannot be gone on with: nothing is saved. */

@@ -33,6 +33,8 @@ export interface WorkerRequest {
   threadsPerWorker: number | null;
   /** Where this machine has the data; null to download or draw it. */
   dataDir: string | null;
+  validationFile: string | null;
+  dataMemory: number;
   /** Only for models with layers of your own: the same file as the coordinator's. Null: the model comes from the coordinator. */
   model: string | null;
   /** Only for data from a module of your own: the same data as the coordinator's, by hash. Null: as the coordinator says. */
@@ -79,7 +81,9 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
   command.addOption(
     new Option('--model <file>', "the coordinator's own model file, where it has layers of your own").helpGroup(GROUP.data),
   );
-  command.addOption(new Option('--data <module>', 'your data module, where the coordinator reads one').helpGroup(GROUP.data));
+  command.addOption(
+    new Option('--data <file>', 'your data module or file, where the coordinator reads one').helpGroup(GROUP.data),
+  );
   return command.action(async () => {
     const host = readOption(command, 'host');
     // Not commander's mandatory option: it would hide a mistyped --host behind a missing one.
@@ -94,6 +98,8 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
       devices: chooseDevices(config),
       threadsPerWorker: config.threadsPerWorker,
       dataDir: config.dataDir,
+      validationFile: config.validationFile,
+      dataMemory: config.dataMemory,
       model: readOption(command, 'model'),
       data: readOption(command, 'data'),
       waitMs: 1000 * wholeNumber(readOption(command, 'wait') ?? '', { flag: '--wait', atLeast: 0 }),

@@ -2,21 +2,52 @@
 import { LIMITS } from '../limits.js';
 import { choice, flag, names, real, RUNS, setting, text, whole } from './setting.js';
 
+const DATA = [...RUNS, 'worker', 'evaluate', 'verify'] as const;
+
 export const DATA_SETTINGS = {
   model: setting(text('gluon_cnn, a path to model.json, or a path to a module'), 'gluon_cnn', {
     ...{ flag: '--model <model>', commands: [...RUNS, 'evaluate', 'verify', 'bench'], group: 'data', resume: 'fixed' },
     help: 'gluon_cnn, a model.json (tf.LayersModel), or a module exporting createModel(tf)',
     ...{ workers: false, library: false, aliases: ['net', 'network', 'arch', 'architecture', 'model_path', 'model_name'] },
   }),
-  data: setting(text('mnist, idx, synthetic, or a path to a module'), 'mnist', {
+  data: setting(text('mnist, idx, synthetic, or a path to a module or a file of data'), 'mnist', {
     ...{ flag: '--data <data>', commands: [...RUNS, 'evaluate', 'verify'], group: 'data', resume: 'fixed' },
-    help: 'mnist, idx, synthetic, or a module exporting train and validation sets',
+    help: 'mnist, idx, synthetic, a module exporting train and validation sets, or a file: .npz, .npy, .csv, .parquet',
     ...{ workers: false, library: false, aliases: ['dataset', 'dataset_name', 'train_data'] },
   }),
   dataDir: setting(text('a folder'), null, {
     ...{ flag: '--data-dir <folder>', commands: [...RUNS, 'worker', 'evaluate', 'verify'], group: 'data', resume: 'kept' },
     help: 'folder with the IDX files, instead of downloading MNIST',
     ...{ workers: false, library: true, aliases: ['data_path', 'data_root', 'root', 'dataset_dir', 'data_folder'] },
+  }),
+  validationFile: setting(text('a file'), null, {
+    ...{ flag: '--validation-file <file>', commands: DATA, group: 'data', resume: 'fixed' },
+    help: 'file of the validation set, where --data is a file of one set',
+    ...{
+      workers: false,
+      library: true,
+      aliases: ['val_file', 'val_data', 'test_data', 'eval_data', 'validation_data', 'test_file'],
+    },
+  }),
+  inputs: setting(names('a list of names, such as [height, width]'), null, {
+    ...{ flag: '--inputs <names>', commands: [...RUNS, 'evaluate', 'verify'], group: 'data', resume: 'fixed' },
+    help: 'what the model takes: arrays of an .npz file (x for x_train, x_test), columns of a table (default: all but the labels)',
+    ...{ workers: true, library: true, aliases: ['columns', 'features', 'feature_columns', 'input_columns', 'x'] },
+  }),
+  labels: setting(names('a list of names, such as [price]'), null, {
+    ...{ flag: '--labels <names>', commands: [...RUNS, 'evaluate', 'verify'], group: 'data', resume: 'fixed' },
+    help: 'what it shall answer: arrays of an .npz file, columns of a table',
+    ...{ workers: true, library: true, aliases: ['targets', 'label_column', 'target_column', 'y', 'labels_column'] },
+  }),
+  scale: setting(real({ above: 0 }), null, {
+    ...{ flag: null, commands: [], group: 'data', resume: 'fixed' },
+    help: 'the model sees the values of files times this (default: 1/255 for bytes, 1 for others)',
+    ...{ workers: true, library: true, aliases: ['rescale', 'input_scale', 'normalize'] },
+  }),
+  dataMemory: setting(whole({ atLeast: 1 }), 1024, {
+    ...{ flag: '--data-memory <MiB>', commands: DATA, group: 'data', resume: 'call' },
+    help: 'inputs of files that take more than this stay there, and are read as they are needed',
+    ...{ workers: false, library: true, aliases: ['cache_size', 'data_cache', 'in_memory'] },
   }),
   loss: setting({ kind: 'loss', wanted: 'the name of a loss, such as softmax_cross_entropy or mean_squared_error' }, null, {
     ...{ flag: '--loss <name>', commands: [...RUNS, 'evaluate', 'verify'], group: 'training', resume: 'fixed' },

@@ -78,7 +78,7 @@ async function readDataset(source: ArraysSource, path: string): Promise<Dataset>
     splits[which] = { count: set.count, targets: once.targets, source: 'module', where };
   }
   const parts = { name, fields: fields!, train: splits.train!, validation: splits.validation ?? null };
-  return assembleDataset(parts, hashes);
+  return assembleDataset(parts, { hashes });
 }
 
 async function fieldsOf(source: ArraysSource, train: ReadSource, fail: ReturnType<typeof failureIn>): Promise<DataFields> {

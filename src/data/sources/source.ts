@@ -5,11 +5,33 @@
  * that is stored elsewhere holds what it is opened from, and each replica's thread opens it and reads its own rows.
  */
 import type { Batch, DataFields, Dataset, StoredSplit } from '../../common/dataset.js';
+import { SETTINGS } from '../../common/settings/table.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import type { OnDataProgress } from '../progress.js';
 
+/** Settings that say how files are read. */
+export const DATA_OPTIONS = [
+  'inputs',
+  'labels',
+  'validationFile',
+  'scale',
+  'dataMemory',
+  'overfit',
+] as const satisfies readonly (keyof TrainConfig)[];
+
 export type DataConfig = Pick<TrainConfig, 'data' | 'dataDir' | 'trainLimit' | 'validationLimit' | 'seed'> &
-  Partial<Pick<TrainConfig, 'overfit'>>;
+  Partial<Pick<TrainConfig, (typeof DATA_OPTIONS)[number]>>;
+
+/** Of a whole configuration what loading reads: plain data that can go to a thread. */
+export function dataConfigOf(config: DataConfig): DataConfig {
+  const { data, dataDir, trainLimit, validationLimit, seed } = config;
+  const options = DATA_OPTIONS.flatMap((name) => (config[name] === undefined ? [] : [[name, config[name]]]));
+  return { data, dataDir, trainLimit, validationLimit, seed, ...(Object.fromEntries(options) as Partial<DataConfig>) };
+}
+
+export function memoryBytesOf({ dataMemory = SETTINGS.dataMemory.default }: DataConfig): number {
+  return dataMemory * 2 ** 20;
+}
 
 /** One split, as a replica's thread has opened it. */
 export interface OpenedSplit {

@@ -1,0 +1,86 @@
+"""Owns: the small files in test/golden/files, made by the libraries that others make theirs with. Does not: say what they hold: test/data does.
+
+    pip install numpy==2.4.6 pillow==13.0.0 pyarrow==26.0.1
+    python scripts/golden/make_files.py
+
+The same bytes each time, by the same versions.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+FOLDER = Path(__file__).resolve().parents[2] / "test" / "golden" / "files"
+
+
+def counting(*shape, dtype="uint8"):
+    """0, 1, 2, … , 250, 0, … row-major."""
+    return (np.arange(np.prod(shape)) % 251).astype(dtype).reshape(shape)
+
+
+def numpy_files():
+    small = {
+        "x_train": counting(7, 3, 4),
+        "y_train": np.array([0, 1, 2, 0, 1, 2, 2], "uint8"),
+        "x_test": counting(3, 3, 4)[:, ::-1],
+        "y_test": np.array([2, 1, 0], "uint8"),
+    }
+    np.savez(FOLDER / "stored.npz", **small)
+    np.savez_compressed(FOLDER / "compressed.npz", **small)
+    numbers = np.array([[0, 1], [2, 3], [100, 7]])
+    np.savez(
+        FOLDER / "types.npz",
+        y=np.array([1, 0, 1]),
+        **{f"{order}{kind}": numbers.astype(np.dtype(order + kind)) for kind in ("i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8") for order in "<>"},
+        b1=numbers > 1,
+        i1=-numbers.astype("i1"),
+        half=np.array([[65504, -(2.0**-24)], [2.0**-14, 0.1], [-0.0, 1 / 3]], "f2"),
+        wide=np.array([[2**31], [0], [1]]),
+        nan=np.array([[0.0, 1], [2, np.nan], [3, 4]]),
+        complex=np.ones((3, 2), "c8"),
+        text=np.array(["a", "b", "c"]),
+        objects=np.array([{}, {}, {}], object),
+        dates=np.array(["2026-01-01"] * 3, "M8[D]"),
+        records=np.zeros(3, [("a", "i4"), ("b", "f4")]),
+        scalar=np.float32(1),
+        longer=np.zeros((4, 2), "f4"),
+    )
+    cube = np.arange(24, dtype="i4").reshape(4, 2, 3)
+    np.savez_compressed(FOLDER / "fortran.npz", x=np.asfortranarray(cube), y=np.arange(4, dtype="u1"), straight=cube)
+    for major in (1, 2, 3):
+        with open(FOLDER / f"version_{major}.npy", "wb") as file:
+            np.lib.format.write_array(file, np.arange(6, dtype="f4").reshape(3, 2), version=(major, 0))
+
+
+def parquet_files():
+    columns = {
+        "length": pa.array([1.5, 2.25, -3.0, 0.1, 1e-3], pa.float64()),
+        "width": pa.array([1, 2, 3, 4, -5], pa.int64()),
+        "flag": pa.array([True, False, True, True, False]),
+        "small": pa.array([0, 1, 255, 3, 4], pa.uint8()),
+        "half": pa.array(np.array([0.5, 1, 2, 3, 4], "f2")),
+        "pixels": pa.array([[i, i + 1, i + 2] for i in range(5)], pa.list_(pa.int16())),
+        "kind": pa.array(["dog", "cat", "dog", "eel", "cat"]).dictionary_encode(),
+        "label": pa.array([0, 1, 0, 2, 1], pa.int32()),
+        "ragged": pa.array([[1.0], [1.0, 2.0], [], [3.0], [4.0]]),
+        "holes": pa.array([1, 2, None, 4, 5], pa.int32()),
+        "far": pa.array([1, 2**53 + 1, 3, 4, 5], pa.int64()),
+        "when": pa.array([0, 1, 2, 3, 4], pa.timestamp("us")),
+        "day": pa.array([0, 1, 2, 3, 4], pa.date32()),
+        "raw": pa.array([b"a", b"b", b"c", b"d", b"e"]),
+        "record": pa.array([{"a": 1}] * 5),
+        "deep": pa.array([[[1]]] * 5),
+        "price": pa.array([1, 2, 3, 4, 5], pa.decimal128(9, 2)),
+    }
+    table = pa.table(columns)
+    pq.write_table(table, FOLDER / "columns.parquet", row_group_size=2)
+    for compression in ("none", "gzip", "zstd", "brotli", "lz4"):
+        pq.write_table(table.select(["length", "label"]), FOLDER / f"{compression}.parquet", compression=compression)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    numpy_files()
+    parquet_files()

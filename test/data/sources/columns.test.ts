@@ -1,0 +1,188 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { expect, onTestFinished, test } from 'vitest';
+import { loadDataset } from '../../../src/data/load.js';
+import type { DataConfig } from '../../../src/data/sources/source.js';
+import { plain, type PlainData } from '../../support/plain_data.js';
+import { temporaryFolder } from '../../support/temporary_folder.js';
+
+const PLAIN = { dataDir: null, trainLimit: null, validationLimit: null, seed: 1 };
+type Options = Partial<DataConfig>;
+
+/** Files of scripts/golden/make_files.py. */
+const golden = (name: string): string => fileURLToPath(new URL(`../../golden/files/${name}`, import.meta.url));
+
+async function load(data: string, options: Options = {}, notes: string[] = []): Promise<PlainData> {
+  const config = { ...PLAIN, data, ...options };
+  const set = await loadDataset(config, {
+    onProgress: (progress) => progress.kind === 'note' && notes.push(progress.message.replace(/\S*\//, '')),
+  });
+  return plain({ ...set, validation: set.validation ?? set.train });
+}
+
+async function loadCsv(text: string, options: Options = {}, notes: string[] = []): Promise<PlainData> {
+  return load(join(await temporaryFolder({ 't.csv': text }), 't.csv'), options, notes);
+}
+
+async function failure(loading: Promise<unknown>): Promise<string> {
+  const error: unknown = await loading.catch((thrown: unknown) => thrown);
+  return `${(error as { code: string }).code} ${(error as Error).message.replaceAll(/\/\S*\//g, '')}`;
+}
+
+test('columns are chosen by name, in the order in which they are named', async () => {
+  const text = 'a,b,c,label\n1,2.5,3,0\n4,5,6,2\n';
+  const all = await loadCsv(text);
+  expect(all).toMatchObject({ inputShape: [3], labelShape: [], classes: 3, scale: 1 });
+  expect(all.train).toEqual({ count: 2, x: Float32Array.of(1, 2.5, 3, 4, 5, 6), y: Int32Array.of(0, 2) });
+  const some = await loadCsv(text, { inputs: ['c', 'a'], labels: ['b'] });
+  expect(some.train).toEqual({ count: 2, x: Int32Array.of(3, 1, 6, 4), y: Float32Array.of(2.5, 5) });
+  expect(some.labelShape).toEqual([1]);
+  const vector = await loadCsv(text, { inputs: ['a'], labels: ['b', 'label'] });
+  expect([vector.labelShape, [...vector.train.y]]).toEqual([[2], [2.5, 0, 5, 2]]);
+});
+
+test('however it was written, it is the same table', async () => {
+  const plainly = await loadCsv('a,b,label\n1,-2e1,0\n3,.5,1\n');
+  const ways = [
+    '\ufeffa,b,label\r\n1,-2e1,0\r\n3,.5,1\r\n',
+    '"a","b","label"\n"1","-2e1",0\n\n3, .5 ,"1"',
+    'a;b;label\n1;-2e1;0\n3;.5;1\n',
+    'a\tb\tlabel\n1\t-2e1\t0\n3\t.5\t1\n',
+    'a|b|label\n+1|-20.0|0\n3|0.5|1\n',
+  ];
+  const notes: string[] = [];
+  for (const text of ways) expect((await loadCsv(text, {}, notes)).sha256).toBe(plainly.sha256);
+  expect(notes.filter((note) => note.includes('separated'))).toEqual(
+    ['semicolons', 'tabs', 'bars'].map((name) => `t.csv: its columns are separated by ${name}`),
+  );
+});
+
+test('text labels are classes in the order of their characters, the same for the validation set', async () => {
+  const folder = await temporaryFolder({
+    'train.csv': 'x,kind\n1,"b, or c"\n2,a\n3,"b, or c"\n4,B\n',
+    'test.csv': 'x,kind\n5,a\n',
+    'other.csv': 'x,kind\n5,zebra\n',
+  });
+  const notes: string[] = [];
+  const options = { labels: ['kind'], validationFile: join(folder, 'test.csv') };
+  const set = await load(join(folder, 'train.csv'), options, notes);
+  expect([set.classes, [...set.train.y], [...set.validation.y]]).toEqual([3, [2, 1, 2, 0], [1]]);
+  expect(notes).toEqual(['train.csv: 1 input columns, labels kind; 3 classes: B, a, b, or c']);
+  expect(await failure(load(join(folder, 'train.csv'), { ...options, validationFile: join(folder, 'other.csv') }))).toBe(
+    'DATA_TABLES other.csv: column kind has the class "zebra", which the training set does not have',
+  );
+});
+
+test('the types are those of both sets together', async () => {
+  const folder = await temporaryFolder({ 'train.csv': 'x,y\n1,1\n', 'test.csv': 'x,y\n1.5,2.5\n' });
+  const set = await load(join(folder, 'train.csv'), { validationFile: join(folder, 'test.csv') });
+  expect([set.train.x, set.validation.y, set.labelShape]).toEqual([Float32Array.of(1), Float32Array.of(2.5), [1]]);
+});
+
+test('what is missing or wrong is refused with its line and column', async () => {
+  const wrong = [
+    'a,label\n1,0\n,1\n',
+    'a,label\n1,0\nNA,1\n',
+    'a,label\n1,0\n"two\nlines",1\n',
+    'a,label\n1,0\n"1,5",1\n',
+    'a,label\n1,0\n1e99,1\n',
+    'a,label\n1,0\n16777217,1\n2147483649,0\n',
+    'a,label\n0x10,1\n',
+    'a,label\n1,0\n1,2,3\n',
+    'a,label\n1,"0\n',
+    'a,a,label\n1,2,0\n',
+    '1,2,3\n4,5,6\n',
+    'a,b\n1,2\n',
+    'a,label\n',
+    '',
+  ];
+  const told: string[] = [];
+  for (const text of wrong) told.push(await failure(loadCsv(text)));
+  expect(told).toMatchInlineSnapshot(`
+    [
+      "DATA_VALUE t.csv: line 3, column a: is missing",
+      "DATA_VALUE t.csv: line 3, column a: is NA: missing",
+      "DATA_VALUE t.csv: line 4, column a: is "two\\nlines", wanted a number",
+      "DATA_VALUE t.csv: line 3, column a: is "1,5", wanted a number: write decimals with a point",
+      "DATA_VALUE t.csv: line 3, column a: is 1e99, which float32 does not hold",
+      "DATA_VALUE t.csv: line 4, column a: is 2147483649, a whole number that neither int32 nor float32 holds",
+      "DATA_VALUE t.csv: line 2, column a: is "0x10", wanted a number",
+      "DATA_NOT_CSV t.csv: Invalid Record Length: expect 2, got 3 on line 3",
+      "DATA_NOT_CSV t.csv: Quote Not Closed: the parsing is finished with an opening quote at line 2",
+      "DATA_TABLES t.csv: two of its columns are called a",
+      "DATA_NOT_CSV t.csv: its first line holds numbers (1, 2, 3), wanted the names of the columns",
+      "DATA_TABLES t.csv: nothing says which of its columns is the label; it has a, b",
+      "DATA_EMPTY t.csv: the train set is empty",
+      "DATA_NOT_CSV t.csv: is empty",
+    ]
+  `);
+  const text = 'length,label\n1,0\n';
+  expect(await failure(loadCsv(text, { inputs: ['lenght'] }))).toBe(
+    'DATA_TABLES t.csv: it has no column lenght; did you mean length?',
+  );
+  expect(await failure(loadCsv(text, { inputs: ['label'] }))).toBe(
+    'DATA_TABLES t.csv: column label is among the inputs and the labels',
+  );
+  expect(await failure(load(join(await temporaryFolder({ 't.csv': gzipSync(text) }), 't.csv')))).toBe(
+    'DATA_NOT_CSV t.csv: is binary',
+  );
+});
+
+test('beyond the memory that it may take, a table is decoded once and read from the cache: the same data', async () => {
+  const before = process.env.TFJS_PARALLEL_CACHE;
+  process.env.TFJS_PARALLEL_CACHE = await temporaryFolder();
+  onTestFinished(
+    () => void (before === undefined ? delete process.env.TFJS_PARALLEL_CACHE : (process.env.TFJS_PARALLEL_CACHE = before)),
+  );
+  const whole = await load(golden('columns.parquet'), { inputs: ['width', 'pixels'] });
+  const config = { data: golden('columns.parquet'), inputs: ['width', 'pixels'] };
+  for (let time = 0; time < 2; time++)
+    expect(await loadDataset({ ...PLAIN, ...config, dataMemory: 2 ** -16 })).toMatchObject({
+      sha256: whole.sha256,
+      train: { source: 'parquet' },
+    });
+});
+
+test('Parquet: numbers, lists of one length and texts, from several row groups', async () => {
+  const inputs = ['length', 'width', 'flag', 'small', 'half', 'pixels', 'price'];
+  const set = await load(golden('columns.parquet'), { inputs, labels: ['kind'] });
+  expect(set).toMatchObject({ inputShape: [9], labelShape: [], classes: 3, train: { count: 5 } });
+  expect(set.train.y).toEqual(Int32Array.of(1, 0, 1, 2, 0));
+  expect(set.train.x).toEqual(
+    Float32Array.from([
+      ...[1.5, 1, 1, 0, 0.5, 0, 1, 2, 1],
+      ...[2.25, 2, 0, 1, 1, 1, 2, 3, 2],
+      ...[-3, 3, 1, 255, 2, 2, 3, 4, 3],
+      ...[0.1, 4, 1, 3, 3, 3, 4, 5, 4],
+      ...[1e-3, -5, 0, 4, 4, 4, 5, 6, 5],
+    ]),
+  );
+  expect((await load(golden('columns.parquet'), { inputs: ['pixels'] })).train.x).toBeInstanceOf(Int32Array);
+});
+
+test('Parquet in each of its compressions is the same data', async () => {
+  const sets = await Promise.all(['none', 'gzip', 'zstd', 'brotli', 'lz4'].map((name) => load(golden(`${name}.parquet`))));
+  const snappy = await load(golden('columns.parquet'), { inputs: ['length'] });
+  expect(new Set([...sets, snappy].map(({ sha256 }) => sha256)).size).toBe(1);
+});
+
+test('Parquet: what no model takes is refused by its column, and where one value is wrong by its row', async () => {
+  const told: string[] = [];
+  for (const name of ['ragged', 'holes', 'far', 'when', 'day', 'raw', 'record', 'deep'])
+    told.push(await failure(load(golden('columns.parquet'), { inputs: [name] })));
+  expect(told).toMatchInlineSnapshot(`
+    [
+      "DATA_VALUE columns.parquet: row 1, column ragged: is a list of 2, wanted 1 as in the first row",
+      "DATA_VALUE columns.parquet: row 2, column holes: is missing",
+      "DATA_VALUE columns.parquet: row 1, column far: is 9007199254740993, a whole number that neither int32 nor float32 holds",
+      "DATA_TABLES columns.parquet: column when holds dates or times, wanted numbers, texts or lists of numbers",
+      "DATA_TABLES columns.parquet: column day holds dates or times, wanted numbers, texts or lists of numbers",
+      "DATA_TABLES columns.parquet: column raw holds bytes, wanted numbers, texts or lists of numbers",
+      "DATA_TABLES columns.parquet: column record holds records or maps, wanted numbers, texts or lists of numbers",
+      "DATA_TABLES columns.parquet: column deep holds lists of lists or records, wanted numbers, texts or lists of numbers",
+    ]
+  `);
+  const folder = await temporaryFolder({ 'no.parquet': 'a,label\n1,0\n' });
+  expect(await failure(load(join(folder, 'no.parquet')))).toMatch(/^DATA_NOT_PARQUET no\.parquet: cannot be read as Parquet: /);
+});
