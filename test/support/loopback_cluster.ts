@@ -43,6 +43,7 @@ export const JOB: Job = {
   overfit: null,
   batchNorm: 'shard',
   validationLimit: null,
+  ...{ inputs: null, labels: null, scale: null },
   datasetSha256: HASH,
   loss: 'softmax_cross_entropy',
   metrics: null,
