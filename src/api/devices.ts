@@ -5,7 +5,7 @@
 import type { DeviceChoice } from '../common/device_choice.js';
 import { EnvironmentError, UsageError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
-import { availableCores } from './cores.js';
+import { availableCores } from '../system/cores.js';
 import { findGpus, type GpuSearch } from '../engine/gpus.js';
 
 export interface PlacedReplica {

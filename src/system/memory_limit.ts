@@ -1,31 +1,26 @@
 /**
  * Owns: how much memory this process may take: what its cgroup allows, else what the machine has; and sizes as people write them.
  */
-import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { UsageError } from '../common/errors.js';
+import { controlGroups, readText, type ReadText } from './control_groups.js';
 
 /** A process that takes this share of what there is will be killed without a word soon. */
 const SHARE = 0.9;
 
-/** cgroup version 2, then 1; a container sees its own at these paths. */
-const CGROUP_FILES = ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'];
+/** Bytes: the smaller of what the cgroup, or one above it, allows and what the machine has. */
+export function availableMemory(read: ReadText = readText, machine = totalmem()): number {
+  return Math.min(machine, memoryQuota(read));
+}
 
-/** Bytes: the smaller of what the cgroup allows and what the machine has. */
-export function availableMemory(
-  read: (path: string) => string = (path) => readFileSync(path, 'utf8'),
-  machine = totalmem(),
-): number {
-  const limits = CGROUP_FILES.flatMap((path) => {
-    try {
-      const bytes = Number(read(path));
-      // `max` is no number, and version 1 says 2^63 for none.
-      return Number.isFinite(bytes) && bytes > 0 ? [bytes] : [];
-    } catch {
-      return [];
-    }
+/** Bytes that the tightest control group allows; Infinity where none says. */
+export function memoryQuota(read: ReadText): number {
+  const limits = controlGroups('memory', read).map(({ version, folder }) => {
+    const bytes = Number(read(`${folder}/${version === 2 ? 'memory.max' : 'memory.limit_in_bytes'}`) ?? NaN);
+    // `max` is no number, and version 1 says nearly 2^63 for none.
+    return Number.isFinite(bytes) && bytes > 0 && bytes < 2 ** 62 ? bytes : Infinity;
   });
-  return Math.min(machine, ...limits);
+  return Math.min(Infinity, ...limits);
 }
 
 export function defaultMaxMemory(): number {

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { availableCores } from '../../src/api/cores.js';
+import { availableCores } from '../../src/system/cores.js';
 
 const cores = (parallelism: number, files: Record<string, string>): number =>
   availableCores({ parallelism, read: (path) => files[path] ?? null });

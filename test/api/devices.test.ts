@@ -5,7 +5,7 @@ import { chmod } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { availableParallelism } from 'node:os';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { availableCores } from '../../src/api/cores.js';
+import { availableCores } from '../../src/system/cores.js';
 import { chooseDevices } from '../../src/common/device_choice.js';
 import { EXIT, ExpectedError } from '../../src/common/errors.js';
 import { mostCpuReplicas, placeOnNamedDevices, placeReplicas } from '../../src/api/devices.js';

@@ -8,10 +8,8 @@ import { availableMemory, parseMemory } from '../../src/system/memory_limit.js';
 const GIB = 2 ** 30;
 const files =
   (contents: Record<string, string>) =>
-  (path: string): string => {
-    if (path in contents) return contents[path];
-    throw new Error('ENOENT');
-  };
+  (path: string): string | null =>
+    contents[path] ?? null;
 const [V2, V1] = ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'];
 
 describe('the memory there is', () => {
@@ -20,6 +18,20 @@ describe('the memory there is', () => {
     ['the machine’s, where the cgroup says max', { [V2]: 'max\n' }, 8 * GIB],
     ['the machine’s, where version 1 says none', { [V1]: '9223372036854771712\n' }, 8 * GIB],
     ['that of version 1', { [V1]: `${GIB}\n` }, GIB],
+    [
+      'that of a unit, or of a slice above it, where the machine’s own group has none',
+      { '/proc/self/cgroup': '0::/a.slice/b.service\n', '/sys/fs/cgroup/a.slice/memory.max': `${3 * GIB}\n` },
+      3 * GIB,
+    ],
+    [
+      'the tighter of both',
+      {
+        '/proc/self/cgroup': '0::/a/b\n',
+        '/sys/fs/cgroup/a/memory.max': `${3 * GIB}\n`,
+        '/sys/fs/cgroup/a/b/memory.max': `${GIB}\n`,
+      },
+      GIB,
+    ],
     ['the machine’s, without cgroups', {}, 8 * GIB],
   ])('is %s', (_, contents, bytes) => {
     expect(availableMemory(files(contents), 8 * GIB)).toBe(bytes);
