@@ -148,6 +148,11 @@ export const LIMITS = {
   /** Connections that have not logged in; beyond it the oldest makes room. */
   maxStrangers: 256,
   maxSessions: 256,
+  /** Who measures the way and does not work: at once; the bytes that one may move both ways, and may make the coordinator hold; its life, ms. */
+  maxProbes: 4,
+  probeBytes: 20 * 2 ** 20,
+  probeHeldBytes: 2 * 2 ** 20,
+  probeLifeMs: 15_000,
   /** HTTP head of challenge and upgrade, bytes. */
   maxHttpHeadBytes: 8 * 2 ** 10,
   /** A worker tries again after a random share of this, doubled each time up to the maximum, ms. */

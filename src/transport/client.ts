@@ -9,6 +9,7 @@ import { WebSocket } from './web_socket.js';
 import { formatEndpoint, isLoopback, type Endpoint } from '../common/endpoint.js';
 import { ClusterError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
+import { PROTOCOL } from '../common/protocol/frame.js';
 import { isNonce, LOGIN } from '../common/protocol/login.js';
 import { SOCKET_OPTIONS } from './link.js';
 import { channelOf, notACoordinator, otherAnswer, proxyProtocol, tlsEndsBetween, upgradeDropped } from './between.js';
@@ -21,6 +22,8 @@ export interface ConnectRequest {
   readonly coordinator: Endpoint;
   readonly secret: Secret;
   readonly tls: ClientTls;
+  /** Default: to work. */
+  readonly purpose?: 'worker' | 'probe';
   /** Gives up at once: the user wants to stop. */
   readonly signal?: AbortSignal;
   /** Each of the login's questions is answered within this, ms; for tests. */
@@ -29,11 +32,11 @@ export interface ConnectRequest {
 
 /**
  * A WebSocket to a coordinator that has proven the token to us, as we have to it.
- * @throws ClusterError TOKEN_REFUSED, COORDINATOR_UNPROVEN, CERTIFICATE_UNTRUSTED, and what between.ts has (do not try again), HOST_UNKNOWN,
- * NOT_A_COORDINATOR, WEB_SERVER_ANSWERS (only who was here before tries again), COORDINATOR_UNREACHABLE (do).
+ * @throws ClusterError TOKEN_REFUSED, COORDINATOR_UNPROVEN, CERTIFICATE_UNTRUSTED, VERSION_DIFFERS, and what between.ts has (do not try again),
+ * HOST_UNKNOWN, NOT_A_COORDINATOR, WEB_SERVER_ANSWERS (only who was here before tries again), COORDINATOR_UNREACHABLE (do).
  */
 export async function connectToCoordinator(request: ConnectRequest): Promise<WebSocket> {
-  const { coordinator, secret, tls } = request;
+  const { coordinator, secret, tls, purpose = 'worker' } = request;
   const at = formatEndpoint(coordinator);
   const coordinatorNonce = await askChallenge(await openSocket(request), request);
   // The proof is bound to its connection: the socket must exist before the upgrade is asked for.
@@ -42,7 +45,7 @@ export async function connectToCoordinator(request: ConnectRequest): Promise<Web
   return new Promise((resolve, reject) => {
     let failure: ClusterError | null = null;
     const unmasked = tls.kind !== 'none' || isLoopback(coordinator.host);
-    const webSocket = new WebSocket(`ws://${LOGIN.host}${LOGIN.sessionPath}`, {
+    const webSocket = new WebSocket(`ws://${LOGIN.host}${purpose === 'probe' ? LOGIN.probePath : LOGIN.sessionPath}`, {
       ...SOCKET_OPTIONS,
       createConnection: () => socket,
       headers: {
@@ -50,7 +53,7 @@ export async function connectToCoordinator(request: ConnectRequest): Promise<Web
         [LOGIN.nonceHeader]: facts.coordinatorNonce,
         [LOGIN.workerNonceHeader]: facts.workerNonce,
         [LOGIN.tokenHeader]: secret.id,
-        [LOGIN.proofHeader]: proofOf(secret, 'worker', facts),
+        [LOGIN.proofHeader]: proofOf(secret, purpose, facts),
       },
       // Masking protects old proxies from scripts; there is neither here, and a zero key costs nothing (docs: a deviation from RFC 6455).
       ...(unmasked && { generateMask: () => undefined }),
@@ -201,9 +204,10 @@ function askChallenge(socket: Socket, request: ConnectRequest): Promise<string> 
         const { statusCode: status = 0, headers } = response;
         const challenge = status === 200 ? parseChallenge(body) : null;
         if (challenge === null) return reject(otherAnswer(at, { status, headers, isEncrypted: tls.kind !== 'none' }));
-        const { nonce, channel } = challenge;
+        const { nonce, channel, protocol } = challenge;
         if (channel !== channelOf(exporter, nonce)) return reject(tlsEndsBetween(at));
-        resolve(nonce);
+        if (protocol === PROTOCOL) resolve(nonce);
+        else reject(otherProtocol(at, protocol));
       });
     });
     const fail = (error: NodeJS.ErrnoException & { rawPacket?: Buffer }): void => {
@@ -234,13 +238,21 @@ function hungUp({ kind }: ClientTls, { host }: Endpoint): string {
   );
 }
 
-function parseChallenge(body: string): { nonce: string; channel: string } | null {
+function parseChallenge(body: string): { nonce: string; channel: string; protocol: number } | null {
   try {
-    const { nonce, channel } = JSON.parse(body) as { nonce?: unknown; channel?: unknown };
-    return isNonce(nonce) && typeof channel === 'string' ? { nonce, channel } : null;
+    const { nonce, channel, protocol } = JSON.parse(body) as { nonce?: unknown; channel?: unknown; protocol?: unknown };
+    return isNonce(nonce) && typeof channel === 'string' && typeof protocol === 'number' ? { nonce, channel, protocol } : null;
   } catch {
     return null;
   }
+}
+
+function otherProtocol(at: string, protocol: number): ClusterError {
+  return new ClusterError({
+    code: 'VERSION_DIFFERS',
+    message: `the coordinator at ${at} speaks protocol ${protocol}, this tfjs-parallel protocol ${PROTOCOL}`,
+    next: 'Install the same version of tfjs-parallel on both machines; `tfjs-parallel --version` tells it.',
+  });
 }
 
 function tokenRefused(at: string): ClusterError {

@@ -5,7 +5,7 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
-import { LOGIN, loginTranscript, type LoginFacts } from '../common/protocol/login.js';
+import { LOGIN, loginTranscript, type LoginFacts, type LoginRole } from '../common/protocol/login.js';
 
 /** The token and what is derived from it; never printed. */
 export interface Secret {
@@ -21,7 +21,7 @@ export function secretOf(token: string): Secret {
   return { id: derive('name').toString('hex').slice(0, 32), login: derive('login'), tls: derive('tls') };
 }
 
-export function proofOf(secret: Secret, role: 'coordinator' | 'worker', facts: LoginFacts): string {
+export function proofOf(secret: Secret, role: LoginRole, facts: LoginFacts): string {
   return createHmac('sha256', secret.login).update(loginTranscript(role, facts)).digest('hex');
 }
 

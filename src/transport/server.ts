@@ -2,7 +2,7 @@
  * Owns: the coordinator's door: the listening socket, the one HTTP resource, the login. Who has no token gets no WebSocket.
  * Does not: speak the protocol behind the door (session.ts does).
  *
- * Everything but `GET /challenge` and a proven upgrade is answered with 403, 404 or 426 and has no effect. Browsers are refused by
+ * Who proved the token to measure the way gets a probe, which admits nobody. Everything but `GET /challenge` and a proven upgrade is answered with 403, 404 or 426 and has no effect. Browsers are refused by
  * their Origin, and by a Host that no page can send.
  */
 import {
@@ -19,13 +19,15 @@ import { WebSocketServer, type WebSocket } from './web_socket.js';
 import { formatEndpoint, type Endpoint } from '../common/endpoint.js';
 import { ClusterError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
-import { isNonce, LOGIN } from '../common/protocol/login.js';
+import { isNonce, LOGIN, type LoginRole } from '../common/protocol/login.js';
 import { SOCKET_OPTIONS } from './link.js';
 import { exporterOf, newNonce, proofOf, pskIdentity, PSK_TLS, sameProof, type Secret } from './secrets.js';
 import { channelOf, SEES } from './between.js';
 import { plainly } from './plain_words.js';
 import { Challenges } from './challenge.js';
 import { listenBefore, PROXY_HEADER_SEEN, refuseInPlaintext, startsWithProxyHeader } from './proxy_header.js';
+import { answerProbe } from './probe.js';
+import { PROTOCOL } from '../common/protocol/frame.js';
 
 /** PEM text, read by the caller. */
 export type ServerTls = { kind: 'none' } | { kind: 'psk' } | { kind: 'certificate'; certificate: string; key: string };
@@ -74,7 +76,7 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
   const server = createServer(tls, keyring);
   const strangers = new Set<Socket>();
   const refused = sparingly(request.onRefused);
-  let sessions = 0;
+  const open = { worker: 0, probe: 0 };
 
   const onStranger = (socket: Socket): void => admitStranger(socket, strangers);
   const onProxyHeader = (socket: Socket): void => refused(addressOf(socket), PROXY_HEADER_SEEN);
@@ -105,16 +107,18 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
       refused(from, verdict);
       return deny(socket, verdict === 'token refused' ? '401 Unauthorized' : '403 Forbidden');
     }
-    if (sessions >= LIMITS.maxSessions) return deny(socket, '503 Service Unavailable');
+    const { purpose } = verdict;
+    if (open[purpose] >= MOST_OPEN[purpose]) return deny(socket, '503 Service Unavailable');
     challenges.use(verdict.coordinatorNonce);
     proofs.set(incoming, proofOf(verdict.secret, 'coordinator', verdict));
     sockets.handleUpgrade(incoming, socket, head, (webSocket) => {
       const lower = (socket as Socket & { _parent?: Socket })._parent;
       for (const known of [socket, lower]) if (known) welcome(known, strangers);
       socket.setNoDelay(true);
-      sessions += 1;
-      webSocket.on('close', () => (sessions -= 1));
-      request.onWorker(webSocket, from, verdict.own);
+      open[purpose] += 1;
+      webSocket.on('close', () => (open[purpose] -= 1));
+      if (purpose === 'probe') answerProbe(webSocket);
+      else request.onWorker(webSocket, from, verdict.own);
     });
   });
 
@@ -138,6 +142,7 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
 function addressOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress}:${remotePort}`;
 }
+const MOST_OPEN = { worker: LIMITS.maxSessions, probe: LIMITS.maxProbes } as const;
 
 /** By a token's id; the name is null for the shared one. */
 type Keyring = (id: string) => { readonly secret: Secret; readonly name: string | null } | null;
@@ -178,17 +183,24 @@ function answer(incoming: IncomingMessage, response: ServerResponse, challenges:
   // No browser, and yet another name: something between has put it there.
   if (headers.origin === undefined && headers.host !== LOGIN.host) response.setHeader(LOGIN.seesHeader, SEES.host);
   if (headers.origin !== undefined || headers.host !== LOGIN.host) return end(response, 403);
-  if (method !== 'GET' || url !== LOGIN.challengePath) return end(response, url === LOGIN.sessionPath ? 426 : 404);
+  if (method !== 'GET' || url !== LOGIN.challengePath) return end(response, purposeOf(url) === null ? 404 : 426);
   response.setHeader('content-type', 'application/json');
   const nonce = challenges.issue();
-  end(response, 200, JSON.stringify({ nonce, channel: channelOf(exporterOf(incoming.socket), nonce) }));
+  // The protocol, so that who speaks another is told that, and not that its token is wrong.
+  end(response, 200, JSON.stringify({ nonce, channel: channelOf(exporterOf(incoming.socket), nonce), protocol: PROTOCOL }));
 }
 
 function end(response: ServerResponse, status: number, body = ''): void {
   response.writeHead(status).end(body);
 }
 
+function purposeOf(url: string | undefined): Exclude<LoginRole, 'coordinator'> | null {
+  if (url === LOGIN.sessionPath) return 'worker';
+  return url === LOGIN.probePath ? 'probe' : null;
+}
+
 interface Proven {
+  readonly purpose: 'worker' | 'probe';
   readonly coordinatorNonce: string;
   readonly workerNonce: string;
   readonly exporter: string;
@@ -200,7 +212,8 @@ interface Proven {
 function judge(incoming: IncomingMessage, shared: Secret, keyring: Keyring, challenges: Challenges): Proven | string {
   const { headers, method, url, socket } = incoming;
   if (headers.origin !== undefined) return 'it is a browser';
-  if (headers.host !== LOGIN.host || method !== 'GET' || url !== LOGIN.sessionPath) return 'it is no worker';
+  const purpose = purposeOf(url);
+  if (headers.host !== LOGIN.host || method !== 'GET' || purpose === null) return 'it is no worker';
   const sent = headers[LOGIN.nonceHeader];
   const workerNonce = headers[LOGIN.workerNonceHeader];
   const known = isNonce(sent) && isNonce(workerNonce);
@@ -213,9 +226,9 @@ function judge(incoming: IncomingMessage, shared: Secret, keyring: Keyring, chal
   // Without an id it can be the shared one only; one that is not known is compared with it too, so that time tells nothing.
   const key = typeof id === 'string' ? keyring(id) : { secret: shared, name: null };
   const { secret, name } = key ?? { secret: shared, name: null };
-  const proven = sameProof(proofOf(secret, 'worker', facts), headers[LOGIN.proofHeader]);
+  const proven = sameProof(proofOf(secret, purpose, facts), headers[LOGIN.proofHeader]);
   if (!proven || key === null || !challenges.isOpen(facts.coordinatorNonce)) return 'token refused';
-  return { ...facts, secret, own: name === null ? null : { name, id: secret.id } };
+  return { ...facts, purpose, secret, own: name === null ? null : { name, id: secret.id } };
 }
 
 function deny(socket: Socket, status: string): void {

@@ -21,6 +21,8 @@ it('keeps the limits of the cluster in their relations', () => {
   expect(LIMITS.maxPieceBytes % 8).toBe(0);
   expect(LIMITS.stragglerFactor).toBeLessThan(LIMITS.shardDeadlineFactor);
   expect(LIMITS.workerWaitMs).toBeGreaterThan(LIMITS.reconnectMaxMs);
+  // All probes at once hold no more than one session may.
+  expect(LIMITS.maxProbes * LIMITS.probeHeldBytes).toBeLessThanOrEqual(LIMITS.maxSocketQueueBytes);
   // Two workers before us may let their turn to describe the model pass.
   expect(LIMITS.verdictTimeoutMs).toBeGreaterThan(2 * LIMITS.describeTimeoutMs);
 });

@@ -1,6 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { channelOf } from '../../src/transport/between.js';
+import { PROTOCOL } from '../../src/common/protocol/frame.js';
 import { connectToCoordinator, type ClientTls } from '../../src/transport/client.js';
 import { SECRET } from '../support/loopback_cluster.js';
 
@@ -24,7 +25,7 @@ async function server(treat: (socket: Socket, nth: number) => void) {
 
 const PLAIN: ClientTls = { kind: 'none' };
 const nonce = 'n'.repeat(40);
-const challenge = JSON.stringify({ nonce, channel: channelOf('', nonce) });
+const challenge = JSON.stringify({ nonce, channel: channelOf('', nonce), protocol: PROTOCOL });
 
 it.each([
   ['the connection', PLAIN, () => {}],

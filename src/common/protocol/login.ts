@@ -12,6 +12,8 @@ export const LOGIN = {
   host: 'tfjs-parallel',
   challengePath: '/challenge',
   sessionPath: '/session',
+  /** Logs in to measure the way and not to work (transport/probe.ts). */
+  probePath: '/probe',
   nonceHeader: 'x-tfjs-parallel-nonce',
   workerNonceHeader: 'x-tfjs-parallel-worker-nonce',
   proofHeader: 'x-tfjs-parallel-proof',
@@ -30,7 +32,10 @@ export interface LoginFacts {
   readonly exporter: string;
 }
 
-export function loginTranscript(role: 'coordinator' | 'worker', { coordinatorNonce, workerNonce, exporter }: LoginFacts): string {
+/** Who proves: a probe's login opens no session, and a worker's no probe. */
+export type LoginRole = 'coordinator' | 'worker' | 'probe';
+
+export function loginTranscript(role: LoginRole, { coordinatorNonce, workerNonce, exporter }: LoginFacts): string {
   return JSON.stringify(['tfjs-parallel login', PROTOCOL, role, coordinatorNonce, workerNonce, exporter]);
 }
 
