@@ -107,6 +107,13 @@ module.exports = {
       from: { path: '^src/transport' },
       to: { path: '^src/(?!transport|common|system)' },
     },
+    {
+      name: 'doctor-looks-at-machines-only',
+      severity: 'error',
+      from: { path: '^src/doctor' },
+      to: { path: '^src/(?!doctor|common|engine|system|transport)' },
+    },
+    { name: 'doctor-is-below-cli-only', severity: 'error', from: { path: '^src/(?!doctor|cli)' }, to: { path: '^src/doctor' } },
     { name: 'only-cli-is-top', severity: 'error', from: { path: '^src/(?!cli)' }, to: { path: '^src/cli' } },
   ],
   options: { doNotFollow: { path: 'node_modules' }, tsPreCompilationDeps: true, tsConfig: { fileName: 'tsconfig.json' } },

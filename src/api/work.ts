@@ -23,7 +23,8 @@ import { initialSha256, layoutSha256 } from '../transport/identity.js';
 import type { LinkTimes } from '../transport/link.js';
 import { newNonce, secretOf } from '../transport/secrets.js';
 import { findToken, type TokenSource } from '../transport/token.js';
-import { connectToCoordinator, type ClientTls } from '../transport/client.js';
+import { connectToCoordinator } from '../transport/client.js';
+import { readClientTls, type ClientEncryption } from '../transport/client_tls.js';
 import { keepInTouch, type WorkEnd } from '../worker/host/keep_in_touch.js';
 import { computeGolden, RunFault, type PreparedJob } from '../worker/host/prepared_job.js';
 import { WorkerSession } from '../worker/host/session.js';
@@ -31,12 +32,7 @@ import { WorkerSession } from '../worker/host/session.js';
 export interface WorkRequest {
   readonly coordinator: Endpoint;
   readonly token: TokenSource;
-  /** Files of PEM, as the command line names them. */
-  readonly encryption:
-    | { kind: 'none' }
-    | { kind: 'psk' }
-    | { kind: 'trusted_certificate'; authority: string }
-    | { kind: 'certificate'; certificate: string; key: string };
+  readonly encryption: ClientEncryption;
   /** Shown in the coordinator's lines; null for the machine's name. */
   readonly name: string | null;
   readonly devices: DeviceChoice;
@@ -75,7 +71,7 @@ export async function work(request: WorkRequest): Promise<WorkEnd> {
     environment: globalThis.process.env,
     stdin: globalThis.process.stdin,
   });
-  const tls = await readTls(request.encryption);
+  const tls = await readClientTls(request.encryption);
   const jobs = new JobKeeper(request, placement);
   const process = newNonce();
   let epochs: ReadonlyMap<string, number> = new Map();
@@ -250,18 +246,4 @@ function needs(what: string, thing: string, flag: string): ClusterError {
     message: `the run uses ${thing}; a worker takes no code or path from a coordinator`,
     next: `Start this worker with ${flag}, the same as the coordinator's.`,
   });
-}
-
-async function readTls(encryption: WorkRequest['encryption']): Promise<ClientTls> {
-  if (encryption.kind === 'none' || encryption.kind === 'psk') return encryption;
-  invariant(encryption.kind === 'trusted_certificate', 'the connecting side trusts a certificate');
-  const { authority } = encryption;
-  const fileError = (message: string, cause?: unknown): UsageError =>
-    new UsageError({ code: 'TLS_FILE', message, next: 'Give --tls-ca a PEM file.', cause });
-  const text = await readFile(authority, 'utf8').catch((cause: Error) => {
-    throw fileError(`cannot read ${authority}: ${cause.message}`, cause);
-  });
-  // Node takes any text, and trusts nobody then.
-  if (!text.includes('-----BEGIN')) throw fileError(`${authority} holds no certificate`);
-  return { kind: 'trusted_certificate', authority: text };
 }

@@ -8,6 +8,7 @@ import type { StopReason } from '../common/stop_request.js';
 import { benchCommand } from './commands/bench.js';
 import type { CommandContext } from './context.js';
 import { coordinatorCommand } from './commands/coordinator.js';
+import { doctorCommand } from './commands/doctor.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { describeFailure, warningLine } from './fail.js';
 import { trainCommand } from './commands/train.js';
@@ -56,6 +57,14 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
     verifyCommand(context, () => import('../api/verify.js')),
     tokenCommand(context, () => import('../transport/worker_tokens.js')),
     whyCommand(context),
+    doctorCommand(context, async () => {
+      const [{ CHECKS }, { realMachine }, { realCoordinator }] = await Promise.all([
+        import('../doctor/table.js'),
+        import('../doctor/machine.js'),
+        import('../doctor/coordinator.js'),
+      ]);
+      return { checks: CHECKS, machine: realMachine(), coordinator: realCoordinator };
+    }),
     benchCommand(context, async () => (await import('../api/bench.js')).bench),
   ]);
 

@@ -7,9 +7,6 @@ import { isLoopback, type Endpoint } from '../common/endpoint.js';
 import { UsageError } from '../common/errors.js';
 import { GROUP, readOption, readSwitch } from './setting_flags.js';
 
-/** Free by IANA's list, and the port other trainers use for the same purpose. */
-export const DEFAULT_ENDPOINT: Endpoint = { host: '127.0.0.1', port: 29_500 };
-
 /** `default`: the token's usual place, made by the coordinator where it does not exist. */
 export type TokenSource = { kind: 'file'; path: string } | { kind: 'environment' } | { kind: 'stdin' } | { kind: 'default' };
 

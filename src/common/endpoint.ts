@@ -10,6 +10,9 @@ export interface Endpoint {
   port: number;
 }
 
+/** Free by IANA's list, and the port other trainers use for the same purpose. */
+export const DEFAULT_ENDPOINT: Endpoint = { host: '127.0.0.1', port: 29_500 };
+
 /** `10.0.0.5:29500`, `host-b`, `[::1]:29500`, `:29500` (then `defaults.host`). Port 0 is any free one, which only who listens may want. @throws UsageError ENDPOINT_INVALID */
 export function parseEndpoint(
   text: string,

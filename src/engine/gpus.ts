@@ -9,6 +9,8 @@ export interface Gpu {
   readonly index: number;
   /** `NVIDIA H100 80GB HBM3`. */
   readonly model: string;
+  /** `GPU-3f2a…`; of a slice `MIG-…`. */
+  readonly uuid?: string;
 }
 
 export interface GpuSearch {
@@ -40,9 +42,10 @@ export function findGpus(environment: NodeJS.ProcessEnv = process.env): GpuSearc
   }
   const cards = parseListing(listing);
   const visible = environment.CUDA_VISIBLE_DEVICES;
-  const gpus = enumerated(visible === undefined ? cards : visibleOnes(cards, visible)).map(({ model }, index) => ({
+  const gpus = enumerated(visible === undefined ? cards : visibleOnes(cards, visible)).map(({ model, uuid }, index) => ({
     index,
     model,
+    uuid,
   }));
   if (gpus.length > 0) return { gpus, reason: '' };
   const reason =

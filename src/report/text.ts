@@ -160,7 +160,7 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
 const isUnderWay = ({ plan }: StartEvent): boolean => plan.firstEpoch <= plan.epochs;
 
 /** Colors where the stream has them: `hasColors` knows NO_COLOR, FORCE_COLOR and TERM=dumb. */
-function painter(stream: TextStream): (color: 'bold' | 'cyan' | 'yellow' | 'red', text: string) => string {
+export function painter(stream: TextStream): (color: 'bold' | 'cyan' | 'yellow' | 'red', text: string) => string {
   const colored = stream.isTTY === true && stream.hasColors?.() === true;
   return (color, text) => (colored ? styleText(color, text, { validateStream: false }) : text);
 }

@@ -3,7 +3,7 @@
  * Does not: coordinate, or load TensorFlow.
  */
 import { Command, Option } from 'commander';
-import { parseEndpoint, type Endpoint } from '../../common/endpoint.js';
+import { DEFAULT_ENDPOINT, parseEndpoint, type Endpoint } from '../../common/endpoint.js';
 import { UsageError } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { EndEvent } from '../../common/run_events.js';
@@ -12,7 +12,6 @@ import type { TrainConfig } from '../../common/train_config.js';
 import type { CommandContext } from '../context.js';
 import {
   addTokenFlags,
-  DEFAULT_ENDPOINT,
   readServerEncryption,
   readTokenSource,
   TOKEN_VARIABLE,

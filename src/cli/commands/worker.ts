@@ -4,21 +4,14 @@
  */
 import { Command, Option } from 'commander';
 import { chooseDevices, type DeviceChoice } from '../../common/device_choice.js';
-import { parseEndpoint, type Endpoint } from '../../common/endpoint.js';
+import { DEFAULT_ENDPOINT, parseEndpoint, type Endpoint } from '../../common/endpoint.js';
 import { exitCodeOf, type StopRequest } from '../../common/stop_request.js';
 import { EXIT, UsageError } from '../../common/errors.js';
 import { defaultMaxMemory, parseMemory } from '../../system/memory_limit.js';
 import { watchMemory } from '../terminal/memory_watch.js';
 import { LIMITS } from '../../common/limits.js';
 import type { CommandContext } from '../context.js';
-import {
-  addTokenFlags,
-  DEFAULT_ENDPOINT,
-  readClientEncryption,
-  readTokenSource,
-  type Encryption,
-  type TokenSource,
-} from '../network_flags.js';
+import { addTokenFlags, readClientEncryption, readTokenSource, type Encryption, type TokenSource } from '../network_flags.js';
 import { resolveFor } from '../resolve_for.js';
 import { addSettingFlags, GROUP, readOption, readSwitch, wholeNumber } from '../setting_flags.js';
 import { printable } from '../../common/one_line.js';
