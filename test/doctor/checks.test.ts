@@ -21,7 +21,23 @@ async function wrong(name: string, changes: MachineChanges): Promise<string[]> {
 
 it('finds nothing wrong with a healthy machine, and says what it is', async () => {
   const found = await examine(CHECKS, { machine: machineOf(), coordinator: null });
-  expect(found.map(({ status, name, found: what }) => `${status} ${name}: ${what}`)).toMatchInlineSnapshot();
+  expect(found.map(({ status, name, found: what }) => `${status} ${name}: ${what}`)).toMatchInlineSnapshot(`
+    [
+      "ok system: Debian GNU/Linux 13 (trixie) on x64, glibc 2.41",
+      "ok node: Node 22.21.0",
+      "ok tensorflow: 2.21.0, CPU build, from our cache: /home/u/.cache/tfjs-parallel/tensorflow-2.21.0-cpu-linux-x64/tensorflow",
+      "ok python: Python 3.13.5 with pip",
+      "ok cache: /home/u/.cache/tfjs-parallel, 50 GB free",
+      "ok processor: A Processor, 2 threads, x64 avx2+fma+avx512f+avx512_vnni+avx512_bf16",
+      "ok onednn: on in float32, as TensorFlow has it with instructions for neural networks",
+      "ok resources: all 2 cores, 8.0 GB memory",
+      "ok ulimits: 20000 open files, addresses unlimited",
+      "ok clock: 2026-11-28T00:00:00Z, from tsc",
+      "ok ports: a coordinator can listen at 127.0.0.1:29500",
+      "ok gpus: none: nvidia-smi is not installed, so there is no NVIDIA driver",
+      "ok on cpu(0): 96 GFLOP/s with 2 threads, 50 with one; TensorFlow 2.21.0 was open after 0.9 s, oneDNN on",
+    ]
+  `);
 });
 
 it('every problem says what to do, as a sentence, and every name fits its column', async () => {
@@ -114,7 +130,7 @@ describe('Node, TensorFlow and Python', () => {
       tensorflow: noTensorFlow,
       gpus: () => ({ gpus: [{ index: 0, model: 'H100' }], reason: '' }),
     });
-    expect(means).toBe('The first command that needs it fetches 3.3 GB with pip, once (5.3 GB unpacked).');
+    expect(means).toBe('The first command that needs it fetches 3.4 GB with pip, once (5.3 GB unpacked).');
   });
 });
 
