@@ -88,11 +88,15 @@ export async function connectToCoordinator(request: ConnectRequest): Promise<Web
   });
 }
 
-function refusedUpgrade({ statusCode = 0, headers }: IncomingMessage, { coordinator, tls }: ConnectRequest): ClusterError {
+function refusedUpgrade(
+  { statusCode = 0, headers }: IncomingMessage,
+  { coordinator, tls, purpose }: ConnectRequest,
+): ClusterError {
   const at = formatEndpoint(coordinator);
   if (statusCode === 401) return tokenRefused(at);
   if (statusCode === 426) return upgradeDropped(at);
-  if (statusCode === 503 && headers.server === undefined) return unreachable(at, 'it has as many workers as it takes');
+  if (statusCode === 503 && headers.server === undefined)
+    return unreachable(at, `it has as many ${purpose === 'probe' ? 'who look at the way' : 'workers'} as it takes`);
   return otherAnswer(at, { status: statusCode, headers, isEncrypted: tls.kind !== 'none' });
 }
 
