@@ -4,11 +4,9 @@
  */
 import { reduceMembership, type Answer, type MembershipEvent } from '../../src/coordinator/planes/exact/fleet/membership.js';
 import type { MembershipCommand } from '../../src/coordinator/planes/exact/fleet/membership_draft.js';
+import { hasTwin, isAudited, nextWakeMs } from '../../src/coordinator/planes/exact/fleet/membership_questions.js';
 import {
   createMembership,
-  hasTwin,
-  isAudited,
-  nextWakeMs,
   type Attempt,
   type MembershipState,
 } from '../../src/coordinator/planes/exact/fleet/membership_state.js';

@@ -15,15 +15,8 @@ import type { MembershipCommand } from './membership_draft.js';
 import { reduceMembership, type LossCause, type MembershipEvent } from './membership.js';
 import { ProcessClock } from './process_clock.js';
 import { checksumOf } from './result_checksum.js';
-import {
-  createMembership,
-  hasTwin,
-  isAudited,
-  nextWakeMs,
-  type Incidents,
-  type MembershipSettings,
-  type MembershipState,
-} from './membership_state.js';
+import { hasTwin, isAudited, nextWakeMs } from './membership_questions.js';
+import { createMembership, type Incidents, type MembershipSettings, type MembershipState } from './membership_state.js';
 
 export type FleetNote = Extract<MembershipCommand, { type: 'note' }>;
 

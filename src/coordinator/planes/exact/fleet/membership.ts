@@ -21,10 +21,9 @@ import {
 import { beginTrust, settleAudited } from './membership_audit.js';
 import { clearStrikes, endIfDeadly, forgive, giveUpReturning, lostBy, strike } from './membership_losses.js';
 import { schedule } from './membership_schedule.js';
+import { addTime, runnersOf } from './membership_questions.js';
 import {
-  addTime,
   MAX_LISTED_LOSSES,
-  runnersOf,
   type Attempt,
   type Member,
   type MembershipState,

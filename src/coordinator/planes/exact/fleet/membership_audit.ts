@@ -4,7 +4,8 @@
  */
 import type { ShardId } from '../../../../common/replica.js';
 import { count, fail, note, refuse, replaceUnit, where, type Draft } from './membership_draft.js';
-import { runnersOf, voterOf, type AuditAnswer, type Member, type RunningAttempt, type Unit } from './membership_state.js';
+import { runnersOf, voterOf } from './membership_questions.js';
+import type { AuditAnswer, Member, RunningAttempt, Unit } from './membership_state.js';
 
 /** Answers with a NaN or Inf are of one kind, whatever else is in them: none is kept. */
 const NOT_FINITE = -1;

@@ -6,7 +6,8 @@
  * come back. One sick machine or link must not end the run for all; a shard that no machine survives must.
  */
 import { fail, replaceUnit, where, type Draft } from './membership_draft.js';
-import { isDeadly, isElder, machineKey, pauseMs, type Loss, type Member, type Unit } from './membership_state.js';
+import { isDeadly, isElder, machineKey, pauseMs } from './membership_questions.js';
+import type { Loss, Member, Unit } from './membership_state.js';
 
 /** Processes remembered; a hostile one has a new name each time anyway. */
 const MAX_STRIKES = 1_000;

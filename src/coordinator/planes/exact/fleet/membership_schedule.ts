@@ -16,10 +16,8 @@ import {
   runnersOf,
   stragglerMs,
   takesFromMs,
-  type Attempt,
-  type Member,
-  type Unit,
-} from './membership_state.js';
+} from './membership_questions.js';
+import type { Attempt, Member, Unit } from './membership_state.js';
 
 /** Gives shards to free replicas until there are no more of either. */
 export function schedule(draft: Draft, nowMs: number): void {

@@ -5,10 +5,9 @@ import {
   type MembershipEvent,
 } from '../../../../../src/coordinator/planes/exact/fleet/membership.js';
 import type { MembershipCommand } from '../../../../../src/coordinator/planes/exact/fleet/membership_draft.js';
+import { nextWakeMs, quantile } from '../../../../../src/coordinator/planes/exact/fleet/membership_questions.js';
 import {
   createMembership,
-  nextWakeMs,
-  quantile,
   type Attempt,
   type MembershipSettings,
 } from '../../../../../src/coordinator/planes/exact/fleet/membership_state.js';
