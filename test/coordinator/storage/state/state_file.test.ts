@@ -5,13 +5,8 @@ import { basename, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { nodeFileSystem } from '../../../../src/coordinator/storage/files/file_system.js';
 import { encodeSafetensors } from '../../../../src/coordinator/storage/state/safetensors.js';
-import {
-  encodeState,
-  pruneStates,
-  readNewestState,
-  readState,
-  writeState,
-} from '../../../../src/coordinator/storage/state/state_file.js';
+import { encodeState } from '../../../../src/coordinator/storage/state/state_content.js';
+import { pruneStates, readNewestState, readState, writeState } from '../../../../src/coordinator/storage/state/state_file.js';
 import { MemoryDisk, SimulatedCrash } from '../../../support/memory_disk.js';
 import { tinyNumerics, tinyState } from '../../../support/run_state.js';
 import { numericsSchema } from '../../../../src/coordinator/storage/state/state_schema.js';

@@ -4,7 +4,8 @@ import { xorshift } from '../../../support/xorshift.js';
 import { collectGarbage } from '../../../support/collect_garbage.js';
 import type { FileSystem, OpenFile } from '../../../../src/coordinator/storage/files/file_system.js';
 import { DamagedFileError } from '../../../../src/coordinator/storage/state/safetensors.js';
-import { encodeState, readState } from '../../../../src/coordinator/storage/state/state_file.js';
+import { encodeState } from '../../../../src/coordinator/storage/state/state_content.js';
+import { readState } from '../../../../src/coordinator/storage/state/state_file.js';
 import { MemoryDisk } from '../../../support/memory_disk.js';
 import { tinyState } from '../../../support/run_state.js';
 
