@@ -12,7 +12,7 @@ import { badValue } from '../tables/row_file.js';
 import { fileError, type RowFile } from '../tables/table.js';
 import { MAX_NPY_HEADER, readNpyHeader, type NpyHeader } from './npy.js';
 import { decode, STORED_TYPES } from './value_type.js';
-import { bytesAt, contentOf, dataOf, listZip, type ZipMember } from './zip.js';
+import { bytesAt, contentOf, listZip, type ZipMember } from './zip.js';
 
 /** By name. What holds no numbers is an error, which counts where it is asked for. */
 export type NpyArrays = ReadonlyMap<string, NpyArray | DataError>;
@@ -71,13 +71,11 @@ async function orRefused(read: () => Promise<NpyArray>): Promise<NpyArray | Data
 async function memberArray(file: FileHandle, path: string, stamp: FileStamp, member: ZipMember): Promise<NpyArray> {
   const label = `${path}, ${member.name}`;
   const fail = failIn(label);
-  const head = member.compressed
-    ? await firstOf(contentOf(file, member, fail))
-    : await headOf(file, await dataOf(file, member, fail), member.bytes);
+  const head = member.compressed ? await firstOf(contentOf(file, member, fail)) : await headOf(file, member.dataAt, member.bytes);
   const header = readNpyHeader(head, fail);
   const array = { ...header, stamp, label, member };
   requireLength(array, member.bytes);
-  const at = member.compressed ? null : (await dataOf(file, member, fail)) + header.dataAt;
+  const at = member.compressed ? null : member.dataAt + header.dataAt;
   return { ...array, rowFile: at === null ? null : rowFileOf(array, stamp, at) };
 }
 

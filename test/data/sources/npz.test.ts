@@ -171,10 +171,10 @@ test('a file that is cut off, or damaged, is refused', async () => {
     told.push(await failure(join(folder, name), { inputs: ['x'], labels: ['y'] }));
   expect(told).toMatchInlineSnapshot(`
     [
-      "DATA_NOT_NUMPY cut.npz: is no ZIP file, or ends before its directory",
+      "DATA_NOT_NUMPY cut.npz: is no ZIP file, or a damaged one",
       "DATA_NOT_NUMPY flipped.npz, x_train.npy: its x_train.npy is damaged: its checksum is another",
-      "DATA_NOT_NUMPY text.npz: is no ZIP file, or ends before its directory",
-      "DATA_NOT_NUMPY empty.npz: is no ZIP file, or ends before its directory",
+      "DATA_NOT_NUMPY text.npz: is no ZIP file, or a damaged one",
+      "DATA_NOT_NUMPY empty.npz: is no ZIP file, or a damaged one",
       "DATA_LENGTH x.npy: its header says (3, 2) of float32, which take 152 bytes; it has 150",
       "DATA_MISSING none.npz: no such file",
     ]
