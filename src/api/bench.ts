@@ -13,6 +13,7 @@ import { ExactPlane } from '../coordinator/planes/exact/exact_plane.js';
 import { residentReplica } from '../coordinator/planes/exact/resident_weights.js';
 import { RunProgress } from '../coordinator/progress.js';
 import { datasetFromArrays } from '../data/arrays.js';
+import { availableCores } from '../system/cores.js';
 import { placeReplicas } from './devices.js';
 import { resolveModelSource } from '../models/load.js';
 import { packageVersion } from '../system/package_info.js';
@@ -82,6 +83,8 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     const nowMs = (): number => performance.now();
     for (const replica of replicas.replicas) fleet.add(replica);
     const resident = residentReplica(replicas);
+    const cores = availableCores();
+    const plane = new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, resident, cores, nowMs });
     const steps: StepEvent[] = [];
     const endsMs: number[] = [];
     const cpuEndsMs: number[] = [];
@@ -89,7 +92,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       config,
       model,
       examples: { train: dataset.train.count, validation: 0 },
-      plane: new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, resident, nowMs }),
+      plane,
       progress: new RunProgress(model.objective),
       monitor: { name: 'loss', direction: 'min' },
       watched: { stopping: null, plateau: null },
@@ -104,7 +107,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       },
       stop: { reason: null, asked: new AbortController().signal, hurry: new AbortController().signal },
       nowMs,
-    });
+    }).finally(() => plane.close());
     const counted = steps.slice(request.warmupSteps);
     const lengths = (ends: readonly number[]): number[] =>
       counted.map((_, index) => ends[request.warmupSteps + index] - ends[request.warmupSteps + index - 1]);

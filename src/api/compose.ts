@@ -21,6 +21,7 @@ import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
 import { requireKnown } from '../objective/find_names.js';
 import { packageVersion } from '../system/package_info.js';
+import { availableCores } from '../system/cores.js';
 import { writeReport, type RunReport } from '../report/files/write_report.js';
 import type { RunRequestWithParts } from './run_request.js';
 import { readSaved } from './saved_models.js';
@@ -169,6 +170,7 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
         numericsCheck: request.numericsCheck,
         fleet: crew.fleet,
         resident: crew.resident ?? null,
+        cores: availableCores(),
         observe,
         stop: crew.stop,
         ...(request.hooks && { hooks: request.hooks }),

@@ -5,6 +5,7 @@
 import { CommanderError } from 'commander';
 import { EXIT, type ExitCode } from '../common/errors.js';
 import type { StopReason } from '../common/stop_request.js';
+import { hasStuckThreads } from '../system/stuck_threads.js';
 import { benchCommand } from './commands/bench.js';
 import type { CommandContext } from './context.js';
 import { coordinatorCommand } from './commands/coordinator.js';
@@ -68,16 +69,17 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
     benchCommand(context, async () => (await import('../api/bench.js')).bench),
   ]);
 
-  /** One that was told to end does not wait for threads that are still preparing. */
+  /** One that was told to end does not wait for threads that are still preparing, nor for one that hangs. */
   const leave = async (code: ExitCode): Promise<never> => {
-    if (watch?.request.hurry.aborted) (await import('./terminal/end_process.js')).endProcessNow(code);
+    if (watch?.request.hurry.aborted || hasStuckThreads()) (await import('./terminal/end_process.js')).endProcessNow(code);
     process.exit(code);
   };
-  const fail = (error: unknown): never => {
+  const tell = (error: unknown): ExitCode => {
     const { text, exitCode: code } = describeFailure(error, { verbose, command: commandNameOf(program, args) });
     process.stderr.write(printable(text));
-    process.exit(code);
+    return code;
   };
+  const fail = (error: unknown): never => process.exit(tell(error));
   /** Whoever read us is gone (`| head`): a run saves and stops, anything else is done. */
   const onClosedPipe = (error: NodeJS.ErrnoException): void => {
     if (error.code !== 'EPIPE' && error.code !== 'EIO') fail(error);
@@ -97,7 +99,8 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
   } catch (error) {
     // Help and version are told by an exception that is none.
     if (error instanceof CommanderError && error.exitCode === 0) process.exit(EXIT.ok);
-    return fail(error);
+    const code = tell(error);
+    return hasStuckThreads() ? await leave(code) : process.exit(code);
   }
 }
 

@@ -10,6 +10,10 @@ export const LIMITS = {
   maxWarmBindings: 8,
   /** Longest turn of the main thread's event loop in reduction and SGD, ms; sockets and signals wait behind it. */
   maxTurnMs: 10,
+  /** Threads that share a step's update: beyond these it is memory that is waited for. */
+  maxUpdateThreads: 8,
+  /** Trained numbers from which on they do, 16 slices of them: with fewer, telling the threads takes longer than the update. */
+  minSharedUpdate: 2 ** 18,
   /** Largest IDX file (uncompressed, bytes) that is read: what its header declares is allocated, and a typed array holds no more on Node 20. */
   maxIdxBytes: 2 ** 32,
   /** Examples of a data module's read(rows): row numbers are int32. */
@@ -82,6 +86,8 @@ export const LIMITS = {
   residentHomeMs: 5_000,
   /** A replica that does not hand its weights over within this is lost, ms; a step under way comes first. */
   residentAnswerMs: 60_000,
+  /** A replica's thread that does not end within this is left behind, ms: it has nothing to do when it is closed, unless it hangs. */
+  replicaCloseMs: 10_000,
   /** Node's timers overflow at 2^31 ms; an hour is far below and costs nothing to renew. */
   maxTimerMs: 3_600_000,
 

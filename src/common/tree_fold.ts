@@ -41,6 +41,11 @@ export class TreeFold<Value> {
     return leaf;
   }
 
+  /** Whether it is of all shards. */
+  isWhole(node: SumTree): boolean {
+    return node === this.#root;
+  }
+
   /** Keeps the value until its sibling is there; both, where it is. */
   put(node: SumTree, value: Value): Siblings<Value> | null {
     const branch = this.#branches.get(node);

@@ -140,6 +140,8 @@ export interface StartParts {
   readonly fleet: Fleet;
   /** The fleet's only replica, where the weights may stay with it (planes/exact/resident_weights.ts). */
   readonly resident?: ResidentReplica | null;
+  /** Of this machine, for this process. */
+  readonly cores: number;
   readonly observe: RunObserver;
   readonly stop: StopRequest;
   /** Called right after the start event. */
@@ -174,6 +176,19 @@ export interface RunResult {
 
 /** Runs to the end. Errors: those of a resume that does not fit, and of run.ts. */
 export async function startRun(parts: StartParts): Promise<RunResult> {
+  const { config, shards, model, fleet, resident, cores, initFrom } = parts;
+  const initial = initFrom === null ? model.initial : weightsFor(model, initFrom);
+  const plane = new ExactPlane({ model, shards, optimizer: normed(config), fleet, resident, cores, initial, nowMs });
+  try {
+    return await runOn(plane, parts);
+  } finally {
+    await plane.close();
+  }
+}
+
+const nowMs = (): number => performance.now();
+
+async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
   const { config, shards, model, numerics, data, versions, fleet, observe, stop } = parts;
   const { folder, saved } = parts.run;
   const { objective } = model;
@@ -184,9 +199,6 @@ export async function startRun(parts: StartParts): Promise<RunResult> {
   const watchedBy = ({ patience, monitor: asked }: { patience: number | null; monitor: string | null }): Monitor | null =>
     patience === null ? null : monitorOf(objective, { asked: asked ?? config.monitor, validated });
   const watched = { stopping: watchedBy(config.earlyStopping), plateau: watchedBy(config.reduceOnPlateau) };
-  const nowMs = (): number => performance.now();
-  const initial = parts.initFrom === null ? model.initial : weightsFor(model, parts.initFrom);
-  const plane = new ExactPlane({ model, shards, optimizer: normed(config), fleet, resident: parts.resident, initial, nowMs });
   let progress = new RunProgress(objective);
   if (parts.begin) progress = await beginAt(parts.begin, { plane, objective });
   if (saved !== null) {

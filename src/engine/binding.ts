@@ -9,7 +9,7 @@ import { Handles } from './handles.js';
 import { OpExecutor, type OpAttribute, type TensorMetadata } from './op_executor.js';
 import { isSymbolic, type OpRecorder } from './op_recorder.js';
 import { symbolicOutside } from './record_error.js';
-import { makeTensor, readTensor, readTensorInto, type TensorValues } from './tensors.js';
+import { makeTensor, makeTensorInPlace, readTensor, readTensorInto, type TensorValues } from './tensors.js';
 
 /** tfjs-node declares these two as classes of the addon; its JavaScript uses plain objects of their shape. */
 class TensorMetadataShape {
@@ -58,6 +58,11 @@ export class Binding {
     const id = this.handles.add(makeTensor(this.context, shape, dtype, values));
     this.recorder?.tensorCreated(id);
     return id;
+  }
+
+  /** Over the array's own memory, which has to stay as it is while the tensor is used (tensors.ts). */
+  createTensorInPlace(shape: readonly number[], values: Float32Array): number {
+    return this.handles.add(makeTensorInPlace(this.context, shape, values));
   }
 
   deleteTensor(tensorId: number): void {

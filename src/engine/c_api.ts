@@ -77,6 +77,7 @@ const CORE_FUNCTIONS = {
   TF_Message: ['string', 'pointer'],
 
   TF_AllocateTensor: ['nullable', 'int', 'buffer', 'int', 'size'],
+  TF_NewTensor: ['nullable', 'int', 'buffer', 'int', 'buffer', 'size', 'pointer', 'pointer'],
   TF_DeleteTensor: ['void', 'pointer'],
   TF_TensorType: ['int', 'pointer'],
   TF_TensorByteSize: ['size', 'pointer'],
@@ -132,6 +133,8 @@ export type CoreFunctions = BoundFunctions<typeof CORE_FUNCTIONS>;
 export interface CApi extends CoreFunctions {
   /** The koffi library, for `bindFunctions` in files that need more of the C API. */
   readonly library: LibraryHandle;
+  /** Address of a C function that takes what a deallocator does and does nothing: for memory that C is lent. */
+  readonly freesNothing: Pointer;
   /** Address of a zero-terminated copy of `text` that lives as long as the process: op, attribute and device names. */
   cString(text: string): Pointer;
 }
@@ -187,7 +190,9 @@ export function openCApi(folder: string): CApi {
     }
     return address;
   };
-  const api: CApi = { ...bindFunctions(library, CORE_FUNCTIONS), library, cString };
+  // Looks its first argument up among the types, and has no state. A function of JavaScript cannot be called from TensorFlow's threads.
+  const freesNothing = library.symbol('TF_DataTypeSize') as Pointer;
+  const api: CApi = { ...bindFunctions(library, CORE_FUNCTIONS), library, freesNothing, cString };
   opened = { folder, api };
   return api;
 }

@@ -16,6 +16,6 @@ export type { EnsureOptions, TensorFlowLocation } from './tensorflow_library.js'
 export { TensorFlowError } from './status.js';
 export { installTrainingOps, withBatchStatistics } from './training_ops.js';
 export type { BatchStatisticsSink } from './training_ops.js';
-export { download, scaledFloat, upload } from './transfer.js';
+export { download, scaledFloat, upload, uploadInPlace } from './transfer.js';
 export { RecordError } from './record_error.js';
 export type { RecordErrorCode } from './record_error.js';

@@ -2,6 +2,7 @@
  * Owns: the way of values into and out of TensorFlow: typed arrays and byte strings to tensor handles and back, each copied once.
  * Does not: number the handles (handles.ts). The type rules are those of tfjs-node's binding/tfjs_backend.cc, so that its kernels run unchanged.
  */
+import { isSharedArrayBuffer } from 'node:util/types';
 import type { Pointer } from './c_api.js';
 import type { Context } from './context.js';
 import { TF_BOOL, TF_COMPLEX64, TF_FLOAT, TF_INT32, TF_INT64, TF_RESOURCE, TF_STRING, TF_UINT8 } from './data_types.js';
@@ -24,6 +25,21 @@ export function makeTensor(context: Context, shape: readonly number[], dtype: nu
   if (bytes.byteLength > 0) api.memcpy(api.TF_TensorData(tensor), bytes, bytes.byteLength);
   const handle = toHandle(context, tensor);
   return dtype === TF_INT32 ? handle : moveToDevice(context, handle);
+}
+
+/**
+ * The same over the array's own memory where that is possible, else with a copy: on the processor, of shared memory, where it begins at a multiple of 64 bytes.
+ * The memory has to stay, unwritten, for as long as the handle is used; TensorFlow writes into none that it does not own.
+ */
+export function makeTensorInPlace(context: Context, shape: readonly number[], values: Float32Array): Pointer {
+  const isLent = context.device.type === 'CPU' && values.length > 0 && isSharedArrayBuffer(values.buffer);
+  if (!isLent) return makeTensor(context, shape, TF_FLOAT, values);
+  const { api } = context;
+  const { byteLength } = checkedValues(shape, TF_FLOAT, values);
+  const dimensions = BigInt64Array.from(shape, BigInt);
+  const tensor = api.TF_NewTensor(TF_FLOAT, dimensions, shape.length, values, byteLength, api.freesNothing, null);
+  if (tensor === null) throw outOfMemory(shape, byteLength);
+  return moveToDevice(context, toHandle(context, tensor));
 }
 
 /** The values behind a handle, copied into memory of JavaScript's own. */

@@ -1,5 +1,5 @@
 /**
- * Owns: the straight way of typed arrays into tensors and out of them, one copy each, shared memory included.
+ * Owns: the straight way of typed arrays into tensors and out of them, one copy each or none, shared memory included.
  * Does not: convert values (except `scaledFloat`, which does it in TensorFlow).
  */
 import * as tf from '@tensorflow/tfjs';
@@ -19,6 +19,19 @@ export function upload(
   const dtype = values instanceof Float32Array ? TF_FLOAT : values instanceof Int32Array ? TF_INT32 : TF_UINT8;
   const id = binding.createTensor([...shape], dtype, values);
   return kernelBackend().createOutputTensor({ id, shape: [...shape], dtype });
+}
+
+/**
+ * A float32 tensor over the array's own memory where the device is the processor and the array, of shared memory, begins at a multiple of 64 bytes; a
+ * copy elsewhere. The array stays as it is, and is kept by the caller, for as long as the tensor and its clones are used.
+ */
+export function uploadInPlace(
+  { binding }: Pick<EngineParts, 'binding'>,
+  values: Float32Array,
+  shape: readonly number[],
+): tf.Tensor {
+  const id = binding.createTensorInPlace(shape, values);
+  return kernelBackend().createOutputTensor({ id, shape: [...shape], dtype: TF_FLOAT });
 }
 
 /** Copies the tensor's values to `into`, which has exactly their number and width. */

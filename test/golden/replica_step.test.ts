@@ -45,8 +45,8 @@ describe.each([
           expect(furthestTensor(golden, golden.statistics, result.statistics!).difference).toBeLessThan(TOLERANCE);
         }
         const { current, next } = state;
-        const gradient = hostValues(result.gradient!);
-        const input = { gradient, results: [result], shards: 1, globalBatch: golden.batch, step, current, next };
+        const gradients = [hostValues(result.gradient!)];
+        const input = { gradients, results: [result], shards: 1, globalBatch: golden.batch, step, current, next };
         expect((await update({ ...input, learningRate: golden.learningRate })).nonFinite).toBeUndefined();
         result.gradient!.release();
         state.commit();

@@ -9,12 +9,13 @@ import { ensureTensorFlow } from '../../src/engine/tensorflow_library.js';
 import { LocalReplica } from '../../src/worker/replica/local_replica.js';
 import type { ReplicaSpec } from '../../src/worker/replica/replica_spec.js';
 
-export async function openReplica(spec: Partial<ReplicaSpec> & Pick<ReplicaSpec, 'model' | 'dataset'>): Promise<LocalReplica> {
-  const { folder } = await ensureTensorFlow();
-  const replica = new LocalReplica({
+type SpecUnderTest = Partial<ReplicaSpec> & Pick<ReplicaSpec, 'model' | 'dataset'>;
+
+export function specUnderTest(tensorflowFolder: string, spec: SpecUnderTest): ReplicaSpec {
+  return {
     name: 'cpu(0)',
     device: 'CPU:0',
-    tensorflowFolder: folder,
+    tensorflowFolder,
     logicalCpuDevices: 1,
     intraOpThreads: 1,
     precision: 'fp32',
@@ -23,7 +24,12 @@ export async function openReplica(spec: Partial<ReplicaSpec> & Pick<ReplicaSpec,
     objective: { loss: 'softmax_cross_entropy', metrics: null },
     batchNorm: 'shard',
     ...spec,
-  });
+  };
+}
+
+export async function openReplica(spec: SpecUnderTest): Promise<LocalReplica> {
+  const { folder } = await ensureTensorFlow();
+  const replica = new LocalReplica(specUnderTest(folder, spec));
   await replica.open();
   return replica;
 }

@@ -7,6 +7,7 @@ import { errorMessage } from '../../common/error_facts.js';
 import { invariant, type ExpectedError } from '../../common/errors.js';
 import { wireError } from '../../common/protocol/frame.js';
 import { LIMITS } from '../../common/limits.js';
+import { sharedFloats } from '../../common/shared_floats.js';
 import { oneLine } from '../../common/one_line.js';
 import type { Job, Message, MessageOf } from '../../common/protocol/messages.js';
 import type { ObjectiveDescription } from '../../common/objective.js';
@@ -192,7 +193,9 @@ export class Session {
     invariant(sizes !== null, 'who was given a shard has a model');
     const wanted = kind === 'train' ? 4 * (sizes.gradient + sizes.statistics) : 0;
     if (totalBytes !== wanted) throw wireError(`a result of ${totalBytes} bytes, wanted ${wanted}`);
-    return wanted === 0 ? new Uint8Array(0) : (this.#freeBuffers.pop() ?? new Uint8Array(wanted));
+    if (wanted === 0) return new Uint8Array(0);
+    // Shared with the threads of the update.
+    return this.#freeBuffers.pop() ?? new Uint8Array(sharedFloats(wanted / 4).buffer, 0, wanted);
   }
 
   #hear(message: Message, bytes: Uint8Array): void {

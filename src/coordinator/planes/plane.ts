@@ -77,4 +77,6 @@ export interface Plane {
   /** All weights as a model is saved with: the moving average of the trained ones, where that was asked for. A copy. */
   model(): Promise<Float32Array>;
   restore(values: RunValues): Promise<void>;
+  /** Ends what threads it has; replicas are whoever opened them's. */
+  close(): Promise<void>;
 }

@@ -5,6 +5,7 @@
 import type { Job } from '../../common/protocol/messages.js';
 import { wireError } from '../../common/protocol/frame.js';
 import type { ModelDescription, NumericsClass, ParameterSnapshot, Replica, ShardResult } from '../../common/replica.js';
+import { sharedFloats } from '../../common/shared_floats.js';
 import { GOLDEN_VERSION, goldenParameters, goldenShard, resultSha256 } from '../../transport/identity.js';
 import { ClusterError, type ExpectedError } from '../../common/errors.js';
 
@@ -65,7 +66,7 @@ async function goldenOf(replica: Replica, parameters: ParameterSnapshot, sizes: 
 }
 
 interface Slot {
-  readonly memory: SharedArrayBuffer;
+  readonly memory: Float32Array;
   users: number;
 }
 
@@ -82,16 +83,16 @@ export class ReceivedParameters {
     readonly checksum: number;
     readonly snapshot: ParameterSnapshot;
   } | null = null;
-  readonly #free: SharedArrayBuffer[] = [];
+  readonly #free: Float32Array[] = [];
 
   constructor(private readonly elements: number) {}
 
   /** Memory for the next version. */
   place(totalBytes: number): Uint8Array {
     if (totalBytes !== this.elements * 4) throw wireError(`parameters of ${totalBytes} bytes, wanted ${this.elements * 4}`);
-    const memory = this.#free.pop() ?? new SharedArrayBuffer(totalBytes);
+    const memory = this.#free.pop() ?? sharedFloats(this.elements);
     this.#incoming = { memory, users: 1 };
-    return new Uint8Array(memory);
+    return new Uint8Array(memory.buffer, 0, totalBytes);
   }
 
   /** The version placed last has arrived; `checksum` is told with every result that is computed from it. */
@@ -100,8 +101,7 @@ export class ReceivedParameters {
     if (slot === null) throw wireError('parameters that were not announced');
     this.#incoming = null;
     if (this.#newest !== null) this.#drop(this.#newest.slot);
-    const values = new Float32Array(slot.memory);
-    this.#newest = { slot, version, checksum, snapshot: { version: ReceivedParameters.#nextLocal++, values } };
+    this.#newest = { slot, version, checksum, snapshot: { version: ReceivedParameters.#nextLocal++, values: slot.memory } };
   }
 
   /** For one computation; call `release` after it. */

@@ -8,8 +8,12 @@ import { Piscina } from 'piscina';
 import { errorMessage } from '../../common/error_facts.js';
 import { EnvironmentError, ExpectedError, invariant } from '../../common/errors.js';
 import type { Dataset } from '../../common/dataset.js';
+import { LIMITS } from '../../common/limits.js';
 import { hostGradient } from '../../common/host_gradient.js';
+import { sharedFloats } from '../../common/shared_floats.js';
 import { builtFile, requirePackageFile } from '../../system/package_file.js';
+import { noteStuckThread } from '../../system/stuck_threads.js';
+import { within } from '../../system/within.js';
 import type {
   ModelDescription,
   NumericsClass,
@@ -41,7 +45,10 @@ export class LocalReplica implements ResidentReplica {
   /** Gradient buffers that nobody reads at present. */
   private readonly free: Float32Array[] = [];
 
-  constructor(private readonly spec: ReplicaSpec) {
+  constructor(
+    private readonly spec: ReplicaSpec,
+    private readonly closeMs: number = LIMITS.replicaCloseMs,
+  ) {
     this.name = spec.name;
     requirePackageFile(THREAD_FILE);
     this.pool = new Piscina({ filename: THREAD_FILE.href, minThreads: 1, maxThreads: 1, idleTimeout: Infinity });
@@ -80,7 +87,7 @@ export class LocalReplica implements ResidentReplica {
       const { resident: work } = assignment;
       return { ...common, ...(await this.run<ShardAnswer>({ type: 'train_resident', shard: task, work })) };
     }
-    const buffer = this.free.pop() ?? new Float32Array(new SharedArrayBuffer(description.layout.trainedSize * 4));
+    const buffer = this.free.pop() ?? sharedFloats(description.layout.trainedSize);
     try {
       const answer = await this.run<ShardAnswer>({ type: 'train', shard: task, gradient: buffer });
       return { ...common, ...answer, gradient: this.lend(buffer) };
@@ -119,20 +126,20 @@ export class LocalReplica implements ResidentReplica {
     return this.run<MemoryAnswer>({ type: 'memory' });
   }
 
+  /** Resolves also where the thread does not answer. */
   close(): Promise<void> {
     this.closed ??= this.end();
     return this.closed;
   }
 
+  /** A thread that hangs is left behind: what is to be freed goes with the process. */
   private async end(): Promise<void> {
-    try {
-      if (this.opened) {
-        await this.opened.catch(() => undefined);
-        await this.run({ type: 'close' });
-      }
-    } finally {
-      await this.pool.destroy();
+    if (this.opened) {
+      const answered = this.opened.catch(() => undefined).then(() => this.run({ type: 'close' }));
+      await within(answered, this.closeMs);
     }
+    const { late } = await within(this.pool.destroy(), this.closeMs);
+    if (late) noteStuckThread();
   }
 
   private lend(buffer: Float32Array): ShardGradient {

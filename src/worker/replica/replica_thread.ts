@@ -13,9 +13,10 @@ import type { BucketLayout } from '../../common/bucket_layout.js';
 import type { Dataset } from '../../common/dataset.js';
 import type { ModelDescription } from '../../common/replica.js';
 import { allFinite } from '../../common/all_finite.js';
-import { download, installEngine, TensorFlowError, upload, type Engine } from '../../engine/index.js';
+import { download, installEngine, TensorFlowError, upload, uploadInPlace, type Engine } from '../../engine/index.js';
 import { buildModel } from '../../models/build.js';
 import { describeModel, NOTHING_JUDGED, numericsOf, precisionNoteOf } from './describe.js';
+import { finiteProbe } from './finite_probe.js';
 import { Judged } from './judged.js';
 import { layoutOf } from './model_layout.js';
 import { createPredictStep, type PredictStep } from './predict_step.js';
@@ -43,6 +44,9 @@ interface ReplicaState {
   readonly bound: Map<string, Judged>;
   /** The one that steps are taken with. */
   judged: Judged | null;
+  readonly probe: (values: readonly tfjs.Tensor[]) => tfjs.Tensor;
+  /** The memory that the model's variables read, where they are no copies of it. */
+  lent: Float32Array | null;
   /** Version of the parameters that the model's variables hold; -1 before the first. */
   loadedVersion: number;
   /** Where the weights stay here. */
@@ -128,6 +132,8 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     predict: createPredictStep({ engine, model, spec }),
     bound: new Map(judged && [['', judged]]),
     judged,
+    probe: createProbe(engine, spec),
+    lent: null,
     loadedVersion: -1,
     resident: null,
   };
@@ -155,19 +161,29 @@ async function take(replica: ReplicaState, key: string, dataset: Dataset): Promi
   replica.judged = judged;
 }
 
-/** Copies the published parameters into the model's variables, once per version. */
+/**
+ * Gives the model's variables the published parameters, once per version. They read them where they lie, if they can: who publishes writes nothing there
+ * before every answer that is computed from them is there or no longer wanted. A replica that keeps the weights copies them.
+ */
 function load(replica: ReplicaState, { version, parameters }: Pick<ShardTask, 'version' | 'parameters'>): void {
   if (replica.resident?.settle(version)) replica.loadedVersion = version;
   if (replica.loadedVersion === version) return;
   const { engine, model, layout } = replica;
   invariant(parameters.length === layout.totalSize, 'a replica is given the weights that it does not hold');
+  const given = replica.resident === null ? uploadInPlace : upload;
   model.weights.forEach((weight, index) => {
     const { offset, size, shape } = layout.slots[index];
-    const tensor = upload(engine, parameters.subarray(offset, offset + size), [...shape]);
+    const tensor = given(engine, parameters.subarray(offset, offset + size), shape);
     (weight as unknown as { val: tfjs.Variable }).val.assign(tensor);
     tensor.dispose();
   });
+  replica.lent = parameters;
   replica.loadedVersion = version;
+}
+
+function createProbe({ tf, compile }: Engine, spec: ReplicaSpec): ReplicaState['probe'] {
+  const probe = (values: readonly tfjs.Tensor[]): tfjs.Tensor => tf.tidy(() => finiteProbe(tf, values));
+  return spec.compile ? compile(probe, { name: 'finite_probe' }) : probe;
 }
 
 /** What the training step takes. */
@@ -229,6 +245,7 @@ async function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Flo
   load(replica, shard);
   const args = await trainingFeed(replica, shard);
   const outputs = onExamples(() => judgedIn(replica).train(...args));
+  const probe = replica.probe([...outputs.gradients, ...outputs.statistics]);
   outputs.gradients.forEach((tensor, index) => {
     const { offset, size } = layout.slots[index];
     download(engine, tensor, gradient.subarray(offset, offset + size));
@@ -241,8 +258,9 @@ async function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Flo
   });
   const lossSum = outputs.loss.dataSync()[0];
   const sums = readSums(outputs.sums);
-  tf.dispose([...args, outputs] as unknown as tfjs.TensorContainer);
-  const nonFinite = firstNonFinite(lossSum, gradient, statistics, layout);
+  const isFinite = Number.isFinite(lossSum) && Number.isFinite(probe.dataSync()[0]);
+  tf.dispose([...args, outputs, probe] as unknown as tfjs.TensorContainer);
+  const nonFinite = isFinite ? undefined : firstNonFinite(lossSum, gradient, statistics, layout);
   return { lossSum, sums, statistics, ...(nonFinite !== undefined && { nonFinite }), computeMs: performance.now() - begin };
 }
 

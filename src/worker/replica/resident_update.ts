@@ -10,6 +10,7 @@ import { invariant } from '../../common/errors.js';
 import type { Residence } from '../../common/resident.js';
 import { globalNorm } from '../../engine/index.js';
 import { optimizerProgram, type SlotSpec } from '../../optimizers/optimizer_program.js';
+import { finiteProbe } from './finite_probe.js';
 import { graphUpdate } from './graph_update.js';
 
 /** Of one step; tensors that the caller disposes. */
@@ -83,7 +84,7 @@ export function createResidentUpdate(tf: typeof tfjs, layout: BucketLayout, { op
         moved.forEach((value, slot) => next.slots[slot].push(value));
       });
       const all = [...next.weights, ...next.slots.flat(), ...next.running];
-      return { ...next, probe: all.map((value) => tf.sum(value)).reduce((sum, value) => tf.add(sum, value)) };
+      return { ...next, probe: finiteProbe(tf, all) };
     });
 
   return { slots, numbersOf, apply };

@@ -7,6 +7,7 @@
 import { invariant } from '../../../common/errors.js';
 import type { ShardSums } from '../../../common/objective.js';
 import type { ModelDescription, ParameterSnapshot, ResidentReplica, ShardAssignment } from '../../../common/replica.js';
+import { sharedFloats } from '../../../common/shared_floats.js';
 import { learningRateAt } from '../../../common/schedule.js';
 import type { TrainConfig } from '../../../common/train_config.js';
 import { sumOf, type Totals } from '../../../objective/values.js';
@@ -27,6 +28,8 @@ export interface ExactPlaneParts {
   readonly fleet: RoundComputer;
   /** The fleet's only replica, where the weights may stay with it (`residentReplica`). */
   readonly resident?: ResidentReplica | null;
+  /** Of the machine; where the weights are on the host, the update uses them. */
+  readonly cores?: number;
   /** First weights, where they are not the model's. */
   readonly initial?: Float32Array;
   /** Monotonic milliseconds. */
@@ -45,9 +48,9 @@ export class ExactPlane implements Plane {
   #averaged: Float32Array | null = null;
 
   constructor(parts: ExactPlaneParts) {
-    const { model, optimizer, resident = null, initial = model.initial, nowMs } = parts;
+    const { model, optimizer, resident = null, cores, initial = model.initial, nowMs } = parts;
     this.#parts = parts;
-    this.#update = createUpdate({ layout: model.layout, optimizer, nowMs });
+    this.#update = createUpdate({ layout: model.layout, optimizer, nowMs, ...(resident === null && { cores }) });
     this.#parameters = new Parameters({ layout: model.layout, initial }, this.#update.slots);
     const shared = { layout: model.layout, optimizer, parameters: this.#parameters, nowMs };
     this.#resident = resident === null ? null : new ResidentWeights({ ...shared, replica: resident });
@@ -95,10 +98,14 @@ export class ExactPlane implements Plane {
     return Promise.resolve();
   }
 
+  close(): Promise<void> {
+    return this.#update.close();
+  }
+
   /** Replicas tell weights apart by their version: the average of a step has one of its own. */
   #averageSnapshot(): ParameterSnapshot {
     const { totalSize } = this.#parts.model.layout;
-    this.#averaged ??= new Float32Array(new SharedArrayBuffer(totalSize * 4));
+    this.#averaged ??= sharedFloats(totalSize);
     return { version: AVERAGE_VERSIONS + this.#parameters.version, values: this.#parameters.averaged(this.#averaged) };
   }
 
@@ -148,11 +155,11 @@ export class ExactPlane implements Plane {
       );
       if (results === null) return null;
       meter.computed(results);
-      const gradient = await sum.total();
+      const gradients = await sum.summands();
       meter.mark('reduce');
       const { current, next } = this.#parameters;
       const { nonFinite, reduceMs, gradientNorm } = await this.#update({
-        ...{ gradient, results, shards, globalBatch },
+        ...{ gradients, results, shards, globalBatch },
         ...{ learningRate, step, current, next },
       });
       if (nonFinite !== undefined) return { kind: 'non_finite', what: nonFinite };

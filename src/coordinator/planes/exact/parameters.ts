@@ -8,6 +8,7 @@
 import { invariant } from '../../../common/errors.js';
 import type { ModelDescription, ParameterSnapshot } from '../../../common/replica.js';
 import type { HostValues } from '../../../common/resident.js';
+import { sharedFloats } from '../../../common/shared_floats.js';
 import { AVERAGE, firstSlots, type SlotSpec } from '../../../optimizers/optimizer_program.js';
 import type { RunValues } from '../plane.js';
 
@@ -28,8 +29,8 @@ export class Parameters {
   ) {
     const buffers = (): HostValues => ({
       version: new Float64Array(new SharedArrayBuffer(8)).fill(-1),
-      parameters: shared(layout.totalSize),
-      slots: slots.map(() => shared(layout.trainedSize)),
+      parameters: sharedFloats(layout.totalSize),
+      slots: slots.map(() => sharedFloats(layout.trainedSize)),
     });
     this.current = buffers();
     this.next = buffers();
@@ -94,8 +95,4 @@ export class Parameters {
   #swap(): void {
     [this.current, this.next] = [this.next, this.current];
   }
-}
-
-function shared(length: number): Float32Array {
-  return new Float32Array(new SharedArrayBuffer(length * 4));
 }

@@ -5,6 +5,7 @@
 import type { BucketLayout } from '../../../common/bucket_layout.js';
 import { EnvironmentError } from '../../../common/errors.js';
 import { LIMITS } from '../../../common/limits.js';
+import { within } from '../../../system/within.js';
 import type { ModelDescription, NumericsClass, ResidentReplica, ShardAssignment } from '../../../common/replica.js';
 import type { OptimizerConfig } from '../../../common/train_config.js';
 import type { Parameters } from './parameters.js';
@@ -74,7 +75,7 @@ export class ResidentWeights {
     if (!parameters.isCurrent) parameters.takeWritten();
     if (parameters.isCurrent) return;
     if (this.#lost !== null) throw this.#lost;
-    const cause = await within(replica.writeValues(parameters.version, parameters.next), LIMITS.residentAnswerMs);
+    const { error: cause } = await within(replica.writeValues(parameters.version, parameters.next), LIMITS.residentAnswerMs);
     parameters.takeWritten();
     this.#homeMs = nowMs();
     if (parameters.isCurrent) return;
@@ -85,22 +86,5 @@ export class ResidentWeights {
       cause,
     });
     throw this.#lost;
-  }
-}
-
-/** What the promise failed of; null where it did not fail, also where it did not end in time. */
-async function within(work: Promise<void>, ms: number): Promise<unknown> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), ms)));
-  try {
-    return await Promise.race([
-      work.then(
-        () => null,
-        (error: unknown) => error,
-      ),
-      late,
-    ]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,8 +1,8 @@
 /**
  * Owns: adding shards' gradients in the fixed tree as they arrive: two siblings become one buffer at once, so that S shards that one replica
  * computes in order are held in log2 S + 1 buffers and not in S.
- * Does not: decide the tree (src/common/tree_sum.ts), or divide (step_update.ts does, the sum as its one shard: the same operations in the
- * same order).
+ * Does not: decide the tree (src/common/tree_sum.ts), add the last two or divide (step_update.ts does, in one pass with the update: the same operations
+ * in the same order).
  */
 import { hostValues } from '../../../../common/host_gradient.js';
 import { invariant } from '../../../../common/errors.js';
@@ -25,6 +25,8 @@ export interface ArrivingSumOptions {
 export class ArrivingSum {
   readonly #options: ArrivingSumOptions;
   readonly #fold: TreeFold<ShardGradient>;
+  /** The two halves of the tree, or its only shard. */
+  #summands: readonly ShardGradient[] = [];
   #adding: Promise<void> = Promise.resolve();
   #isReleased = false;
 
@@ -43,32 +45,39 @@ export class ArrivingSum {
     const leaf = this.#fold.leaf(result.id.shard);
     // One after the other: all additions share the same registers.
     this.#adding = this.#adding.then(() => this.#add(leaf, gradient));
-    // It is the caller of `total` who hears of a failure.
+    // It is the caller of `summands` who hears of a failure.
     this.#adding.catch(() => undefined);
     return rest;
   }
 
-  /** The sum over all shards, once all were taken. Valid until `release`. */
-  async total(): Promise<Float32Array> {
+  /** One or two arrays, whose sum is that over all shards, once all were taken. Valid until `release`. */
+  async summands(): Promise<Float32Array[]> {
     await this.#adding;
-    const gradient = this.#fold.total;
-    invariant(gradient !== undefined, 'every shard was taken');
-    return hostValues(gradient);
+    invariant(this.#summands.length > 0, 'every shard was taken');
+    return this.#summands.map(hostValues);
   }
 
   /** Gives all buffers back, also those that are still being added. */
   release(): void {
     this.#isReleased = true;
-    for (const gradient of this.#fold.held) gradient.release();
+    for (const gradient of [...this.#summands, ...this.#fold.held]) gradient.release();
+    this.#summands = [];
     this.#fold.clear();
   }
 
   async #add(leaf: SumTree, gradient: ShardGradient): Promise<void> {
     let sum = gradient;
-    for (let pair = this.#fold.put(leaf, sum); pair !== null; pair = this.#fold.put(pair.node, sum)) {
+    let pair = this.#fold.put(leaf, sum);
+    for (; pair !== null && !this.#fold.isWhole(pair.node); pair = this.#fold.put(pair.node, sum)) {
       await inTurns(addInto(hostValues(pair.left), hostValues(pair.right)), this.#options);
       pair.right.release();
       sum = pair.left;
+    }
+    const { total } = this.#fold;
+    if (pair !== null) this.#summands = [pair.left, pair.right];
+    else if (total !== undefined) {
+      this.#summands = [total];
+      this.#fold.clear();
     }
     if (this.#isReleased) this.release();
   }

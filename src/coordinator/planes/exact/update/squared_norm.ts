@@ -18,15 +18,22 @@ export interface MeanGradient {
   readonly divisor: number;
 }
 
-/** Of all given weights. Yields between slices. NaN or infinite where the gradient is, or where a square is beyond float64. */
-export function* squaredNorm(gradient: MeanGradient, weights: readonly WeightSlot[]): Generator<void, number> {
+/** Of each given weight. Yields between slices. NaN or infinite where the gradient is, or where a square is beyond float64. */
+export function* squaredNorms(gradient: MeanGradient, weights: readonly WeightSlot[]): Generator<void, number[]> {
   const rows = new RowStack();
-  const sums = new Float64Array(powerOfTwoFrom(weights.length));
-  for (const [index, weight] of weights.entries()) {
+  const sums: number[] = [];
+  for (const weight of weights) {
     yield* addRows(gradient, weight, rows, { first: 0, stride: 1, depth: 0 });
-    sums[index] = sumByHalves(rows.at(0).subarray(0, powerOfTwoFrom(Math.min(weight.size, SLICE_ELEMENTS))));
+    sums.push(sumByHalves(rows.at(0).subarray(0, powerOfTwoFrom(Math.min(weight.size, SLICE_ELEMENTS)))));
   }
-  return sumByHalves(sums);
+  return sums;
+}
+
+/** The norm of all weights together, from their squares. */
+export function normOfSquares(squares: readonly number[]): number {
+  const sums = new Float64Array(powerOfTwoFrom(squares.length));
+  sums.set(squares);
+  return Math.sqrt(sumByHalves(sums));
 }
 
 /** Overwrites the array, whose length is a power of two. */

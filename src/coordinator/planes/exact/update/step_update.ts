@@ -13,7 +13,7 @@ import { OPERANDS, type Optimizer } from './optimizer.js';
 import { ShardSum, SUM } from './reducer.js';
 import { contents, load, SLICE_ELEMENTS, store } from './slice_kernels.js';
 import type { RateSpan } from './layer_rates.js';
-import { squaredNorm } from './squared_norm.js';
+import { normOfSquares, squaredNorms } from './squared_norm.js';
 import { applyStatistics } from './statistics.js';
 import type { Buffers } from '../parameters.js';
 
@@ -55,34 +55,62 @@ export interface NonFinite {
 
 /** Writes all of `next`; yields between slices. Where a number is bad, it is found and named, and `next` is worthless. */
 export function* applyStep(input: StepInput): Generator<void, StepOutput> {
-  const { layout, clipNorm, current, next, nowMs = noClock } = input;
-  const sum = new ShardSum(input.gradients);
-  const norm = clipNorm === null ? undefined : yield* gradientNormOf(input, sum);
-  const clip = clipNorm === null || norm === undefined ? 1 : clipFactor(norm.value, clipNorm);
+  const { layout, clipNorm, gradients } = input;
+  const trained = { start: 0, end: layout.trainedSize };
+  const norm = clipNorm === null ? undefined : yield* gradientNorm(input);
+  const clip = clipFactor(clipNorm, norm?.gradientNorm);
+  const span = yield* updateSpan({ ...input, ...trained, sum: new ShardSum(gradients), clip });
+  const reduceMs = (norm?.reduceMs ?? 0) + span.reduceMs;
+  return yield* finishStep(input, { ...norm, ...span, reduceMs });
+}
+
+/** Trained elements from `start` to `end` of a step. */
+export interface SpanInput extends Pick<StepInput, 'optimizer' | 'globalBatch' | 'learningRate' | 'rates' | 'step' | 'nowMs'> {
+  readonly start: number;
+  readonly end: number;
+  readonly sum: ShardSum;
+  /** Of the mean gradient. */
+  readonly clip: number;
+  readonly current: Buffers;
+  readonly next: Buffers;
+}
+
+export interface SpanOutput {
+  readonly finite: boolean;
+  readonly reduceMs: number;
+}
+
+/** Divides, clips and updates; yields between slices. Spans may be computed in any order, and beside each other in threads of their own. */
+export function* updateSpan(input: SpanInput): Generator<void, SpanOutput> {
+  const { sum, clip, nowMs = noClock } = input;
   let finite = Number.isFinite(clip);
-  let reduceMs = norm?.ms ?? 0;
-  for (const { start: first, end, factor } of input.rates) {
+  let reduceMs = 0;
+  for (const { start, end, factor } of input.rates) {
+    const last = Math.min(end, input.end);
     const learningRate = input.learningRate * factor;
-    for (let start = first; start < end; start += SLICE_ELEMENTS) {
-      const length = Math.min(SLICE_ELEMENTS, end - start);
+    for (let first = Math.max(start, input.start); first < last; first += SLICE_ELEMENTS) {
+      const length = Math.min(SLICE_ELEMENTS, last - first);
       const beganMs = nowMs();
-      sum.divide({ start, length, divisor: input.globalBatch });
+      sum.divide({ start: first, length, divisor: input.globalBatch });
       reduceMs += nowMs() - beganMs;
       if (clip !== 1) scaleSlice(SUM, clip, length);
-      finite = updateSlice({ ...input, learningRate }, start, length) && finite;
+      finite = updateSlice({ ...input, learningRate }, first, length) && finite;
       yield;
     }
   }
+  return { finite, reduceMs };
+}
+
+/** What comes after all spans: constraints, moving statistics, and looking for what is not finite. */
+export function* finishStep(
+  input: StepInput,
+  { finite, ...outcome }: SpanOutput & { gradientNorm?: number },
+): Generator<void, StepOutput> {
+  const { layout, current, next, statistics } = input;
   yield* constrain(layout, next.parameters);
-  finite = (yield* averageConstrained(input)) && finite;
-  const statisticsFinite = yield* applyStatistics({
-    layout,
-    statistics: input.statistics,
-    current: current.parameters,
-    next: next.parameters,
-  });
-  const outcome = { reduceMs, ...(norm && { gradientNorm: norm.value }) };
-  return finite && statisticsFinite ? outcome : { ...outcome, nonFinite: yield* findNonFinite(input, sum) };
+  const averaged = yield* averageConstrained(input);
+  const moved = yield* applyStatistics({ layout, statistics, current: current.parameters, next: next.parameters });
+  return finite && averaged && moved ? outcome : { ...outcome, nonFinite: yield* findNonFinite(input) };
 }
 
 /** Returns whether the average is finite; true where it was taken in the optimizer's pass. */
@@ -103,7 +131,7 @@ function* averageConstrained({ layout, optimizer: { average }, current, next }: 
 }
 
 /** With the slice's gradient in `SUM`. Returns whether what it wrote is finite. */
-function updateSlice({ optimizer, current, next, learningRate, step }: StepInput, start: number, length: number): boolean {
+function updateSlice({ optimizer, current, next, learningRate, step }: SpanInput, start: number, length: number): boolean {
   const end = start + length;
   load(OPERANDS.weights, current.parameters.subarray(start, end));
   current.slots.forEach((slot, i) => load(OPERANDS.slot(i), slot.subarray(start, end)));
@@ -117,29 +145,33 @@ function updateSlice({ optimizer, current, next, learningRate, step }: StepInput
  * Of the mean gradient, in float64. The sum over shards is computed a second time when applied: memory for a whole gradient costs more. The time
  * is the norm's own, without what the process does between its turns.
  */
-function* gradientNormOf(
-  { layout, globalBatch, nowMs = noClock }: StepInput,
-  sum: ShardSum,
-): Generator<void, { value: number; ms: number }> {
+function* gradientNorm({
+  layout,
+  gradients,
+  globalBatch,
+  nowMs = noClock,
+}: StepInput): Generator<void, { gradientNorm: number; reduceMs: number }> {
   const weights = layout.slots.slice(0, layout.trainedSlots);
-  const work = squaredNorm({ sum, divisor: globalBatch }, weights);
-  let ms = 0;
+  const work = squaredNorms({ sum: new ShardSum(gradients), divisor: globalBatch }, weights);
+  let reduceMs = 0;
   for (;;) {
     const beganMs = nowMs();
     const next = work.next();
-    ms += nowMs() - beganMs;
-    if (next.done === true) return { value: Math.sqrt(next.value), ms };
+    reduceMs += nowMs() - beganMs;
+    if (next.done === true) return { gradientNorm: normOfSquares(next.value), reduceMs };
     yield;
   }
 }
 
-/** tf.clip_by_global_norm's: clipNorm / max(norm, clipNorm), in float64, rounded to float32. NaN where the gradient is not finite. */
-function clipFactor(norm: number, clipNorm: number): number {
+/** tf.clip_by_global_norm's: clipNorm / max(norm, clipNorm), in float64, rounded to float32; 1 without a norm. NaN where the gradient is not finite. */
+export function clipFactor(clipNorm: number | null, norm: number | undefined): number {
+  if (clipNorm === null || norm === undefined) return 1;
   if (!Number.isFinite(norm)) return NaN;
   return norm > clipNorm ? Math.fround(clipNorm / norm) : 1;
 }
 
-function* findNonFinite({ layout, globalBatch, next }: StepInput, sum: ShardSum): Generator<void, NonFinite> {
+function* findNonFinite({ layout, gradients, globalBatch, next }: StepInput): Generator<void, NonFinite> {
+  const sum = new ShardSum(gradients);
   const trained = layout.slots.slice(0, layout.trainedSlots);
   const inGradient = yield* firstBad(trained, (start, end) => {
     sum.divide({ start, length: end - start, divisor: globalBatch });

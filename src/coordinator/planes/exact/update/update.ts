@@ -1,6 +1,6 @@
 /**
- * Owns: the step's update as the run loop calls it: shard results in, next weights out, without holding the event loop.
- * Does not: compute (step_update.ts, the next hop), commit, or release gradients (run.ts does both).
+ * Owns: the step's update as the run loop calls it: shard results in, next weights out, without holding the event loop; whether threads of its own
+ * share it. Does not: compute (step_update.ts, the next hop), commit, or release gradients (run.ts does both).
  */
 import { performance } from 'node:perf_hooks';
 import type { BucketLayout } from '../../../../common/bucket_layout.js';
@@ -15,10 +15,11 @@ import { statisticsByShard } from './reducer.js';
 import { applyStep, type NonFinite } from './step_update.js';
 import type { Buffers } from '../parameters.js';
 import { inTurns } from './turns.js';
+import { UpdateThreads } from './update_threads.js';
 
 export interface UpdateInput {
-  /** Summed over the shards, not divided. */
-  readonly gradient: Float32Array;
+  /** One or two arrays whose sum is that over the shards, not divided. */
+  readonly gradients: readonly Float32Array[];
   /** Of the shards that were not empty, in any order. */
   readonly results: readonly ShardResult[];
   /** Logical shards of the run. */
@@ -47,6 +48,8 @@ export interface Update {
   readonly slots: readonly SlotSpec[];
   /** Adds the gradients of these shards as they arrive. */
   sumOver(shards: readonly number[]): ArrivingSum;
+  /** Ends its threads. */
+  close(): Promise<void>;
 }
 
 /** Half a turn is left for what else happens in it. */
@@ -55,34 +58,34 @@ const TURN_MS = LIMITS.maxTurnMs / 2;
 export function createUpdate({
   layout,
   optimizer: config,
+  cores = 1,
   nowMs = () => performance.now(),
 }: {
   layout: BucketLayout;
   optimizer: OptimizerConfig;
+  /** Threads of its own share the work where there are several, and enough to share. */
+  cores?: number;
   /** Monotonic milliseconds. */
   nowMs?: () => number;
 }): Update {
   const optimizer = createOptimizer(config, { constrained: layout.constraints.length > 0 });
   const rates = rateSpans(layout, config.layerRates);
-  const update = async ({ gradient, results, shards, ...step }: UpdateInput): Promise<UpdateOutcome> => {
-    const work = applyStep({
-      ...step,
-      layout,
-      optimizer,
-      rates,
-      clipNorm: config.clipNorm,
-      nowMs,
-      gradients: [gradient],
-      statistics: statisticsByShard({ results, shards, layout }),
-    });
-    const { nonFinite, ...outcome } = await inTurns(work, { turnMs: TURN_MS, nowMs });
+  const count = Math.min(cores, LIMITS.maxUpdateThreads);
+  const isShared = count > 1 && layout.trainedSize >= LIMITS.minSharedUpdate;
+  const threads = isShared ? new UpdateThreads(count, { layout, optimizer: config }) : null;
+  const turns = { turnMs: TURN_MS, nowMs };
+  const update = async ({ results, shards, ...step }: UpdateInput): Promise<UpdateOutcome> => {
+    const statistics = statisticsByShard({ results, shards, layout });
+    const input = { ...step, layout, optimizer, rates, clipNorm: config.clipNorm, nowMs, statistics };
+    const { nonFinite, ...outcome } =
+      threads?.canReach(input) === true ? await threads.apply(input, turns) : await inTurns(applyStep(input), turns);
     return nonFinite === undefined ? outcome : { ...outcome, nonFinite: describe(nonFinite) };
   };
   const sumOver = (shards: readonly number[]): ArrivingSum => {
     const present = Array.from({ length: Math.max(...shards) + 1 }, (_, shard) => shards.includes(shard));
-    return new ArrivingSum({ present, size: layout.trainedSize, turnMs: TURN_MS, nowMs });
+    return new ArrivingSum({ present, size: layout.trainedSize, ...turns });
   };
-  return Object.assign(update, { slots: optimizer.slots, sumOver });
+  return Object.assign(update, { slots: optimizer.slots, sumOver, close: async () => threads?.close() });
 }
 
 function describe({ stage, name }: NonFinite): string {

@@ -37,7 +37,7 @@ function trainer(change: Change, sizes: readonly number[], initial: readonly num
   }) => {
     const results = gradients.map((gradient, shard) => shardResult({ shard, gradient: Float32Array.from(gradient) }));
     const outcome = await update({
-      gradient: sumGradients({ results, shards: gradients.length, layout }),
+      gradients: [sumGradients({ results, shards: gradients.length, layout })],
       results,
       shards: gradients.length,
       globalBatch,

@@ -36,7 +36,7 @@ test.each(golden.cases)('$name follows tfjs for six steps of three shards', asyn
   for (const [step, shards] of gradients.entries()) {
     const results = shards.map((gradient, shard) => shardResult({ shard, gradient: Float32Array.from(gradient) }));
     const outcome = await update({
-      gradient: sumGradients({ results, shards: 3, layout }),
+      gradients: [sumGradients({ results, shards: 3, layout })],
       results,
       shards: 3,
       globalBatch: batch,

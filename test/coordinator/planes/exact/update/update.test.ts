@@ -26,7 +26,7 @@ test('shards are placed by their index, not by the order they came in', async ()
   const results = [result(3, [-1e8, 4], 8), result(0, [1e8, 0], 0), result(1, [1, 0], 4)];
   const next = buffers(0);
   const outcome = await update({
-    gradient: sumGradients({ results, shards: 4, layout }),
+    gradients: [sumGradients({ results, shards: 4, layout })],
     results,
     shards: 4,
     globalBatch: 2,
@@ -46,7 +46,7 @@ test('tells the norm of the mean gradient where it is clipped, and the time that
     const update = createUpdate({ layout, optimizer: { ...optimizer, clipNorm }, nowMs: () => ms++ });
     const results = [result(0, [2, 4]), result(1, [1, 0])];
     return update({
-      gradient: sumGradients({ results, shards: 2, layout }),
+      gradients: [sumGradients({ results, shards: 2, layout })],
       results,
       shards: 2,
       globalBatch,
@@ -79,7 +79,7 @@ test('a bad number is said in words', async () => {
     const results = [result(0, gradient, mean)];
     return (
       await update({
-        gradient: sumGradients({ results, shards: 1, layout }),
+        gradients: [sumGradients({ results, shards: 1, layout })],
         results,
         shards: 1,
         globalBatch: 1,
@@ -108,8 +108,8 @@ test('the average is of the weights as their constraints leave them', async () =
   const average = [1, 1];
   for (let step = 0; step < 3; step++) {
     const results = [shardResult({ shard: 0, gradient: Float32Array.of(1, -1), statistics: new Float32Array(0) })];
-    const gradient = sumGradients({ results, shards: 1, layout: constrained });
-    const outcome = await update({ gradient, results, shards: 1, globalBatch: 1, learningRate: 2, step, current, next });
+    const gradients = [sumGradients({ results, shards: 1, layout: constrained })];
+    const outcome = await update({ gradients, results, shards: 1, globalBatch: 1, learningRate: 2, step, current, next });
     expect(outcome.nonFinite).toBeUndefined();
     // The first weight falls below 0 at once and is held there; the optimizer alone would average −1.
     expect(next.parameters[0]).toBe(0);

@@ -1,0 +1,80 @@
+/** Owns: how much memory a step of a replica that keeps the weights has on its device at most, beside activations: counted where tensors are made. */
+import * as tf from '@tensorflow/tfjs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEFAULT_TRAIN_CONFIG, type OptimizerConfig } from '../../../src/common/train_config.js';
+import { installEngine, type Engine } from '../../../src/engine/index.js';
+import { firstSlots, optimizerProgram } from '../../../src/optimizers/optimizer_program.js';
+import { layoutOf } from '../../../src/worker/replica/model_layout.js';
+import { Resident, type Feed } from '../../../src/worker/replica/resident.js';
+import type { TrainStep } from '../../../src/worker/replica/train_step.js';
+
+describe('on the device', () => {
+  let engine: Engine;
+  beforeAll(() => {
+    engine = installEngine();
+  });
+  afterAll(() => engine.dispose());
+
+  /** Bytes of tensors at the most, over steps of `shards` shards, beyond what was there before the model. */
+  function mostBytes(optimizer: OptimizerConfig, shards: number): { most: number; weights: number; slots: number } {
+    const before = tf.memory().numBytes;
+    let most = 0;
+    const look = <T>(value: T): T => {
+      most = Math.max(most, tf.memory().numBytes - before);
+      return value;
+    };
+    const watched: Engine = {
+      ...engine,
+      tf,
+      compile: ((fn: (...args: never[]) => unknown, options: object) => {
+        const compiled = engine.compile(fn as never, options) as (...args: unknown[]) => unknown;
+        return (...args: unknown[]) => look(compiled(...args));
+      }) as Engine['compile'],
+    };
+    const model = tf.sequential({ layers: [tf.layers.dense({ units: 50, inputShape: [400] }), tf.layers.dense({ units: 40 })] });
+    const layout = layoutOf(model);
+    // Gradients alone: what a model's own step has besides are activations.
+    const train: TrainStep = () =>
+      look({
+        loss: tf.scalar(1),
+        sums: [tf.scalar(1)],
+        gradients: layout.slots.map(({ shape }) => tf.ones([...shape])),
+        statistics: [],
+      });
+    const resident = new Resident({ engine: watched, model, layout, residence: { optimizer, rates: [1, 1, 1, 1] } }, train);
+    const { slots } = optimizerProgram(optimizer);
+    resident.takeSlots(0, firstSlots(slots, new Float32Array(layout.trainedSize)));
+    const work = { globalBatch: 4, learningRate: 0.1, shards: Array.from({ length: shards }, (_, shard) => shard) };
+    for (let step = 0; step < 3; step++) {
+      resident.settle(step);
+      for (const shard of work.shards) {
+        const rest = { from: undefined as never, rescue: undefined as never };
+        const outcome = resident.compute([] as unknown as Feed, { version: step, step, shard }, { ...work, ...rest }, (read) => {
+          tf.dispose([read.loss, ...read.sums]);
+          return 1;
+        });
+        expect(outcome?.finite).toBe(shard === shards - 1 ? true : undefined);
+      }
+    }
+    model.dispose();
+    return { most, weights: layout.totalSize * 4, slots: slots.length * layout.trainedSize * 4 };
+  }
+
+  it.each([
+    [1, {}],
+    [2, { momentum: 0.9 }],
+    [5, { name: 'adam' }],
+    [8, { clipNorm: 1 }],
+    [64, {}],
+  ] as const)(
+    '%i shards: two versions, and a gradient for each level of the tree, the one that comes and the sum',
+    (shards, change) => {
+      const { most, weights, slots } = mostBytes({ ...DEFAULT_TRAIN_CONFIG.optimizer, ...change }, shards);
+      const gradients = shards === 1 ? 1 : 2 + Math.ceil(Math.log2(shards));
+      // Numbers of a step, norms and probes.
+      const scalars = 4096;
+      expect(most).toBeGreaterThanOrEqual(2 * (weights + slots));
+      expect(most).toBeLessThanOrEqual(2 * (weights + slots) + gradients * weights + scalars);
+    },
+  );
+});
