@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image, ImageCms, ImageOps
 
 FOLDER = Path(__file__).resolve().parents[2] / "test" / "golden" / "files"
 
@@ -80,7 +81,68 @@ def parquet_files():
         pq.write_table(table.select(["length", "label"]), FOLDER / f"{compression}.parquet", compression=compression)
 
 
+def odd_profile():
+    """sRGB with red and blue exchanged: whoever applies it changes nearly every pixel."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"~~~~").replace(b"bXYZ", b"rXYZ").replace(b"~~~~", b"bXYZ")
+
+
+def pictures():
+    folder = FOLDER / "pictures"
+    folder.mkdir(exist_ok=True)
+    draws = np.random.Generator(np.random.PCG64(1))
+    noise = draws.integers(0, 256, (17, 23, 4), dtype=np.uint8)
+    rows, columns = np.mgrid[0:17, 0:23]
+    smooth = np.stack([rows * 14, columns * 11, (rows + columns) * 6], -1).astype(np.uint8)
+    color, picture = Image.fromarray(noise[..., :3]), Image.fromarray(smooth)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    files = {
+        "rgb.png": (color, {}),
+        "gray.png": (Image.fromarray(noise[..., 0]), {}),
+        "gray16.png": (Image.fromarray(noise[..., 0].astype(np.uint16) * 256 + noise[..., 1]), {}),
+        "rgba.png": (Image.fromarray(noise), {}),
+        "la.png": (Image.fromarray(noise[..., :2], "LA"), {}),
+        "palette.png": (picture.quantize(16), {}),
+        "bits.png": (Image.fromarray(noise[..., 0] > 128), {}),
+        "profile.png": (color, {"icc_profile": odd_profile()}),
+        "full.jpg": (picture, {"quality": 90, "subsampling": 0}),
+        "half.jpg": (picture, {"quality": 50, "subsampling": 2}),
+        "progressive.jpg": (color, {"quality": 80, "progressive": True}),
+        "gray.jpg": (picture.convert("L"), {"quality": 80}),
+        "profile.jpg": (picture, {"quality": 90, "icc_profile": odd_profile()}),
+        "turned.jpg": (picture, {"quality": 90, "exif": turned}),
+        "lossless.webp": (color, {"lossless": True}),
+        "lossy.webp": (picture, {"quality": 80}),
+        "picture.tiff": (color, {}),
+        "picture.gif": (picture.quantize(16), {}),
+        "cmyk.jpg": (picture.convert("CMYK"), {}),
+    }
+    pixels = {}
+    for name, (image, options) in files.items():
+        image.save(folder / name, **options)
+        if name == "cmyk.jpg":
+            continue
+        read = Image.open(folder / name)
+        if name == "gray16.png":
+            pixels[f"{name} gray"] = np.asarray(read)
+            pixels[f"{name} gray 5x7"] = np.asarray(read.resize((7, 5), Image.BILINEAR))
+            continue
+        pixels[f"{name} rgb"] = np.asarray(read.convert("RGB"))
+        pixels[f"{name} gray"] = np.asarray(read.convert("L"))
+    for name in ("rgb.png", "full.jpg"):
+        read = Image.open(folder / name).convert("RGB")
+        for height, width in ((5, 7), (31, 40), (17, 40), (8, 8), (40, 8)):
+            pixels[f"{name} stretch {height}x{width}"] = np.asarray(read.resize((width, height), Image.BILINEAR))
+            pixels[f"{name} crop {height}x{width}"] = np.asarray(ImageOps.fit(read, (width, height), Image.BILINEAR))
+    np.savez_compressed(FOLDER / "pixels.npz", **pixels)
+    whole = (folder / "full.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) * 2 // 3])
+    (folder / "text.png").write_text("no picture\n")
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     numpy_files()
     parquet_files()
+    pictures()

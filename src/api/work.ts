@@ -41,6 +41,7 @@ export interface WorkRequest {
   readonly dataDir: string | null;
   /** As the coordinator's, where the run is on files. */
   readonly validationFile?: string | null;
+  readonly labelFile?: string | null;
   /** MiB of inputs that are kept in memory. */
   readonly dataMemory?: number;
   /** The coordinator's own model file, where it is a module. */
@@ -233,9 +234,9 @@ class JobKeeper {
     const onProgress = (progress: { kind: string; message?: string }): void => {
       if (progress.message !== undefined) say(progress.message);
     };
-    const { validationFile = null, dataMemory } = this.request;
+    const { validationFile = null, labelFile = null, dataMemory } = this.request;
     // Of the job names alone; where files are is said here.
-    const config = { ...job, data, dataDir, validationFile, ...(dataMemory !== undefined && { dataMemory }) };
+    const config = { ...job, data, dataDir, validationFile, labelFile, ...(dataMemory !== undefined && { dataMemory }) };
     return loadDatasetAside(config, { onProgress });
   }
 }

@@ -27,6 +27,7 @@ export interface WorkerRequest {
   /** Where this machine has the data; null to download or draw it. */
   dataDir: string | null;
   validationFile: string | null;
+  labelFile: string | null;
   dataMemory: number;
   /** Only for models with layers of your own: the same file as the coordinator's. Null: the model comes from the coordinator. */
   model: string | null;
@@ -92,6 +93,7 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
       threadsPerWorker: config.threadsPerWorker,
       dataDir: config.dataDir,
       validationFile: config.validationFile,
+      labelFile: config.labelFile,
       dataMemory: config.dataMemory,
       model: readOption(command, 'model'),
       data: readOption(command, 'data'),

@@ -4,6 +4,8 @@ import { choice, flag, names, real, RUNS, setting, text, whole } from './setting
 
 const DATA = [...RUNS, 'worker', 'evaluate', 'verify'] as const;
 
+const IMAGES = [...RUNS, 'evaluate', 'verify'] as const;
+
 export const DATA_SETTINGS = {
   model: setting(text('gluon_cnn, a path to model.json, or a path to a module'), 'gluon_cnn', {
     ...{ flag: '--model <model>', commands: [...RUNS, 'evaluate', 'verify', 'bench'], group: 'data', resume: 'fixed' },
@@ -12,7 +14,7 @@ export const DATA_SETTINGS = {
   }),
   data: setting(text('mnist, idx, synthetic, or a path to a module or a file of data'), 'mnist', {
     ...{ flag: '--data <data>', commands: [...RUNS, 'evaluate', 'verify'], group: 'data', resume: 'fixed' },
-    help: 'mnist, idx, synthetic, a module exporting train and validation sets, or a file: .npz, .npy, .csv, .parquet',
+    help: 'mnist, idx, synthetic, a module exporting train and validation sets, a file (.npz, .npy, .csv, .parquet) or a folder of pictures',
     ...{ workers: false, library: false, aliases: ['dataset', 'dataset_name', 'train_data'] },
   }),
   dataDir: setting(text('a folder'), null, {
@@ -38,6 +40,36 @@ export const DATA_SETTINGS = {
     ...{ flag: '--labels <names>', commands: [...RUNS, 'evaluate', 'verify'], group: 'data', resume: 'fixed' },
     help: 'what it shall answer: arrays of an .npz file, columns of a table',
     ...{ workers: true, library: true, aliases: ['targets', 'label_column', 'target_column', 'y', 'labels_column'] },
+  }),
+  labelFile: setting(text('a CSV file'), null, {
+    ...{ flag: '--label-file <csv>', commands: DATA, group: 'data', resume: 'fixed' },
+    help: 'CSV that names the pictures of the folder --data, in its order, with their labels (default: a folder for each class)',
+    ...{ workers: false, library: true, aliases: ['labels_file', 'labels_csv', 'annotations', 'annotations_file'] },
+  }),
+  imageSize: setting(text('a size such as 224 or 224x320, height first', /^[1-9]\d{0,4}(x[1-9]\d{0,4})?$/), null, {
+    ...{ flag: '--image-size <size>', commands: IMAGES, group: 'data', resume: 'fixed' },
+    help: 'size that pictures are brought to, 224 or 224x320, height first (default: all have one size)',
+    ...{ workers: true, library: true, aliases: ['img_size', 'target_size', 'input_size', 'resolution', 'imgsz'] },
+  }),
+  imageFit: setting(choice(['crop', 'stretch']), 'crop', {
+    ...{ flag: '--image-fit <how>', commands: IMAGES, group: 'data', resume: 'fixed' },
+    help: 'crop: the middle of a picture, as large as it goes; stretch: all of it',
+    ...{ workers: true, library: true, aliases: ['crop_to_aspect_ratio', 'resize_mode', 'resizing'] },
+  }),
+  imageChannels: setting(choice(['rgb', 'gray']), 'rgb', {
+    ...{ flag: '--image-channels <which>', commands: IMAGES, group: 'data', resume: 'fixed' },
+    help: 'rgb or gray',
+    ...{ workers: true, library: true, aliases: ['color_mode', 'colour_mode', 'channels', 'grayscale'] },
+  }),
+  imageDepth: setting(whole({ atLeast: 8, atMost: 16 }), 8, {
+    ...{ flag: null, commands: [], group: 'data', resume: 'fixed' },
+    help: 'bits of a value of a picture: 8, or 16 for PNG and TIFF files of 16',
+    ...{ workers: true, library: true, aliases: ['bit_depth', 'bits'] },
+  }),
+  onBadFile: setting(choice(['stop', 'skip']), 'stop', {
+    ...{ flag: '--on-bad-file <what>', commands: IMAGES, group: 'data', resume: 'fixed' },
+    help: 'pictures that cannot be used: stop, or skip them',
+    ...{ workers: true, library: true, aliases: ['skip_broken', 'ignore_errors', 'drop_corrupt'] },
   }),
   scale: setting(real({ above: 0 }), null, {
     ...{ flag: null, commands: [], group: 'data', resume: 'fixed' },

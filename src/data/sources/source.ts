@@ -16,6 +16,12 @@ export const DATA_OPTIONS = [
   'validationFile',
   'scale',
   'dataMemory',
+  'labelFile',
+  'imageSize',
+  'imageFit',
+  'imageChannels',
+  'imageDepth',
+  'onBadFile',
   'overfit',
 ] as const satisfies readonly (keyof TrainConfig)[];
 
