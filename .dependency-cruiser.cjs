@@ -113,6 +113,12 @@ module.exports = {
       from: { path: '^src/doctor' },
       to: { path: '^src/(?!doctor|common|engine|system|transport)' },
     },
+    {
+      name: 'init-knows-common-only',
+      severity: 'error',
+      from: { path: '^src/init' },
+      to: { path: '^src/(?!init|common|system)' },
+    },
     { name: 'doctor-is-below-cli-only', severity: 'error', from: { path: '^src/(?!doctor|cli)' }, to: { path: '^src/doctor' } },
     { name: 'only-cli-is-top', severity: 'error', from: { path: '^src/(?!cli)' }, to: { path: '^src/cli' } },
   ],

@@ -12,6 +12,7 @@ import { coordinatorCommand } from './commands/coordinator.js';
 import { doctorCommand } from './commands/doctor.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { describeFailure, warningLine } from './fail.js';
+import { initCommand } from './commands/init.js';
 import { trainCommand } from './commands/train.js';
 import { commandNameOf, createProgram } from './program.js';
 import type { SignalWatch } from './terminal/signals.js';
@@ -58,6 +59,7 @@ export async function runCommandLine(args: readonly string[], early: { handOver:
     verifyCommand(context, () => import('../api/verify.js')),
     tokenCommand(context, () => import('../transport/worker_tokens.js')),
     whyCommand(context),
+    initCommand(context, async () => (await import('../data/load_aside.js')).loadDatasetAside),
     doctorCommand(context, async () => {
       const [{ CHECKS }, { realMachine }, { realCoordinator }] = await Promise.all([
         import('../doctor/table.js'),

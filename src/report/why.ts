@@ -2,14 +2,16 @@
  * Owns: why a run is as fast as it is: where a step's time went, and the one thing to change, with its figures.
  * Does not: read the run (src/cli/commands/why.ts) or measure anything anew.
  */
-import type { EpochRow, RunStory } from './files/run_story.js';
+import type { Phases, EpochRow, RunStory } from './files/run_story.js';
 
 export interface Why {
   /** The last epochs, at most five; the first is left out where there are others: it records the step. */
   readonly epochs: readonly number[];
   /** Mean milliseconds of a step, by phase. */
-  readonly phasesMs: Readonly<Record<string, number>>;
+  readonly phasesMs: Phases;
   readonly stepMs: number;
+  /** Mean milliseconds of a step that each replica computed, all of its shards together; empty where the records do not say. */
+  readonly replicasMs: Phases;
   /** Share of an epoch's time outside its steps: evaluation and saving. */
   readonly outside: number;
   readonly change: string;
@@ -22,17 +24,12 @@ export function whyOf(story: RunStory): Why | null {
   const whole = story.epochs.filter(({ phases }) => Object.keys(phases).length > 0);
   const rows = (whole.length > 1 ? whole.slice(1) : whole).slice(-LAST);
   if (rows.length === 0) return null;
-  const names = Object.keys(rows[0].phases);
-  const phasesMs = Object.fromEntries(names.map((name) => [name, mean(rows.map(({ phases }) => phases[name] ?? 0))]));
+  const phasesMs = means(rows.map(({ phases }) => phases));
+  const replicasMs = means(rows.map(({ replicas }) => replicas));
   const stepMs = Object.values(phasesMs).reduce((sum, ms) => sum + ms, 0);
   const outside = outsideOf(story, rows, stepMs);
-  return {
-    epochs: rows.map(({ epoch }) => epoch),
-    phasesMs,
-    stepMs,
-    outside,
-    change: changeFor(story, { phasesMs, stepMs, outside }),
-  };
+  const where = { phasesMs, replicasMs, stepMs, outside };
+  return { epochs: rows.map(({ epoch }) => epoch), ...where, change: changeFor(factsOf(story), where) };
 }
 
 function outsideOf(story: RunStory, rows: readonly EpochRow[], stepMs: number): number {
@@ -41,37 +38,134 @@ function outsideOf(story: RunStory, rows: readonly EpochRow[], stepMs: number): 
   return epochMs > 0 ? Math.max(0, 1 - (steps * stepMs) / epochMs) : 0;
 }
 
-/** The largest part decides: of an epoch first, then of a step. */
-function changeFor(story: RunStory, { phasesMs, stepMs, outside }: Omit<Why, 'epochs' | 'change'>): string {
+/** What the start of a run says of how it computes. */
+interface RunFacts {
+  readonly replicas: number;
+  /** Its replicas are other machines': `rack-2:cpu(0)`. */
+  readonly isCluster: boolean;
+  readonly precision: string;
+  readonly execution: string;
+  readonly instructionSet: string;
+  readonly device: string;
+  /** Weights to a replica and gradients from it, of a step. */
+  readonly bytes: number;
+  readonly shards: number;
+}
+
+function factsOf({ start }: RunStory): RunFacts {
+  const {
+    numerics = {},
+    plan = {},
+    replicas = [],
+  } = (start ?? {}) as {
+    numerics?: Record<string, unknown>;
+    plan?: Record<string, unknown>;
+    replicas?: string[];
+  };
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+  return {
+    replicas: Math.max(1, replicas.length),
+    isCluster: replicas.some((name) => name.includes(':')),
+    precision: text(numerics.precision),
+    execution: text(numerics.execution),
+    instructionSet: text(numerics.instruction_set),
+    device: text(numerics.device),
+    bytes: Number(plan.bytes_per_replica_step ?? 0),
+    shards: Number(plan.shards ?? 1),
+  };
+}
+
+type Where = Omit<Why, 'epochs' | 'change'>;
+
+/** A step's parts as they can be changed: what replicas compute is not what the slowest shard takes, where each has several. */
+function changeFor(facts: RunFacts, where: Where): string {
+  const { phasesMs, stepMs, outside } = where;
   if (outside > 0.5)
     return `${share(outside)} of an epoch's time is outside its steps: evaluate fewer examples (--validation-limit), or make saving rarer (--state-every 10m).`;
-  const [name, ms] = Object.entries(phasesMs).reduce((most, phase) => (phase[1] > most[1] ? phase : most));
-  const replicas = Array.isArray(story.start?.replicas) ? story.start.replicas.length : 1;
-  const part = `${share(ms / stepMs)} of a step (${ms.toFixed(1)} of ${stepMs.toFixed(1)} ms)`;
-  switch (name) {
-    case 'compute':
-      return `Computing is ${part}: with ${replicas === 1 ? 'a second device' : `${2 * replicas} devices in place of ${replicas}`} a step takes ${(stepMs - ms / 2).toFixed(1)} ms at best; --precision bf16 helps on processors that have it.`;
-    case 'wait':
-      return `Waiting for the last shard is ${part}: replicas that share cores or differ in speed. Give --workers and --threads-per-worker whose product is the number of cores, and stop what else runs on this machine.`;
-    case 'data':
-      return `Drawing the batch is ${part}: keep rows in memory, or make what a data module does for each row cheaper.`;
-    default:
-      return `Exchanging and applying gradients (most of it ${name}) is ${part}: a larger --batch makes fewer steps of the same work.`;
-  }
+  const { data = 0, compute = 0, wait = 0, ...exchange } = phasesMs;
+  const times = Object.values(where.replicasMs);
+  // Several shards of one replica come after each other: all but the longest are told as waiting.
+  const computing = Math.min(compute + wait, Math.max(compute, ...times));
+  const idle = compute + wait - computing;
+  const uneven = times.length > 1 ? Math.min(computing, Math.max(...times)) - mean(times) : 0;
+  const exchanging = Object.values(exchange).reduce((sum, ms) => sum + ms, 0);
+  const of = (ms: number): string => `${share(ms / stepMs)} of a step (${ms.toFixed(1)} of ${stepMs.toFixed(1)} ms)`;
+  const parts = { computing, idle, data, exchanging };
+  const [largest] = Object.entries(parts).reduce((most, part) => (part[1] > most[1] ? part : most));
+  if (uneven > UNEVEN * stepMs && uneven > idle) return unevenly(facts, where, of(uneven));
+  if (largest === 'computing') return computingChange(facts, { computing, stepMs, part: of(computing) });
+  if (largest === 'idle') return idleChange(facts, { idle, part: of(idle) });
+  if (largest === 'data')
+    return `Drawing the batch is ${of(data)}: keep rows in memory (--data-memory), or make what a data module does for each row cheaper.`;
+  const most = Object.entries(exchange).reduce((before, part) => (part[1] > before[1] ? part : before), ['', 0] as [
+    string,
+    number,
+  ])[0];
+  return `Exchanging and applying gradients (most of it ${most}) is ${of(exchanging)}: a larger --batch makes fewer steps of the same work.`;
+}
+
+/** Below it replicas count as even: they never take the same time. */
+const UNEVEN = 0.15;
+
+function unevenly({ shards, replicas }: RunFacts, { replicasMs }: Where, part: string): string {
+  const byTime = Object.entries(replicasMs).sort(([, a], [, b]) => b - a);
+  const [[slow, slowMs], [fast, fastMs]] = [byTime[0], byTime[byTime.length - 1]];
+  const who = `${slow} computes ${slowMs.toFixed(1)} ms of a step and ${fast} ${fastMs.toFixed(1)}`;
+  const remedy =
+    shards % replicas === 0
+      ? 'give them equal devices and free cores (tfjs-parallel doctor on each machine), or leave the slow one out'
+      : `${shards} shards are not shared evenly by ${replicas} replicas: a number of replicas that divides them, or --shards ${replicas * Math.ceil(shards / replicas)} in a new run`;
+  return `Replicas are uneven: ${who}, so that the others stand still for ${part}. To change it, ${remedy}.`;
+}
+
+const BF16_INSTRUCTIONS = /\b(amx_bf16|avx512_bf16|bf16)\b/;
+/** A step that computes less than this is mostly the way into TensorFlow and back. */
+const SHORT_MS = 3;
+
+function computingChange(
+  { replicas, precision, execution, instructionSet, device }: RunFacts,
+  { computing, stepMs, part }: { computing: number; stepMs: number; part: string },
+): string {
+  const found = `Computing is ${part}`;
+  if (execution === 'eager') return `${found}, operation by operation: leave out --no-compile.`;
+  if (computing < SHORT_MS)
+    return `${found}, which is mostly the way into TensorFlow and back: a larger --batch makes fewer steps of the same work.`;
+  const more = replicas === 1 ? 'a second device' : `${2 * replicas} devices in place of ${replicas}`;
+  const devices = `with ${more} a step takes ${(stepMs - computing / 2).toFixed(1)} ms at best`;
+  const bf16 = precision === 'fp32' && device.startsWith('CPU') && BF16_INSTRUCTIONS.test(instructionSet);
+  return bf16
+    ? `${found}: this processor has instructions for --precision bf16, which a new run may use; ${devices}.`
+    : `${found}: ${devices}.`;
+}
+
+function idleChange({ isCluster, bytes }: RunFacts, { idle, part }: { idle: number; part: string }): string {
+  if (!isCluster)
+    return `Waiting for the last shard is ${part}: replicas that share cores or differ in speed. Give --workers and --threads-per-worker whose product is the number of cores, and stop what else runs on this machine.`;
+  const rate = bytes > 0 && idle > 0 ? `, for ${(bytes / 1e6).toFixed(1)} MB to each replica and as much back` : '';
+  return `The way between the machines is ${part}${rate}: measure it with tfjs-parallel doctor --host on a worker; a larger --batch makes fewer steps of the same work.`;
 }
 
 /** What is read, as the command prints it. */
-export function whyLines({ epochs, phasesMs, stepMs, outside, change }: Why): string[] {
+export function whyLines({ epochs, phasesMs, replicasMs, stepMs, outside, change }: Why): string[] {
   const range = epochs.length === 1 ? `epoch ${epochs[0]}` : `epochs ${epochs[0]} to ${epochs[epochs.length - 1]}`;
-  const rows = Object.entries(phasesMs).map(
-    ([name, ms]) => `  ${name.padEnd(8)} ${ms.toFixed(2).padStart(10)} ms ${share(ms / stepMs).padStart(7)}`,
-  );
+  const names = [...Object.keys(phasesMs), ...Object.keys(replicasMs)];
+  const width = Math.max(8, ...names.map((name) => name.length));
+  const row = ([name, ms]: [string, number]): string =>
+    `  ${name.padEnd(width)} ${ms.toFixed(2).padStart(10)} ms ${share(ms / stepMs).padStart(7)}`;
+  const replicas = Object.entries(replicasMs);
   return [
     `a step took ${stepMs.toFixed(2)} ms, ${range}`,
-    ...rows,
+    ...Object.entries(phasesMs).map(row),
+    ...(replicas.length > 1 ? ['of it each replica computed', ...replicas.map(row)] : []),
     `evaluation and saving: ${share(outside)} of an epoch's time`,
     `change: ${change}`,
   ];
+}
+
+/** Of the names of the last: replicas that are gone are not to be changed. */
+function means(rows: readonly Phases[]): Phases {
+  const values = (name: string): number[] => rows.flatMap((row) => row[name] ?? []);
+  return Object.fromEntries(Object.keys(rows[rows.length - 1]).map((name) => [name, mean(values(name))]));
 }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -16,7 +16,7 @@ function asUrl(code: string): string {
   return `data:text/javascript,${encodeURIComponent(code)}`;
 }
 
-const OFFERED = ['train', 'coordinator', 'worker', 'evaluate', 'verify', 'why', 'doctor', 'bench'];
+const OFFERED = ['train', 'coordinator', 'worker', 'evaluate', 'verify', 'why', 'init', 'doctor', 'bench'];
 
 test('--help starts with examples, goes to standard output and exits 0', () => {
   const { code, out, err } = runCli(['--help']);

@@ -4,9 +4,15 @@ import { RunStory } from '../../src/report/files/run_story.js';
 import { whyLines, whyOf } from '../../src/report/why.js';
 
 /** Epochs of two steps; each step takes the milliseconds of `phases`, each epoch `seconds`. */
-function storyOf(phases: Record<string, number>, { epochs = 3, seconds = 0.2 } = {}): RunStory {
+function storyOf(
+  phases: Record<string, number>,
+  { epochs = 3, seconds = 0.2, replicas = {} as Record<string, number>, start = {} } = {},
+): RunStory {
   const story = new RunStory();
-  story.add({ v: 2, type: 'start', replicas: ['cpu(0)'], plan: { steps_per_epoch: 2 } } as unknown as RunRecord);
+  const names = Object.keys(replicas);
+  const plan = { steps_per_epoch: 2, shards: Math.max(1, names.length), bytes_per_replica_step: 4_000_000 };
+  story.add({ v: 2, type: 'start', replicas: names.length > 0 ? names : ['cpu(0)'], plan, ...start } as unknown as RunRecord);
+  const times = Object.entries(replicas).map(([replica, ms]) => ({ replica, compute_ms: ms }));
   for (let epoch = 1; epoch <= epochs; epoch++) {
     for (const inEpoch of [1, 2]) {
       const step = {
@@ -19,7 +25,7 @@ function storyOf(phases: Record<string, number>, { epochs = 3, seconds = 0.2 } =
       };
       // The first epoch's steps are ten times as long: the step is recorded in it.
       const ms = Object.fromEntries(Object.entries(phases).map(([name, value]) => [name, epoch === 1 ? 10 * value : value]));
-      story.add({ v: 2, type: 'step', ...step, phases_ms: ms } as unknown as RunRecord);
+      story.add({ v: 2, type: 'step', ...step, phases_ms: ms, replica_times: times } as unknown as RunRecord);
     }
     story.add({ v: 2, type: 'epoch', epoch, loss: 1, seconds, images_per_s: 1, saved: false } as unknown as RunRecord);
   }
@@ -35,7 +41,7 @@ describe('why a run is as fast as it is', () => {
       '  compute       80.00 ms  80.0 %',
       '  wait          19.00 ms  19.0 %',
       "evaluation and saving: 0.0 % of an epoch's time",
-      'change: Computing is 80.0 % of a step (80.0 of 100.0 ms): with a second device a step takes 60.0 ms at best; --precision bf16 helps on processors that have it.',
+      'change: Computing is 80.0 % of a step (80.0 of 100.0 ms): with a second device a step takes 60.0 ms at best.',
     ]);
   });
 
@@ -46,6 +52,79 @@ describe('why a run is as fast as it is', () => {
     [{ compute: 50 }, { seconds: 1 }, /^90\.0 % of an epoch's time is outside its steps/],
   ])('%o %o', (phases, epoch, change) => {
     expect(whyOf(storyOf(phases, { seconds: 0.08, ...epoch }))?.change).toMatch(change);
+  });
+
+  const [FP32, BF16] = ['x64 avx2+fma', 'x64 avx2+fma+avx512f+avx512_bf16'];
+  const numerics = (instructions: string, changes = {}) => ({
+    numerics: { precision: 'fp32', device: 'CPU', execution: 'compiled', instruction_set: instructions, ...changes },
+  });
+
+  it.each<[string, Record<string, number>, Parameters<typeof storyOf>[1], RegExp]>([
+    [
+      'two devices: four',
+      { compute: 90, wait: 10 },
+      { replicas: { 'cpu(0)': 90, 'cpu(1)': 88 } },
+      /with 4 devices in place of 2 a step takes 55\.0 ms/,
+    ],
+    ['a processor with bf16', { compute: 90 }, { start: numerics(BF16) }, /^Computing is 100\.0 %.*--precision bf16/],
+    [
+      'one without',
+      { compute: 90 },
+      { start: numerics(FP32) },
+      /^Computing is 100\.0 % of a step \(90\.0 of 90\.0 ms\): with a second device a step takes 45\.0 ms at best\.$/,
+    ],
+    ['bf16 already', { compute: 90 }, { start: numerics(BF16, { precision: 'bf16' }) }, /: with a second device/],
+    ['a GPU', { compute: 90 }, { start: numerics(BF16, { device: 'GPU' }) }, /: with a second device/],
+    ['no compilation', { compute: 90 }, { start: numerics(FP32, { execution: 'eager' }) }, /leave out --no-compile/],
+    [
+      'steps of a millisecond',
+      { compute: 1 },
+      { seconds: 0.002, start: numerics(FP32) },
+      /mostly the way into TensorFlow and back: a larger --batch/,
+    ],
+    // The longest shard takes 25 ms, and each replica has two: what is told as waiting is computing.
+    [
+      'two shards for each replica',
+      { compute: 25, wait: 27 },
+      { replicas: { 'cpu(0)': 50, 'cpu(1)': 49 }, start: { plan: { shards: 4, steps_per_epoch: 2 } } },
+      /^Computing is 96\.2 % of a step \(50\.0 of 52\.0 ms\)/,
+    ],
+    [
+      'a slow device',
+      { compute: 90, wait: 5 },
+      { replicas: { 'cpu(0)': 90, 'cpu(1)': 30 } },
+      /^Replicas are uneven: cpu\(0\) computes 90\.0 ms of a step and cpu\(1\) 30\.0, .*31\.6 % of a step \(30\.0 of 95\.0 ms\).*equal devices/,
+    ],
+    [
+      'three shards on two replicas',
+      { compute: 50, wait: 50 },
+      { replicas: { 'cpu(0)': 100, 'cpu(1)': 50 }, start: { plan: { shards: 3, steps_per_epoch: 2 } } },
+      /3 shards are not shared evenly by 2 replicas.*--shards 4/,
+    ],
+    [
+      'a cluster whose network is slow',
+      { compute: 20, wait: 80 },
+      { replicas: { 'a:cpu(0)': 20, 'b:cpu(0)': 19 } },
+      /^The way between the machines is 80\.0 % .* 4\.0 MB to each replica.*doctor --host/,
+    ],
+  ])('%s', (_, phases, how, change) => {
+    expect(whyOf(storyOf(phases, { seconds: 0.2, ...how }))?.change).toMatch(change);
+  });
+
+  it('tells what each replica computed, and of those that are gone nothing', () => {
+    const story = storyOf({ compute: 60, wait: 40 }, { replicas: { 'rack-2:cpu(0)': 60, 'b:cpu(0)': 55 } });
+    expect(whyLines(whyOf(story)!)).toEqual([
+      'a step took 100.00 ms, epochs 2 to 3',
+      '  compute            60.00 ms  60.0 %',
+      '  wait               40.00 ms  40.0 %',
+      'of it each replica computed',
+      '  rack-2:cpu(0)      60.00 ms  60.0 %',
+      '  b:cpu(0)           55.00 ms  55.0 %',
+      expect.stringMatching(/^evaluation/),
+      expect.stringMatching(/^change: Computing/),
+    ]);
+    story.epochs[2] = { ...story.epochs[2], replicas: { 'b:cpu(0)': 65 } };
+    expect(whyOf(story)?.replicasMs).toEqual({ 'b:cpu(0)': 60 });
   });
 
   it('of a single epoch takes that one, and of none says nothing', () => {

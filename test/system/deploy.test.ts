@@ -107,7 +107,9 @@ function bothWays([command, name, config, ...flags]: readonly string[]): string[
 
 describe('flags', () => {
   const execOf = (unit: string): string[] =>
-    (/^ExecStart=(.*)$/m.exec(readFileSync(join(DEPLOY, 'systemd', unit), 'utf8'))?.[1] ?? '').split(' ');
+    (/^ExecStart=(.*)$/m.exec(readFileSync(join(DEPLOY, 'systemd', unit), 'utf8'))?.[1] ?? '')
+      .replaceAll('%i', 'mnist')
+      .split(' ');
 
   it('of the units are the program’s', async () => {
     for (const unit of ['tfjs-parallel-train@.service', 'tfjs-parallel-coordinator.service']) {
@@ -171,7 +173,7 @@ function machine(name: string) {
   cpSync(TINY_MODEL, join(folder, 'model.mjs'));
   const settings = {
     ...{ model: 'model.mjs', data: 'synthetic', train_limit: 600, validation_limit: 100, batch: 50, shards: 2, epochs: 40 },
-    ...{ log_every: 1, checkpoint_every: '600s', threads_per_worker: 1 },
+    ...{ log_every: 1, state_every: '600s', threads_per_worker: 1 },
   };
   const lines = Object.entries(settings).map(([key, value]) => `${key}: ${value}\n`);
   writeFileSync(join(folder, 'run.yaml'), lines.join(''));
@@ -223,7 +225,7 @@ it('the Slurm script saves at the signal of a time limit, requeues itself, and e
   program('scontrol', 'echo "$*" >> requeued.txt');
   program('hostname', 'echo 127.0.0.1');
   // On one machine: without TLS, which a coordinator that listens to the network uses.
-  const devices = '--workers 1 --model model.mjs --insecure-plaintext';
+  const devices = '--workers 1 --threads-per-worker 1 --model model.mjs --insecure-plaintext';
   program('go_on.sh', `exec '${join(DEPLOY, 'go_on.sh')}' "$@" --insecure-plaintext`);
   const job = (how: { signal?: NodeJS.Signals; at?: RegExp } = {}) =>
     start('bash', [join(DEPLOY, 'slurm/cluster.sbatch')], {

@@ -17,6 +17,8 @@ export interface EpochRow {
   readonly imagesPerS: number;
   readonly saved: boolean;
   readonly phases: Phases;
+  /** Mean milliseconds of a step that each replica computed; of records that do not say, none. */
+  readonly replicas: Phases;
 }
 
 export interface StepPoint {
@@ -39,6 +41,7 @@ export class RunStory {
   #stride = 1;
   #lastStep = 0;
   #sums: Record<string, number> = {};
+  #replicas: Record<string, number> = {};
   #steps = 0;
   #learningRate: number | null = null;
 
@@ -86,6 +89,8 @@ export class RunStory {
     this.#learningRate = rate;
     for (const [phase, ms] of Object.entries((record.phases_ms ?? {}) as Phases))
       this.#sums[phase] = (this.#sums[phase] ?? 0) + ms;
+    for (const { replica, compute_ms: ms } of (record.replica_times ?? []) as unknown as ReplicaTime[])
+      this.#replicas[replica] = (this.#replicas[replica] ?? 0) + ms;
     if (step % this.#stride !== 0) return;
     this.points.push({ at: epoch - 1 + inEpoch / perEpoch, loss: finite(record.loss), learningRate: rate });
     if (this.points.length <= MOST_POINTS) return;
@@ -104,11 +109,22 @@ export class RunStory {
       seconds: Number(record.seconds),
       imagesPerS: Number(record.images_per_s),
       saved: record.saved === true,
-      phases: Object.fromEntries(Object.entries(this.#sums).map(([phase, ms]) => [phase, ms / Math.max(1, this.#steps)])),
+      phases: this.#perStep(this.#sums),
+      replicas: this.#perStep(this.#replicas),
     });
     this.#sums = {};
+    this.#replicas = {};
     this.#steps = 0;
   }
+
+  #perStep(sums: Phases): Phases {
+    return Object.fromEntries(Object.entries(sums).map(([name, ms]) => [name, ms / Math.max(1, this.#steps)]));
+  }
+}
+
+interface ReplicaTime {
+  replica: string;
+  compute_ms: number;
 }
 
 interface StepRecord {
