@@ -2,10 +2,17 @@
  * Owns: what each check of `doctor` finds on machines that are as they should be, and on those that are not.
  */
 import { describe, expect, it } from 'vitest';
+import type { Command } from 'commander';
+import { benchCommand } from '../../src/cli/commands/bench.js';
+import { doctorCommand } from '../../src/cli/commands/doctor.js';
+import type { CommandContext } from '../../src/cli/context.js';
+import { createProgram } from '../../src/cli/program.js';
 import { EnvironmentError } from '../../src/common/errors.js';
 import type { Check } from '../../src/doctor/check.js';
 import { examine } from '../../src/doctor/examine.js';
 import { CHECKS } from '../../src/doctor/table.js';
+import { adviceInSources } from '../support/advice.js';
+import { captureStream } from '../support/capture_stream.js';
 import { COMPUTED, machineOf, noTensorFlow, type MachineChanges } from '../support/machine_facts.js';
 
 const GB = 1e9;
@@ -77,6 +84,32 @@ it('every problem says what to do, as a sentence, and every name fits its column
   ]);
   for (const { next } of problems) expect(next).toMatch(/^[A-Z].+[.)]$/s);
   for (const { name } of found) expect(name.length).toBeLessThanOrEqual(11);
+});
+
+it('commands of ours in what is advised are the program’s', async () => {
+  const context = {
+    environment: {},
+    stdout: captureStream(),
+    finish: () => undefined,
+    warn: () => undefined,
+  } as unknown as CommandContext;
+  const run: string[] = [];
+  const commands = (): Command[] => [
+    benchCommand(context, () =>
+      Promise.resolve(({ steps, threadsPerWorker }) => Promise.reject(new Error(`${steps} ${threadsPerWorker}`))),
+    ),
+    doctorCommand(context, () => Promise.reject(new Error('doctor'))),
+  ];
+  const advice = adviceInSources().filter(({ file }) => file.startsWith('src/doctor/'));
+  for (const { text } of advice)
+    for (const [, line] of text.matchAll(/`(?:npx )?tfjs-parallel ([^`]+)`/g)) {
+      const args = line.replace(/\bN\b/, '2').split(' ');
+      const outcome = await createProgram(context, commands())
+        .parseAsync(args, { from: 'user' })
+        .catch((error: Error) => error.message);
+      run.push(`${line}: ${String(outcome)}`);
+    }
+  expect(run.sort()).toEqual(['bench --steps 1 --gpus none: 1 null', 'bench --threads-per-worker N: 50 2', 'doctor: doctor']);
 });
 
 it('a check that breaks is a finding, and the others are made', async () => {

@@ -11,6 +11,7 @@ import type { ExpectedError } from '../../src/common/errors.js';
 import { completeConfig } from '../../src/common/settings/table.js';
 import { renderConfig } from '../../src/coordinator/storage/run_folder/config_yaml.js';
 import { storageError } from '../../src/coordinator/storage/files/storage_error.js';
+import { writeProject } from '../../src/init/write_project.js';
 import { buildModel } from '../../src/models/build.js';
 import { resolveModelSource } from '../../src/models/load.js';
 import { weightsByOutput } from '../../src/objective/per_output.js';
@@ -382,6 +383,18 @@ const CASES: Readonly<Record<string, Case>> = {
       await program(named(`${commandIn(next, /--name/).slice(2)}-other`), { real: true });
     },
   },
+  'a file where init would write one': {
+    says: ['Name another folder', 'Name a folder that'].map((begins) => ({ file: 'src/init/write_project.ts', begins })),
+    provoke: () => {
+      const write = (): unknown => writeProject(join(folder, 'begun-by-hand'), [{ name: 'run.yaml', text: '' }]);
+      write();
+      return refusal(() => Promise.resolve().then(write));
+    },
+    follow: (next) => {
+      const other = join(folder, commandIn(next, /(?<=tfjs-parallel init )\w+/));
+      return Promise.resolve(writeProject(other, [{ name: 'run.yaml', text: '' }]));
+    },
+  },
   'a folder that cannot be written': {
     says: [
       'use --run-dir with a folder that can be written',
@@ -456,7 +469,12 @@ const NOT_HERE: readonly { readonly file: string; readonly begins: string; reado
     ['src/models/allowed_layers.ts', ''],
     ['src/common/protocol/frame.ts', ''],
   ].map(([file, begins]) => ({ file, begins, why: 'needs two machines, or one that computes wrongly or is cut off' })),
-  ...['src/api/cluster_door.ts', 'src/api/work.ts'].map((file) => ({
+  ...['computing', 'container', 'gpus', 'limits', 'ports', 'processor', 'tensorflow', 'way'].map((name) => ({
+    file: `src/doctor/checks/${name}.ts`,
+    begins: '',
+    why: 'a finding about machines that are not here: test/doctor/checks.test.ts reads the commands of ours',
+  })),
+  ...['src/api/cluster_door.ts', 'src/transport/client_tls.ts'].map((file) => ({
     file,
     begins: '',
     why: 'needs certificates: test/cluster/door.test.ts',
