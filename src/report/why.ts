@@ -2,7 +2,8 @@
  * Owns: why a run is as fast as it is: where a step's time went, and the one thing to change, with its figures.
  * Does not: read the run (src/cli/commands/why.ts) or measure anything anew.
  */
-import type { Phases, EpochRow, RunStory } from './files/run_story.js';
+import type { ReplicaTime } from '../common/run_events.js';
+import type { EpochRow, Phases, RunStory } from './files/run_story.js';
 
 export interface Why {
   /** The last epochs, at most five; the first is left out where there are others: it records the step. */
@@ -11,7 +12,7 @@ export interface Why {
   readonly phasesMs: Phases;
   readonly stepMs: number;
   /** Mean milliseconds of a step that each replica computed, all of its shards together; empty where the records do not say. */
-  readonly replicasMs: Phases;
+  readonly replicas: readonly ReplicaTime[];
   /** Share of an epoch's time outside its steps: evaluation and saving. */
   readonly outside: number;
   readonly change: string;
@@ -25,10 +26,11 @@ export function whyOf(story: RunStory): Why | null {
   const rows = (whole.length > 1 ? whole.slice(1) : whole).slice(-LAST);
   if (rows.length === 0) return null;
   const phasesMs = means(rows.map(({ phases }) => phases));
-  const replicasMs = means(rows.map(({ replicas }) => replicas));
+  const times = means(rows.map(({ replicas }) => replicas));
+  const replicas = Object.entries(times).map(([replica, computeMs]) => ({ replica, computeMs }));
   const stepMs = Object.values(phasesMs).reduce((sum, ms) => sum + ms, 0);
   const outside = outsideOf(story, rows, stepMs);
-  const where = { phasesMs, replicasMs, stepMs, outside };
+  const where = { phasesMs, replicas, stepMs, outside };
   return { epochs: rows.map(({ epoch }) => epoch), ...where, change: changeFor(factsOf(story), where) };
 }
 
@@ -83,7 +85,7 @@ function changeFor(facts: RunFacts, where: Where): string {
   if (outside > 0.5)
     return `${share(outside)} of an epoch's time is outside its steps: evaluate fewer examples (--validation-limit), or make saving rarer (--state-every 10m).`;
   const { data = 0, compute = 0, wait = 0, ...exchange } = phasesMs;
-  const times = Object.values(where.replicasMs);
+  const times = where.replicas.map(({ computeMs }) => computeMs);
   // Several shards of one replica come after each other: all but the longest are told as waiting.
   const computing = Math.min(compute + wait, Math.max(compute, ...times));
   const idle = compute + wait - computing;
@@ -107,10 +109,10 @@ function changeFor(facts: RunFacts, where: Where): string {
 /** Below it replicas count as even: they never take the same time. */
 const UNEVEN = 0.15;
 
-function unevenly({ shards, replicas }: RunFacts, { replicasMs }: Where, part: string): string {
-  const byTime = Object.entries(replicasMs).sort(([, a], [, b]) => b - a);
-  const [[slow, slowMs], [fast, fastMs]] = [byTime[0], byTime[byTime.length - 1]];
-  const who = `${slow} computes ${slowMs.toFixed(1)} ms of a step and ${fast} ${fastMs.toFixed(1)}`;
+function unevenly({ shards, replicas }: RunFacts, where: Where, part: string): string {
+  const byTime = [...where.replicas].sort((a, b) => b.computeMs - a.computeMs);
+  const [slow, fast] = [byTime[0], byTime[byTime.length - 1]];
+  const who = `${slow.replica} computes ${slow.computeMs.toFixed(1)} ms of a step and ${fast.replica} ${fast.computeMs.toFixed(1)}`;
   const remedy =
     shards % replicas === 0
       ? 'give them equal devices and free cores (tfjs-parallel doctor on each machine), or leave the slow one out'
@@ -146,17 +148,17 @@ function idleChange({ isCluster, bytes }: RunFacts, { idle, part }: { idle: numb
 }
 
 /** What is read, as the command prints it. */
-export function whyLines({ epochs, phasesMs, replicasMs, stepMs, outside, change }: Why): string[] {
+export function whyLines({ epochs, phasesMs, replicas, stepMs, outside, change }: Why): string[] {
   const range = epochs.length === 1 ? `epoch ${epochs[0]}` : `epochs ${epochs[0]} to ${epochs[epochs.length - 1]}`;
-  const names = [...Object.keys(phasesMs), ...Object.keys(replicasMs)];
+  const times = replicas.map(({ replica, computeMs }): [string, number] => [replica, computeMs]);
+  const names = [...Object.keys(phasesMs), ...times.map(([name]) => name)];
   const width = Math.max(8, ...names.map((name) => name.length));
   const row = ([name, ms]: [string, number]): string =>
     `  ${name.padEnd(width)} ${ms.toFixed(2).padStart(10)} ms ${share(ms / stepMs).padStart(7)}`;
-  const replicas = Object.entries(replicasMs);
   return [
     `a step took ${stepMs.toFixed(2)} ms, ${range}`,
     ...Object.entries(phasesMs).map(row),
-    ...(replicas.length > 1 ? ['of it each replica computed', ...replicas.map(row)] : []),
+    ...(times.length > 1 ? ['of it each replica computed', ...times.map(row)] : []),
     `evaluation and saving: ${share(outside)} of an epoch's time`,
     `change: ${change}`,
   ];

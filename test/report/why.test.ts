@@ -124,7 +124,7 @@ describe('why a run is as fast as it is', () => {
       expect.stringMatching(/^change: Computing/),
     ]);
     story.epochs[2] = { ...story.epochs[2], replicas: { 'b:cpu(0)': 65 } };
-    expect(whyOf(story)?.replicasMs).toEqual({ 'b:cpu(0)': 60 });
+    expect(whyOf(story)?.replicas).toEqual([{ replica: 'b:cpu(0)', computeMs: 60 }]);
   });
 
   it('of a single epoch takes that one, and of none says nothing', () => {
