@@ -2,11 +2,12 @@
  * Owns: reading a configuration file, YAML or JSON, with the line and column of everything in it.
  * Does not: check it against the schema (config_layers.ts), or merge it with flags (resolve_config.ts).
  */
-import { readFileSync } from 'node:fs';
+import { lstatSync, readFileSync, type Stats } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import { errorMessage } from '../common/error_facts.js';
-import { UsageError } from '../common/errors.js';
+import { CheckpointError, UsageError } from '../common/errors.js';
+import { LIMITS } from '../common/limits.js';
 import type { Layer } from './config_layers.js';
 
 /** JSON is YAML 1.2, so one parser reads both. @throws UsageError CONFIG_NOT_FOUND, CONFIG_UNREADABLE, CONFIG_SYNTAX */
@@ -14,9 +15,46 @@ export function readConfigFile(path: string): Layer {
   return parseConfig({ text: readText(path), shownPath: shownPathOf(path) });
 }
 
+/** The config.yaml that a run wrote, in whose place may lie anything by now. @throws UsageError as `readConfigFile`; CheckpointError RUN_CONFIG_DAMAGED */
+export function readRunConfig(path: string): Layer {
+  const damaged = (what: string): CheckpointError =>
+    new CheckpointError({
+      code: 'RUN_CONFIG_DAMAGED',
+      message: `${shownPathOf(path)} is not the configuration that the run wrote: ${what}`,
+      next: "Put the run's own file back, or start a new run from its weights.",
+    });
+  // A pipe would be waited on for ever, and a link may lead anywhere.
+  const found = lstatSync(path);
+  if (!found.isFile()) throw damaged(`it is no file but ${kindOf(found)}`);
+  if (found.size === 0) throw damaged('it is empty');
+  if (found.size > LIMITS.maxConfigBytes) throw damaged(`it has ${found.size} bytes, and no configuration has`);
+  const layer = readConfigFile(path);
+  if (layer.values === null || layer.values === undefined) throw damaged('it says nothing');
+  return layer;
+}
+
+function kindOf(found: Stats): string {
+  if (found.isFIFO()) return 'a pipe';
+  if (found.isSocket()) return 'a socket';
+  if (found.isSymbolicLink()) return 'a link';
+  return found.isDirectory() ? 'a folder' : 'a device';
+}
+
 export function parseConfig({ text, shownPath }: { text: string; shownPath: string }): Layer {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const tooDeep = (cause: unknown): UsageError =>
+    new UsageError({
+      code: 'CONFIG_SYNTAX',
+      message: `${shownPath} cannot be read as settings: it is nested too deeply`,
+      next: 'Write the settings as they are in config/mnist.yaml.',
+      cause,
+    });
+  let document: Document.Parsed;
+  try {
+    document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  } catch (cause) {
+    throw tooDeep(cause);
+  }
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return { line, place: `at ${shownPath}:${line}:${col}` };
@@ -30,7 +68,12 @@ export function parseConfig({ text, shownPath }: { text: string; shownPath: stri
     });
   }
   const places = new Map<string, { key: number; value: number }>();
-  if (document.contents !== null) collectPlaces({ node: document.contents, path: '', keyOffset: 0, places });
+  try {
+    if (document.contents !== null) collectPlaces({ node: document.contents, path: '', keyOffset: 0, places });
+  } catch (cause) {
+    if (cause instanceof RangeError) throw tooDeep(cause);
+    throw cause;
+  }
   const offsetOf = (path: string, part: 'key' | 'value') => places.get(path)?.[part] ?? 0;
   return {
     values: valuesOf(document, shownPath),

@@ -2,7 +2,7 @@
  * Owns: the merge: flag > environment > file > default, and where each value came from.
  * Does not: read the file (config_file.ts), check single layers (config_layers.ts), or write `config.yaml` (src/coordinator/storage/run_folder/run_folder.ts).
  */
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { checkConfig, type Provenance } from '../common/config_checks.js';
@@ -17,7 +17,7 @@ import {
   type TrainConfig,
 } from '../common/settings/table.js';
 import { valueAt } from '../common/snake_case.js';
-import { readConfigFile, shownPathOf } from './config_file.js';
+import { readConfigFile, readRunConfig, shownPathOf } from './config_file.js';
 import { checkLayer, commandLineLayer, environmentLayer, nest, type FlagValue, type Layer } from './config_layers.js';
 import { packageFolder } from '../system/package_info.js';
 
@@ -68,7 +68,7 @@ export function resolveConfig({ file, resume, environment, flags, sets }: Config
   const fromEnvironment = environmentLayer(environment);
   const settings = new Map<string, { value: unknown; source: string }>();
   for (const { path, setting } of SETTING_LIST) settings.set(path, { value: setting.default, source: 'default' });
-  const ofFile = readConfigFile(filePath);
+  const ofFile = resume === null ? readConfigFile(filePath) : readRunConfig(filePath);
   overlay(settings, ofFile);
   const saved = new Map(settings);
   overlay(settings, fromEnvironment.layer);
@@ -131,7 +131,7 @@ function runName(fileName: string): string {
 }
 
 function requireRunFolder(folder: string, configFile: string): void {
-  if (existsSync(configFile)) return;
+  if (lstatSync(configFile, { throwIfNoEntry: false }) !== undefined) return;
   throw new CheckpointError({
     code: 'RUN_NOT_FOUND',
     message: existsSync(folder) ? `${folder} is not the folder of a run: it has no config.yaml` : `${folder} does not exist`,

@@ -58,7 +58,8 @@ export async function openRun({
 }): Promise<OpenedRun> {
   if (resume === null)
     return { folder: await createRunFolder({ parent: config.runDir, configName, name: config.name }), saved: null };
-  const { run, state, rejected } = await resumeRunFolder({ path: resume });
+  const { run, state, rejected, findings } = await resumeRunFolder({ path: resume });
+  for (const message of findings) observer({ type: 'warn', code: 'RUN_FOLDER_CHANGED', message: `${resume}: ${message}` });
   for (const { path, reason } of rejected) {
     observer({ type: 'warn', code: 'STATE_REJECTED', message: `${basename(path)} was not used: ${reason}` });
   }

@@ -1,4 +1,5 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -330,4 +331,29 @@ test('reporters are a list, in a file and on the command line', () => {
     'CONFIG_WRONG_VALUE: reporter must be text, json, or several joined by commas, each once, found "json,json" in --reporter',
     'CONFIG_WRONG_VALUE: reporter must be text, json, or several joined by commas, each once, found "jsn" in --reporter, did you mean json?',
   ]);
+});
+
+test('a file that is small and stands for much is refused by name: aliases of aliases, brackets in brackets', () => {
+  const layers = Array.from({ length: 9 }, (_, i) => `l${i + 1}: &l${i + 1} [${Array(9).fill(`*l${i}`).join(', ')}]`);
+  const bomb = ['l0: &l0 [x]', ...layers].join('\n');
+  expect(messageOf(() => parseConfig({ text: bomb, shownPath: 'config.yaml' }))).toContain(
+    'config.yaml cannot be read as settings',
+  );
+  const deep = `batch: ${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+  expect(messageOf(() => checkLayer(parseConfig({ text: deep, shownPath: 'config.yaml' })))).toMatch(
+    /CONFIG_SYNTAX|nested too deeply|batch/,
+  );
+});
+
+test('a run’s own config.yaml that is empty, or no file, is told as that and never waited on', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'config-'));
+  const file = join(folder, 'config.yaml');
+  const resumed = () => messageOf(() => resolveConfig({ file: null, resume: folder, environment: {}, flags: [], sets: [] }));
+  writeFileSync(file, '');
+  expect(resumed()).toContain('is not the configuration that the run wrote: it is empty');
+  writeFileSync(file, '# nothing\n');
+  expect(resumed()).toContain('it says nothing');
+  rmSync(file);
+  execFileSync('mkfifo', [file]);
+  expect(resumed()).toContain('it is no file but a pipe');
 });

@@ -3,7 +3,7 @@
  * have. `crashAtCall` stops everything before the n-th call; `afterCrash` then gives the disk as the next boot finds it.
  */
 import { basename, dirname } from 'node:path';
-import type { FileSystem, OpenFile } from '../../src/coordinator/storage/files/file_system.js';
+import type { FileSystem, OpenFile, OpenMode } from '../../src/coordinator/storage/files/file_system.js';
 
 export class SimulatedCrash extends Error {}
 
@@ -30,14 +30,14 @@ export class MemoryDisk implements FileSystem {
   capacityBytes = Infinity;
   clockMs = 0;
 
-  async open(path: string, mode: 'read' | 'create' | 'update'): Promise<OpenFile> {
+  async open(path: string, mode: OpenMode): Promise<OpenFile> {
     this.enter('open', path);
     const folder = this.folder(dirname(path));
     let inode = folder.get(basename(path));
     if (inode instanceof Map) throw systemError('EISDIR', path);
     if (inode !== undefined && mode === 'create') throw systemError('EEXIST', path);
     if (inode === undefined) {
-      if (mode === 'read') throw systemError('ENOENT', path);
+      if (mode === 'read' || mode === 'read_own') throw systemError('ENOENT', path);
       inode = { bytes: new Uint8Array(0), synced: new Uint8Array(0), modifiedMs: this.clockMs };
       folder.set(basename(path), inode);
       this.note(dirname(path), () => folder.delete(basename(path)));

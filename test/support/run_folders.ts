@@ -27,18 +27,20 @@ export function scratchRuns(): { scratch: string; keep: (run: RunFolder) => RunF
 
 export const startEvent = { type: 'start', runFolder: 'runs/mnist-001' } as unknown as RunEvent;
 
-/** Writes the state of a step and waits until it is on the disk; throws what kept it from there. */
-export async function saveState(run: RunFolder, step: number): Promise<void> {
+/** Writes the state of a step and waits until it is on the disk, there at the path it returns; throws what kept it from there. */
+export async function saveState(run: RunFolder, step: number): Promise<string> {
+  let at = '';
   const writer = createStateWriter({
     folder: run.stateFolder,
     fileSystem: run.fileSystem,
     keep: 3,
     beforePublish: () => run.readyToPublish(),
-    onWritten: () => undefined,
+    onWritten: ({ path }) => (at = path),
     onFailed: () => undefined,
     now: () => 0,
   });
   writer.offer({ ...tinyState({ step, coordinatorEpoch: run.coordinatorEpoch }), metrics: run.metricsCursor() });
   await writer.flush();
   if (writer.failure !== null) throw writer.failure;
+  return at;
 }

@@ -2,7 +2,7 @@
  * Owns: the `why` command: a run's own records in, where its time went out.
  * Does not: judge (src/report/why.ts).
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command, Option } from 'commander';
 import { CheckpointError } from '../../common/errors.js';
@@ -40,7 +40,8 @@ export function whyCommand(context: CommandContext): Command {
 
 function metricsOf(run: string): string {
   const path = join(run, 'metrics.jsonl');
-  if (!existsSync(path)) throw nothingToRead(run, 'it has no metrics.jsonl', 'Give the folder of a run, such as runs/mnist-001.');
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile())
+    throw nothingToRead(run, 'it has no metrics.jsonl', 'Give the folder of a run, such as runs/mnist-001.');
   return readFileSync(path, 'utf8');
 }
 

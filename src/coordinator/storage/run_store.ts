@@ -92,6 +92,7 @@ export function createRunStore(parts: StoreParts): RunStore {
     fileSystem: folder.fileSystem,
     keep: config.keep,
     keepBesides: () => sound.sound?.file ?? null,
+    passedOver: folder.passedOver,
     beforePublish: () => folder.readyToPublish(),
     onWritten: (written) => {
       sound.written(written);
@@ -206,6 +207,7 @@ function stateOf(
     seed: config.seed,
     shards,
     coordinatorEpoch: folder.coordinatorEpoch,
+    runId: folder.runId,
     config,
     model: { name: model.name, topologySha256: topology, layout: model.layout },
     objective: model.objective,

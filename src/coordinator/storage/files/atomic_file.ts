@@ -122,9 +122,14 @@ export async function clearRemains(folder: string, fileSystem: FileSystem): Prom
   return cleared;
 }
 
-/** Reads a whole file of at most `maxBytes`; null where it is longer. */
-export async function readWholeFile(path: string, maxBytes: number, fileSystem: FileSystem): Promise<Uint8Array | null> {
-  const file = await fileSystem.open(path, 'read');
+/** Reads a whole file of at most `maxBytes`; null where it is longer. `own`: only a run writes it, and no link is followed. */
+export async function readWholeFile(
+  path: string,
+  maxBytes: number,
+  fileSystem: FileSystem,
+  whose?: 'own',
+): Promise<Uint8Array | null> {
+  const file = await fileSystem.open(path, whose === 'own' ? 'read_own' : 'read');
   try {
     const size = await file.size();
     if (size > maxBytes) return null;

@@ -4,9 +4,9 @@
  *
  * Writes are positional, so that a write that failed half-way can be repeated over its own remains.
  */
-import { link, mkdir, open, readdir, rename, rmdir, stat, unlink, utimes } from 'node:fs/promises';
+import { link, lstat, mkdir, open, readdir, readlink, rename, rmdir, stat, unlink, utimes } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { errorCode } from '../../../common/error_facts.js';
 
 export interface OpenFile {
@@ -21,8 +21,12 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
-/** `read`: must exist. `create`: must not exist. `update`: read and write, created where absent, kept where present. */
-export type OpenMode = 'read' | 'create' | 'update';
+/**
+ * `read`: must exist. `read_own`: the same of what only a run writes, so that no link is followed. `create`: must not exist. `update`: read and write,
+ * created where absent, kept where present; no link either. What is no file (a pipe, a socket, a folder, a link where none is followed) is refused with
+ * ENOTFILE, and never waited on.
+ */
+export type OpenMode = 'read' | 'read_own' | 'create' | 'update';
 
 /** Paths are absolute or relative to the working folder. Errors carry Node's `code` (ENOSPC, EEXIST, ...). */
 export interface FileSystem {
@@ -46,13 +50,20 @@ export interface FileSystem {
 
 export const nodeFileSystem: FileSystem = {
   async open(path, mode) {
+    const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_RDWR, O_CREAT } = constants;
     // Without O_NONBLOCK, opening a pipe waits for a writer that never comes.
-    const read = constants.O_RDONLY | constants.O_NONBLOCK;
-    const flags = { read, create: 'wx+', update: constants.O_RDWR | constants.O_CREAT }[mode];
-    const handle = await open(path, flags, 0o644);
-    if (mode === 'read' && !(await handle.stat()).isFile()) {
+    const read = O_RDONLY | O_NONBLOCK;
+    const update = O_RDWR | O_CREAT | O_NONBLOCK | O_NOFOLLOW;
+    const flags = { read, read_own: read | O_NOFOLLOW, create: 'wx+', update }[mode];
+    const handle = await open(path, flags, 0o644).catch(async (error: unknown) => {
+      if (['ELOOP', 'ENXIO', 'EISDIR', 'ENODEV'].includes(errorCode(error))) await requireFile(path, await lstat(path));
+      throw error;
+    });
+    try {
+      if (mode !== 'create') await requireFile(path, await handle.stat());
+    } catch (error) {
       await handle.close();
-      throw Object.assign(new Error(`${path} is no regular file`), { code: 'ENOTFILE' });
+      throw error;
     }
     return openFile(handle);
   },
@@ -81,6 +92,13 @@ export const nodeFileSystem: FileSystem = {
   },
   modifiedMs: async (path) => (await stat(path)).mtimeMs,
 };
+
+async function requireFile(path: string, found: Stats): Promise<void> {
+  if (found.isFile()) return;
+  const kind = found.isFIFO() ? 'a pipe' : found.isSocket() ? 'a socket' : found.isDirectory() ? 'a folder' : null;
+  const link = found.isSymbolicLink() ? `a link to ${await readlink(path)}` : 'a device';
+  throw Object.assign(new Error(`${path} is no file but ${kind ?? link}`), { code: 'ENOTFILE' });
+}
 
 function openFile(handle: FileHandle): OpenFile {
   return {

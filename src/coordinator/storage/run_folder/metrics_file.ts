@@ -5,6 +5,7 @@
  *
  * Lines are written at known positions, so a write that a full disk cut short is repeated over its own remains when there is space again.
  */
+import { crc32 } from 'node:zlib';
 import { isErrorLike } from '../../../common/error_facts.js';
 import { CheckpointError } from '../../../common/errors.js';
 import { LIMITS } from '../../../common/limits.js';
@@ -30,17 +31,21 @@ export interface OpenedMetrics {
   cutBytes: number;
   /** Bytes that the state counts on and the file no longer has; 0 unless somebody changed the file. */
   missingBytes: number;
+  /** The bytes that are kept are not those that the state counts on. */
+  isChanged: boolean;
 }
 
-/** Opens or creates the file and cuts it to the cursor. */
+/** Opens or creates the file and cuts it to the cursor; what is kept of it passes by `onLine`. */
 export async function openMetricsFile({
   path,
   cursor,
   fileSystem,
+  onLine = () => {},
 }: {
   path: string;
   cursor: MetricsCursor;
   fileSystem: FileSystem;
+  onLine?: (line: string) => void;
 }): Promise<OpenedMetrics> {
   const file = await fileSystem.open(path, 'update');
   try {
@@ -50,13 +55,33 @@ export async function openMetricsFile({
       await file.sync();
     }
     const kept = Math.min(size, cursor.bytes);
-    const metrics = new AppendedFile(file, path, { bytes: kept, lines: cursor.lines });
+    const sum = await read(file, kept, onLine);
+    const isChanged = kept === cursor.bytes && cursor.crc32 !== undefined && cursor.crc32 !== sum;
+    const metrics = new AppendedFile(file, path, { bytes: kept, lines: cursor.lines, crc32: sum });
     if (!(await endsLine(file, kept))) metrics.append('\n');
-    return { metrics, cutBytes: size - kept, missingBytes: cursor.bytes - kept };
+    return { metrics, cutBytes: size - kept, missingBytes: cursor.bytes - kept, isChanged };
   } catch (error) {
     await file.close().catch(() => undefined);
     throw error;
   }
+}
+
+/** The CRC-32 of the first `bytes`, in slices. */
+async function read(file: OpenFile, bytes: number, onLine: (line: string) => void): Promise<number> {
+  const slice = new Uint8Array(Math.min(bytes, LIMITS.storageSliceBytes));
+  let sum = 0;
+  let rest = '';
+  for (let at = 0; at < bytes;) {
+    const got = await file.read(slice.subarray(0, Math.min(slice.length, bytes - at)), at);
+    if (got === 0) break;
+    at += got;
+    sum = crc32(slice.subarray(0, got), sum);
+    const lines = (rest + Buffer.from(slice.buffer, 0, got).toString('latin1')).split('\n');
+    // A file without line ends must not be held whole.
+    rest = (lines.pop() ?? '').slice(-LIMITS.storageSliceBytes);
+    for (const line of lines) onLine(line);
+  }
+  return sum;
 }
 
 /** Always so unless somebody changed the file; then the next line must not run into the remains. */
@@ -70,6 +95,7 @@ class AppendedFile implements MetricsFile {
   private writtenBytes: number;
   private totalBytes: number;
   private lines: number;
+  private sum: number;
   private draining: Promise<void> | null = null;
   private failure: unknown = null;
 
@@ -81,6 +107,7 @@ class AppendedFile implements MetricsFile {
     this.writtenBytes = start.bytes;
     this.totalBytes = start.bytes;
     this.lines = start.lines;
+    this.sum = start.crc32 ?? 0;
   }
 
   append(line: string): void {
@@ -88,12 +115,13 @@ class AppendedFile implements MetricsFile {
     const bytes = Buffer.from(line);
     this.queue.push(bytes);
     this.totalBytes += bytes.byteLength;
+    this.sum = crc32(bytes, this.sum);
     this.lines++;
     void this.drain();
   }
 
   cursor(): MetricsCursor {
-    return { bytes: this.totalBytes, lines: this.lines };
+    return { bytes: this.totalBytes, lines: this.lines, crc32: this.sum };
   }
 
   async sync(): Promise<void> {

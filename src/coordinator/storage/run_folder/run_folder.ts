@@ -5,17 +5,19 @@
  * config.yaml · env.json · metrics.jsonl · checkpoints/ · state/ · logs/run.log · lock-000001
  */
 import { basename, dirname, join } from 'node:path';
-import { errorCode } from '../../../common/error_facts.js';
+import { errorCode, errorMessage } from '../../../common/error_facts.js';
 import { CheckpointError } from '../../../common/errors.js';
 import { runRecordLine } from '../../../common/run_record.js';
 import type { RunEvent } from '../../../common/run_events.js';
 import { LIMITS } from '../../../common/limits.js';
 import type { SettingChange } from '../../../common/setting_change.js';
+import { isStepKept } from '../../../common/thinned_steps.js';
 import type { TrainConfig } from '../../../common/train_config.js';
 import { clearRemains, readWholeFile, writeFileAtomically } from '../files/atomic_file.js';
 import { changeConfig, renderConfig } from './config_yaml.js';
 import { nodeFileSystem } from '../files/file_system.js';
 import type { FileSystem } from '../files/file_system.js';
+import { lostModels, lostState, SavedEpochs } from './look_back.js';
 import { openMetricsFile } from './metrics_file.js';
 import type { MetricsFile } from './metrics_file.js';
 import { acquireRunLock } from './run_lock.js';
@@ -35,6 +37,8 @@ export interface RunFolder {
   readonly coordinatorEpoch: number;
   /** Random, kept in the lock: another run of the same name has another. */
   readonly runId: string;
+  /** Names in the state folder that a resume could not use: they count for nothing. */
+  readonly passedOver: ReadonlySet<string>;
   readonly fileSystem: FileSystem;
   /** Writes the config.yaml of a new run. @throws CheckpointError */
   writeConfig(config: TrainConfig, provenance: Readonly<Record<string, string>>): Promise<void>;
@@ -89,6 +93,8 @@ export async function createRunFolder({ parent, configName, name, fileSystem = n
 
 export interface ResumedRun extends NewestState {
   run: RunFolder;
+  /** What is gone, changed or no file of the run's, one sentence each. */
+  findings: readonly string[];
 }
 
 /**
@@ -102,20 +108,37 @@ export async function resumeRunFolder({
 }: { path: string; fileSystem?: FileSystem } & Omit<LockOptions, 'folder' | 'fileSystem'>): Promise<ResumedRun> {
   return explained(`resume ${path}`, async () => {
     await requireRun(path, fileSystem);
-    const lock = await acquireRunLock({ folder: path, fileSystem, ...lockOptions });
+    const findings: string[] = [];
+    const states = join(path, 'state');
+    const lock = await acquireRunLock({
+      folder: path,
+      fileSystem,
+      onForeign: (message) => findings.push(message),
+      lostRunId: async () => (await readNewestState({ folder: states, fileSystem }).catch(() => null))?.state?.runId,
+      ...lockOptions,
+    });
     try {
-      for (const folder of SUBFOLDERS) await createWhereAbsent(join(path, folder), fileSystem);
+      const there = await fileSystem.list(path);
+      for (const folder of SUBFOLDERS) {
+        if (!there.includes(folder)) findings.push(`${folder}/ was gone and is made anew`);
+        await createWhereAbsent(join(path, folder), fileSystem);
+      }
       const cleared = (
         await Promise.all(
           [path, ...SUBFOLDERS.map((folder) => join(path, folder))].map((folder) => clearRemains(folder, fileSystem)),
         )
       ).flat();
-      const newest = await readNewestState({ folder: join(path, 'state'), fileSystem });
+      const newest = await readNewestState({ folder: states, fileSystem, runId: lock.runId });
       if (newest.state === null && newest.rejected.length > 0) throw noneVerifies(path, newest);
+      const lost = await lostState(path, fileSystem);
+      if (lost !== null) findings.push(`state/${lost}, the newest that logs/run.log knows, is gone`);
       const cursor = newest.state?.metrics ?? { bytes: 0, lines: 0 };
-      const run = await openFolder({ path, lock, fileSystem, cursor, isNew: false });
-      run.log({ message: 'resumed', state: newest.path, rejected: newest.rejected, cleared });
-      return { run, ...newest };
+      const passedOver = new Set(newest.rejected.map(({ path: file }) => basename(file)));
+      // What was computed before is told by nothing else any more.
+      const isBereft = newest.state === null && (lost !== null || !there.includes('state'));
+      const run = await openFolder({ path, lock, fileSystem, cursor, isNew: false, passedOver, isBereft, findings });
+      run.log({ message: 'resumed', state: newest.path, rejected: newest.rejected, cleared, findings });
+      return { run, ...newest, findings };
     } catch (error) {
       await lock.release();
       throw error;
@@ -132,23 +155,51 @@ async function openFolder({
   fileSystem,
   cursor,
   isNew,
+  passedOver = new Set(),
+  isBereft = false,
+  findings = [],
 }: {
   path: string;
   lock: RunLock;
   fileSystem: FileSystem;
   cursor: MetricsCursor;
   isNew: boolean;
+  passedOver?: ReadonlySet<string>;
+  /** All states are gone: the metrics are kept under another name. */
+  isBereft?: boolean;
+  findings?: string[];
 }): Promise<RunFolder> {
-  const { metrics, cutBytes, missingBytes } = await openMetricsFile({ path: join(path, 'metrics.jsonl'), cursor, fileSystem });
-  const log = await openLog(join(path, 'logs', 'run.log'), fileSystem);
+  const moveAway = async (name: string, why: string): Promise<void> => {
+    const aside = `${name}.before-start-${lock.coordinatorEpoch}`;
+    await fileSystem.rename(join(path, name), join(path, aside));
+    findings.push(`${name} ${why}, and is ${aside} now`);
+  };
+  const saved = new SavedEpochs();
+  const metricsPath = join(path, 'metrics.jsonl');
+  if (isBereft && (await fileSystem.list(path)).includes('metrics.jsonl'))
+    await moveAway('metrics.jsonl', 'tells of steps whose states are all gone');
+  const openMetrics = () => openMetricsFile({ path: metricsPath, cursor, fileSystem, onLine: (line) => saved.see(line) });
+  const { metrics, cutBytes, missingBytes, isChanged } = await withoutForeign(openMetrics, (why) =>
+    moveAway('metrics.jsonl', why),
+  );
+  const logFile = join('logs', 'run.log');
+  const log = await withoutForeign(
+    () => openLog(join(path, logFile), fileSystem),
+    (why) => moveAway(logFile, why),
+  );
+  if (missingBytes > 0)
+    findings.push(
+      `metrics.jsonl is ${missingBytes} bytes shorter than the state knew it: records of steps or epochs are missing`,
+    );
+  if (isChanged)
+    findings.push('metrics.jsonl was changed since its state was written: reports and results.csv tell what it says now');
+  if (!isNew) findings.push(...(await lostModels(path, saved.epochs, fileSystem)));
   const isResumed = cursor.lines > 0;
   let begun = false;
   let closed = false;
   const write = (entry: Readonly<Record<string, unknown>>) =>
     log.append(`${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`);
   if (cutBytes > 0) write({ message: 'metrics cut to the state; these lines are made again', bytes: cutBytes });
-  if (missingBytes > 0)
-    write({ message: 'metrics.jsonl is shorter than the state knew it; lines are missing', bytes: missingBytes });
   const writeFile = (name: string, text: string) =>
     explained(`write ${join(path, name)}`, () =>
       writeFileAtomically({ folder: path, name: () => name, parts: [Buffer.from(text)], point: 'file', fileSystem }),
@@ -166,6 +217,7 @@ async function openFolder({
     checkpointFolder: join(path, 'checkpoints'),
     coordinatorEpoch: lock.coordinatorEpoch,
     runId: lock.runId,
+    passedOver,
     fileSystem,
     async writeConfig(config, provenance) {
       await writeFile('config.yaml', renderConfig(config, provenance));
@@ -184,6 +236,7 @@ async function openFolder({
     record(event) {
       begun ||= event.type === 'start';
       if (event.type !== 'step' && event.type !== 'epoch') write({ ...event });
+      if (event.type === 'step' && !isStepKept(event)) return;
       if (COMPUTED.has(event.type) && (event.type !== 'start' || !isResumed)) metrics.append(runRecordLine(event));
     },
     log: write,
@@ -207,6 +260,17 @@ async function discard(path: string, lock: RunLock, fileSystem: FileSystem): Pro
   } catch (error) {
     await lock.release();
     if (errorCode(error) === '') throw error;
+  }
+}
+
+/** Opens a file that the run writes; what is no file, in its place, is moved away first. */
+async function withoutForeign<T>(open: () => Promise<T>, moveAway: (why: string) => Promise<void>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    if (errorCode(error) !== 'ENOTFILE') throw error;
+    await moveAway(errorMessage(error).replace(/^.* (is no file but )/, '$1'));
+    return open();
   }
 }
 

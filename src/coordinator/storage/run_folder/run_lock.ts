@@ -7,7 +7,7 @@
  * silence: a holder touches its file every few seconds. Reboots and containers count as other hosts.
  */
 import { randomUUID } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { CheckpointError } from '../../../common/errors.js';
@@ -38,6 +38,10 @@ export interface LockOptions {
   wait?: (ms: number) => Promise<unknown>;
   /** Told once when another host's lock has to be watched before it counts as abandoned. */
   onWaiting?: (message: string) => void;
+  /** Told of what is no file, in place of a lock. */
+  onForeign?: (message: string) => void;
+  /** The run's id where no lock tells it any more. */
+  lostRunId?: () => Promise<string | undefined>;
 }
 
 const holderSchema = z.object({
@@ -60,8 +64,7 @@ export async function acquireRunLock(options: LockOptions): Promise<RunLock> {
     const before = await newest(options);
     if (before?.state === 'lock') await requireAbandoned(options, before.number);
     const number = (before?.number ?? 0) + 1;
-    const earlier = before && (await readHolder(join(folder, fileName(before.state, before.number)), fileSystem));
-    const runId = (earlier !== 'gone' && earlier?.run) || randomUUID();
+    const runId = (await recordedRunId(options)) ?? (await options.lostRunId?.()) ?? randomUUID();
     const holder: Holder = { ...processes.self(), token, run: runId };
     if (!(await claim(options, number, holder))) continue;
     // A rival may have come and gone with this very number between our look and our claim.
@@ -85,7 +88,7 @@ function heldLock(options: LockOptions, { number, token, runId }: { number: numb
   /** Where ours was deleted while this process was stopped, a rival's may have the same number. */
   const isOurs = async (): Promise<boolean> => {
     const holder = await readHolder(path, fileSystem);
-    return holder !== 'gone' && holder?.token === token;
+    return typeof holder === 'object' && holder?.token === token;
   };
   // A beat that fails shows at the next requireHeld, with the reason; a deleted folder must not end the process from a timer.
   const beat = setInterval(() => void fileSystem.touch(path).catch(() => undefined), LIMITS.lockBeatMs);
@@ -175,6 +178,7 @@ async function requireAbandoned(options: LockOptions, number: number): Promise<v
   const path = join(folder, fileName('lock', number));
   const holder = await readHolder(path, fileSystem);
   if (holder === 'gone') return;
+  if (holder === 'foreign') return options.onForeign?.(`${basename(path)} is no file and was passed over`);
   const where = holder === null ? 'an unreadable lock' : `process ${holder.pid} on ${holder.scope.split(' · ')[0]}`;
   const inUse = (next: string) => new CheckpointError({ code: 'RUN_IN_USE', message: `${folder} is in use by ${where}`, next });
   if (holder !== null) {
@@ -199,14 +203,27 @@ async function requireAbandoned(options: LockOptions, number: number): Promise<v
   if (after !== before) throw inUse('stop it there, or start another run with another --name');
 }
 
-async function readHolder(path: string, fileSystem: FileSystem): Promise<Holder | null | 'gone'> {
+/** As the newest lock that can be read has it. */
+async function recordedRunId(options: LockOptions): Promise<string | undefined> {
+  const { folder, fileSystem } = options;
+  const newestFirst = (await entries(options)).sort((a, b) => b.number - a.number);
+  for (const { state, number } of newestFirst) {
+    const holder = await readHolder(join(folder, fileName(state, number)), fileSystem);
+    if (typeof holder === 'object' && holder?.run !== undefined) return holder.run;
+  }
+  return undefined;
+}
+
+/** Null for a file that cannot be understood, `foreign` for what is no file. */
+async function readHolder(path: string, fileSystem: FileSystem): Promise<Holder | null | 'gone' | 'foreign'> {
   try {
-    const bytes = await readWholeFile(path, 4096, fileSystem);
+    const bytes = await readWholeFile(path, 4096, fileSystem, 'own');
     const checked = holderSchema.safeParse(JSON.parse(Buffer.from(bytes ?? []).toString()));
     return checked.success ? checked.data : null;
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return 'gone';
-    if (error instanceof SyntaxError || ['ENOTFILE', 'ENXIO'].includes(errorCode(error))) return null;
+    if (errorCode(error) === 'ENOTFILE') return 'foreign';
+    if (error instanceof SyntaxError) return null;
     throw error;
   }
 }
@@ -223,7 +240,7 @@ async function newest(options: LockOptions): Promise<LockEntry | null> {
 
 async function entries({ folder, fileSystem }: LockOptions): Promise<LockEntry[]> {
   return (await fileSystem.list(folder)).flatMap((name) => {
-    const match = /^(lock|released)-(\d{6,9})$/.exec(name);
+    const match = /^(lock|released)-(\d{6,15})$/.exec(name);
     return match === null ? [] : [{ state: match[1] as LockEntry['state'], number: Number(match[2]) }];
   });
 }
@@ -232,7 +249,8 @@ async function removeOlder(options: LockOptions, number: number): Promise<void> 
   for (const entry of await entries(options)) {
     if (entry.number >= number) continue;
     await options.fileSystem.removeFile(join(options.folder, fileName(entry.state, entry.number))).catch((error: unknown) => {
-      if (errorCode(error) !== 'ENOENT') throw error;
+      // A folder in its place stays.
+      if (!['ENOENT', 'EISDIR', 'EPERM'].includes(errorCode(error))) throw error;
     });
   }
 }

@@ -46,8 +46,8 @@ export interface NewestState {
   rejected: RejectedState[];
 }
 
-/** The newest state that verifies. An I/O error on one file rejects that file; a folder that cannot be listed throws. */
-export async function readNewestState({ folder, fileSystem }: StateFolder): Promise<NewestState> {
+/** The newest state that verifies, of the run of this id where one is given. An I/O error on one file rejects that file; a folder that cannot be listed throws. */
+export async function readNewestState({ folder, fileSystem, runId }: StateFolder & { runId?: string }): Promise<NewestState> {
   const rejected: RejectedState[] = [];
   const names = (await fileSystem.list(folder)).filter((name) => name.endsWith('.safetensors') && !name.startsWith('.'));
   for (const name of names.filter((candidate) => parseName(candidate) === null)) {
@@ -56,7 +56,9 @@ export async function readNewestState({ folder, fileSystem }: StateFolder): Prom
   for (const name of newestFirst(names)) {
     const path = join(folder, name);
     try {
-      return { state: await readState(path, fileSystem), path, rejected };
+      const state = await readState(path, fileSystem);
+      if (runId === undefined || state.runId === undefined || state.runId === runId) return { state, path, rejected };
+      rejected.push({ path, reason: 'it is of another run' });
     } catch (error) {
       if (!(error instanceof DamagedFileError) && errorCode(error) === '') throw error;
       rejected.push({ path, reason: errorMessage(error) });
@@ -68,7 +70,7 @@ export async function readNewestState({ folder, fileSystem }: StateFolder): Prom
 /** Reads one state file. @throws DamagedFileError with what is wrong */
 export async function readState(path: string, fileSystem: FileSystem): Promise<RunState> {
   const named = parseName(path.slice(path.lastIndexOf('/') + 1));
-  const file = await fileSystem.open(path, 'read');
+  const file = await fileSystem.open(path, 'read_own');
   try {
     const index = await verifySafetensors(file);
     if (named !== null && index.fileSha256 !== named.sha256)
@@ -82,14 +84,15 @@ export async function readState(path: string, fileSystem: FileSystem): Promise<R
   }
 }
 
-/** Deletes all but the newest `keep` states and the one named `besides`. Call only after a newer one is safely on the disk. Returns the names deleted. */
+/** Deletes all but the newest `keep` states and the one named `besides`; those `passedOver` count for nothing and stay. Call only after a newer one is safely on the disk. Returns the names deleted. */
 export async function pruneStates(
   { folder, fileSystem }: StateFolder,
   keep: number,
-  besides: string | null = null,
+  { besides = null, passedOver = new Set() }: { besides?: string | null; passedOver?: ReadonlySet<string> } = {},
 ): Promise<string[]> {
   invariant(keep >= 1, 'at least one state is kept');
   const surplus = newestFirst(await fileSystem.list(folder))
+    .filter((name) => !passedOver.has(name))
     .slice(keep)
     .filter((name) => name !== besides);
   for (const name of surplus) {

@@ -41,8 +41,8 @@ export const progressSchema = z.strictObject({
 });
 export type Progress = z.infer<typeof progressSchema>;
 
-/** How much of metrics.jsonl belongs to this state: resuming cuts the file here. */
-export const metricsCursorSchema = z.strictObject({ bytes: count, lines: count });
+/** How much of metrics.jsonl belongs to this state: resuming cuts the file here. `crc32`, of these bytes, tells whether somebody changed them; absent from older states. */
+export const metricsCursorSchema = z.strictObject({ bytes: count, lines: count, crc32: count.optional() });
 export type MetricsCursor = z.infer<typeof metricsCursorSchema>;
 
 export const dataIdentitySchema = z.strictObject({ name: brief, sha256: digest, train: count, validation: count });
@@ -77,6 +77,8 @@ export const runSchema = z.strictObject({
   /** Starts of a coordinator on this run so far, this one included. */
   coordinatorEpoch: count,
   optimizerSlots: z.array(z.string().regex(/^[a-z0-9_]{1,40}$/)).max(8),
+  /** The run's own (run_lock.ts): a state that came from another run's folder has another. Absent from older states. */
+  runId: z.string().max(100).optional(),
 });
 
 /** As the first version of states told progress: one metric, counted as right predictions. */
@@ -105,6 +107,7 @@ export interface RunState {
   readonly seed: number;
   readonly shards: number;
   readonly coordinatorEpoch: number;
+  readonly runId?: string;
   readonly config: TrainConfig;
   readonly model: { readonly name: string; readonly topologySha256: string; readonly layout: BucketLayout };
   readonly data: DataIdentity;

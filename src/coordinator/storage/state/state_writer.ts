@@ -26,6 +26,8 @@ export interface StateWriterOptions {
   keep: number;
   /** Name of a state that is kept besides, now; null for none. */
   keepBesides?: () => string | null;
+  /** Names that a resume could not use: they take no state's place. */
+  passedOver?: ReadonlySet<string>;
   /** Called before a state gets its name: the metrics it counts on must be on the disk, and the run folder still ours. */
   beforePublish: () => Promise<void>;
   onWritten: (written: WrittenState) => void;
@@ -83,7 +85,7 @@ export function createStateWriter(options: StateWriterOptions): StateWriter {
 }
 
 async function writeOne(state: RunState, snapshotMs: number, options: StateWriterOptions): Promise<CheckpointError | null> {
-  const { folder, fileSystem, keep, keepBesides = () => null, beforePublish, onWritten, onFailed, now } = options;
+  const { folder, fileSystem, keep, keepBesides = () => null, passedOver, beforePublish, onWritten, onFailed, now } = options;
   const { step, stepInEpoch } = state.progress;
   // Between two epochs the progress names the next one; people mean the one that ended.
   const epoch = Math.max(1, stepInEpoch === 0 ? state.progress.epoch - 1 : state.progress.epoch);
@@ -101,7 +103,7 @@ async function writeOne(state: RunState, snapshotMs: number, options: StateWrite
     return report(error, `write the state of epoch ${epoch}, step ${step} to ${folder}`, 'the states written before are intact');
   }
   try {
-    await pruneStates({ folder, fileSystem }, keep, keepBesides());
+    await pruneStates({ folder, fileSystem }, keep, { besides: keepBesides(), passedOver });
   } catch (error) {
     report(error, `remove old states from ${folder}`, 'the newest state is safe, only space is lost');
   }
