@@ -27,14 +27,17 @@ export interface ReplicaRequest {
   readonly dataset: Dataset | null;
   readonly config: Pick<TrainConfig, 'precision' | 'compile' | 'seed' | 'loss' | 'metrics' | 'lossWeights' | 'batchNorm'>;
   readonly say: (line: string) => void;
+  /** Nobody waits for them any more: their threads end, whatever they do. */
+  readonly signal?: AbortSignal;
 }
 
 /** Fetches TensorFlow if it must, starts one thread per placed replica and builds the model in each. */
-export async function openReplicas({ placement, source, dataset, config, say }: ReplicaRequest): Promise<OpenedReplicas> {
+export async function openReplicas({ placement, source, dataset, config, say, signal }: ReplicaRequest): Promise<OpenedReplicas> {
   requireTfjs();
   const problem = temporaryFolderProblem();
   if (problem !== '') say(`warning: ${problem}: set TMPDIR to a folder that can be written; going on without one`);
   const { folder } = await ensureTensorFlow({ onProgress: say });
+  signal?.throwIfAborted();
   const replicas = placement.replicas.map(
     ({ name, device }) =>
       new LocalReplica({
@@ -55,6 +58,10 @@ export async function openReplicas({ placement, source, dataset, config, say }: 
   const close = async (): Promise<void> => {
     await Promise.allSettled(replicas.map((replica) => replica.close()));
   };
+  const abandon = (): void => {
+    for (const replica of replicas) void replica.abandon();
+  };
+  signal?.addEventListener('abort', abandon, { once: true });
   try {
     const [first] = await Promise.all(replicas.map((replica) => replica.open()));
     if (first.precisionNote !== '') say(`warning: ${first.precisionNote}`);
@@ -62,5 +69,7 @@ export async function openReplicas({ placement, source, dataset, config, say }: 
   } catch (error) {
     await close();
     throw error;
+  } finally {
+    signal?.removeEventListener('abort', abandon);
   }
 }

@@ -151,8 +151,9 @@ class JobKeeper {
     return next;
   }
 
+  /** What is being prepared when this worker is asked to stop is for nobody any more. */
   async close(): Promise<void> {
-    await this.#work;
+    await Promise.race([this.#work, asked(this.request.stop)]);
     await this.#prepared?.close();
     this.#prepared = null;
   }
@@ -162,7 +163,8 @@ class JobKeeper {
     if (this.#prepared !== null && this.#key === key) return this.#prepared;
     await this.#prepared?.close();
     this.#prepared = null;
-    const { say } = this.request;
+    const { say, stop } = this.request;
+    const signal = stop.asked;
     const source = await this.#modelSource(job.model, topology);
     const dataset = await this.#dataset(job);
     requireShardsOf(job, dataset.train.count);
@@ -170,7 +172,7 @@ class JobKeeper {
       // On the run's own data: any other worker would find the same.
       throw isFaultOfTheRun(error) && dataset.sha256 === job.datasetSha256 ? new RunFault(error) : error;
     };
-    const opening = openReplicas({ placement: this.placement, source, dataset, config: job, say });
+    const opening = openReplicas({ placement: this.placement, source, dataset, config: job, say, signal });
     const replicas = await opening.catch(failed);
     try {
       const { model, numerics, versions } = replicas;
@@ -222,7 +224,7 @@ class JobKeeper {
   }
 
   async #dataset(job: Job): ReturnType<typeof loadDatasetAside> {
-    const { data: own, dataDir, say } = this.request;
+    const { data: own, dataDir, say, stop } = this.request;
     const named = job.data === null ? null : nameEverywhere(job.data);
     const data = named ?? own;
     if (data === null || (job.data !== null && named === null))
@@ -237,8 +239,14 @@ class JobKeeper {
     const { validationFile = null, labelFile = null, dataMemory } = this.request;
     // Of the job names alone; where files are is said here.
     const config = { ...job, data, dataDir, validationFile, labelFile, ...(dataMemory !== undefined && { dataMemory }) };
-    return loadDatasetAside(config, { onProgress });
+    return loadDatasetAside(config, { onProgress, signal: stop.asked });
   }
+}
+
+function asked({ asked: signal }: StopRequest): Promise<void> {
+  return new Promise((resolve) =>
+    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
+  );
 }
 
 function needs(what: string, thing: string, flag: string): ClusterError {

@@ -121,6 +121,8 @@ export const LIMITS = {
   /** Copies of all weights that a coordinator holds at most: parameters twice, slots, their bytes for workers, a state under way. */
   weightCopies: 8,
   maxWireWeights: 2 ** 30,
+  /** The same in a worker, for each replica: weights, gradient, what is on its way, the next weights. */
+  workerWeightCopies: 4,
   /** Weight tensors of a model: the largest published networks have some thousand. */
   maxWeights: 10_000,
   /** Each side speaks this often, and counts the other as gone after this long without a word, ms. */

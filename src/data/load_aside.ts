@@ -14,13 +14,20 @@ import { dataConfigOf } from './sources/source.js';
 
 const THREAD_FILE = builtFile('data/data_thread.js');
 
-/** As `loadDataset`, and DATA_MODULE where the module ended its thread. */
-export async function loadDatasetAside(config: DataConfig, { onProgress = () => undefined }: LoadOptions = {}): Promise<Dataset> {
+/** As `loadDataset`, and DATA_MODULE where the module ended its thread. `signal` ends the thread, and rejects with its reason. */
+export async function loadDatasetAside(
+  config: DataConfig,
+  { onProgress = () => undefined, signal }: LoadOptions & { signal?: AbortSignal } = {},
+): Promise<Dataset> {
+  signal?.throwIfAborted();
   requirePackageFile(THREAD_FILE);
   const { data } = config;
   const worker = new Worker(THREAD_FILE, { workerData: dataConfigOf(config), env: SHARE_ENV });
+  let onAbort = (): void => {};
   try {
     return await new Promise<Dataset>((done, fail) => {
+      onAbort = () => fail(signal?.reason as Error);
+      signal?.addEventListener('abort', onAbort, { once: true });
       worker.on('message', (answer: DataAnswer) => {
         if (answer.type === 'progress') onProgress(answer.progress);
         else if (answer.type === 'dataset') done(answer.dataset);
@@ -32,6 +39,7 @@ export async function loadDatasetAside(config: DataConfig, { onProgress = () => 
       worker.on('exit', (code) => fail(moduleEnded(`${data}: ended its thread by process.exit(${code})`)));
     });
   } finally {
+    signal?.removeEventListener('abort', onAbort);
     // What the module left open (timers, connections) is not waited for; the data are in shared memory.
     await worker.terminate();
   }

@@ -13,11 +13,12 @@ import { invalidModel } from './load.js';
 import type { ModelSource } from './model_source.js';
 import { typeScriptError } from '../common/typescript_module.js';
 import { withSeededInitializers } from './seeded_initializers.js';
+import { trainableWeights, withWeightBudget } from './weight_budget.js';
 import { putWeights } from './weights.js';
 
-/** Builds the model, its unseeded initial weights drawn from `seed`. Errors: MODEL_INVALID, MODEL_NO_EXPORT, MODEL_LAYER_UNKNOWN, MODEL_WEIGHTS_DIFFER. */
+/** Builds the model, its unseeded initial weights drawn from `seed`. Errors: MODEL_TOO_MANY_WEIGHTS, MODEL_INVALID, MODEL_NO_EXPORT, MODEL_LAYER_UNKNOWN, MODEL_WEIGHTS_DIFFER. */
 export async function buildModel(tf: typeof tfjs, source: ModelSource, seed: number): Promise<tfjs.LayersModel> {
-  const model = await withSeededInitializers(tf, seed, async () => {
+  const build = (): tfjs.LayersModel | Promise<tfjs.LayersModel> => {
     switch (source.kind) {
       case 'builtin':
         return createGluonCnn(tf);
@@ -26,7 +27,8 @@ export async function buildModel(tf: typeof tfjs, source: ModelSource, seed: num
       case 'module':
         return fromModule(tf, source.path, source.name);
     }
-  });
+  };
+  const model = await withWeightBudget(tf, trainableWeights(), () => withSeededInitializers(tf, seed, build));
   if (source.kind === 'topology' && source.weights) {
     try {
       putWeights(tf, model, { values: source.weights, manifest: source.manifest });

@@ -71,3 +71,37 @@ describe('while the model module never comes back', () => {
     expect(existsSync(join(scratch, 'runs', 'taken-away'))).toBe(false);
   });
 });
+
+describe('while a worker prepares', () => {
+  it('SIGTERM ends it, and the run’s coordinator waits on for others', async () => {
+    const token = join(scratch, 'token');
+    const model = ['--model', './busy_model.mjs'];
+    const settings = ['--data', 'synthetic', '--train-limit', '40', '--validation-limit', '10', '--batch', '10', '--shards', '1'];
+    const child = spawn(
+      process.execPath,
+      [BUILT_CLI, 'coordinator', ...settings, ...model, '--listen', '127.0.0.1:0', '--token-file', token, '--name', 'waits-on'],
+      { cwd: scratch, env: { ...process.env, NODE_OPTIONS: '' } },
+    );
+    const ended = new Promise<number | null>((done) => child.on('close', done));
+    let said = '';
+    const port = await new Promise<string>((done) => {
+      const hear = (chunk: Buffer): void => {
+        said += chunk.toString();
+        const found = /127\.0\.0\.1:(\d+)/.exec(said);
+        if (found !== null) done(found[1]);
+      };
+      child.stdout.on('data', hear);
+      child.stderr.on('data', hear);
+    });
+    const devices = ['--gpus', 'none', '--workers', '1', '--threads-per-worker', '1'];
+    const { code, err } = await stopped(
+      ['worker', '--host', `127.0.0.1:${port}`, '--token-file', token, ...devices, ...model],
+      'SIGTERM',
+    );
+    expect(err).toContain('busy');
+    expect(code).toBe(75);
+    expect(child.exitCode).toBe(null);
+    child.kill('SIGTERM');
+    expect(await ended).toBe(75);
+  });
+});

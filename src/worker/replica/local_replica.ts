@@ -132,6 +132,12 @@ export class LocalReplica implements ResidentReplica {
     return this.closed;
   }
 
+  /** Ends its thread whatever it does, where nobody waits for it any more. */
+  abandon(): Promise<void> {
+    this.closed ??= this.pool.destroy();
+    return this.closed;
+  }
+
   /** A thread that hangs is left behind: what is to be freed goes with the process. */
   private async end(): Promise<void> {
     if (this.opened) {
