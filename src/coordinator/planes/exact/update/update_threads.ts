@@ -32,7 +32,7 @@ export class UpdateThreads {
     this.#pool = new Piscina({ filename: THREAD_FILE.href, workerData: setting, ...threads });
   }
 
-  /** False where something of the step is in this thread's own memory, such as gradients that came over a wire. */
+  /** False where something of the step is in this thread's own memory. */
   canReach({ gradients, current, next }: SharedStep): boolean {
     const all = [...gradients, current.parameters, ...current.slots, next.parameters, ...next.slots];
     return all.every(({ buffer }) => isSharedArrayBuffer(buffer));
