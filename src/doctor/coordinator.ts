@@ -1,7 +1,6 @@
 /** Owns: the way to the coordinator of `--host`, step by step, as functions; nothing here is a worker. Does not: judge (checks/way.ts). */
 import { lookup } from 'node:dns/promises';
-import { connect } from 'node:net';
-import { isIP } from 'node:net';
+import { connect, isIP } from 'node:net';
 import type { Endpoint } from '../common/endpoint.js';
 import { LIMITS } from '../common/limits.js';
 import { packageVersion } from '../system/package_info.js';

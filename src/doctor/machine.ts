@@ -21,8 +21,8 @@ export interface ProgramEnd {
   readonly err: string;
 }
 
+/** Of a folder that is not there yet: of the nearest above it that is. */
 export interface FolderFacts {
-  /** The folder itself, else the nearest above it that exists. */
   readonly exists: boolean;
   readonly writable: boolean;
   readonly freeBytes: number;
