@@ -40,6 +40,8 @@ export interface ShardAssignment {
   /** Row numbers of the whole global batch, where masks are counted over it (`objective.masked`). */
   readonly batchRows?: Int32Array;
   /** Position of rows[0] in the global batch; keys dropout. */
+  /** Rows that the same shard has in the next steps, and how many such lists are kept at most: for who reads them from elsewhere than memory. */
+  readonly ahead?: { readonly rows: readonly Int32Array[]; readonly most: number };
   readonly firstExample: number;
   /** Weight of the regularization losses: the global batch's size for the first non-empty shard, else 0, so that they count once per step. */
   readonly regularizationWeight: number;
@@ -74,8 +76,10 @@ export interface ShardResult {
   readonly nonFinite?: string;
   /** Of the shard that completed a resident step. */
   readonly resident?: ResidentOutcome;
-  /** Time inside the device's computation. */
+  /** Time inside the device's computation, and waiting for its rows. */
   readonly computeMs: number;
+  /** Of that the waiting for rows that are not in memory. Absent where nobody says. */
+  readonly dataMs?: number;
   /** Who computed it; said by who gave the shard out. */
   readonly replica?: string;
 }

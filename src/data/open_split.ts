@@ -1,13 +1,10 @@
-/** Owns: a split opened where its rows are read: from memory, or as its source opens it. */
+/** Owns: a split opened where its rows are needed: in memory, or read by a thread beside. */
 import { isInMemory, type DataFields, type DataSplit } from '../common/dataset.js';
 import { gatherRows } from './gather.js';
+import { openAhead, type SplitAhead } from './read_ahead.js';
 import type { OpenedSplit } from './sources/source.js';
-import { SOURCES } from './sources/table.js';
-import { invariant } from '../common/errors.js';
 
-export async function openSplit(split: DataSplit, fields: DataFields): Promise<OpenedSplit> {
+export function openSplit(split: DataSplit, fields: DataFields): OpenedSplit | SplitAhead {
   if (isInMemory(split)) return { count: split.count, read: (rows, into) => gatherRows(split, rows, into) };
-  const { open } = SOURCES[split.source];
-  invariant(open, `source ${split.source} opens the splits that it stores`);
-  return open(split, fields);
+  return openAhead(split, fields);
 }

@@ -31,6 +31,8 @@ export class Judged {
   readonly #countPositions: CountPositions | null;
   #read: ReadBatch = () => Promise.reject(new Error('internal: rows are read before there are any'));
 
+  #waitedMs = 0;
+
   private constructor(given: Parts) {
     const { model, dataset } = given;
     const binding = bindFields(model, dataset);
@@ -51,6 +53,13 @@ export class Judged {
     return judged;
   }
 
+  /** How long it was waited for rows that are not in memory since this was asked last, ms. */
+  takeWaitedMs(): number {
+    const ms = this.#waitedMs;
+    this.#waitedMs = 0;
+    return ms;
+  }
+
   readBatch(asked: RowsAsked): Promise<TensorBatch> {
     return this.#read(asked);
   }
@@ -64,6 +73,8 @@ export class Judged {
   #readerOf(dataset: Dataset): Promise<ReadBatch> {
     const { engine, model } = this.#parts;
     const { indices } = this.objective;
-    return createBatchReader({ engine, model, binding: this.#binding, dataset, indices, countPositions: this.#countPositions });
+    const waited = (ms: number): void => void (this.#waitedMs += ms);
+    const bound = { binding: this.#binding, countPositions: this.#countPositions };
+    return createBatchReader({ engine, model, dataset, indices, waited, ...bound });
   }
 }

@@ -76,6 +76,7 @@ export class LocalReplica implements ResidentReplica {
       shard: id.shard,
       rows: assignment.rows,
       batchRows: assignment.batchRows ?? assignment.rows,
+      ...(assignment.ahead && { ahead: assignment.ahead }),
       firstExample: assignment.firstExample,
       regularizationWeight: assignment.regularizationWeight,
       version: parameters.version,

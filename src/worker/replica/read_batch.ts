@@ -3,7 +3,9 @@
  * Does not: choose rows, or scale them (the recorded step does).
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { emptyArray, type Batch, type Dataset, type DataSplit, type NumericArray } from '../../common/dataset.js';
+import { performance } from 'node:perf_hooks';
+import type { ShardAssignment } from '../../common/replica.js';
+import { emptyArray, isInMemory, type Batch, type Dataset, type DataSplit, type NumericArray } from '../../common/dataset.js';
 import { invariant } from '../../common/errors.js';
 import { gather } from '../../data/gather.js';
 import { openSplit } from '../../data/open_split.js';
@@ -17,6 +19,7 @@ export interface RowsAsked {
   readonly rows: Int32Array;
   /** The whole global batch, where masks are counted over it. */
   readonly batchRows: Int32Array;
+  readonly ahead?: ShardAssignment['ahead'] | undefined;
 }
 
 export type ReadBatch = (asked: RowsAsked) => Promise<TensorBatch>;
@@ -33,14 +36,16 @@ interface ReaderParts {
   readonly indices: readonly boolean[];
   /** Null where no output is masked. */
   readonly countPositions: CountPositions | null;
+  /** Hears how long it was waited for rows that are not in memory, ms. */
+  readonly waited: (ms: number) => void;
 }
 
 export async function createBatchReader(parts: ReaderParts): Promise<ReadBatch> {
-  const { engine, model, binding, dataset, indices, countPositions } = parts;
+  const { engine, model, binding, dataset, indices, countPositions, waited } = parts;
   const { name, fields, train, validation } = dataset;
-  const splits: Record<'train' | 'validation', { data: DataSplit; opened: OpenedSplit } | null> = {
-    train: { data: train, opened: await openSplit(train, fields) },
-    validation: validation === null ? null : { data: validation, opened: await openSplit(validation, fields) },
+  const splits: Record<'train' | 'validation', { data: DataSplit; opened: ReturnType<typeof openSplit> } | null> = {
+    train: { data: train, opened: openSplit(train, fields) },
+    validation: validation === null ? null : { data: validation, opened: openSplit(validation, fields) },
   };
   const limits = tokenLimitsOf(model);
   const emptyOf = ({ field }: Bound, rows: number, type: 'uint8' | 'int32' | 'float32'): [string, NumericArray] => [
@@ -78,12 +83,16 @@ export async function createBatchReader(parts: ReaderParts): Promise<ReadBatch> 
     return Object.fromEntries(scales) as Record<string, tfjs.Tensor>;
   };
 
-  return async ({ split: which, rows, batchRows }) => {
+  return async ({ split: which, rows, batchRows, ahead }) => {
     const split = splits[which];
     invariant(split, `there is a ${which} set where its rows are asked for`);
     const targets = binding.targets.map((bound, at) => emptyOf(bound, rows.length, indices[at] ? 'int32' : 'float32'));
     const batch: Batch = { inputs: inputsOf(rows.length), targets: Object.fromEntries(targets) };
-    await split.opened.read(rows, batch);
+    const begin = performance.now();
+    const reading = split.opened.read(rows, batch);
+    if (ahead !== undefined && 'ahead' in split.opened) split.opened.ahead(ahead.rows, ahead.most);
+    await reading;
+    if (!isInMemory(split.data)) waited(performance.now() - begin);
     limits.forEach((limit, at) => {
       if (limit === null) return;
       const { field } = binding.inputs[at];

@@ -4,7 +4,7 @@
  */
 import type { Dataset, NumericArray } from '../../common/dataset.js';
 import type { ExitCode } from '../../common/errors.js';
-import type { ModelDescription, NumericsClass } from '../../common/replica.js';
+import type { ModelDescription, NumericsClass, ShardAssignment } from '../../common/replica.js';
 import type { HostValues, Residence, ResidentOutcome, ResidentStep } from '../../common/resident.js';
 import type { ModelSource } from '../../models/model_source.js';
 import type { ObjectiveRequest } from '../../objective/request.js';
@@ -53,6 +53,7 @@ export interface ShardTask {
   readonly rows: Int32Array;
   /** Of the whole global batch: the shard's own where nothing is counted over it. */
   readonly batchRows: Int32Array;
+  readonly ahead?: ShardAssignment['ahead'];
   readonly firstExample: number;
   readonly regularizationWeight: number;
   readonly version: number;
@@ -98,6 +99,7 @@ export interface ShardAnswer {
   readonly nonFinite?: string;
   readonly resident?: ResidentOutcome;
   readonly computeMs: number;
+  readonly dataMs?: number;
 }
 
 /** What is alive inside a replica's thread; for leak tests and the bench. */

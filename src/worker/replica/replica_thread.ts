@@ -190,7 +190,12 @@ function createProbe({ tf, compile }: Engine, spec: ReplicaSpec): ReplicaState['
 async function trainingFeed(replica: ReplicaState, shard: ShardTask): Promise<Feed> {
   const { engine } = replica;
   const position = Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0);
-  const batch = await judgedIn(replica).readBatch({ split: 'train', rows: shard.rows, batchRows: shard.batchRows });
+  const batch = await judgedIn(replica).readBatch({
+    split: 'train',
+    rows: shard.rows,
+    batchRows: shard.batchRows,
+    ahead: shard.ahead,
+  });
   return [batch, upload(engine, position, [4]), engine.tf.scalar(shard.regularizationWeight)];
 }
 
@@ -228,7 +233,7 @@ async function trainResident(replica: ReplicaState, shard: ShardTask, work: Resi
       }),
     );
     invariant(answer !== undefined, 'a shard has a loss');
-    return { ...answer, ...(outcome !== null && { resident: outcome }), computeMs: performance.now() - begin };
+    return { ...answer, ...(outcome !== null && { resident: outcome }), ...times(replica, begin) };
   } catch (error) {
     // Nobody else has these values, and this replica will be closed.
     writeValues(replica, version, work.rescue);
@@ -261,7 +266,7 @@ async function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Flo
   const isFinite = Number.isFinite(lossSum) && Number.isFinite(probe.dataSync()[0]);
   tf.dispose([...args, outputs, probe] as unknown as tfjs.TensorContainer);
   const nonFinite = isFinite ? undefined : firstNonFinite(lossSum, gradient, statistics, layout);
-  return { lossSum, sums, statistics, ...(nonFinite !== undefined && { nonFinite }), computeMs: performance.now() - begin };
+  return { lossSum, sums, statistics, ...(nonFinite !== undefined && { nonFinite }), ...times(replica, begin) };
 }
 
 async function evaluateShard(replica: ReplicaState, shard: ShardTask): Promise<ShardAnswer> {
@@ -269,10 +274,10 @@ async function evaluateShard(replica: ReplicaState, shard: ShardTask): Promise<S
   const begin = performance.now();
   load(replica, shard);
   const judged = judgedIn(replica);
-  const batch = await judged.readBatch({ split: 'validation', rows: shard.rows, batchRows: shard.batchRows });
+  const batch = await judged.readBatch({ split: 'validation', rows: shard.rows, batchRows: shard.batchRows, ahead: shard.ahead });
   const regularization = engine.tf.scalar(shard.regularizationWeight);
   const { loss, sums } = onExamples(() => judged.evaluate(batch, regularization));
-  const answer = { lossSum: loss.dataSync()[0], sums: readSums(sums), computeMs: performance.now() - begin };
+  const answer = { lossSum: loss.dataSync()[0], sums: readSums(sums), ...times(replica, begin) };
   engine.tf.dispose([batch, regularization, loss, ...sums] as unknown as tfjs.TensorContainer);
   return answer;
 }
@@ -288,6 +293,10 @@ function predict(replica: ReplicaState, batch: PredictTask): PredictAnswer {
   });
   engine.tf.dispose(outputs);
   return { outputs: predicted };
+}
+
+function times(replica: ReplicaState, begin: number): Pick<ShardAnswer, 'computeMs' | 'dataMs'> {
+  return { computeMs: performance.now() - begin, dataMs: judgedIn(replica).takeWaitedMs() };
 }
 
 function readSums(sums: readonly tfjs.Tensor[]): number[] {

@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
-import type { Dataset } from '../../../src/common/dataset.js';
+import type { Dataset, StoredSplit } from '../../../src/common/dataset.js';
 import { loadDataset } from '../../../src/data/load.js';
-import { openSplit } from '../../../src/data/open_split.js';
+import { openStored } from '../../../src/data/open_stored.js';
 import type { DataConfig } from '../../../src/data/sources/source.js';
 import { plain } from '../../support/plain_data.js';
 import { temporaryFolder } from '../../support/temporary_folder.js';
@@ -108,7 +108,7 @@ test('beyond the memory that it may take, each row is decoded when it is asked f
   const set = await load(data, { dataMemory: 2 ** -16 });
   expect([set.sha256, set.fields]).toEqual([whole.sha256, whole.fields]);
   const into = { inputs: { x: new Uint8Array(3 * 18) }, targets: { y: new Int32Array(3) } };
-  const opened = await openSplit(set.train, set.fields);
+  const opened = await openStored(set.train as StoredSplit, set.fields);
   await opened.read(Int32Array.of(3, 0, 2), into);
   expect([[0, 18, 36].map((at) => into.inputs.x[at]), [...into.targets.y]]).toEqual([
     [4, 1, 3],

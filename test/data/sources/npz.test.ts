@@ -2,11 +2,12 @@ import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Dataset } from '../../../src/common/dataset.js';
+import type { Dataset, StoredSplit } from '../../../src/common/dataset.js';
 import { emptyArray, isInMemory } from '../../../src/common/dataset.js';
 import type { DataConfig } from '../../../src/data/sources/source.js';
 import { loadNpz, npz } from '../../../src/data/sources/npz.js';
 import { openSplit } from '../../../src/data/open_split.js';
+import { openStored } from '../../../src/data/open_stored.js';
 import { plain, type PlainData } from '../../support/plain_data.js';
 import { temporaryFolder } from '../../support/temporary_folder.js';
 
@@ -129,7 +130,7 @@ async function backwards({ train, validation, fields }: Dataset): Promise<number
   const [{ name, shape, type }] = fields.inputs;
   const width = shape.reduce((a, b) => a * b, 1);
   const read = [train, validation!].map(async (split) => {
-    const opened = await openSplit(split, fields);
+    const opened = isInMemory(split) ? openSplit(split, fields) : await openStored(split, fields);
     const rows = Int32Array.from({ length: split.count }, (_, at) => split.count - 1 - at);
     const into = { inputs: { [name]: emptyArray(type, rows.length * width) }, targets: { y: new Float32Array(rows.length) } };
     await opened.read(rows, into);
@@ -155,7 +156,7 @@ test('a file that changes under a run is noticed', async () => {
   const set = await loadNpz(config(join(folder, 'a.npz'), { dataMemory: 2 ** -16 }));
   const bytes = await readFile(file('stored.npz'));
   await writeFile(join(folder, 'a.npz'), Buffer.concat([bytes, Buffer.alloc(1)]));
-  await expect(openSplit(set.train, set.fields)).rejects.toMatchObject({ code: 'DATA_CHANGED' });
+  await expect(openStored(set.train as StoredSplit, set.fields)).rejects.toMatchObject({ code: 'DATA_CHANGED' });
 });
 
 test('a file that is cut off, or damaged, is refused', async () => {

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadDataModule } from '../../../src/data/sources/module.js';
 import { limitDataset } from '../../../src/data/load.js';
-import { openSplit } from '../../../src/data/open_split.js';
-import { emptyArray, isInMemory, type Dataset } from '../../../src/common/dataset.js';
+import { openStored } from '../../../src/data/open_stored.js';
+import { emptyArray, isInMemory, type Dataset, type StoredSplit } from '../../../src/common/dataset.js';
 import { temporaryFolder } from '../../support/temporary_folder.js';
 
 /** Example r has the inputs r, r + ½ and the label r mod 3. */
@@ -23,7 +23,7 @@ async function failure(code: string): Promise<string> {
 
 async function rowsOf(set: Dataset, rows: number[]): Promise<number[][]> {
   const into = { inputs: { x: emptyArray('float32', 2 * rows.length) }, targets: { y: emptyArray('float32', rows.length) } };
-  await (await openSplit(set.train, set.fields)).read(Int32Array.from(rows), into);
+  await (await openStored(set.train as StoredSplit, set.fields)).read(Int32Array.from(rows), into);
   return [[...into.inputs.x], [...into.targets.y]];
 }
 
@@ -98,7 +98,7 @@ test('rows that are not what was asked for are named', async () => {
 test('rows that change between two readings are told', async () => {
   const set = await load(`let calls = 0; export const inputShape = [1]; export const train = { count: 3, read: (rows) =>
     ({ x: new Float32Array(rows.length), y: Float32Array.from(rows, (row) => row + (calls++ > 3 && row === 2 ? 0.5 : 0)) }) };`);
-  const split = await openSplit(set.train, set.fields);
+  const split = await openStored(set.train as StoredSplit, set.fields);
   const into = { inputs: { x: new Float32Array(2) }, targets: { y: new Float32Array(2) } };
   await expect(split.read(Int32Array.of(1, 2), into)).rejects.toMatchObject({
     code: 'DATA_ROWS',

@@ -16,9 +16,14 @@ export interface BatchPlan {
   readonly parameters: ParameterSnapshot;
   /** The run's objective counts over the whole batch. */
   readonly masked?: boolean;
+  /** The global batches after this one, as far as they are known. */
+  readonly ahead?: readonly Int32Array[];
   /** Number of the first shard; evaluation numbers the shards of all its batches through. */
   readonly firstShard?: number;
 }
+
+/** Global batches that may be read ahead. */
+export const AHEAD = 2;
 
 /** The non-empty shards of one global batch, in shard order. The first carries the regularization losses. */
 export function shardBatch({
@@ -29,6 +34,7 @@ export function shardBatch({
   parameters,
   masked = false,
   firstShard = 0,
+  ahead = [],
 }: BatchPlan): ShardAssignment[] {
   const assignments: ShardAssignment[] = [];
   for (let shard = 0; shard < shards; shard++) {
@@ -38,10 +44,17 @@ export function shardBatch({
       id: { kind, step, shard: firstShard + shard, attempt: 0 },
       rows: rows.subarray(start, start + count),
       ...(masked && { batchRows: rows }),
+      ...(ahead.length > 0 && { ahead: { rows: ahead.flatMap((next) => shardOf(next, shards, shard)), most: AHEAD * shards } }),
       firstExample: start,
       regularizationWeight: assignments.length === 0 ? rows.length : 0,
       parameters,
     });
   }
   return assignments;
+}
+
+/** None where the shard is empty. */
+function shardOf(rows: Int32Array, shards: number, shard: number): Int32Array[] {
+  const { start, count } = splitBatch({ globalBatch: rows.length, shards, shard });
+  return count === 0 ? [] : [rows.subarray(start, start + count)];
 }

@@ -5,7 +5,7 @@
 import type { ObjectiveDescription } from '../../../common/objective.js';
 import type { ParameterSnapshot, ShardAssignment, ShardResult } from '../../../common/replica.js';
 import { addBatch, noTotals, type Totals } from '../../../objective/values.js';
-import { shardBatch } from './batches.js';
+import { AHEAD, shardBatch } from './batches.js';
 
 /** Computes rounds of shards; Fleet does. */
 export interface RoundComputer {
@@ -34,12 +34,15 @@ export async function evaluate({
   const rows = Int32Array.from({ length: examples }, (_, row) => row);
   // One round for all batches: replicas never wait for each other between them.
   const units: ShardAssignment[] = [];
+  const batchAt = (first: number): Int32Array => rows.subarray(first, Math.min(first + batch, examples));
   for (let first = 0; first < examples; first += batch) {
-    const batchRows = rows.subarray(first, Math.min(first + batch, examples));
+    const batchRows = batchAt(first);
+    const ahead = Array.from({ length: AHEAD }, (_, at) => first + (at + 1) * batch).filter((start) => start < examples);
     units.push(
       ...shardBatch({
         ...{ kind: 'evaluate', rows: batchRows, shards, step: 0, parameters, firstShard: (first / batch) * shards },
         masked: objective.masked,
+        ahead: ahead.map(batchAt),
       }),
     );
   }

@@ -14,7 +14,7 @@ import { sumOf, type Totals } from '../../../objective/values.js';
 import { createUpdate, type Update } from './update/update.js';
 import type { Advance, Evaluation, Plane, RunValues, StepOutcome } from '../plane.js';
 import { rowOrder } from '../row_order.js';
-import { shardBatch } from './batches.js';
+import { AHEAD, shardBatch } from './batches.js';
 import { evaluate, type RoundComputer } from './evaluate.js';
 import { Parameters } from './parameters.js';
 import { ResidentWeights } from './resident_weights.js';
@@ -63,7 +63,7 @@ export class ExactPlane implements Plane {
     let { step, example } = work.from;
     while (step < work.upTo && example < examples) {
       const rows = order.subarray(example, Math.min(example + batch, examples));
-      const outcome = await this.#step({ work, step, rows, meter });
+      const outcome = await this.#step({ work, step, rows, ahead: batchesAfter(order, example, batch), meter });
       if (outcome === null) return;
       yield outcome;
       if (outcome.kind === 'non_finite') return;
@@ -110,12 +110,12 @@ export class ExactPlane implements Plane {
   }
 
   /** Null when it was given up; then nothing of it was applied. */
-  async #step({ work, step, rows, meter }: StepWork): Promise<StepOutcome | null> {
+  async #step({ work, step, rows, ahead, meter }: StepWork): Promise<StepOutcome | null> {
     meter.begin();
     const learningRate = learningRateAt({ ...work.rates, step });
     const { shards, model } = this.#parts;
     const masked = model.objective.masked;
-    const units = shardBatch({ kind: 'train', rows, shards, step, parameters: this.#parameters.snapshot(), masked });
+    const units = shardBatch({ kind: 'train', rows, shards, step, parameters: this.#parameters.snapshot(), masked, ahead });
     const round = { units, globalBatch: rows.length, learningRate, step, signal: work.signal, meter };
     if (this.#resident !== null) {
       const outcome = await this.#stepThere(this.#resident, round);
@@ -173,10 +173,18 @@ export class ExactPlane implements Plane {
   }
 }
 
+function batchesAfter(order: Int32Array, example: number, batch: number): Int32Array[] {
+  const first = example + batch;
+  const starts = Array.from({ length: AHEAD }, (_, at) => first + at * batch).filter((start) => start < order.length);
+  return starts.map((start) => order.subarray(start, Math.min(start + batch, order.length)));
+}
+
 interface StepWork {
   readonly work: Advance;
   readonly step: number;
   readonly rows: Int32Array;
+  /** Of the next steps of the epoch. */
+  readonly ahead: readonly Int32Array[];
   readonly meter: StepMeter;
 }
 

@@ -27,12 +27,21 @@ export class StepMeter {
     this.markedMs = now;
   }
 
-  /** The time since the last mark was the slowest replica's computation, and waiting beside it. */
+  /** The time since the last mark was the slowest replica's computation, of which it may have waited for rows, and waiting beside it. */
   computed(results: readonly ShardResult[]): void {
     const elapsed = this.nowMs() - this.markedMs;
-    const compute = Math.min(elapsed, Math.max(0, ...results.map((result) => result.computeMs)));
+    const slowest = results.reduce(
+      (most, { computeMs, dataMs = 0 }) => (computeMs > most.ms ? { ms: computeMs, dataMs } : most),
+      {
+        ms: 0,
+        dataMs: 0,
+      },
+    );
+    const compute = Math.min(elapsed, slowest.ms);
+    const data = Math.min(compute, slowest.dataMs);
     this.mark('wait', elapsed - compute);
-    this.phases.compute += compute;
+    this.phases.compute += compute - data;
+    this.phases.data += data;
     for (const { replica, computeMs } of results)
       if (replica !== undefined) this.replicas.set(replica, (this.replicas.get(replica) ?? 0) + computeMs);
   }

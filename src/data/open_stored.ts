@@ -1,0 +1,11 @@
+/** Owns: a stored split opened by its source. */
+import type { DataFields, StoredSplit } from '../common/dataset.js';
+import { invariant } from '../common/errors.js';
+import type { OpenedSplit } from './sources/source.js';
+import { SOURCES } from './sources/table.js';
+
+export async function openStored(split: StoredSplit, fields: DataFields): Promise<OpenedSplit> {
+  const { open } = SOURCES[split.source];
+  invariant(open, `source ${split.source} opens the splits that it stores`);
+  return open(split, fields);
+}
