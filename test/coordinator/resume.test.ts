@@ -11,6 +11,7 @@ import type { TrainConfig } from '../../src/common/train_config.js';
 import { createRunFolder, resumeRunFolder } from '../../src/coordinator/storage/run_folder/run_folder.js';
 import { runTraining } from '../../src/coordinator/run.js';
 import { createRunStore } from '../../src/coordinator/storage/run_store.js';
+import { readModel } from '../../src/coordinator/storage/state/saved_model.js';
 import { SoundStates } from '../../src/coordinator/storage/state/sound_state.js';
 import { readNewestState } from '../../src/coordinator/storage/state/state_file.js';
 import { ExactPlane } from '../../src/coordinator/planes/exact/exact_plane.js';
@@ -198,6 +199,14 @@ async function undisturbed() {
   const { end } = await start(disk);
   return { disk, sha256: end.weightsSha256, metrics: metrics(disk), end };
 }
+/** A model that is kept under this name: its weights, and the epochs and steps that it says. */
+async function kept(disk: MemoryDisk, name: 'best' | 'last') {
+  const { values } = await readModel(join(RUN, 'checkpoints', name), disk);
+  const file = Buffer.from(disk.contents(join(RUN, 'checkpoints', name, 'model.json'))).toString();
+  const { epoch, step } = (JSON.parse(file) as { userDefinedMetadata: { epoch: number; step: number } }).userDefinedMetadata;
+  return { values: [...values], epoch, step };
+}
+
 const newest = async (disk: MemoryDisk) => (await readNewestState({ folder: join(RUN, 'state'), fileSystem: disk })).state;
 
 describe('a run that is stopped and resumed', () => {
@@ -258,11 +267,42 @@ describe('a run that is stopped and resumed', () => {
   });
 });
 
+describe('the best and the last model', () => {
+  it('are there however a run ends: of the best epoch, and of the last commit', async () => {
+    const { disk, end } = await undisturbed();
+    const final = [...((await newest(disk))?.parameters ?? [])];
+    expect(await kept(disk, 'last')).toEqual({ values: final, epoch: 3, step: 15 });
+    expect(await kept(disk, 'best')).toMatchObject({ epoch: end.best?.epoch, step: 5 * (end.best?.epoch ?? NaN) });
+
+    const [stopped, diverged] = [await newDisk(), await newDisk()];
+    // Nothing is good enough for a model of its own.
+    await start(stopped, { stopAtStep: 6, config: { saveAbove: 2 } });
+    await start(diverged, { nanAtStep: 7, config: { saveAbove: null } }).catch(() => undefined);
+    for (const run of [stopped, diverged]) {
+      expect(run.names(join(RUN, 'checkpoints'))).toEqual(['best', 'last']);
+      const state = await newest(run);
+      expect(await kept(run, 'last')).toEqual({ values: [...(state?.parameters ?? [])], epoch: 1, step: 7 });
+      expect((await kept(run, 'best')).epoch).toBe(1);
+    }
+    // Gone on with, the run has those of the undisturbed one.
+    await start(stopped, { config: { saveAbove: 2 } });
+    expect(await kept(stopped, 'last')).toEqual(await kept(disk, 'last'));
+    expect(await kept(stopped, 'best')).toEqual(await kept(disk, 'best'));
+  });
+
+  it('are not that of an audit that failed, whose weights may be wrong', async () => {
+    const disk = await newDisk();
+    await start(disk, { audit: { failsAtStep: 9, soundUpTo: 6 } }).catch(() => undefined);
+    expect(disk.names(join(RUN, 'checkpoints'))).not.toContain('last');
+  });
+});
+
 describe('a run whose power goes', () => {
   it.each(['none', 'half', 'all'] as const)(
     'between any two calls to the disk, ends with the same weights and metrics (of what was not synced, the disk kept %s)',
     async (keep) => {
       const wanted = await undisturbed();
+      const [best, last] = [await kept(wanted.disk, 'best'), await kept(wanted.disk, 'last')];
       let crashes = 0;
       for (let nth = 1; ; nth++) {
         const disk = await newDisk();
@@ -271,6 +311,8 @@ describe('a run whose power goes', () => {
         const { end } = await start(disk);
         expect(end.weightsSha256, `call ${nth}`).toBe(wanted.sha256);
         expect(metrics(disk), `call ${nth}`).toEqual(wanted.metrics);
+        expect((await kept(disk, 'last')).values, `call ${nth}`).toEqual(last.values);
+        expect((await kept(disk, 'best')).values, `call ${nth}`).toEqual(best.values);
       }
       // 8 states, 3 models, 19 lines of metrics: each some calls.
       expect(crashes).toBeGreaterThan(200);

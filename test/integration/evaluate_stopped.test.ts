@@ -15,6 +15,8 @@ describe('evaluate of a run that has no saved model yet', () => {
     const args = [...TINY_RUN, '--epochs', '2', '--max-steps', '12', '--workers', '1', '--run-dir', scratch, '--name', 'stopped'];
     expect((await train(args)).code).toBe(0);
     const byModel = runCli(['evaluate', run, '--reporter', 'json']);
+    const ofLast = runCli(['evaluate', join(run, 'checkpoints', 'last'), '--reporter', 'json']);
+    expect(JSON.parse(ofLast.out)).toEqual(JSON.parse(byModel.out));
     renameSync(join(run, 'checkpoints'), join(scratch, 'aside'));
     mkdirSync(join(run, 'checkpoints'));
     const byState = runCli(['evaluate', run, '--reporter', 'json']);

@@ -36,6 +36,7 @@ describe('a real run that is stopped', () => {
       expect(ended).toMatchObject({ code, signal: null });
       expect(ended.err).toContain(line);
       expect(ended.err).not.toContain('Debugger');
+      expect(readdirSync(join(folder(signal), 'checkpoints'))).toEqual(expect.arrayContaining(['best', 'last']));
       expect((await train(['--resume', folder(signal), '--workers', '1'])).code).toBe(0);
       expect(weightsSha256Of(folder(signal))).toBe(weightsSha256Of(folder('undisturbed')));
       expect(metricsOf(folder(signal))).toEqual(metricsOf(folder('undisturbed')));

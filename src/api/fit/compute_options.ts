@@ -4,11 +4,13 @@
  */
 import { chooseDevices } from '../../common/device_choice.js';
 import { UsageError } from '../../common/errors.js';
+import { withTexts } from '../../common/settings/by_output.js';
 import { configLayerSchema } from '../../common/settings/schema.js';
 import { completeConfig } from '../../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import { placeOnNamedDevices, placeReplicas } from '../devices.js';
+import type { ByOutput } from '../train_options.js';
 import { invalid, refuseUnknown, wrong } from '../option_checks.js';
 import type { ReplicaRequest } from '../replicas.js';
 import type { NamedRows } from './rows.js';
@@ -35,8 +37,8 @@ export interface PredictOptions extends ComputeOptions {
 export interface EvaluateOptions extends PredictOptions {
   /** By how much each example counts in the loss, as in fit() (tfjs throws). */
   readonly sampleWeight?: NamedRows;
-  /** `['a=0.3', 'b=1']`: by how much the loss of each output counts, as in fit(). */
-  readonly lossWeights?: readonly string[];
+  /** By how much the loss of each output counts, as in fit(). */
+  readonly lossWeights?: ByOutput['lossWeights'];
 }
 
 export interface EvaluateDatasetOptions extends ComputeOptions, Pick<EvaluateOptions, 'lossWeights' | 'verbose'> {
@@ -66,12 +68,12 @@ export function computingOf(call: ComputeCall, given: EvaluateOptions & Evaluate
   refuseUnknown(options, { call, known: KNOWN[call], prefix: '', all: KNOWN[call] });
   requireWhole('batchSize', given.batchSize);
   requireWhole('batches', given.batches);
-  const { devices, onProgress, lossWeights } = given;
+  const { devices, onProgress } = given;
   if (devices !== undefined && !(Array.isArray(devices) && devices.every((device) => typeof device === 'string')))
     throw wrong('devices', "a list of TensorFlow's names, such as ['GPU:0', 'GPU:1']", devices);
   const names: readonly string[] = [...PLACING, ...COMPUTING, 'lossWeights'];
   const settings = Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name)));
-  const checked = configLayerSchema.safeParse(renameKeys(settings, toSnakeCase));
+  const checked = configLayerSchema.safeParse(renameKeys(withTexts(settings), toSnakeCase));
   if (!checked.success) throw invalid(checked.error.issues[0], options, call);
   const config = completeConfig(checked.data);
   const open = warm.openedWith;
@@ -85,7 +87,7 @@ export function computingOf(call: ComputeCall, given: EvaluateOptions & Evaluate
     placement: open === null || isPlaced ? place() : open.placement,
     config: {
       ...{ precision, compile, batchNorm, seed: open?.config.seed ?? config.seed, loss: null, metrics: null },
-      lossWeights: lossWeights === undefined ? [] : [...lossWeights],
+      lossWeights: config.lossWeights,
     },
     say: onProgress ?? (() => undefined),
   };

@@ -10,7 +10,7 @@ import { reaches } from '../../objective/values.js';
 import type { RunObserver } from '../../common/run_events.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import { createStateClock } from './state_due.js';
-import { saveModel } from './state/checkpoint.js';
+import { saveModel, type KeptModel } from './state/checkpoint.js';
 import type { RunFolder } from './run_folder/run_folder.js';
 import { topologySha256 } from './state/state_match.js';
 import type { RunValues } from '../planes/plane.js';
@@ -31,12 +31,16 @@ export interface RunStore {
   afterEvaluation(loss: number): Promise<void>;
   /** The newest state after which an evaluation was finite and within ten times the best loss. */
   readonly sound: { readonly path: string; readonly epoch: number } | null;
-  /** The report's rule: saved when the monitored value is `saveAbove` or better, and the best so far. */
+  /**
+   * Keeps the best model so far (`checkpoints/best`), and by the report's rule, which it answers for, the epoch's own: when the monitored value is
+   * `saveAbove` or better, and the best so far.
+   */
   saveIfBest(progress: Progress, epoch: { epoch: number; value: number; isBest: boolean }): Promise<boolean>;
   /** Saves the model of an epoch that early stopping may give back. */
   saveBest(progress: Progress, epoch: number): Promise<void>;
   /**
-   * Writes the last state, and the model where the run came to its own end; after an error, the last commit where that error leaves it trustworthy.
+   * Writes the last state, the model where the run came to its own end, and in any case `checkpoints/last`, the model of the last commit; after an
+   * error where that error leaves it trustworthy.
    * @throws CheckpointError when the last state is not on the disk; never after an error, which is on its way to the user already
    */
   finish(progress: Progress, ending: RunEnding): Promise<void>;
@@ -105,17 +109,20 @@ export function createRunStore(parts: StoreParts): RunStore {
   const save = async (
     progress: Progress,
     epoch: number,
-    value: number | null,
-    weights = parts.modelWeights,
+    {
+      value,
+      name,
+      weights = parts.modelWeights,
+    }: { value: number | null; name?: KeptModel; weights?: typeof parts.modelWeights },
   ): Promise<boolean> => {
     const notes = { epoch, step: progress.step, ...(value !== null && { [monitor.name]: value }) };
     const values = await weights();
     try {
       await saveModel(
         { topology: model.topology, layout: model.layout, values, notes, generatedBy: parts.generatedBy },
-        { folder: folder.checkpointFolder, epoch, fileSystem: folder.fileSystem },
+        { folder: folder.checkpointFolder, epoch, ...(name && { name }), fileSystem: folder.fileSystem },
       );
-      lastSavedEpoch = epoch;
+      if (name === undefined) lastSavedEpoch = epoch;
       return true;
     } catch (error) {
       if (config.onSaveFailure === 'stop' || !(error instanceof CheckpointError)) throw error;
@@ -123,6 +130,9 @@ export function createRunStore(parts: StoreParts): RunStore {
       return false;
     }
   };
+
+  /** Of the last commit, in whatever epoch that is; `epoch` counts those that ended. */
+  const saveLast = (progress: Progress): Promise<boolean> => save(progress, progress.epoch - 1, { value: null, name: 'last' });
 
   const offer = async (progress: Progress): Promise<void> => {
     const values = await parts.values();
@@ -161,11 +171,13 @@ export function createRunStore(parts: StoreParts): RunStore {
       return sound.sound;
     },
     async saveIfBest(progress, { epoch, value, isBest }) {
-      if (config.saveAbove === null || !isBest || !reaches(monitor, value, config.saveAbove)) return false;
-      return save(progress, epoch, value);
+      if (!isBest) return false;
+      await save(progress, epoch, { value, name: 'best' });
+      if (config.saveAbove === null || !reaches(monitor, value, config.saveAbove)) return false;
+      return save(progress, epoch, { value });
     },
     async saveBest(progress, epoch) {
-      await save(progress, epoch, null);
+      await save(progress, epoch, { value: null });
     },
     async finish(progress, ending) {
       if (typeof ending === 'object') {
@@ -176,19 +188,22 @@ export function createRunStore(parts: StoreParts): RunStore {
         }
         // After a bug of ours the values may be wrong; after a full disk there is nothing new to try.
         // The values may be lost with what failed; then the last state stands.
-        if (error instanceof ExpectedError && states.failure === null && !isOnDisk(progress))
-          await offer(progress).catch(() => undefined);
+        const isSound = error instanceof ExpectedError && states.failure === null;
+        if (isSound && !isOnDisk(progress)) await offer(progress).catch(() => undefined);
         await states.flush().catch(() => undefined);
+        if (isSound && states.failure === null) await saveLast(progress).catch(() => undefined);
         return;
       }
       const { epoch, best } = progress;
       const last = epoch - 1;
       // As the report's rule wrote it, where it did in an earlier start: then it is left alone.
       const value = best?.epoch === last ? best.value : null;
-      if (ending === 'done' && last > 0 && lastSavedEpoch !== last) await save(progress, last, value, parts.finalWeights);
+      if (ending === 'done' && last > 0 && lastSavedEpoch !== last)
+        await save(progress, last, { value, ...(parts.finalWeights && { weights: parts.finalWeights }) });
       await states.flush();
       if (!isOnDisk(progress)) await offer(progress);
       await states.flush();
+      await saveLast(progress);
       if (states.failure !== null) throw states.failure;
     },
   };

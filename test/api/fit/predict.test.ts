@@ -148,7 +148,7 @@ describe('evaluate()', () => {
       tf.losses.meanSquaredError(SIZE, size).dataSync()[0],
     ];
     expectClose(found, [losses[0] + losses[1], ...losses]);
-    const weighed = valuesOf(await evaluate(own, [LEFT, RIGHT], [KIND, SIZE], { lossWeights: ['kind=0', 'size=3'] }));
+    const weighed = valuesOf(await evaluate(own, [LEFT, RIGHT], [KIND, SIZE], { lossWeights: { kind: 0, size: 3 } }));
     expect(weighed[0]).toBeCloseTo(3 * losses[1], 5);
   });
 

@@ -26,12 +26,19 @@ export interface ModelToSave {
   convertedBy?: string;
 }
 
-/** Writes `<folder>/epoch-0120`. One that is there and equal is left alone; a different one is replaced. @throws CheckpointError */
+/** Saved models whose folders do not say an epoch, and that later ones replace. */
+export type KeptModel = 'best' | 'last';
+
+/** Writes `<folder>/epoch-0120`, or of another name. One that is there and equal is left alone; a different one is replaced. @throws CheckpointError */
 export async function saveModel(
   model: ModelToSave,
-  { folder, epoch, fileSystem = nodeFileSystem }: { folder: string; epoch: number; fileSystem?: FileSystem },
+  {
+    folder,
+    epoch,
+    name = modelFolderName(epoch),
+    fileSystem = nodeFileSystem,
+  }: { folder: string; epoch: number; name?: string; fileSystem?: FileSystem },
 ): Promise<string> {
-  const name = modelFolderName(epoch);
   const weights = new Uint8Array(model.values.buffer, model.values.byteOffset, model.values.byteLength);
   const weightsSha256 = await hashParts([weights]);
   const modelJson = Buffer.from(renderModelJson(model, weightsSha256));
