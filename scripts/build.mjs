@@ -98,19 +98,26 @@ function filesIn(folder) {
   return names.flatMap((entry) => (entry.isFile() ? [relative(root, join(entry.parentPath, entry.name))] : [])).sort();
 }
 
-/** tfjs-node's kernels, backend and file:// handlers in one CommonJS file; tfjs itself stays the user's own. */
+/** tfjs-node's kernels and backend in one CommonJS file, its file:// handlers in another; tfjs itself stays the user's own. */
 async function bundleKernels(folder) {
   const vendor = join(folder, 'vendor');
   mkdirSync(vendor, { recursive: true });
+  await bundleOfTfjsNode(
+    join(vendor, 'tfjs_node_kernels.cjs'),
+    `require('./register_all_kernels');
+     exports.NodeJSKernelBackend = require('./nodejs_kernel_backend').NodeJSKernelBackend;`,
+  );
+  await bundleOfTfjsNode(
+    join(vendor, 'tfjs_node_files.cjs'),
+    `exports.nodeFileSystemRouter = require('./io/file_system').nodeFileSystemRouter;`,
+  );
+  copyFileSync(join(root, 'NOTICE'), join(vendor, 'NOTICE'));
+  copyFileSync(join(root, 'node_modules/google-protobuf/LICENSE.md'), join(vendor, 'LICENSE.google-protobuf.md'));
+}
+
+async function bundleOfTfjsNode(outfile, contents) {
   await build({
-    stdin: {
-      resolveDir: join(root, 'node_modules/@tensorflow/tfjs-node-gpu/dist'),
-      contents: `
-        require('./register_all_kernels');
-        exports.NodeJSKernelBackend = require('./nodejs_kernel_backend').NodeJSKernelBackend;
-        exports.nodeFileSystemRouter = require('./io/file_system').nodeFileSystemRouter;
-      `,
-    },
+    stdin: { resolveDir: join(root, 'node_modules/@tensorflow/tfjs-node-gpu/dist'), contents },
     bundle: true,
     platform: 'node',
     format: 'cjs',
@@ -121,8 +128,6 @@ async function bundleKernels(folder) {
     plugins: [removedUtilFunctions],
     legalComments: 'inline',
     logLevel: 'warning',
-    outfile: join(vendor, 'tfjs_node_kernels.cjs'),
+    outfile,
   });
-  copyFileSync(join(root, 'NOTICE'), join(vendor, 'NOTICE'));
-  copyFileSync(join(root, 'node_modules/google-protobuf/LICENSE.md'), join(vendor, 'LICENSE.google-protobuf.md'));
 }

@@ -7,6 +7,7 @@ import { UsageError } from '../common/errors.js';
 import type { ModelDescription } from '../common/replica.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
+import { registerFileHandlers } from '../engine/file_handlers.js';
 import { requireTfjs } from '../engine/peer.js';
 import type { TopologyModel } from '../models/model_source.js';
 import { topologyJson } from '../models/topology.js';
@@ -15,10 +16,12 @@ import { compiledOf, requireNames } from '../objective/compiled.js';
 import { compiledOptimizerOf } from '../optimizers/compiled.js';
 import type { TrainingOutcome } from './train.js';
 
-/** The caller's own. @throws EnvironmentError TFJS_MISSING, TFJS_VERSION */
+/** The caller's own, which reads and writes `file://` from now on. @throws EnvironmentError TFJS_MISSING, TFJS_VERSION */
 export async function loadTfjs(): Promise<typeof tfjs> {
   requireTfjs();
-  return (await import('@tensorflow/tfjs')) as typeof tfjs;
+  const tf = (await import('@tensorflow/tfjs')) as typeof tfjs;
+  registerFileHandlers(tf);
+  return tf;
 }
 
 /** @throws UsageError FUNCTION_UNREACHABLE */

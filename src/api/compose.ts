@@ -23,6 +23,7 @@ import { requireKnown } from '../objective/find_names.js';
 import { packageVersion } from '../system/package_info.js';
 import { availableCores } from '../system/cores.js';
 import { writeReport, type RunReport } from '../report/files/write_report.js';
+import { orOfProgram } from './run_of_program.js';
 import type { RunRequestWithParts } from './run_request.js';
 import { readSaved } from './saved_models.js';
 
@@ -102,7 +103,8 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
   requireAuditable(asked, request.numericsCheck);
   requireKnown(asked);
   await recruiter.ready();
-  const source = request.model ?? (await resolveModelSource(asked.model));
+  const { resume } = request;
+  const source = request.model ?? (await orOfProgram(resume, 'model', asked.model, () => resolveModelSource(asked.model)));
   const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
   const onProgress = (progress: DataProgress): void => say(describeProgress(progress));
   request.onWait?.(`loading data ${asked.data}`);

@@ -4,6 +4,7 @@
  */
 import { chooseDevices } from '../common/device_choice.js';
 import { requireBatchCoversShards } from '../common/config_checks.js';
+import type { Dataset } from '../common/dataset.js';
 import { DataError } from '../common/errors.js';
 import type { Monitor } from '../common/objective.js';
 import type { TrainConfig } from '../common/train_config.js';
@@ -11,7 +12,7 @@ import { weightsFor } from '../coordinator/storage/state/saved_model.js';
 import { evaluate } from '../coordinator/planes/exact/evaluate.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { loadDatasetAside } from '../data/load_aside.js';
-import { placeReplicas } from './devices.js';
+import { placeOnNamedDevices, placeReplicas } from './devices.js';
 import { hasForeignLayers } from '../models/class_names.js';
 import { isModule, resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
@@ -26,6 +27,10 @@ export interface EvaluateRequest {
   /** Data, devices, batch and shards; the model comes from `path`, but where that has only a state, from here. */
   readonly config: TrainConfig;
   readonly say: (line: string) => void;
+  /** The library's callers bring their own. */
+  readonly dataset?: Dataset;
+  /** TensorFlow's names; overrides `config.gpus` and `config.workers`. */
+  readonly devices?: readonly string[];
 }
 
 export interface Evaluation {
@@ -40,12 +45,14 @@ export interface Evaluation {
 }
 
 /** Every validation example once. Errors: MODEL_FILE_INVALID, data and device errors. */
-export async function evaluateModel({ path, config, say }: EvaluateRequest): Promise<Evaluation> {
-  const placement = placeReplicas(chooseDevices(config), config.threadsPerWorker);
+export async function evaluateModel({ path, config, say, dataset: own, devices }: EvaluateRequest): Promise<Evaluation> {
+  const placement = devices
+    ? placeOnNamedDevices(devices, config.threadsPerWorker)
+    : placeReplicas(chooseDevices(config), config.threadsPerWorker);
   const shards = config.shards ?? placement.replicas.length;
   requireBatchCoversShards({ batch: config.batch, shards });
   const saved = await readSaved(path);
-  const dataset = await loadDatasetAside(config, {});
+  const dataset = own ?? (await loadDatasetAside(config, {}));
   if (dataset.validation === null)
     throw new DataError({
       code: 'DATA_NO_VALIDATION',

@@ -10,10 +10,14 @@ import { datasetFromArrays } from '../data/arrays.js';
 import { limitDataset } from '../data/load.js';
 import { buildModel } from '../models/build.js';
 import { resolveModelSource } from '../models/load.js';
+import { putWeights } from '../models/weights.js';
 import { folderName, loadTfjs, setWeights, sourceOf, stopOn } from './caller_model.js';
 import { errorInOptions } from './option_words.js';
 import { trainLocally } from './train.js';
-import { configOf, type TrainOptions } from './train_options.js';
+import { recordedLayer } from './recorded_config.js';
+import { resumeIn } from './resume_options.js';
+import { orOfProgram } from './run_of_program.js';
+import { configOf, type ResumeOptions, type TrainOptions } from './train_options.js';
 
 export interface TrainedRun {
   /** With the final weights. The model that was passed, or a new one on tfjs's current backend. */
@@ -32,22 +36,26 @@ export interface TrainedRun {
  * Trains data-parallel on this machine and resolves when the run has ended.
  * Errors: any ExpectedError of common/errors.ts, with `code` and `next`.
  */
-export async function train(options: TrainOptions): Promise<TrainedRun> {
+export async function train(options: TrainOptions | ResumeOptions): Promise<TrainedRun> {
   try {
     return await trainAsTold(options);
   } catch (error) {
-    throw errorInOptions(error);
+    throw errorInOptions(error, ['resume', 'init-from', 'numerics']);
   }
 }
 
-async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
+async function trainAsTold(options: TrainOptions | ResumeOptions): Promise<TrainedRun> {
   const tf = await loadTfjs();
-  const config = configOf(options);
+  const resume = resumeIn(options);
+  const config = configOf(options, resume.run === null ? null : await recordedLayer(resume.run));
+  const model = typeof options.model === 'object' ? options.model : null;
   const source =
-    typeof options.model === 'string' ? await resolveModelSource(options.model) : sourceOf(tf, options.model, config);
-  const dataset = typeof options.data === 'string' ? undefined : limitDataset(await datasetFromArrays(options.data), config);
+    model === null
+      ? await orOfProgram(resume.run, 'model', config.model, () => resolveModelSource(config.model))
+      : sourceOf(tf, model, config);
+  const { data } = options;
+  const dataset = typeof data === 'object' ? limitDataset(await datasetFromArrays(data), config) : undefined;
   const stop = stopOn(options.signal);
-  const model = typeof options.model === 'string' ? null : options.model;
   const calls = new CallbackRunner({
     ...{ tf, model, callbacks: options.callbacks ?? {}, abort: stop.abort },
     weightsInBatchCallbacks: options.weightsInBatchCallbacks ?? false,
@@ -59,11 +67,12 @@ async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
       provenance: {},
       given: givenBy(options),
       configName: model === null ? 'run' : folderName(model.name),
-      resume: null,
+      resume: resume.run,
       changes: [],
-      maxStepsRecorded: false,
-      initFrom: null,
-      numericsCheck: 'strict',
+      changesFromState: true,
+      maxStepsRecorded: options.maxSteps === undefined,
+      initFrom: resume.initFrom,
+      numericsCheck: resume.numerics,
       observer: options.observer ?? (() => undefined),
       stop: stop.request,
       say: options.onProgress ?? (() => undefined),
@@ -73,7 +82,9 @@ async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
       hooks: calls.hooks,
     });
     const trained = model ?? (await buildModel(tf, source, config.seed));
-    setWeights(tf, trained, outcome);
+    // tfjs numbers the names of layers anew in each process; one that is built of the same source has them in the same order.
+    if (model === null) putWeights(tf, trained, { values: outcome.weights });
+    else setWeights(tf, trained, outcome);
     await calls.end();
     const { end, runFolder } = outcome;
     const result = { model: trained, history: calls.history, best: end.best, weightsSha256: end.weightsSha256, end };
@@ -84,7 +95,7 @@ async function trainAsTold(options: TrainOptions): Promise<TrainedRun> {
 }
 
 /** Settings of the optimizer that the options name, which count before a compiled model's. */
-function givenBy({ optimizer, learningRate }: TrainOptions): Record<string, string> {
+function givenBy({ optimizer, learningRate }: Partial<TrainOptions>): Record<string, string> {
   const parts = Object.entries(optimizer ?? {}).flatMap(([key, value]) =>
     value === undefined ? [] : [[`optimizer.${toSnakeCase(key)}`, `option optimizer.${key}`]],
   );

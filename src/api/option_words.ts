@@ -26,7 +26,7 @@ const FLAG = new RegExp(String.raw`--([a-z][a-z-]*)(?:[ =](${VALUE}))?`, 'g');
 
 /** `--batch 4 or more` → `batch: 4 or more`; `--gpus none` → `gpus: 'none'`; `--set optimizer.momentum=0.9` → `optimizer: { momentum: 0.9 }`. */
 export function inOptions(text: string, offered: readonly string[] = []): string {
-  const said = text
+  const said = inCalls(text, offered)
     .replace(/--set ([a-z_]+)\.([a-z_.]+)=(\[[^\]]*\]|\S+?)(?=[\s,;)]|$)/g, (_, section: string, key: string, value: string) => {
       const inner = key
         .split('.')
@@ -42,6 +42,12 @@ export function inOptions(text: string, offered: readonly string[] = []): string
       return `${option}: ${/^\d+(\.\d+)?$/.test(value) || /^[A-Z]+$/.test(value) ? value : `'${value}'`}`;
     });
   return /--(resume|init-from|numerics)/.test(said) ? `${said} (on the command line)` : said;
+}
+
+/** `tfjs-parallel train --resume runs/a` → `train({ resume: 'runs/a' })`, where that is an option. */
+function inCalls(text: string, offered: readonly string[]): string {
+  if (!offered.includes('init-from')) return text;
+  return text.replace(/tfjs-parallel train --resume ([^\s:;,]+)/g, (_, run: string) => `train({ resume: '${run}' })`);
 }
 
 /**

@@ -8,7 +8,7 @@ import { checkConfig } from '../common/config_checks.js';
 import type { RunObserver } from '../common/run_events.js';
 import { withTexts } from '../common/settings/by_output.js';
 import { configLayerSchema } from '../common/settings/schema.js';
-import { completeConfig, SETTINGS, type LibrarySetting } from '../common/settings/table.js';
+import { completeConfig, SETTINGS, type ConfigLayer, type LibrarySetting } from '../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../common/snake_case.js';
 import type { OptimizerConfig, ScheduleConfig, TrainConfig } from '../common/train_config.js';
 import { invalid, OFFERED, refuseUnknown, wrong } from './option_checks.js';
@@ -33,6 +33,8 @@ export interface TrainOptions extends SettingOptions {
   readonly model: tfjs.LayersModel | string;
   /** Your arrays, `mnist`, `synthetic`, `idx` (with `dataDir`), or a path to data.mjs. */
   readonly data: ArraysSource | string;
+  /** A run folder, one of its states or a saved model, whose weights are the first ones. */
+  readonly initFrom?: string;
   /** Of the optimizer, or a function that gives it for each epoch. */
   readonly learningRate?: number | RateFunction;
   readonly optimizer?: Partial<Omit<OptimizerConfig, 'schedule'>> & { readonly schedule?: Partial<ScheduleConfig> };
@@ -53,21 +55,36 @@ export interface TrainOptions extends SettingOptions {
   readonly onProgress?: (line: string) => void;
 }
 
+/** Of a run that goes on. Settings are those of its config.yaml but for what is given; a model and data that it names need not be given. */
+export interface ResumeOptions extends Partial<Omit<TrainOptions, 'initFrom'>> {
+  /** Folder of a run of this library or the command line: it goes on where its newest state is. */
+  readonly resume: string;
+  /** Callbacks, and a function `learningRate`, know nothing of the epochs before, and are called from here on. */
+  readonly callbacksFromHere?: boolean;
+  /** `relaxed`: also where the arithmetic is another. Default `strict`. */
+  readonly numerics?: 'strict' | 'relaxed';
+}
+
 /** Sections of the settings, given as objects. */
 export const WATCHES = ['earlyStopping', 'reduceOnPlateau'] as const;
 const OTHERS = [
-  ...['model', 'data', 'learningRate', 'optimizer', 'devices', ...WATCHES],
+  ...['model', 'data', 'learningRate', 'optimizer', 'devices', 'initFrom', ...WATCHES],
   ...['callbacks', 'weightsInBatchCallbacks', 'signal', 'observer', 'onProgress'],
 ];
-const ALL = [...OFFERED, ...OTHERS];
+const OF_RESUME = ['resume', 'callbacksFromHere', 'numerics'];
+const ALL = [...OFFERED, ...OTHERS, ...OF_RESUME];
 const CALL = 'train()';
 export const CALLBACKS = ['onTrainBegin', 'onEpochBegin', 'onEpochEnd', 'onBatchBegin', 'onBatchEnd', 'onTrainEnd'];
 
-/** @throws UsageError OPTION_UNKNOWN, OPTION_INVALID, and those of checkConfig */
-export function configOf(options: TrainOptions): TrainConfig {
-  refuseUnknown(options, { call: CALL, known: ALL, prefix: '', all: ALL });
+/** `recorded`: what the run that goes on has in its config.yaml. @throws UsageError OPTION_UNKNOWN, OPTION_INVALID, and those of checkConfig */
+export function configOf(
+  options: TrainOptions | ResumeOptions,
+  recorded: ConfigLayer | null = null,
+  { call, known: offered }: { call: string; known: readonly string[] } = { call: CALL, known: ALL },
+): TrainConfig {
+  refuseUnknown(options, { call, known: offered, prefix: '', all: offered });
   refuseUnknown(options.callbacks ?? {}, { call: CALL, known: CALLBACKS, prefix: 'callbacks.', all: ALL });
-  requireParts(options);
+  requireParts(options, recorded);
   const { optimizer, model, data } = options;
   const learningRate = typeof options.learningRate === 'function' ? undefined : options.learningRate;
   if (typeof optimizer === 'object') {
@@ -82,21 +99,44 @@ export function configOf(options: TrainOptions): TrainConfig {
     ...(optimizer === undefined && learningRate !== undefined && { optimizer: { learningRate } }),
   };
   const checked = configLayerSchema.safeParse(renameKeys(withTexts(given), toSnakeCase));
-  if (!checked.success) throw invalid(checked.error.issues[0], given, CALL);
+  if (!checked.success) throw invalid(checked.error.issues[0], given, call);
   const config: TrainConfig = {
-    ...completeConfig(checked.data),
-    model: typeof model === 'string' ? model : model.name,
-    data: typeof data === 'string' ? data : (data.name ?? 'arrays'),
+    ...completeConfig(over(recorded ?? {}, checked.data)),
+    ...(model !== undefined && { model: typeof model === 'string' ? model : model.name }),
+    ...(data !== undefined && { data: typeof data === 'string' ? data : (data.name ?? 'arrays') }),
   };
   checkConfig(config, {});
   return config;
 }
 
-function requireParts({ model, data, devices = [] }: TrainOptions): void {
+/** Sections key by key. Of gpus and workers, which are one choice, the one that was recorded gives way to the other. */
+function over(recorded: ConfigLayer, given: ConfigLayer): ConfigLayer {
+  const { gpus, workers, ...rest } = recorded;
+  const isNone = given.gpus === undefined || given.gpus === 'none';
+  const kept = { ...rest, ...(given.workers === undefined && { gpus }), ...(isNone && { workers }) };
+  const isSection = (value: unknown): value is ConfigLayer =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const merge = (below: ConfigLayer, above: ConfigLayer): ConfigLayer => ({
+    ...below,
+    ...Object.fromEntries(
+      Object.entries(above).map(([key, value]) => [
+        key,
+        isSection(value) && isSection(below[key]) ? merge(below[key], value) : value,
+      ]),
+    ),
+  });
+  return merge(kept, given);
+}
+
+function requireParts(options: TrainOptions | ResumeOptions, recorded: ConfigLayer | null): void {
+  const { devices = [] } = options;
+  const model: unknown = options.model ?? recorded?.model;
+  const data: unknown = options.data ?? recorded?.data;
   const isList = Array.isArray(devices) && devices.every((device) => typeof device === 'string');
   if (!isList) throw wrong('devices', "a list of TensorFlow's names, such as ['GPU:0', 'GPU:1']", devices);
   const isModel =
-    typeof model === 'string' || (typeof model === 'object' && model !== null && typeof model.toJSON === 'function');
+    typeof model === 'string' ||
+    (typeof model === 'object' && model !== null && typeof (model as Partial<tfjs.LayersModel>).toJSON === 'function');
   if (!isModel) throw wrong('model', 'a tf.LayersModel, gluon_cnn, or a path to model.json or model.mjs', model);
   const isData = typeof data === 'string' || (typeof data === 'object' && data !== null);
   if (!isData)

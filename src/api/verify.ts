@@ -18,7 +18,7 @@ import { shardBatch } from '../coordinator/planes/exact/batches.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { sumGradients } from '../coordinator/planes/exact/update/reducer.js';
 import { loadDatasetAside } from '../data/load_aside.js';
-import { mostCpuReplicas, placeReplicas, type Placement } from './devices.js';
+import { mostCpuReplicas, placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
 import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
 import { openReplicas } from './replicas.js';
@@ -66,20 +66,27 @@ export interface VerifyRequest {
   readonly config: TrainConfig;
   readonly shards: number;
   readonly say: (line: string) => void;
+  /** The library's callers bring their own. */
+  readonly source?: ModelSource;
+  readonly dataset?: Dataset;
+  /** TensorFlow's names; overrides `config.gpus` and `config.workers`. */
+  readonly devices?: readonly string[];
 }
 
 /** Computes one step's gradient three ways. Errors: those of opening replicas and data. */
-export async function verify({ config, shards, say }: VerifyRequest): Promise<VerifyReport> {
-  const placement = placeReplicas(
-    chooseDevices({
-      gpus: config.gpus,
-      workers: config.gpus === null ? (config.workers ?? Math.min(shards, mostCpuReplicas())) : config.workers,
-    }),
-    config.threadsPerWorker,
-  );
+export async function verify({ config, shards, say, devices, ...own }: VerifyRequest): Promise<VerifyReport> {
+  const placement = devices
+    ? placeOnNamedDevices(devices, config.threadsPerWorker)
+    : placeReplicas(
+        chooseDevices({
+          gpus: config.gpus,
+          workers: config.gpus === null ? (config.workers ?? Math.min(shards, mostCpuReplicas())) : config.workers,
+        }),
+        config.threadsPerWorker,
+      );
   requireBatchCoversShards({ batch: config.batch, shards });
-  const source = await resolveModelSource(config.model);
-  const dataset = await loadDatasetAside(config, {});
+  const source = own.source ?? (await resolveModelSource(config.model));
+  const dataset = own.dataset ?? (await loadDatasetAside(config, {}));
   const parts = { config, source, dataset, say };
   const onFixed = { ...config, batchNorm: 'fixed' } as const;
   const single = { ...placement, replicas: placement.replicas.slice(0, 1) };

@@ -17,6 +17,7 @@ import { Context, type Device } from './context.js';
 import { setNativeDefaults, withNativeDefault } from './ffi.js';
 import { findGpus } from './gpus.js';
 import { instructionSet, oneDnnHasBfloat16 } from './instruction_set.js';
+import { registerFileHandlers } from './file_handlers.js';
 import { fixKernels } from './kernel_fixes.js';
 import { BACKEND_NAME } from './kernel_backend.js';
 import { findTensorFlow } from './tensorflow_library.js';
@@ -74,7 +75,6 @@ export interface Engine {
 
 interface VendorKernels {
   NodeJSKernelBackend: new (binding: Binding, packageName: string) => tf.KernelBackend;
-  nodeFileSystemRouter: (url: string | string[]) => tf.io.IOHandler;
 }
 
 let installed: { engine: Engine; options: string } | undefined;
@@ -145,7 +145,7 @@ export function installedEngine(): Engine {
 
 let loaded: VendorKernels | undefined;
 
-/** Once per thread: kernels and file:// handlers stay registered with tfjs, which would find two handlers for one URL. */
+/** Once per thread: kernels stay registered with tfjs. */
 function loadKernels(): VendorKernels {
   if (loaded !== undefined) return loaded;
   const path = fileURLToPath(builtFile('vendor/tfjs_node_kernels.cjs'));
@@ -154,8 +154,7 @@ function loadKernels(): VendorKernels {
   }
   const kernels = createRequire(import.meta.url)(path) as VendorKernels;
   fixKernels(BACKEND_NAME);
-  tf.io.registerLoadRouter(kernels.nodeFileSystemRouter);
-  tf.io.registerSaveRouter(kernels.nodeFileSystemRouter);
+  registerFileHandlers(tf);
   loaded = kernels;
   return kernels;
 }

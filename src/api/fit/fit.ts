@@ -9,12 +9,14 @@ import type { ModelDescription } from '../../common/replica.js';
 import type { EndEvent } from '../../common/run_events.js';
 import type { BatchStream } from '../../coordinator/batch_stream.js';
 import type { Beginning } from '../../coordinator/beginning.js';
+import { weightsFor, type SavedWeights } from '../../coordinator/storage/state/saved_model.js';
 import { readWeights } from '../../models/weights.js';
 import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
 import { CallbackRunner } from '../callback_runner.js';
 import { folderName, judgedSourceOf, loadTfjs, requireModel, setWeights, stopOn } from '../caller_model.js';
-import { wrong } from '../option_checks.js';
 import { errorInOptions } from '../option_words.js';
+import { resumeIn } from '../resume_options.js';
+import { readSaved } from '../saved_models.js';
 import { trainLocally, type TrainingOutcome } from '../train.js';
 import { callbackList, type CallbackParams } from './callback_list.js';
 import { fitData } from './fit_data.js';
@@ -46,17 +48,19 @@ export async function fit(model: tfjs.LayersModel, x: NamedRows, y: NamedRows, o
     const tf = await loadTfjs();
     requireModel('fit()', model);
     const plan = planOf('fit()', model, options);
-    const resume = resumedRun(options);
+    const { run: resume, initFrom, numerics } = resumeIn(options);
+    const saved = initFrom === null ? null : await readSaved(initFrom);
     const inMemory = (options.runDir ?? null) === null && resume === null;
     return await whileTraining(model, async (warm) =>
       trainOn({
         ...{ tf, call: 'fit()', model, plan, options, warm, batch: plan.config.batch, inMemory, resume },
+        ...{ initFrom: saved, numerics },
         // Who resumes a run compares its rows by their hash; nobody else asks for it.
         dataset: await fitData(model, x, y, { ...options, hashed: !inMemory }),
       }),
     );
   } catch (error) {
-    throw errorInOptions(error, ['resume']);
+    throw errorInOptions(error, ['resume', 'init-from', 'numerics']);
   }
 }
 
@@ -71,6 +75,9 @@ export interface FitRequest {
   readonly inMemory: boolean;
   /** Folder of the run to go on with. */
   readonly resume: string | null;
+  /** Weights to begin from in place of the model's. */
+  readonly initFrom?: SavedWeights | null;
+  readonly numerics?: 'strict' | 'relaxed';
   /** As callbacks are told: null where the dataset decides. */
   readonly batch: number | null;
   /** Where batches come from a dataset. */
@@ -111,7 +118,7 @@ export async function trainOn(request: FitRequest): Promise<FitHistory> {
         changesFromState: true,
         maxStepsRecorded: false,
       },
-      ...{ initFrom: null, numericsCheck: 'strict', inMemory: request.inMemory },
+      ...{ initFrom: null, numericsCheck: request.numerics ?? 'strict', inMemory: request.inMemory },
       observer: (event) => {
         options.observer?.(event);
         progress.observe(event);
@@ -120,7 +127,9 @@ export async function trainOn(request: FitRequest): Promise<FitHistory> {
       ...(options.devices && { devices: options.devices }),
       replicas: (request) => warm.open(request),
       begin: (description) =>
-        request.resume === null ? beginningOf({ model, warm, description, initialEpoch, orderOffset }) : null,
+        request.resume === null
+          ? beginningOf({ model, warm, description, initialEpoch, orderOffset, saved: request.initFrom })
+          : null,
       ...(stream && { stream }),
       ...(validationStream && { validationStream }),
     });
@@ -140,19 +149,6 @@ export async function trainOn(request: FitRequest): Promise<FitHistory> {
     stop.close();
     progress.close();
   }
-}
-
-/** @throws UsageError OPTION_INVALID or CALLBACKS_NOT_RESUMED */
-function resumedRun({ resume, callbacks, callbacksFromHere = false }: FitOptions): string | null {
-  if (resume === undefined || resume === null) return null;
-  if (typeof resume !== 'string' || resume === '') throw wrong('resume', 'the folder of a run, such as runs/model-001', resume);
-  if (callbacks === undefined || callbacks === null || callbacksFromHere) return resume;
-  throw new UsageError({
-    code: 'CALLBACKS_NOT_RESUMED',
-    message:
-      'what callbacks remember of the epochs before is not in the state of the run, so they could decide otherwise than in an undisturbed one',
-    next: 'Set callbacksFromHere: true where that is well, or use earlyStopping and reduceOnPlateau, which are resumed.',
-  });
 }
 
 function paramsOf({ model, plan: { config, initialEpoch }, dataset: { train, validation }, batch }: FitRequest): CallbackParams {
@@ -178,16 +174,17 @@ interface BeginningRequest {
   readonly description: ModelDescription;
   readonly initialEpoch: number;
   readonly orderOffset: number;
+  readonly saved: SavedWeights | null | undefined;
 }
 
 /** From the weights that the model has now, with what its optimizer remembers of the calls before: one that was compiled since remembers nothing. */
-function beginningOf({ model, warm, description, initialEpoch, orderOffset }: BeginningRequest): Beginning {
+function beginningOf({ model, warm, description, initialEpoch, orderOffset, saved }: BeginningRequest): Beginning {
   const { carried } = warm;
   const fits = carried?.optimizer.deref() === model.optimizer && carried?.layout === trainedLayout(description);
   return {
     ...{ epoch: initialEpoch + 1, orderOffset, version: warm.version + 1 },
     step: fits ? carried.steps : 0,
-    parameters: readWeights(model, description.layout.slots),
+    parameters: saved ? weightsFor(description, saved) : readWeights(model, description.layout.slots),
     optimizerSlots: fits ? carried.slots : null,
   };
 }

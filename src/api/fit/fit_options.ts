@@ -72,6 +72,10 @@ export interface FitOptions extends SharedFitOptions, WeightOptions {
   readonly runDir?: string;
   /** Folder of a run that a call with the same model, rows and options began: it goes on where its newest state is. */
   readonly resume?: string;
+  /** A run folder, one of its states or a saved model, whose weights are the first ones. */
+  readonly initFrom?: string;
+  /** Of a resume, `relaxed`: also where the arithmetic is another. Default `strict`. */
+  readonly numerics?: 'strict' | 'relaxed';
   /** Of a resume: callbacks of your own know nothing of the epochs before, and are called from here on. */
   readonly callbacksFromHere?: boolean;
 }
@@ -102,7 +106,18 @@ const OF_FOLDERS = ['runDir', 'name', 'keep', 'stateEvery', 'onSaveFailure', 'sa
 type OfFolders = (typeof OF_FOLDERS)[number];
 const KNOWN = {
   'fit()': [
-    ...[...SHARED, 'batchSize', 'validationSplit', 'sampleWeight', 'classWeight', 'shuffle', 'resume', 'callbacksFromHere'],
+    ...[
+      ...SHARED,
+      'batchSize',
+      'validationSplit',
+      'sampleWeight',
+      'classWeight',
+      'shuffle',
+      'resume',
+      'initFrom',
+      'numerics',
+      'callbacksFromHere',
+    ],
     ...[...SETTINGS_OFFERED, ...OURS],
   ],
   'fitDataset()': [

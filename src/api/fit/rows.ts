@@ -18,9 +18,9 @@ export interface BatchOfRows {
   readonly ys: NamedRows;
 }
 
-/** What `iterator()` of a tf.data.Dataset gives. */
+/** What `iterator()` of a tf.data.Dataset gives. Each value is a BatchOfRows; tfjs's type of a data set does not say so. */
 export interface BatchIterator {
-  next(): Promise<{ value: BatchOfRows; done: boolean } | { value: unknown; done: boolean }>;
+  next(): Promise<{ readonly value?: unknown; readonly done?: boolean | undefined }>;
 }
 
 /** What fitDataset() takes: a tf.data.Dataset, or an object with the one method that tfjs calls too. */

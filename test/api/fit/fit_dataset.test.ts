@@ -38,7 +38,7 @@ it("has tfjs's history, logs and calls, and takes batches of other values and si
   const asked = { epochs: 2, validationData: batches() } as const;
   const wanted = await theirs.fitDataset(batches(), { ...asked, callbacks: callbacks(told[0]) } as never);
   const before = tf.memory().numTensors;
-  const found = await fitDataset(ours, batches() as BatchSource, {
+  const found = await fitDataset(ours, batches(), {
     ...QUIET,
     ...(asked as { epochs: 2; validationData: BatchSource }),
     callbacks: callbacks(told[1]),
@@ -51,7 +51,7 @@ it("has tfjs's history, logs and calls, and takes batches of other values and si
 
   const repeated = { epochs: 2, batchesPerEpoch: 5 };
   const wantedMore = await theirs.fitDataset(batches().repeat(), repeated as never);
-  const foundMore = await fitDataset(ours, batches().repeat() as BatchSource, { ...QUIET, ...repeated });
+  const foundMore = await fitDataset(ours, batches().repeat(), { ...QUIET, ...repeated });
   wantedMore.history.loss.forEach((value, at) => expect(foundMore.history.loss[at]).toBeCloseTo(value as number, 5));
 });
 

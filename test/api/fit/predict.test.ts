@@ -1,7 +1,7 @@
 /** Owns: predict(), evaluate() and evaluateDataset() on real replicas beside tfjs's own, and that the number of replicas changes no bit. */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { evaluate, evaluateDataset, fit, predict, release, type BatchSource } from '../../../src/index.js';
+import { evaluate, evaluateDataset, fit, predict, release } from '../../../src/index.js';
 
 const ROWS = 21;
 const wave = (count: number, by: number): Float32Array => Float32Array.from({ length: count }, (_, i) => Math.sin(1 + i * by));
@@ -155,15 +155,15 @@ describe('evaluate()', () => {
   it('reads a dataset, its iterator, or so many batches, as tfjs does', async () => {
     const own = sides();
     const rows = { xs: tf.data.array(LEFT.arraySync() as number[][]), ys: tf.data.array(KIND.arraySync() as number[][]) };
-    const batches = (): tf.data.Dataset<never> => tf.data.zip(rows as never).batch(4) as tf.data.Dataset<never>;
-    const wanted = valuesOf(await own.evaluateDataset(batches(), {}));
+    const batches = (): tf.data.Dataset<tf.TensorContainer> => tf.data.zip(rows).batch(4);
+    const wanted = valuesOf(await own.evaluateDataset(batches() as never, {}));
     const before = tf.memory().numTensors;
-    const found = await evaluateDataset(own, batches() as unknown as BatchSource, ONE);
+    const found = await evaluateDataset(own, batches(), ONE);
     expectClose(valuesOf(found), wanted);
     expect(tf.memory().numTensors).toBe(before + 2);
-    expectClose(valuesOf(await evaluateDataset(own, (await batches().iterator()) as never, ONE)), wanted);
-    const two = valuesOf(await own.evaluateDataset(batches(), { batches: 2 }));
-    expectClose(valuesOf(await evaluateDataset(own, batches() as unknown as BatchSource, { ...ONE, batches: 2 })), two);
+    expectClose(valuesOf(await evaluateDataset(own, await batches().iterator(), ONE)), wanted);
+    const two = valuesOf(await own.evaluateDataset(batches() as never, { batches: 2 }));
+    expectClose(valuesOf(await evaluateDataset(own, batches(), { ...ONE, batches: 2 })), two);
   });
 });
 
