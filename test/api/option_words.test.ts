@@ -43,5 +43,9 @@ describe('to callers of the library', () => {
 it('fit() can resume, and says so in its option; other calls send to the command line', () => {
   const text = 'Train on with --resume runs/model-001, or choose another --run-dir.';
   expect(inOptions(text, ['resume'])).toBe("Train on with resume: 'runs/model-001', or choose another runDir.");
+  const command = 'runs/a has no model yet; tfjs-parallel train --resume runs/a goes on; or --init-from runs/b';
+  expect(inOptions(command, ['resume', 'init-from'])).toBe(
+    "runs/a has no model yet; train({ resume: 'runs/a' }) goes on; or initFrom: 'runs/b'",
+  );
   expect(inOptions(text)).toBe('Train on with --resume runs/model-001, or choose another runDir. (on the command line)');
 });
