@@ -3,8 +3,9 @@
  * undisturbed run of `train` on this machine: the same weights_sha256. Exit 1 where one differs, hangs or fails.
  * Does not: build (npm run build), or choose what training does.
  *
- *     node scripts/chaos.mjs --runs 20 [--seed 1] [--kinds kill,all,...] [--reference] [--stop-s 20] [--frames 2000] [--verbose] [--build dist] [-- more flags of train]
+ *     node scripts/chaos.mjs --runs 20 [--seed 1] [--continue FILE] [--kinds kill,all,...] [--reference] [--stop-s 20] [--frames 2000] [--verbose] [--build dist] [-- more flags of train]
  *
+ * --continue goes on after the runs that FILE has, and adds to it, so that thousands can be made in pieces.
  * kinds: none (three workers) · late (a join mid-run) · kill (-9 of a worker, three times) · all (of all of them) · churn (joins and leaves) · stop (SIGSTOP) · reset, cut, stall, loss, slow
  * (the network, by a proxy) · attack (idle connections, wrong logins, --frames fuzzed frames) · coordinator (kill -9, then --resume). --reference trains the reference CNN instead of a tiny model.
  */
@@ -15,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { attack } from './chaos/attack.mjs';
 import { startFaultProxy } from './chaos/fault_proxy.mjs';
-import { randomFrom } from './crash/plan.mjs';
+import { openJournal } from './crash/journal.mjs';
 import { readOptions } from './usage.mjs';
 
 const { values: options, positionals: more } = readOptions(import.meta.filename, {
@@ -23,6 +24,7 @@ const { values: options, positionals: more } = readOptions(import.meta.filename,
   options: {
     runs: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
+    continue: { type: 'string' },
     kinds: { type: 'string', default: 'kill,kill,kill,all,churn,churn,stop,reset,cut,stall,loss,slow,attack,coordinator' },
     'stop-s': { type: 'string', default: '20' },
     frames: { type: 'string', default: '2000' },
@@ -48,7 +50,19 @@ settings.push(...more);
 // Workers read the data themselves.
 const dataDir = more.includes('--data-dir') ? ['--data-dir', more[more.indexOf('--data-dir') + 1]] : [];
 const reports = ['--reporter', 'json', '--run-dir', folder];
-const random = randomFrom(Number(options.seed));
+const journal = openJournal({
+  file: options.continue ?? null,
+  seed: Number(options.seed),
+  settings: {
+    chaos: options.reference ? 'reference' : 'tiny',
+    kinds: options.kinds,
+    stopS: options['stop-s'],
+    frames: options.frames,
+    more,
+  },
+});
+/** Of the run under way. */
+let random = journal.randomOf(0);
 const below = (n) => Math.floor(random() * n);
 
 const begun = performance.now();
@@ -61,22 +75,25 @@ console.log(`undisturbed (train, one replica): ${seconds(alone.ms)}, weights_sha
 // Two workers need about half the time of one replica; a disturbance after the end would disturb nothing.
 const lengthMs = 0.6 * alone.trainingMs;
 const kinds = options.kinds.split(',');
-const counts = { equal: 0, losses: 0, joins: 0, kills: 0 };
+const counts = { kills: 0 };
 for (let run = 1; run <= Number(options.runs); run++) {
+  if (journal.done.has(run)) continue;
   const kind = kinds[(run - 1) % kinds.length];
+  random = journal.randomOf(run);
+  counts.kills = 0;
   const { problem, story, losses, joins, ms } = await disturbedRun(run, kind);
-  counts.losses += losses;
-  counts.joins += joins;
-  if (problem === null) counts.equal += 1;
+  journal.add({ run, kind, equal: problem === null, hash: wanted, losses, joins, kills: counts.kills });
   console.log(
     `${String(run).padStart(4)} ${problem === null ? 'equal ' : 'DIFFERS'} ${kind}: ${story.join(' · ')}; ${joins} joins, ${losses} losses, ${seconds(ms)}`,
   );
   if (problem !== null) console.log(problem);
 }
-const differing = Number(options.runs) - counts.equal;
+const records = [...journal.done.values()].filter(({ run }) => run <= Number(options.runs));
+const sum = (key) => records.reduce((total, record) => total + Number(record[key]), 0);
+const differing = records.length - sum('equal');
 console.log(
-  `${options.runs} runs, seed ${options.seed}, ${options.reference ? 'reference CNN' : 'tiny model'}: ${counts.joins} replicas joined late, ${counts.losses} were lost, ${counts.kills} workers were killed, ` +
-    `${differing} differ from the undisturbed run; ${seconds(performance.now() - begun)}`,
+  `${records.length} runs, seed ${options.seed}, ${options.reference ? 'reference CNN' : 'tiny model'}: ${sum('joins')} replicas joined late, ${sum('losses')} were lost, ${sum('kills')} workers were killed, ` +
+    `${differing} differ from the undisturbed run; ${journal.provenance()}; ${seconds(performance.now() - begun)}`,
 );
 rmSync(folder, { recursive: true });
 process.exitCode = differing === 0 ? 0 : 1;

@@ -3,15 +3,16 @@
  * undisturbed run: the same weights_sha256, saved models, and metrics lines but for times and rates. Exit 1 where one differs.
  * Does not: build (npm run build) or choose what training does.
  *
- *     node scripts/crash.mjs --runs 20 [--seed 1] [--reference] [--keep] [--build dist] [-- more flags of train]
+ *     node scripts/crash.mjs --runs 20 [--seed 1] [--continue FILE] [--reference] [--keep] [--build dist] [-- more flags of train]
  *
- * --reference trains the reference CNN instead of a tiny model. --keep leaves the run folders for a look.
+ * --continue goes on after the runs that FILE has, and adds to it, so that thousands can be made in pieces. --reference trains the reference CNN instead of a tiny model. --keep leaves the run folders for a look.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { comparableLines, drawPlan, firstDifference, randomFrom } from './crash/plan.mjs';
+import { openJournal } from './crash/journal.mjs';
+import { comparableLines, drawPlan, firstDifference } from './crash/plan.mjs';
 import { readOptions } from './usage.mjs';
 
 const EXPECTED_CODES = { SIGTERM: 75, SIGUSR1: 75, SIGINT: 130 };
@@ -23,6 +24,7 @@ const { values: options, positionals: more } = readOptions(import.meta.filename,
   options: {
     runs: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
+    continue: { type: 'string' },
     reference: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     build: { type: 'string', default: 'dist' },
@@ -53,22 +55,30 @@ const wanted = metricsOf('undisturbed');
 const hash = JSON.parse(wanted.at(-1)).weights_sha256;
 console.log(`undisturbed: ${wanted.length} lines in ${seconds(undisturbed.ms)}, weights_sha256 ${hash}`);
 
-const random = randomFrom(Number(options.seed));
+const journal = openJournal({
+  file: options.continue ?? null,
+  seed: Number(options.seed),
+  settings: { crash: options.reference ? 'reference' : 'tiny', more },
+});
 const counts = { starts: 0, kills: 0 };
-let differing = 0;
 for (let run = 1; run <= Number(options.runs); run++) {
+  if (journal.done.has(run)) continue;
+  const random = journal.randomOf(run);
   const plan = drawPlan(random, undisturbed.ms);
   const workers = () => ['--workers', String(1 + Math.floor(random() * 2))];
+  Object.assign(counts, { starts: 0, kills: 0 });
   const { problem, story } = await disturbedRun(`run-${run}`, plan, workers);
+  journal.add({ run, equal: problem === null, hash, ...counts });
   console.log(`${String(run).padStart(4)} ${problem === null ? 'equal ' : 'DIFFERS'} ${story.join(' · ')}`);
-  if (problem !== null) {
-    differing++;
-    console.log(problem);
-  } else if (!options.keep) rmSync(join(runDir, `run-${run}`), { recursive: true });
+  if (problem !== null) console.log(problem);
+  else if (!options.keep) rmSync(join(runDir, `run-${run}`), { recursive: true });
 }
+const records = [...journal.done.values()].filter(({ run }) => run <= Number(options.runs));
+const sum = (key) => records.reduce((total, record) => total + Number(record[key]), 0);
+const differing = records.length - sum('equal');
 console.log(
-  `${options.runs} runs, seed ${options.seed}, ${options.reference ? 'reference CNN' : 'tiny model'}: ${counts.starts} starts, ${counts.kills} ended by a disturbance, ` +
-    `${differing} differ from the undisturbed run; ${seconds(performance.now() - started)}`,
+  `${records.length} runs, seed ${options.seed}, ${options.reference ? 'reference CNN' : 'tiny model'}: ${sum('starts')} starts, ${sum('kills')} ended by a disturbance, ` +
+    `${differing} differ from the undisturbed run; ${journal.provenance()}; ${seconds(performance.now() - started)}`,
 );
 if (options.keep || differing > 0) console.log(`run folders: ${runDir}`);
 else rmSync(runDir, { recursive: true });
