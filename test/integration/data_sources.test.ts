@@ -1,10 +1,13 @@
 /**
  * Owns: that a run is the same wherever its rows lie, in memory or read by each replica; and that one without validation data is judged by its loss.
  */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
+import sharp from 'sharp';
 import { expect, it } from 'vitest';
 import { train, type TrainedRun } from '../../src/api/library.js';
+import type { TrainOptions } from '../../src/api/train_options.js';
 import type { RunEvent } from '../../src/common/run_events.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
@@ -47,4 +50,46 @@ it('rows that are read train to the weights of the same rows in memory, without 
     code: 'DATA_LIMIT',
     message: 'validationLimit is 3, read.mjs has no validation examples',
   });
+});
+
+it('pictures that are decoded where they are needed train to the weights of their pixels in memory', async () => {
+  // 1.2 MB, of which 1 may stay in memory.
+  const [count, side] = [48, 160];
+  const folder = await temporaryFolder();
+  const x = Uint8Array.from({ length: count * side * side }, (_, at) => ((at * 2654435761) >>> 24) ^ (at % 251));
+  const y = Uint8Array.from({ length: count }, (_, row) => row % 3);
+  const lines = ['file,label'];
+  for (let row = 0; row < count; row++) {
+    const pixels = x.subarray(row * side * side, (row + 1) * side * side);
+    await sharp(pixels, { raw: { width: side, height: side, channels: 1 } })
+      .png()
+      .toFile(join(folder, `${row}.png`));
+    lines.push(`${row}.png,${y[row]}`);
+  }
+  await writeFile(join(folder, 'labels.csv'), lines.join('\n'));
+  const small = (): tf.LayersModel => {
+    const kernelInitializer = tf.initializers.glorotUniform({ seed: 3 });
+    const pool = tf.layers.averagePooling2d({ poolSize: 40, inputShape: [side, side, 1] });
+    return tf.sequential({
+      layers: [pool, tf.layers.flatten(), tf.layers.dense({ units: 3, kernelInitializer, activation: 'softmax' })],
+    });
+  };
+  const run = (workers: number, over: Pick<TrainOptions, 'data'> & Partial<TrainOptions>): Promise<TrainedRun> =>
+    train({
+      ...{
+        model: small(),
+        runDir: folder,
+        batch: 12,
+        shards: 2,
+        epochs: 2,
+        learningRate: 0.5,
+        workers,
+        threadsPerWorker: 1,
+        gpus: 'none',
+      },
+      ...over,
+    });
+  const memory = await run(1, { data: { train: { x, y }, inputShape: [side, side, 1], scale: 1 / 255 } });
+  const pictures = { data: folder, labelFile: join(folder, 'labels.csv'), imageChannels: 'gray', dataMemory: 1 } as const;
+  expect((await run(2, pictures)).weightsSha256).toBe(memory.weightsSha256);
 });
