@@ -187,11 +187,13 @@ function listed(names: readonly string[]): string {
 
 function unusedSettings(config: TrainConfig, provenance: Provenance): string[] {
   const unused: string[] = [];
-  const { dataDir, data, epochs } = config;
+  const { dataDir, data, epochs, transpose } = config;
   const { warmupEpochs, milestones } = config.optimizer.schedule;
   if (dataDir !== null && data !== 'mnist' && data !== 'idx') {
     unused.push(`data_dir (${provenance.data_dir}) has no effect: data is ${data}, which reads no folder`);
   }
+  if (transpose && data !== 'idx')
+    unused.push(`transpose (${provenance.transpose}) has no effect: data is ${data}, and only pictures of idx are turned`);
   if (epochs > 0 && warmupEpochs >= epochs) {
     unused.push(`optimizer.schedule.warmup_epochs is ${warmupEpochs} and epochs is ${epochs}: the base rate is never reached`);
   }

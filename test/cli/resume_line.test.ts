@@ -67,6 +67,7 @@ const REFUSED: Record<string, string> = {
   loss: 'mean_squared_error',
   metrics: 'auc',
   loss_weights: '[a=0.5]',
+  transpose: 'true',
   batch: '60',
   shards: '3',
   seed: '2',

@@ -502,6 +502,11 @@ const NOT_HERE: readonly { readonly file: string; readonly begins: string; reado
     begins: '',
     why: 'test/coordinator/resume.test.ts and run_folder.test.ts (--init-from)',
   },
+  {
+    file: 'src/data/sources/idx_folder.ts',
+    begins: 'Leave out --transpose',
+    why: 'test/data/sources/idx_folder.test.ts has both',
+  },
   { file: 'src/data/idx.ts', begins: '', why: 'names a folder to be looked at' },
   { file: 'src/data/sources/idx_folder.ts', begins: '', why: 'the command line says it before (config_checks.ts)' },
   { file: 'src/models/keras/layer_rules.ts', begins: '', why: 'the same as of a layer of one’s own' },

@@ -41,6 +41,7 @@ export const JOB: Job = {
   dataName: 'synthetic digits',
   trainLimit: null,
   overfit: null,
+  transpose: false,
   batchNorm: 'shard',
   validationLimit: null,
   ...{

@@ -81,6 +81,11 @@ export const DATA_SETTINGS = {
     help: 'inputs of files that take more than this stay there, and are read as they are needed',
     ...{ workers: false, library: true, aliases: ['cache_size', 'data_cache', 'in_memory'] },
   }),
+  transpose: setting(flag, false, {
+    ...{ flag: '--transpose', commands: [...RUNS, 'evaluate', 'verify'], group: 'data', resume: 'fixed' },
+    help: 'idx: swap rows and columns of each picture, which lie so in the files of EMNIST',
+    ...{ workers: true, library: true, aliases: ['swap_axes', 'transposed', 'transpose_images'] },
+  }),
   loss: setting({ kind: 'loss', wanted: 'the name of a loss, such as softmax_cross_entropy or mean_squared_error' }, null, {
     ...{ flag: '--loss <name>', commands: [...RUNS, 'evaluate', 'verify'], group: 'training', resume: 'fixed' },
     help: 'softmax_cross_entropy, mean_squared_error, huber, any of tfjs; docs/models.md (default: what fits model and labels)',

@@ -16,8 +16,8 @@ export const idx: SourceRow = {
   says: 'idx (with --data-dir)',
   isMeant: (data) => data === 'idx',
   everywhere: false,
-  load: async ({ dataDir }, onProgress) => {
-    if (dataDir !== null) return loadIdxFolder(dataDir, onProgress);
+  load: async ({ dataDir, transpose = false }, onProgress) => {
+    if (dataDir !== null) return loadIdxFolder(dataDir, { transpose, onProgress });
     throw new UsageError({
       code: 'DATA_DIR_NEEDED',
       message: 'data idx needs the folder of its files',
@@ -34,17 +34,21 @@ const LAYOUT =
 
 /**
  * Images [n, h, w] become inputs of [h, w, 1]; [n, h, w, c] stay [h, w, c]; [n, d] are vectors of [d]. Bytes get scale 1/255, other
- * types are used as they are. Classes: the largest label + 1.
+ * types are used as they are. Classes: the largest label + 1. `transpose`: rows become columns.
  * @throws DataError
  */
-export async function loadIdxFolder(folder: string, onProgress: OnDataProgress = () => {}): Promise<MemoryDataset> {
+export async function loadIdxFolder(
+  folder: string,
+  { transpose = false, onProgress = () => {} }: { transpose?: boolean; onProgress?: OnDataProgress } = {},
+): Promise<MemoryDataset> {
   const names = await listFolder(folder);
   const read = (split: 'train' | 'validation'): Promise<IdxSplit> =>
     readSplit({
       images: join(folder, findFile(folder, names, split, 'images')),
       labels: join(folder, findFile(folder, names, split, 'labels')),
+      transpose,
     });
-  const note = noteOn(findFile(folder, names, 'train', 'images'));
+  const note = noteOn(findFile(folder, names, 'train', 'images'), transpose);
   if (note !== null) onProgress({ kind: 'note', message: note });
   const train = await read('train');
   const hasValidation = names.some((name) => splitOf(name) === 'validation');
@@ -65,11 +69,11 @@ export async function loadIdxFolder(folder: string, onProgress: OnDataProgress =
 const QMNIST = /^qmnist[-_]/i;
 const EMNIST = /^emnist[-_]/i;
 
-function noteOn(images: string): string | null {
+function noteOn(images: string, transpose: boolean): string | null {
   if (QMNIST.test(images))
     return 'qmnist: of the eight numbers of a label (class, series, writer, …) the first is used, the class';
-  return EMNIST.test(images)
-    ? 'emnist: its pictures lie transposed in these files, rows and columns swapped, and are used as they are; upright pictures need the same before such a model sees them'
+  return EMNIST.test(images) && !transpose
+    ? 'emnist: its pictures lie transposed in these files, rows and columns swapped, and are used as they are; --transpose turns them upright'
     : null;
 }
 
@@ -85,7 +89,7 @@ interface IdxSplit {
   readonly labels: IdxArray;
 }
 
-async function readSplit(paths: { images: string; labels: string }): Promise<IdxSplit> {
+async function readSplit(paths: { images: string; labels: string; transpose: boolean }): Promise<IdxSplit> {
   const isQmnist = QMNIST.test(basename(paths.labels));
   const read = await readIdx(paths.labels, {
     rows: 'labels',
@@ -98,7 +102,30 @@ async function readSplit(paths: { images: string; labels: string }): Promise<Idx
     const message = `${paths.images} has ${images.shape[0]} images, ${paths.labels} has ${labels.shape[0]} labels`;
     throw new DataError({ code: 'DATA_SHAPE', message, next: 'Each image needs its label: take both files from the same set.' });
   }
-  return { images, labels };
+  return { images: paths.transpose ? transposed(images, paths.images) : images, labels };
+}
+
+/** In place, picture by picture. @throws DataError DATA_SHAPE for vectors */
+function transposed(images: IdxArray, path: string): IdxArray {
+  const [count, height, width, channels = 1] = images.shape;
+  if (images.shape.length === 2)
+    throw new DataError({
+      code: 'DATA_SHAPE',
+      message: `${path} has vectors of ${height} values, which have no rows and columns to be swapped`,
+      next: 'Leave out --transpose.',
+    });
+  const { values } = images;
+  const size = height * width * channels;
+  const before = values.slice(0, size);
+  for (let first = 0; first < count * size; first += size) {
+    before.set(values.subarray(first, first + size));
+    for (let row = 0; row < height; row++)
+      for (let column = 0; column < width; column++) {
+        const [from, to] = [(row * width + column) * channels, first + (column * height + row) * channels];
+        for (let channel = 0; channel < channels; channel++) values[to + channel] = before[from + channel];
+      }
+  }
+  return { ...images, shape: [count, width, height, ...images.shape.slice(3)] };
 }
 
 function firstColumn(labels: IdxArray): IdxArray {

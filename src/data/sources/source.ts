@@ -11,6 +11,7 @@ import type { OnDataProgress } from '../progress.js';
 
 /** Settings that say how files are read. */
 export const DATA_OPTIONS = [
+  'transpose',
   'inputs',
   'labels',
   'validationFile',

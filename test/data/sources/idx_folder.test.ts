@@ -154,15 +154,42 @@ test('of QMNIST’s labels of eight numbers the first is the class; EMNIST’s p
   };
   const notes: string[] = [];
   const onProgress = (progress: DataProgress): void => void (progress.kind === 'note' && notes.push(progress.message));
-  const set = plain(await loadIdxFolder(await temporaryFolder(content), onProgress));
+  const set = plain(await loadIdxFolder(await temporaryFolder(content), { onProgress }));
   expect([set.labelShape, set.classes, [...set.train.y], [...set.validation.y]]).toEqual([[], 10, [7, 0], [9]]);
   // Under other names they could be anything.
   const others = renamed(content, (name) => name.replace('qmnist-', ''));
   expect(await failure(others)).toContain('DATA_SHAPE train-labels-idx2-int');
-  await loadIdxFolder(
-    await temporaryFolder(renamed(files([2, 3]), (name) => `emnist-letters-${name.replace('t10k', 'test')}`)),
-    onProgress,
-  );
+  const emnist = await temporaryFolder(renamed(files([2, 3]), (name) => `emnist-letters-${name.replace('t10k', 'test')}`));
+  const lying = plain(await loadIdxFolder(emnist, { onProgress }));
   expect(notes.map((note) => note.split(':')[0])).toEqual(['qmnist', 'emnist']);
   expect(notes[1]).toContain('transposed');
+  // With the option that the note names: upright, and nothing is said.
+  const upright = plain(await loadIdxFolder(emnist, { transpose: true, onProgress }));
+  expect(notes.length).toBe(2);
+  expect([lying.inputShape, upright.inputShape]).toEqual([
+    [2, 3, 1],
+    [3, 2, 1],
+  ]);
+  expect(upright.sha256).not.toBe(lying.sha256);
+  const picture = (of: typeof lying, at: number): number[] => [...of.validation.x.slice(at * 6, at * 6 + 6)];
+  const [a, b, c, d, e, f] = picture(lying, 2);
+  expect(picture(upright, 2)).toEqual([a, d, b, e, c, f]);
+});
+
+test('channels stay together when pictures are turned; vectors cannot be', async () => {
+  const folder = await temporaryFolder(files([2, 3, 2]));
+  const [lying, upright] = [await loadIdxFolder(folder), await loadIdxFolder(folder, { transpose: true })].map(plain);
+  const pixel = (of: typeof lying, row: number, column: number): number[] => {
+    const [height, width] = of.inputShape;
+    const start = (height * width + row * width + column) * 2;
+    return [...of.train.x.slice(start, start + 2)];
+  };
+  for (const [row, column] of [
+    [0, 1],
+    [1, 2],
+    [1, 0],
+  ])
+    expect(pixel(upright, column, row)).toEqual(pixel(lying, row, column));
+  const vectors = loadIdxFolder(await temporaryFolder(files([13])), { transpose: true });
+  await expect(vectors).rejects.toMatchObject({ code: 'DATA_SHAPE', next: 'Leave out --transpose.' });
 });
