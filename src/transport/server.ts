@@ -16,9 +16,9 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from './web_socket.js';
-import { formatEndpoint, type Endpoint } from '../common/endpoint.js';
-import { ClusterError } from '../common/errors.js';
+import type { Endpoint } from '../common/endpoint.js';
 import { LIMITS } from '../common/limits.js';
+import { listenError } from '../common/listen_error.js';
 import { isNonce, LOGIN, type LoginRole } from '../common/protocol/login.js';
 import { SOCKET_OPTIONS } from './link.js';
 import { exporterOf, newNonce, proofOf, pskIdentity, PSK_TLS, sameProof, type Secret } from './secrets.js';
@@ -28,6 +28,7 @@ import { Challenges } from './challenge.js';
 import { listenBefore, PROXY_HEADER_SEEN, refuseInPlaintext, startsWithProxyHeader } from './proxy_header.js';
 import { answerProbe } from './probe.js';
 import { PROTOCOL } from '../common/protocol/frame.js';
+import { Strangers } from '../system/strangers.js';
 
 /** PEM text, read by the caller. */
 export type ServerTls = { kind: 'none' } | { kind: 'psk' } | { kind: 'certificate'; certificate: string; key: string };
@@ -74,11 +75,11 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
   sockets.on('headers', (headers, incoming) => headers.push(`${LOGIN.proofHeader}: ${proofs.get(incoming) ?? ''}`));
   const keyring: Keyring = (id) => (id === secret.id ? { secret, name: null } : (request.workers?.(id) ?? null));
   const server = createServer(tls, keyring);
-  const strangers = new Set<Socket>();
+  const strangers = new Strangers();
   const refused = sparingly(request.onRefused);
   const open = { worker: 0, probe: 0 };
 
-  const onStranger = (socket: Socket): void => admitStranger(socket, strangers);
+  const onStranger = (socket: Socket): void => strangers.admit(socket);
   const onProxyHeader = (socket: Socket): void => refused(addressOf(socket), PROXY_HEADER_SEEN);
   server.on(tls.kind === 'none' ? 'connection' : 'secureConnection', onStranger);
   const door = tls.kind === 'none' ? server : listenBefore(server, { onConnection: onStranger, onProxyHeader });
@@ -113,7 +114,7 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
     proofs.set(incoming, proofOf(verdict.secret, 'coordinator', verdict));
     sockets.handleUpgrade(incoming, socket, head, (webSocket) => {
       const lower = (socket as Socket & { _parent?: Socket })._parent;
-      for (const known of [socket, lower]) if (known) welcome(known, strangers);
+      for (const known of [socket, lower]) if (known) strangers.welcome(known);
       socket.setNoDelay(true);
       open[purpose] += 1;
       webSocket.on('close', () => (open[purpose] -= 1));
@@ -123,7 +124,7 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
   });
 
   await new Promise<void>((resolve, reject) => {
-    door.once('error', (error) => reject(listenError(error, listen)));
+    door.once('error', (error) => reject(listenError(error, { listen, flag: '--listen', why: plainly(error) })));
     door.listen({ host: listen.host, port: listen.port }, () => resolve());
   });
   const address = door.address();
@@ -131,7 +132,7 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
     port: typeof address === 'object' && address !== null ? address.port : listen.port,
     close: () =>
       new Promise((resolve) => {
-        for (const socket of strangers) socket.destroy();
+        strangers.close();
         for (const webSocket of sockets.clients) webSocket.terminate();
         door.close(() => resolve());
         server.closeAllConnections();
@@ -157,22 +158,6 @@ function createServer(tls: ServerTls, keyring: Keyring): Server {
   const pskCallback = (_: unknown, identity: string): Buffer | null =>
     identity.startsWith(prefix) ? (keyring(identity.slice(prefix.length))?.secret.tls ?? null) : null;
   return createHttpsServer({ ...HTTP_OPTIONS, ...PSK_TLS, pskCallback, handshakeTimeout });
-}
-
-/** Nobody stays without logging in; and when too many try, the one that has tried longest makes room. */
-function admitStranger(socket: Socket, strangers: Set<Socket>): void {
-  socket.on('error', () => socket.destroy());
-  const timer = setTimeout(() => strangers.has(socket) && socket.destroy(), LIMITS.loginTimeoutMs);
-  socket.once('close', () => {
-    clearTimeout(timer);
-    strangers.delete(socket);
-  });
-  strangers.add(socket);
-  if (strangers.size > LIMITS.maxStrangers) for (const oldest of strangers) return void oldest.destroy();
-}
-
-function welcome(socket: Socket, strangers: Set<Socket>): void {
-  strangers.delete(socket);
 }
 
 function answer(incoming: IncomingMessage, response: ServerResponse, challenges: Challenges): void {
@@ -246,19 +231,4 @@ function sparingly(tell: (from: string, why: string) => void): (from: string, wh
     lastMs = now;
     kept = 0;
   };
-}
-
-function listenError(error: NodeJS.ErrnoException, listen: Endpoint): ClusterError {
-  const at = formatEndpoint(listen);
-  const inUse = error.code === 'EADDRINUSE';
-  return new ClusterError({
-    code: inUse ? 'PORT_IN_USE' : 'LISTEN_FAILED',
-    message: inUse
-      ? `cannot listen on ${at}: the port is in use by another process`
-      : `cannot listen on ${at}: ${error.code === 'EACCES' ? 'this user may not listen there' : plainly(error)}`,
-    next: inUse
-      ? `End the other process (\`ss -ltnp sport = :${listen.port}\` names it), or choose another port with --listen.`
-      : 'Give --listen an address of this machine.',
-    cause: error,
-  });
 }
