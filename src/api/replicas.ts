@@ -26,7 +26,7 @@ export interface ReplicaRequest {
   /** Null for replicas that predict and do nothing else. */
   readonly dataset: Dataset | null;
   readonly config: Pick<TrainConfig, 'precision' | 'compile' | 'seed' | 'loss' | 'metrics' | 'lossWeights' | 'batchNorm'>;
-  readonly say: (line: string) => void;
+  readonly say: (line: string, share?: number) => void;
   /** Nobody waits for them any more: their threads end, whatever they do. */
   readonly signal?: AbortSignal;
 }

@@ -35,8 +35,8 @@ export interface RunRequest {
   readonly numericsCheck: 'strict' | 'relaxed';
   readonly observer: RunObserver;
   readonly stop: StopRequest;
-  /** Lines about what takes long before the first step: fetching TensorFlow or data. */
-  readonly say: (line: string) => void;
+  /** Lines about what takes long before the first step: fetching TensorFlow or data; of a download with the share of it that has come. */
+  readonly say: (line: string, share?: number) => void;
   /** What is under way from now on, before the first step: a few words for a line that is drawn in place. */
   readonly onWait?: (what: string) => void;
   /** Called when replicas are there and the first step begins. */

@@ -13,8 +13,8 @@ export interface OpenReporters {
   observer: RunObserver;
   /** Before the first step: what is under way from now on. */
   wait(what: string): void;
-  /** One line on standard error, above a line drawn in place. */
-  say(line: string): void;
+  /** One line on standard error, above a line drawn in place. With the share of a download that has come it is drawn in place itself, where one is. */
+  say(line: string, share?: number): void;
   /** Gives the terminal back as it was. */
   close(): void;
 }
@@ -46,7 +46,8 @@ export async function openReporters({
   return {
     observer: (event: RunEvent) => open.forEach((reporter) => reporter.observer(event)),
     wait: (what) => open.forEach((reporter) => reporter.wait(what)),
-    say: (line) => {
+    say: (line, share) => {
+      if (share !== undefined && open.filter((reporter) => reporter.wait(line, share)).length > 0) return;
       makeRoom();
       stderr.write(printable(`${line}\n`));
     },

@@ -18,7 +18,7 @@ export interface SessionParts {
   observer: RunObserver;
   stop: StopRequest;
   /** One line on standard error, above the live line. */
-  say: (line: string) => void;
+  say: (line: string, share?: number) => void;
   /** What is under way from now on, before the first step. */
   onWait: (what: string) => void;
   /** Called when the first step begins: from here on a stop finishes it and saves. */

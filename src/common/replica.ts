@@ -80,8 +80,12 @@ export interface ShardResult {
   readonly computeMs: number;
   /** Of that the waiting for rows that are not in memory. Absent where nobody says. */
   readonly dataMs?: number;
-  /** Who computed it; said by who gave the shard out. */
+  /** CRC-32 of the weights that it was computed from, where it was sent a copy. */
+  readonly parametersChecksum?: number;
+  /** Who computed it, and from when to when (monotonic ms); said by who gave the shard out. */
   readonly replica?: string;
+  readonly givenMs?: number;
+  readonly answeredMs?: number;
 }
 
 /** The model as its first replica built it: all that the coordinator, which never loads TensorFlow, needs to know. */

@@ -52,6 +52,11 @@ export interface ReplicaTime {
   replica: string;
   /** Inside its device. */
   computeMs: number;
+  /** Since the step began: when it was given its first shard, and when it had answered its last. */
+  startMs: number;
+  endMs: number;
+  /** CRC-32 of the weights it computed from, which is the coordinator's own; absent where it reads the run's own memory. */
+  parameters?: string;
 }
 
 export interface StepEvent {

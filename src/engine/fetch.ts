@@ -32,7 +32,7 @@ export interface FetchRequest {
   cacheFolder: string;
   distribution: Distribution;
   /** Lines for people, at most about one in two seconds. */
-  onProgress: (line: string) => void;
+  onProgress: OnFetchProgress;
   /** The Python to use. */
   python?: string;
 }
@@ -96,17 +96,17 @@ async function fetchLocked(
   let before = 0;
   for (const wheel of missing) {
     const folder = join(partial, `pip.${process.pid}`);
-    const report = throttled(
-      onProgress,
-      (bytes) => `${progressText(before + Math.min(bytes, wheel.bytes), total)} ${wheel.requirement}`,
-    );
+    const report = throttled(onProgress, (bytes) => {
+      const here = before + Math.min(bytes, wheel.bytes);
+      return [`${progressText(here, total)} ${wheel.requirement}`, here / total];
+    });
     const wheelFile = await downloadWheel({ python, wheel, distribution, folder, onBytes: report, stallMs: LIMITS.fetchStallMs });
     await checkHash(wheelFile, wheel);
     await unpackWheel({ python, wheelFile, folder: tree, kept: KEPT_FILES });
     writeFileSync(join(done, wheel.sha256), `${wheel.requirement}\n`);
     rmSync(folder, { recursive: true });
     before += wheel.bytes;
-    onProgress(`${progressText(before, total)} ${wheel.requirement} unpacked`);
+    onProgress(`${progressText(before, total)} ${wheel.requirement} unpacked`, before / total);
   }
   renameSync(tree, complete);
   rmSync(partial, { recursive: true });
@@ -132,15 +132,21 @@ function checkSpace(cacheFolder: string, distribution: Distribution, missing: re
   });
 }
 
-function throttled(onProgress: (line: string) => void, text: (bytes: number) => string): (bytes: number) => void {
+/** A line for people, and of a download how much of it has come, from 0 to 1. */
+export type OnFetchProgress = (line: string, share?: number) => void;
+
+function throttled(
+  onProgress: OnFetchProgress,
+  text: (bytes: number) => readonly [line: string, share: number],
+): (bytes: number) => void {
   let lastAt = performance.now();
   let lastLine = '';
   return (bytes) => {
-    const line = text(bytes);
+    const [line, share] = text(bytes);
     if (line === lastLine || performance.now() - lastAt < LIMITS.fetchReportMs) return;
     lastAt = performance.now();
     lastLine = line;
-    onProgress(line);
+    onProgress(line, share);
   };
 }
 

@@ -7,7 +7,7 @@ import { homedir, userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { EnvironmentError } from '../common/errors.js';
 import { TENSORFLOW_LIBRARY_NAME } from './c_api.js';
-import { fetchDistribution } from './fetch.js';
+import { fetchDistribution, type OnFetchProgress } from './fetch.js';
 import { findGpus } from './gpus.js';
 import { findPythonTensorFlow } from './python.js';
 import { TENSORFLOW_VERSION, distributionFor, isSupportedVersion, thisMachine } from './wheels.js';
@@ -28,7 +28,7 @@ export interface TensorFlowLocation {
 
 export interface EnsureOptions {
   /** Takes lines for people; default: standard error. */
-  onProgress?: (line: string) => void;
+  onProgress?: OnFetchProgress;
   /** Default: cuda where the driver lists a GPU, else cpu. */
   kind?: 'cpu' | 'cuda';
 }

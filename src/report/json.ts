@@ -8,7 +8,7 @@ import type { OpenReporter, ReporterPlace, TextStream } from './reporter.js';
 import { printable } from '../common/one_line.js';
 
 export async function openJsonReporter(place: ReporterPlace): Promise<OpenReporter> {
-  return { observer: createJsonReporter(place), wait: () => undefined, makeRoom: () => undefined, close: () => undefined };
+  return { observer: createJsonReporter(place), wait: () => false, makeRoom: () => undefined, close: () => undefined };
 }
 
 /** Step records are written every `logEvery` steps; with null none is. */

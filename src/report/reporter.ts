@@ -11,8 +11,8 @@ export interface TextStream {
 
 export interface OpenReporter {
   observer: RunObserver;
-  /** Before the first step: what is under way from now on. */
-  wait(what: string): void;
+  /** Before the first step: what is under way from now on, and of a download how much of it has come. False where it draws nothing in place. */
+  wait(what: string, share?: number): boolean;
   /** Removes what it draws in place, so that a line can be written on standard error. */
   makeRoom(): void;
   /** Gives the terminal back as it was. */

@@ -215,7 +215,8 @@ function progressDetails({ step, etaS }: Progress): string[] {
   ];
 }
 
-function barText({ done, all, columns }: { done: number; all: number; columns: number }): string {
+/** `━━━━╸─────` */
+export function barText({ done, all, columns }: { done: number; all: number; columns: number }): string {
   const halves = all === 0 ? 0 : Math.floor((2 * columns * done) / all);
   const full = Math.floor(halves / 2);
   const half = halves % 2 === 1 ? '╸' : '';

@@ -6,6 +6,8 @@ import { styleText } from 'node:util';
 import { invariant } from '../common/errors.js';
 import type { RunEvent, RunObserver, StartEvent, StepEvent } from '../common/run_events.js';
 import type { LiveLine } from './live_line.js';
+import { GpuLoads } from './gpu_loads.js';
+import { ReplicaLines } from './replica_lines.js';
 import type { OpenReporter, ReporterPlace, TextStream } from './reporter.js';
 import {
   contextLine,
@@ -29,14 +31,26 @@ export async function openTextReporter({ out, err, environment, ...options }: Re
     live = createLiveLine({ stream: err, now: options.now });
   }
   const waiting = live && createWaitingLine({ live, now: options.now, columns: () => (err.columns ?? 80) - 1 });
-  const observer = createTextReporter({ ...options, out, err, live });
+  let gpus: GpuLoads | null = null;
+  const besides = (replica: string): string => gpus?.wordsFor(replica) ?? '';
+  const observer = createTextReporter({ ...options, out, err, live, besides });
+  const findGpus = async ({ replicas }: StartEvent): Promise<void> => {
+    if (live === null || !replicas.some((name) => name.startsWith('gpu('))) return;
+    const { Nvml } = await import('../system/nvml.js');
+    const nvml = Nvml.open({ visible: environment.CUDA_VISIBLE_DEVICES });
+    gpus = nvml && new GpuLoads(nvml, options.now);
+  };
   waiting?.wait('starting');
   return {
     observer: (event) => {
       if (event.type === 'start' || event.type === 'end') waiting?.end();
+      if (event.type === 'start') void findGpus(event);
       observer(event);
     },
-    wait: (what) => waiting?.wait(what),
+    wait: (what, share) => {
+      waiting?.wait(what, share);
+      return waiting !== null;
+    },
     makeRoom: () => live?.clear(),
     close: () => {
       waiting?.end();
@@ -53,6 +67,8 @@ export interface TextReporterOptions {
   /** Monotonic milliseconds. */
   now: () => number;
   verbose: boolean;
+  /** What else is known of a replica, for its line of the panel. */
+  besides?: (replica: string) => string;
   /** The command that continues a run whose process died without a word. */
   afterCrash?: (run: string) => string;
 }
@@ -62,7 +78,7 @@ const PLAIN_INTERVAL_MS = 30_000;
 /** Weight of the newest step in the rate shown: single steps jump. */
 const RATE_SMOOTHING = 0.1;
 
-export function createTextReporter({ out, err, live, now, verbose, afterCrash }: TextReporterOptions): RunObserver {
+export function createTextReporter({ out, err, live, now, verbose, besides, afterCrash }: TextReporterOptions): RunObserver {
   const paint = painter(err);
   let start: StartEvent | null = null;
   /** The first step seen of this epoch: not its first where the run was resumed. */
@@ -70,6 +86,7 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
   let imagesPerS: number | null = null;
   let lastEpochS: number | null = null;
   let lastPlainMs = now();
+  let replicas: ReplicaLines | null = null;
   /** The monitored value by epoch, of this process. */
   const history: { epoch: number; value: number }[] = [];
 
@@ -85,13 +102,15 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
     if (start === null) return;
     if (first?.epoch !== step.epoch) first = { epoch: step.epoch, stepInEpoch: step.stepInEpoch, atMs: now() };
     imagesPerS = imagesPerS === null ? step.imagesPerS : imagesPerS + RATE_SMOOTHING * (step.imagesPerS - imagesPerS);
+    replicas?.took(step);
     const progress: Progress = { step: { ...step, imagesPerS }, epochs: start.plan.epochs, etaS: etaS(step, start, first) };
     if (live !== null) {
       const { monitor } = start.objective;
       live.draw(() => {
         const columns = (err.columns ?? 80) - 1;
         const curve = curveLine(monitor, history, { columns });
-        return [paint('cyan', progressLine(progress, { columns })), ...(curve === null ? [] : [curve])].join('\n');
+        const below = curve === null ? [] : [curve, ...(replicas?.lines({ columns, besides }) ?? [])];
+        return [paint('cyan', progressLine(progress, { columns })), ...below].join('\n');
       });
       return;
     }
@@ -117,6 +136,7 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
     switch (event.type) {
       case 'start': {
         start = event;
+        replicas = new ReplicaLines(event.replicas);
         const [title, ...details] = headerLines(event);
         const resume =
           afterCrash && event.runFolder !== '' && isUnderWay(event) ? [`  resume   ${afterCrash(event.runFolder)}`] : [];
@@ -136,8 +156,10 @@ export function createTextReporter({ out, err, live, now, verbose, afterCrash }:
         return;
       case 'worker_join':
       case 'worker_leave':
+        replicas?.heard(event);
         return toErr([event.detail]);
       case 'worker_lost':
+        replicas?.heard(event);
         return toErr([paint('yellow', event.detail)]);
       case 'state':
         if (verbose)

@@ -12,7 +12,7 @@ export interface Why {
   readonly phasesMs: Phases;
   readonly stepMs: number;
   /** Mean milliseconds of a step that each replica computed, all of its shards together; empty where the records do not say. */
-  readonly replicas: readonly ReplicaTime[];
+  readonly replicas: readonly Pick<ReplicaTime, 'replica' | 'computeMs'>[];
   /** Share of an epoch's time outside its steps: evaluation and saving. */
   readonly outside: number;
   readonly change: string;

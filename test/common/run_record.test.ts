@@ -49,7 +49,7 @@ test('a loss that is not finite becomes null, so that the line stays JSON', () =
     imagesPerS: 0,
     learningRate: 0.1,
     phasesMs: { data: 1, compute: 2, wait: 3, reduce: 4, apply: 5, publish: 6 },
-    replicaTimes: [{ replica: 'Ada:gpu(0)', computeMs: 2 }],
+    replicaTimes: [{ replica: 'Ada:gpu(0)', computeMs: 2, startMs: 1, endMs: 4 }],
   });
   expect(JSON.parse(line)).toMatchObject({ loss: null, epoch_loss: null, epoch_mae: 0.5, phases_ms: { data: 1, publish: 6 } });
 });

@@ -49,7 +49,7 @@ export function sampleStep({ epoch, stepInEpoch }: { epoch: number; stepInEpoch:
     learningRate: 0.1,
     imagesPerS: 1234.4,
     phasesMs: { data: 1, compute: 2, wait: 3, reduce: 4, apply: 5, publish: 6 },
-    replicaTimes: [{ replica: 'cpu(0)', computeMs: 2 }],
+    replicaTimes: [{ replica: 'cpu(0)', computeMs: 2, startMs: 1, endMs: 4 }],
   };
 }
 

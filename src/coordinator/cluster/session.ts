@@ -274,7 +274,7 @@ export class Session {
 
   #result(message: MessageOf<'result'>, bytes: Uint8Array): void {
     const { resolve } = this.#answered(message);
-    const { id, version, examples, lossSum, sums, computeMs } = message;
+    const { id, version, examples, lossSum, sums, computeMs, parametersChecksum } = message;
     const { kind, step, shard } = id;
     const objective = this.#host.resultSizes()?.objective;
     invariant(objective !== undefined, 'who was given a shard has a model');
@@ -284,7 +284,16 @@ export class Session {
     this.#pending.delete(message.replica);
     this.#host.onResult();
     const nonFinite = message.nonFinite ?? (Number.isFinite(lossSum) ? null : 'loss');
-    const result = { id, version, examples, lossSum, sums, computeMs, ...(nonFinite !== null && { nonFinite }) };
+    const result = {
+      id,
+      version,
+      examples,
+      lossSum,
+      sums,
+      computeMs,
+      parametersChecksum,
+      ...(nonFinite !== null && { nonFinite }),
+    };
     if (kind === 'evaluate') return resolve(result);
     const gradientSize = this.#host.resultSizes()?.gradient ?? 0;
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);

@@ -9,7 +9,7 @@ export class StepMeter {
   private beganMs = 0;
   private markedMs = 0;
   private phases: PhasesMs = noPhases();
-  private replicas = new Map<string, number>();
+  private replicas = new Map<string, ReplicaTime>();
 
   constructor(private readonly nowMs: () => number) {}
 
@@ -42,8 +42,21 @@ export class StepMeter {
     this.mark('wait', elapsed - compute);
     this.phases.compute += compute - data;
     this.phases.data += data;
-    for (const { replica, computeMs } of results)
-      if (replica !== undefined) this.replicas.set(replica, (this.replicas.get(replica) ?? 0) + computeMs);
+    for (const result of results) if (result.replica !== undefined) this.#took(result.replica, result);
+  }
+
+  #took(
+    replica: string,
+    { computeMs, givenMs = this.beganMs, answeredMs = this.nowMs(), parametersChecksum }: ShardResult,
+  ): void {
+    const before = this.replicas.get(replica);
+    this.replicas.set(replica, {
+      replica,
+      computeMs: (before?.computeMs ?? 0) + computeMs,
+      startMs: Math.min(before?.startMs ?? Infinity, givenMs - this.beganMs),
+      endMs: Math.max(before?.endMs ?? 0, answeredMs - this.beganMs),
+      ...(parametersChecksum !== undefined && { parameters: parametersChecksum.toString(16).padStart(8, '0') }),
+    });
   }
 
   /** Of the time since the last mark so much went into adding gradients, the rest into the update. */
@@ -55,8 +68,7 @@ export class StepMeter {
   }
 
   end(): { ms: number; phasesMs: PhasesMs; replicaTimes: ReplicaTime[] } {
-    const replicaTimes = [...this.replicas].map(([replica, computeMs]) => ({ replica, computeMs }));
-    return { ms: this.nowMs() - this.beganMs, phasesMs: this.phases, replicaTimes };
+    return { ms: this.nowMs() - this.beganMs, phasesMs: this.phases, replicaTimes: [...this.replicas.values()] };
   }
 }
 

@@ -276,8 +276,9 @@ export class Fleet {
   }
 
   #start(member: number, seat: Seat, assignment: ShardAssignment): void {
+    const givenMs = performance.now();
     seat.replica.compute(assignment).then(
-      (result) => this.#answered(member, { ...result, replica: seat.replica.name }),
+      (result) => this.#answered(member, { ...result, replica: seat.replica.name, givenMs, answeredMs: performance.now() }),
       (error: unknown) => {
         this.#lastError = error;
         if (isFaultOfTheRun(error)) return this.#dispatch({ type: 'faulted', member, reason: error.message });
