@@ -85,7 +85,7 @@ async function buildForTests(folder) {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   await swapIn(folder, async (fresh) => {
     const entryPoints = sources
-      .filter((file) => file.startsWith('src') && /(?<!\.d)\.ts$/.test(file))
+      .filter((file) => file.startsWith('src') && /(?<!\.d)\.ts$/.test(file) && !file.includes('dashboard/page/'))
       .map((file) => join(root, file));
     const options = { format: 'esm', target: 'node20', sourcemap: 'inline', logLevel: 'warning' };
     await build({ ...options, entryPoints, outbase: join(root, 'src'), outdir: fresh });

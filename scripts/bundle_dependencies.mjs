@@ -60,6 +60,7 @@ export async function bundleDependencies(root, folder) {
     outfile: join(vendor, 'msgpackr.js'),
   });
   await bundleDrawing(root, vendor, options);
+  await bundleDashboard(root, vendor);
   copyFileSync(join(root, 'node_modules/koffi/index.d.ts'), join(vendor, 'koffi.d.ts'));
   copyFileSync(join(root, 'node_modules/koffi/LICENSE.txt'), join(vendor, 'LICENSE.koffi.txt'));
   copyFileSync(join(root, 'node_modules/msgpackr/LICENSE'), join(vendor, 'LICENSE.msgpackr'));
@@ -104,6 +105,26 @@ async function bundleDrawing(root, vendor, options) {
     outfile: join(vendor, 'plot.js'),
   });
   writeFileSync(join(vendor, 'LICENSE.plot.txt'), licensesOf(Object.keys(metafile.inputs).map((path) => resolve(path))));
+}
+
+/** The dashboard's page with uPlot, its script and style inside: one file. */
+async function bundleDashboard(root, vendor) {
+  const folder = join(root, 'src/report/dashboard/page');
+  const options = { bundle: true, minify: true, legalComments: 'none', logLevel: 'warning', write: false, metafile: true };
+  const made = async (contents, loader) => {
+    const stdin = { contents, loader, resolveDir: folder };
+    return build({ ...options, stdin, format: 'iife', target: 'es2022', charset: 'utf8' });
+  };
+  const script = await made(`import './main.js';`, 'ts');
+  const style = await made(`@import './style.css'; @import 'uplot/dist/uPlot.min.css';`, 'css');
+  const text = ({ outputFiles: [file] }) => file.text.trim();
+  if (/<\/(script|style)/i.test(text(script) + text(style))) throw new Error('build: the page would end inside its own script');
+  const page = readFileSync(join(folder, 'index.html'), 'utf8')
+    .replace('/*STYLE*/', () => text(style))
+    .replace('/*SCRIPT*/', () => text(script));
+  writeFileSync(join(vendor, 'dashboard.html'), page);
+  const packages = Object.keys(script.metafile.inputs).filter((path) => path.includes('node_modules'));
+  writeFileSync(join(vendor, 'LICENSE.uplot.txt'), licensesOf(packages.map((path) => resolve(path))));
 }
 
 /** Of every package that a file is from, each once, under its name and version. */

@@ -9,6 +9,7 @@ import type { Dataset } from '../common/dataset.js';
 import type { ModelDescription, NumericsClass, ResidentReplica } from '../common/replica.js';
 import type { EndEvent, RunObserver } from '../common/run_events.js';
 import { unlessHurried, type StopRequest } from '../common/stop_request.js';
+import { RunWishes } from '../common/run_wishes.js';
 import { fastDevRun } from '../common/trial.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
@@ -23,6 +24,8 @@ import { requireKnown } from '../objective/find_names.js';
 import { packageVersion } from '../system/package_info.js';
 import { availableCores } from '../system/cores.js';
 import { writeReport, type RunReport } from '../report/files/write_report.js';
+import type { Dashboard } from '../report/dashboard/open_dashboard.js';
+import { dashboardOf } from './dashboard.js';
 import { orOfProgram } from './run_of_program.js';
 import type { RunRequestWithParts } from './run_request.js';
 import { readSaved } from './saved_models.js';
@@ -96,17 +99,46 @@ export interface Outcome {
 
 /** Runs one training to its end. Lets go of the crew and of the run folder whatever happens. */
 export async function compose(request: RunRequestWithParts, recruiter: Recruiter): Promise<Outcome> {
+  // Cheap refusals first: a wrong flag must not cost a download.
+  requireBatchCoversShards({ batch: request.config.batch, shards: recruiter.shards });
+  requireAuditable(request.config, request.numericsCheck);
+  requireKnown(request.config);
+  await recruiter.ready();
+  const wishes = new RunWishes();
+  const dashboard = await dashboardOf(request, wishes);
+  try {
+    return await composeSeen(dashboard === null ? request : seenIn(dashboard, request), recruiter, { wishes, dashboard });
+  } finally {
+    await dashboard?.close();
+  }
+}
+
+/** The request of a run whose dashboard hears what the caller hears. */
+function seenIn(dashboard: Dashboard, request: RunRequestWithParts): RunRequestWithParts {
+  return {
+    ...request,
+    onWait: (what) => {
+      dashboard.wait(what);
+      request.onWait?.(what);
+    },
+    observer: (event) => {
+      dashboard.observer(event);
+      request.observer(event);
+    },
+  };
+}
+
+async function composeSeen(
+  request: RunRequestWithParts,
+  recruiter: Recruiter,
+  { wishes, dashboard }: { wishes: RunWishes; dashboard: Dashboard | null },
+): Promise<Outcome> {
   const { config: asked, stop, say } = request;
   const { shards } = recruiter;
-  // Cheap refusals first: a wrong flag must not cost a download.
-  requireBatchCoversShards({ batch: asked.batch, shards });
-  requireAuditable(asked, request.numericsCheck);
-  requireKnown(asked);
-  await recruiter.ready();
   const { resume } = request;
   const source = request.model ?? (await orOfProgram(resume, 'model', asked.model, () => resolveModelSource(asked.model)));
   const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
-  const onProgress = (progress: DataProgress): void => say(describeProgress(progress));
+  const onProgress = (progress: DataProgress): void => say(describeProgress(progress), shareOf(progress));
   request.onWait?.(`loading data ${asked.data}`);
   const loaded = request.dataset ?? (await unlessHurried(loadDatasetAside(asked, { onProgress }), stop));
   const trial = asked.fastDevRun
@@ -116,6 +148,7 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
 
   const run = request.inMemory === true || trial !== null ? IN_MEMORY : await openRun(request);
   let report: RunReport | null = null;
+  if (run.folder !== null) dashboard?.inFolder(run.folder.path);
   try {
     const config = run.folder === null ? (trial ?? asked) : configFrom(request, run);
     const settle = (compiled: CompiledModel | undefined): SettledRun =>
@@ -175,6 +208,8 @@ export async function compose(request: RunRequestWithParts, recruiter: Recruiter
         cores: availableCores(),
         observe,
         stop: crew.stop,
+        wishes,
+        onWeights: (weights) => report?.weights(weights),
         ...(request.hooks && { hooks: request.hooks }),
         ...(request.stream && { stream: request.stream }),
         ...(request.validationStream && { validationStream: request.validationStream }),
@@ -209,6 +244,12 @@ function observersOf(
 
 const nothingLeft = (run: string, { steps }: EndEvent): string =>
   `nothing is left to compute in ${run} (${steps} steps); to go on, give more --epochs (and more --max-steps, where that is given)`;
+
+/** Of a download whose length is known, how much has come. */
+function shareOf(progress: DataProgress): number | undefined {
+  if (progress.kind === 'note' || progress.totalBytes === null || progress.totalBytes === 0) return undefined;
+  return progress.receivedBytes / progress.totalBytes;
+}
 
 /** One line; downloads are told at each tenth, by data/download.ts. */
 function describeProgress(progress: DataProgress): string {

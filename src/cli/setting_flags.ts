@@ -28,7 +28,8 @@ function flagsOf(command: Command): FlagSetting[] {
 export function addSettingFlags(command: Command): Command {
   for (const row of flagsOf(command)) {
     const [flag, ...former] = namesOf(row);
-    command.addOption(new Option(flag, row.setting.help).helpGroup(GROUP[row.setting.group]));
+    const option = new Option(flag, row.setting.help).helpGroup(GROUP[row.setting.group]);
+    command.addOption(row.setting.bare === undefined ? option : option.preset(row.setting.bare));
     for (const name of former) command.addOption(new Option(name).hideHelp().helpGroup(GROUP[row.setting.group]));
   }
   command.addOption(

@@ -161,6 +161,10 @@ export const LIMITS = {
   probeBytes: 20 * 2 ** 20,
   probeHeldBytes: 2 * 2 ** 20,
   probeLifeMs: 15_000,
+  /** Dashboards open at once; each costs a write to a socket twice a second. */
+  maxViewers: 64,
+  /** What a viewer has not taken yet, bytes: beyond it the viewer is let go, and comes back to all of it in one. */
+  maxViewerQueueBytes: 2 * 2 ** 20,
   /** HTTP head of challenge and upgrade, bytes. */
   maxHttpHeadBytes: 8 * 2 ** 10,
   /** A worker tries again after a random share of this, doubled each time up to the maximum, ms. */

@@ -10,6 +10,7 @@ import { DivergedError } from '../common/errors.js';
 import type { Monitor } from '../common/objective.js';
 import type { ModelDescription } from '../common/replica.js';
 import type { EndEvent, RunObserver } from '../common/run_events.js';
+import type { RunWishes } from '../common/run_wishes.js';
 import type { StopReason, StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { addBatch, addTotals, noTotals, valuesOf, type Totals } from '../objective/values.js';
@@ -32,11 +33,14 @@ export interface RunParts {
   readonly watched: Watched;
   /** Keeps the weights of an epoch that is the best so far. */
   readonly keepBest?: (epoch: number) => Promise<void>;
+  /** Hands on the weights after an epoch, where that is asked for. */
+  readonly tellWeights?: (epoch: number) => Promise<void>;
   readonly store: RunStore;
   /** Names the weights and slots that the plane holds. */
   readonly digest: () => Promise<string>;
   readonly observe: RunObserver;
   readonly stop: StopRequest;
+  readonly wishes?: RunWishes;
   readonly hooks?: RunHooks;
   /** Where batches come from a stream: rows 0, 1, … of the training split are then the batch of the next step. */
   readonly stream?: BatchStream;
@@ -244,10 +248,12 @@ async function endEpoch(parts: RunParts, meter: EpochMeter): Promise<Ending | nu
     ...meter.total(totals.examples),
     saved,
   });
+  if (config.histograms !== null && epoch % config.histograms === 0) await parts.tellWeights?.(epoch);
   for (const notice of notices) observe({ type: 'warn', ...notice });
   const decision = await parts.hooks?.epochEnd?.({ epoch, values });
   await store.afterCommit(progress.now, { epochEnded: true });
-  return decision === 'stop' || isStopped(config.earlyStopping, watch) ? 'stopped_early' : null;
+  const wished = parts.wishes?.endsAfterEpoch === true && epoch < config.epochs;
+  return decision === 'stop' || wished || isStopped(config.earlyStopping, watch) ? 'stopped_early' : null;
 }
 
 /** Over the whole validation set; null where it was given up. */

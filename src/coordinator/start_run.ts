@@ -15,6 +15,7 @@ import type { Monitor } from '../common/objective.js';
 import { requireShards } from '../objective/one_shard.js';
 import { monitorOf } from '../objective/values.js';
 import { shardSizes } from '../common/shard.js';
+import type { RunWishes } from '../common/run_wishes.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { trialNotes } from '../common/trial.js';
@@ -119,6 +120,14 @@ export function endOfFinished(
   return { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: sha256, reason };
 }
 
+/** As the model would be saved after this epoch. */
+export interface TrainedWeights {
+  readonly epoch: number;
+  /** A copy, in the order of the slots. */
+  readonly values: Float32Array;
+  readonly slots: readonly { readonly name: string; readonly offset: number; readonly size: number }[];
+}
+
 export interface StartParts {
   readonly config: TrainConfig;
   readonly shards: number;
@@ -145,6 +154,9 @@ export interface StartParts {
   readonly cores: number;
   readonly observe: RunObserver;
   readonly stop: StopRequest;
+  readonly wishes?: RunWishes;
+  /** Hears the weights after an epoch, where that is asked for (`histograms`). */
+  readonly onWeights?: (weights: TrainedWeights) => void;
   /** Called right after the start event. */
   readonly onStart?: () => void;
   /** Callbacks that the loop waits for. */
@@ -244,13 +256,17 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
     best?.keep(await plane.model());
     if (best !== null) await store.saveBest(progress.now, epoch);
   };
+  const tellWeights = async (epoch: number): Promise<void> => {
+    parts.onWeights?.({ epoch, values: await plane.model(), slots: model.layout.slots });
+  };
   const examples = { train: data.train, validation: data.validation };
   const digest = async (): Promise<string> => hashOf(await plane.values());
   const hooks = parts.hooks?.(accessTo(plane, { model, optimizer: config.optimizer }));
   await hooks?.trainBegin?.();
   const loop = runTraining({
-    ...{ config, model, examples, plane, progress, monitor, watched, keepBest },
-    ...{ store, digest, observe, stop, hooks, stream: parts.stream, validationStream: parts.validationStream, nowMs },
+    ...{ config, model, examples, plane, progress, monitor, watched, keepBest, tellWeights },
+    ...{ store, digest, observe, stop, hooks, nowMs },
+    ...{ stream: parts.stream, validationStream: parts.validationStream, wishes: parts.wishes },
   });
   const end = await loop.catch((error: unknown) => {
     folder?.log({ type: 'error', ...wordsOf(error) });
@@ -271,7 +287,7 @@ interface StoreRequest {
 }
 
 async function openStore({ parts, folder, plane, progress, monitor, finalWeights, nowMs }: StoreRequest): Promise<RunStore> {
-  const { config, shards, model, numerics, data, versions, observe } = parts;
+  const { config, shards, model, numerics, data, versions, observe, wishes } = parts;
   const sound = new SoundStates({
     run: folder.path,
     states: folder.stateFolder,
@@ -280,7 +296,7 @@ async function openStore({ parts, folder, plane, progress, monitor, finalWeights
   });
   if (parts.run.saved !== null) await sound.restore();
   const store = createRunStore({
-    ...{ sound, shards, model, monitor, numerics, data, folder, observe, nowMs },
+    ...{ sound, shards, model, monitor, numerics, data, folder, observe, wishes, nowMs },
     config: { ...config, shards },
     values: () => plane.values(),
     modelWeights: () => plane.model(),

@@ -45,6 +45,8 @@ const REPEATED: Record<string, string> = {
   workers: '3',
   reporter: 'json,text',
   report: 'csv',
+  dashboard: '127.0.0.1:4000',
+  histograms: '5',
   log_every: '5',
   gradient_norm: 'true',
 };

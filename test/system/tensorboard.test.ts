@@ -21,13 +21,16 @@ if (!isInstalled) console.warn('tensorboard.test.ts skipped: pip cannot install 
 const READ = `
 import json, sys
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-accumulator = EventAccumulator(sys.argv[1], size_guidance={'scalars': 0})
+accumulator = EventAccumulator(sys.argv[1], size_guidance={'scalars': 0, 'histograms': 0})
 accumulator.Reload()
 told = {tag: [[event.step, event.value] for event in accumulator.Scalars(tag)] for tag in accumulator.Tags()['scalars']}
 from tbparse import SummaryReader
 frame = SummaryReader(sys.argv[1]).scalars
 parsed = {tag: frame[frame.tag == tag][['step', 'value']].values.tolist() for tag in told}
-print(json.dumps([told, parsed]))
+def shape(value):
+    return [value.num, value.min, value.max, sum(value.bucket), value.bucket_limit[-1]]
+weights = {tag: [[event.step, *shape(event.histogram_value)] for event in accumulator.Histograms(tag)] for tag in accumulator.Tags()['histograms']}
+print(json.dumps([told, parsed, weights]))
 `;
 
 type History = Record<string, [step: number, value: number][]>;
@@ -36,12 +39,15 @@ describe.skipIf(!isInstalled)('the event files of a run that was killed in its s
   const folder = join(scratch, 'runs/killed');
   let [tensorboard, tbparse]: [History, History] = [{}, {}];
   let losses: [number, number][] = [];
+  let weights: Record<string, [step: number, count: number, min: number, max: number, inBuckets: number, limit: number][]> = {};
 
   beforeAll(async () => {
     const run = startTrain([
       ...TINY_RUN,
       '--epochs',
       '4',
+      '--histograms',
+      '2',
       '--workers',
       '1',
       '--run-dir',
@@ -52,7 +58,7 @@ describe.skipIf(!isInstalled)('the event files of a run that was killed in its s
     await run.seen(atStep(20));
     run.kill('SIGKILL');
     await run.ended;
-    const { code, out, err } = await train(['--resume', folder]);
+    const { code, out, err } = await train(['--resume', folder, '--histograms', '2']);
     expect(code, err).toBe(0);
     losses = recordsIn(out).flatMap(({ type, step, loss }) =>
       type === 'step' ? [[Number(step), Math.fround(Number(loss))] as [number, number]] : [],
@@ -60,13 +66,26 @@ describe.skipIf(!isInstalled)('the event files of a run that was killed in its s
     writeFileSync(join(scratch, 'read.py'), READ);
     const { stdout, stderr } = spawnSync(python, [join(scratch, 'read.py'), join(folder, 'tensorboard')], { encoding: 'utf8' });
     expect(stdout, stderr).not.toBe('');
-    [tensorboard, tbparse] = JSON.parse(stdout) as [History, History];
+    [tensorboard, tbparse, weights] = JSON.parse(stdout) as [History, History, typeof weights];
   });
 
   it('are one history in TensorBoard: every step once, with the resumed run’s values', () => {
     expect(tensorboard['step/loss'].map(([step]) => step)).toEqual(Array.from({ length: 48 }, (_, index) => index + 1));
     expect(tensorboard['step/loss'].slice(-losses.length)).toEqual(losses);
     expect(tensorboard['epoch/val_acc'].map(([step]) => step)).toEqual([12, 24, 36, 48]);
+  });
+
+  it('tell how each weight is distributed, every second epoch', () => {
+    const tags = Object.keys(weights);
+    expect(tags.length).toBe(8);
+    expect(tags.every((tag) => tag.startsWith('weights/'))).toBe(true);
+    for (const tag of tags) {
+      expect(weights[tag].map(([step]) => step)).toEqual([24, 48]);
+      for (const [, count, min, max, inBuckets, limit] of weights[tag]) {
+        expect([inBuckets, limit]).toEqual([count, max]);
+        expect(min).toBeLessThanOrEqual(max);
+      }
+    }
   });
 
   // tbparse forgets nothing: the steps that were computed twice have the same value twice.

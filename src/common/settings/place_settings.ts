@@ -103,6 +103,16 @@ export const OUTPUT_SETTINGS = {
     help: 'text; json: one record a line; or both, joined by a comma: json then owns standard output',
     ...{ workers: false, library: false, aliases: ['report_to', 'logger', 'format', 'output_format', 'json'] },
   }),
+  histograms: setting(whole({ atLeast: 1 }), null, {
+    ...{ flag: '--histograms <epochs>', commands: RUNS, group: 'output', resume: 'call' },
+    help: 'tell TensorBoard how each weight is distributed, every so many epochs (null: never)',
+    ...{ workers: false, library: true, aliases: ['histogram_freq', 'weight_histograms', 'log_weights'] },
+  }),
+  dashboard: setting(text('host:port, or auto'), null, {
+    ...{ flag: '--dashboard [host:port]', bare: 'auto', commands: RUNS, group: 'output', resume: 'call' },
+    help: 'a live page, here on this machine alone unless told (auto: port 29580, or a free one where that is in use)',
+    ...{ workers: false, library: true, aliases: ['web_ui', 'live_page', 'live_plot', 'ui', 'monitor_port'] },
+  }),
   gradientNorm: setting(flag, false, {
     ...{ flag: '--gradient-norm', commands: RUNS, group: 'output', resume: 'call' },
     help: 'report the norm of each gradient also where it is not clipped',

@@ -94,6 +94,8 @@ export type Resume = 'fixed' | 'kept' | 'call';
 export interface Facts {
   /** As commander reads it. */
   readonly flag: string | null;
+  /** What the flag means without a value, where it may stand so. */
+  readonly bare?: string;
   /** Those that offer the flag. */
   readonly commands: readonly CommandName[];
   readonly group: keyof typeof GROUPS;

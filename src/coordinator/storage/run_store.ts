@@ -8,6 +8,7 @@ import type { Monitor } from '../../common/objective.js';
 import type { NumericsClass, ModelDescription } from '../../common/replica.js';
 import { reaches } from '../../objective/values.js';
 import type { RunObserver } from '../../common/run_events.js';
+import type { RunWishes } from '../../common/run_wishes.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import { createStateClock } from './state_due.js';
 import { saveModel, type KeptModel } from './state/checkpoint.js';
@@ -23,7 +24,7 @@ export interface RunStore {
   /** Writes a state at once: what was begun from other weights is resumed from those, even where it dies before its first state is due. */
   begin(progress: Progress): Promise<void>;
   /**
-   * After each commit and each epoch: writes a state if one is due, beside training within an epoch; an epoch's end is waited for, so that a completed
+   * After each commit and each epoch: writes a state if one is due or wished for, beside training within an epoch; an epoch's end is waited for, so that a completed
    * epoch is never lost. Rejects only with `onSaveFailure: stop`.
    */
   afterCommit(progress: Progress, at: { epochEnded: boolean }): Promise<void>;
@@ -73,6 +74,7 @@ export interface StoreParts {
   /** The model's at the end of the run, where those are not the last commit's. */
   readonly finalWeights?: () => Promise<Float32Array>;
   readonly observe: RunObserver;
+  readonly wishes?: RunWishes;
   readonly nowMs: () => number;
   /** `tfjs-parallel 0.1.0`. */
   readonly generatedBy: string;
@@ -156,7 +158,8 @@ export function createRunStore(parts: StoreParts): RunStore {
     },
     async afterCommit(progress, { epochEnded }) {
       if (states.failure !== null && config.onSaveFailure === 'stop') throw states.failure;
-      if (!due.isDue({ step: progress.step, epochEnded, nowMs: nowMs() })) return;
+      const isAsked = parts.wishes?.takeSave() === true;
+      if (!due.isDue({ step: progress.step, epochEnded, nowMs: nowMs() }) && !isAsked) return;
       await offer(progress);
       if (epochEnded) await states.flush();
     },

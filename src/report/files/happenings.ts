@@ -9,7 +9,7 @@ export function happeningsOf(log: string): Happening[] {
   return log.split('\n').flatMap((line) => {
     const entry = entryOf(line);
     const text = entry && wordsOf(entry);
-    return text == null ? [] : [{ time: String(entry?.time ?? ''), text }];
+    return text == null ? [] : [{ time: String(entry?.time ?? ''), text, type: String(entry?.type ?? '') }];
   });
 }
 
@@ -23,7 +23,8 @@ function entryOf(line: string): Entry | null {
   }
 }
 
-function wordsOf(entry: Entry): string | null {
+/** Of a line of the log, or a record; null for what is none of these. */
+export function wordsOf(entry: Entry): string | null {
   switch (entry.type) {
     case 'start':
       return `start on ${Array.isArray(entry.replicas) ? entry.replicas.join(', ') : 'no replica yet'}`;

@@ -20,6 +20,8 @@ export interface PageParts {
 export interface Happening {
   readonly time: string;
   readonly text: string;
+  /** Of the event; empty for a note of the folder's own. */
+  readonly type: string;
 }
 
 const STYLE = `

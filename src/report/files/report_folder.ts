@@ -10,12 +10,13 @@ import type { RunRecord } from '../../common/run_record.js';
 import type { ReportName } from '../../common/settings/place_settings.js';
 import { drawCharts, stackCharts } from './charts.js';
 import type { Drawing } from './drawing.js';
+import type { ToldWeights } from './histogram.js';
 import { happeningsOf } from './happenings.js';
 import { reportPage } from './page.js';
 import { recordsIn } from './records_in.js';
 import { resultsCsv } from './results_csv.js';
 import { RunStory } from './run_story.js';
-import { eventFileHead, eventOf } from './tensorboard.js';
+import { eventFileHead, eventOf, histogramEvent } from './tensorboard.js';
 
 export interface ReportPlace {
   readonly folder: string;
@@ -41,6 +42,12 @@ export class ReportFolder {
     const isNew = record.type === 'step' ? Number(record.step) > this.#step : !this.#knows(record);
     this.#take(record);
     if (isNew && this.#place.names.includes('tensorboard')) this.#tellEvents(record);
+  }
+
+  /** After the record of their epoch. */
+  addWeights(weights: ToldWeights): void {
+    if (this.#events === null) return;
+    writeSync(this.#events, histogramEvent(weights, { step: this.#step, seconds: this.#place.now() }));
   }
 
   /** Writes what is asked for. */

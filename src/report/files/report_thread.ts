@@ -7,10 +7,13 @@ import { errorMessage } from '../../common/error_facts.js';
 import type { RunRecord } from '../../common/run_record.js';
 import type { ReportName } from '../../common/settings/place_settings.js';
 import { loadDrawing } from './drawing.js';
+import type { ToldWeights } from './histogram.js';
 import { ReportFolder } from './report_folder.js';
 
 export interface ReportMessage {
   readonly records: readonly RunRecord[];
+  /** After these records. */
+  readonly weights?: ToldWeights;
   /** The last message: write once more, and say so. */
   readonly isLast: boolean;
 }
@@ -30,10 +33,11 @@ let writing = Promise.resolve();
 let nextMs = 0;
 let timer: NodeJS.Timeout | null = null;
 
-parentPort?.on('message', ({ records, isLast }: ReportMessage) => {
+parentPort?.on('message', ({ records, weights, isLast }: ReportMessage) => {
   guarded(() => {
     report ??= new ReportFolder({ folder, names, drawing, now: () => Date.now() / 1000 });
     for (const record of records) report.add(record);
+    if (weights !== undefined) report.addWeights(weights);
     if (records.some(({ type }) => type === 'epoch' || type === 'end')) timer ??= setTimeout(write, nextMs - performance.now());
   });
   if (isLast) {

@@ -5,6 +5,7 @@
  */
 import protobuf from 'protobufjs/minimal.js';
 import type { RunRecord } from '../../common/run_record.js';
+import { histogramOf, type ToldWeights } from './histogram.js';
 
 /** Steps of an epoch that are told at most: more are no longer told apart. */
 const MOST_STEPS_OF_EPOCH = 1000;
@@ -22,6 +23,36 @@ export function eventOf(record: RunRecord, { step, seconds }: { step: number; se
   if (scalars.length === 0) return new Uint8Array();
   const message = event(seconds, step).uint32(42).fork();
   for (const [tag, value] of scalars) message.uint32(10).fork().uint32(10).string(tag).uint32(21).float(value).ldelim();
+  return framed(message.ldelim().finish());
+}
+
+/** How each weight is distributed. HistogramProto of summary.proto: min 1, max 2, num 3, sum 4, sum_squares 5, bucket_limit 6, bucket 7. */
+export function histogramEvent({ values, slots }: ToldWeights, { step, seconds }: { step: number; seconds: number }): Uint8Array {
+  const message = event(seconds, step).uint32(42).fork();
+  for (const { name, offset, size } of slots) {
+    const { min, max, sum, sumSquares, count, limits, counts } = histogramOf(values.subarray(offset, offset + size));
+    message.uint32(10).fork().uint32(10).string(`weights/${name}`).uint32(42).fork();
+    message
+      .uint32(9)
+      .double(min)
+      .uint32(17)
+      .double(max)
+      .uint32(25)
+      .double(count)
+      .uint32(33)
+      .double(sum)
+      .uint32(41)
+      .double(sumSquares);
+    for (const [tag, list] of [
+      [50, limits],
+      [58, counts],
+    ] as const) {
+      message.uint32(tag).fork();
+      for (const value of list) message.double(value);
+      message.ldelim();
+    }
+    message.ldelim().ldelim();
+  }
   return framed(message.ldelim().finish());
 }
 

@@ -8,12 +8,15 @@ import type { RunEvent, RunObserver } from '../../common/run_events.js';
 import { runRecord, type RunRecord } from '../../common/run_record.js';
 import type { ReportName } from '../../common/settings/place_settings.js';
 import { builtFile, requirePackageFile } from '../../system/package_file.js';
+import type { ToldWeights } from './histogram.js';
 import type { ReportAnswer, ReportMessage } from './report_thread.js';
 
 const THREAD_FILE = builtFile('report/files/report_thread.js');
 
 export interface RunReport {
   readonly observer: RunObserver;
+  /** How they are distributed is told to TensorBoard; the values are no longer the caller's. */
+  weights(told: ToldWeights): void;
   /** Everything is written, or the user is in a hurry. */
   close(hurry: AbortSignal): Promise<void>;
 }
@@ -28,7 +31,7 @@ export interface ReportRequest {
 const BATCH = 256;
 
 export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
-  if (names.includes('none')) return { observer: () => undefined, close: async () => undefined };
+  if (names.includes('none')) return { observer: () => undefined, weights: () => undefined, close: async () => undefined };
   let worker: Worker | null = null;
   let waiting: RunRecord[] = [];
   let told = false;
@@ -47,12 +50,12 @@ export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
     opened.unref();
     return opened;
   };
-  const send = (isLast: boolean): void => {
-    const message: ReportMessage = { records: waiting, isLast };
+  const send = (isLast: boolean, weights?: ToldWeights): void => {
+    const message: ReportMessage = { records: waiting, isLast, ...(weights && { weights }) };
     waiting = [];
     if (told && worker === null) return;
     try {
-      (worker ??= open()).postMessage(message);
+      (worker ??= open()).postMessage(message, weights === undefined ? [] : [weights.values.buffer as ArrayBuffer]);
     } catch (error) {
       fail(errorMessage(error));
     }
@@ -62,6 +65,10 @@ export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
       if (!TOLD.has(event.type)) return;
       waiting.push(runRecord(event));
       if (event.type !== 'step' || waiting.length >= BATCH) send(false);
+    },
+    weights: ({ epoch, values, slots }) => {
+      const named = slots.map(({ name, offset, size }) => ({ name, offset, size }));
+      if (names.includes('tensorboard')) send(false, { epoch, values, slots: named });
     },
     async close(hurry) {
       if (worker === null) return;
