@@ -13,7 +13,7 @@ export { evaluate, evaluateDataset } from './api/fit/evaluate.js';
 export type { Evaluated } from './api/fit/evaluate.js';
 export type { ComputeOptions, EvaluateDatasetOptions, EvaluateOptions, PredictOptions } from './api/fit/compute_options.js';
 export { release } from './api/fit/warm_replicas.js';
-export type { ResumeOptions, TrainOptions } from './api/train_options.js';
+export type { AugmentationOption, ResumeOptions, TrainOptions } from './api/train_options.js';
 export { evaluateRun, verify } from './api/run_calls.js';
 export type { EvaluateRunOptions, VerifyOptions } from './api/run_calls.js';
 export type { Evaluation } from './api/evaluate_model.js';

@@ -31,6 +31,7 @@ export function jobOf(workers) {
       trainLimit: null,
       overfit: null,
       batchNorm: 'shard',
+      augment: [],
       validationLimit: null,
       loss: 'softmax_cross_entropy',
       metrics: [],

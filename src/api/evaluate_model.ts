@@ -65,7 +65,7 @@ export async function evaluateModel({ path, config, say, dataset: own, devices }
     say(
       `${path} has saved no model yet: this is its newest state, at epoch ${saved.epoch}, step ${saved.step}; tfjs-parallel train --resume ${path} goes on`,
     );
-  const opened = await openReplicas({ placement, source, dataset, config, say });
+  const opened = await openReplicas({ placement, source, dataset, config: { ...config, augment: [] }, say });
   try {
     const values = new Float32Array(new SharedArrayBuffer(opened.model.layout.totalSize * 4));
     values.set(weightsFor(opened.model, saved));

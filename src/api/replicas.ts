@@ -25,7 +25,10 @@ export interface ReplicaRequest {
   readonly source: ModelSource;
   /** Null for replicas that predict and do nothing else. */
   readonly dataset: Dataset | null;
-  readonly config: Pick<TrainConfig, 'precision' | 'compile' | 'seed' | 'loss' | 'metrics' | 'lossWeights' | 'batchNorm'>;
+  readonly config: Pick<
+    TrainConfig,
+    'precision' | 'compile' | 'seed' | 'loss' | 'metrics' | 'lossWeights' | 'batchNorm' | 'augment'
+  >;
   readonly say: (line: string, share?: number) => void;
   /** Nobody waits for them any more: their threads end, whatever they do. */
   readonly signal?: AbortSignal;
@@ -51,6 +54,7 @@ export async function openReplicas({ placement, source, dataset, config, say, si
         seed: config.seed,
         objective: { loss: config.loss, metrics: config.metrics, lossWeights: config.lossWeights },
         batchNorm: config.batchNorm === 'fixed' ? 'fixed' : 'shard',
+        augment: config.augment,
         model: source,
         dataset,
       }),

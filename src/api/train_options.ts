@@ -14,7 +14,10 @@ import type { OptimizerConfig, ScheduleConfig, TrainConfig } from '../common/tra
 import { invalid, OFFERED, refuseUnknown, wrong } from './option_checks.js';
 import type { ArraysSource } from '../data/arrays.js';
 
-type SettingOptions = Partial<Omit<Pick<TrainConfig, LibrarySetting>, keyof ByOutput>> & Partial<ByOutput>;
+/** `'flip'`, `{ shift: 2, fill: 'edge' }` (docs/augmentation.md). */
+export type AugmentationOption = string | Readonly<Record<string, string | number | boolean>>;
+
+type SettingOptions = Partial<Omit<Pick<TrainConfig, LibrarySetting>, keyof ByOutput | 'augment'>> & Partial<ByOutput>;
 
 /** By the names of the model's outputs, where it has several. */
 export interface ByOutput {
@@ -35,6 +38,8 @@ export interface TrainOptions extends SettingOptions {
   readonly data: ArraysSource | string;
   /** A run folder, one of its states or a saved model, whose weights are the first ones. */
   readonly initFrom?: string;
+  /** Changes training examples at random, in this order. */
+  readonly augment?: readonly AugmentationOption[];
   /** Of the optimizer, or a function that gives it for each epoch. */
   readonly learningRate?: number | RateFunction;
   readonly optimizer?: Partial<Omit<OptimizerConfig, 'schedule'>> & { readonly schedule?: Partial<ScheduleConfig> };

@@ -6,6 +6,7 @@
  * P1: N shards on one replica against N shards on N replicas, exactly as in training: equal to the bit.
  */
 import { createHash } from 'node:crypto';
+import { mixesExamples } from '../common/augmentation.js';
 import { chooseDevices } from '../common/device_choice.js';
 import { requireBatchCoversShards } from '../common/config_checks.js';
 import type { Dataset } from '../common/dataset.js';
@@ -132,7 +133,7 @@ async function gradientsOf(request: {
   const opened = await openReplicas(request);
   try {
     const { layout, initial } = opened.model;
-    const { masked } = opened.model.objective;
+    const wholeBatch = opened.model.objective.masked === true || mixesExamples(config.augment);
     const fleet = new Fleet();
     for (const replica of opened.replicas) fleet.add(replica);
     const values = new Float32Array(new SharedArrayBuffer(initial.byteLength));
@@ -141,7 +142,9 @@ async function gradientsOf(request: {
     const rows = permutation({ seed: config.seed, epoch: 1, count: dataset.train.count }).subarray(0, config.batch);
     const sums: GradientSum[] = [];
     for (const shards of request.shardCounts) {
-      const results = await fleet.computeRound(shardBatch({ kind: 'train', rows, shards, step: 0, parameters, masked }));
+      const results = await fleet.computeRound(
+        shardBatch({ kind: 'train', rows, shards, step: 0, epoch: 1, parameters, wholeBatch }),
+      );
       sums.push(sumOf(results, shards, layout));
     }
     return { layout, sums };

@@ -12,6 +12,8 @@
  *     shuffle      block number within the epoch            epoch
  *     dropout      example · blocksPerExample + block       step
  *     noise        example · blocksPerExample + block       step
+ *     augment      block number (low word), row in the data (high word)    epoch
+ *     mixup        the same                                 epoch
  *     (streams)    block number within the stream           stream
  *
  * TensorFlow's stateless ops with alg = 1 (StatelessRandomUniformFullIntV2, ...) draw the same words when given
@@ -31,7 +33,7 @@ export interface PhiloxKey {
 }
 
 /** What a key is for. The numbers are part of every result: never change or reuse one. */
-export const PURPOSE = { shuffle: 1, dropout: 2, initializer: 3, synthetic: 4, noise: 5 } as const;
+export const PURPOSE = { shuffle: 1, dropout: 2, initializer: 3, synthetic: 4, noise: 5, augment: 6, mixup: 7 } as const;
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];
 
 const TWO_32 = 2 ** 32;
@@ -53,6 +55,18 @@ export function wordStream({ key, stream }: { key: PhiloxKey; stream: number }):
   return () => {
     const word = drawn & 3;
     if (word === 0) philoxBlock(key, lowWord(drawn / 4), highWord(drawn / 4), streamLow, streamHigh, block, 0);
+    drawn += 1;
+    return block[word];
+  };
+}
+
+/** Unsigned 32-bit words of one example (its row in the data set, below 2^31) in one epoch, from block 0 on. */
+export function exampleWords(key: PhiloxKey, { row, epoch }: { row: number; epoch: number }): () => number {
+  const block = new Uint32Array(4);
+  let drawn = 0;
+  return () => {
+    const word = drawn & 3;
+    if (word === 0) philoxBlock(key, lowWord(drawn / 4), row, lowWord(epoch), highWord(epoch), block, 0);
     drawn += 1;
     return block[word];
   };

@@ -37,12 +37,14 @@ export interface ShardAssignment {
   readonly id: ShardId;
   /** Row numbers in the train or validation split. Never empty: empty shards are not handed out. */
   readonly rows: Int32Array;
-  /** Row numbers of the whole global batch, where masks are counted over it (`objective.masked`). */
+  /** Row numbers of the whole global batch, where masks are counted over it (`objective.masked`) or examples of it are mixed. */
   readonly batchRows?: Int32Array;
   /** Position of rows[0] in the global batch; keys dropout. */
   /** Rows that the same shard has in the next steps, and how many such lists are kept at most: for who reads them from elsewhere than memory. */
   readonly ahead?: { readonly rows: readonly Int32Array[]; readonly most: number };
   readonly firstExample: number;
+  /** Of training: with the rows it keys augmentation. 0 where nobody says. */
+  readonly epoch?: number;
   /** Weight of the regularization losses: the global batch's size for the first non-empty shard, else 0, so that they count once per step. */
   readonly regularizationWeight: number;
   readonly parameters: ParameterSnapshot;

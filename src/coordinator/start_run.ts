@@ -5,6 +5,7 @@
  */
 import { basename } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { mixesExamples } from '../common/augmentation.js';
 import { digitsApart } from '../common/digits_apart.js';
 import { isErrorLike } from '../common/error_facts.js';
 import { ExpectedError, UsageError } from '../common/errors.js';
@@ -191,7 +192,17 @@ export interface RunResult {
 export async function startRun(parts: StartParts): Promise<RunResult> {
   const { config, shards, model, fleet, resident, cores, initFrom } = parts;
   const initial = initFrom === null ? model.initial : weightsFor(model, initFrom);
-  const plane = new ExactPlane({ model, shards, optimizer: normed(config), fleet, resident, cores, initial, nowMs });
+  const plane = new ExactPlane({
+    model,
+    shards,
+    optimizer: normed(config),
+    mixes: mixesExamples(config.augment),
+    fleet,
+    resident,
+    cores,
+    initial,
+    nowMs,
+  });
   try {
     return await runOn(plane, parts);
   } finally {

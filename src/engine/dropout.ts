@@ -11,7 +11,7 @@ import { maskLayout } from '../common/dropout_mask.js';
 import type { PhiloxKey } from '../common/random.js';
 import { TF_ATTR_BOOL, TF_BOOL, TF_FLOAT, TF_INT32, TF_INT64, TF_UINT16, TF_UINT32, TF_UINT64, TF_UINT8 } from './data_types.js';
 import type { TensorMetadata } from './op_executor.js';
-import { intAttr, typeAttr, withRawOps, type RawOps } from './raw_ops.js';
+import { intAttr, typeAttr, withRawOps, type RawInput, type RawOps } from './raw_ops.js';
 
 /** TensorFlow's number of Philox (tensorflow/core/framework/rng_alg.h). */
 export const ALGORITHM_PHILOX = 1;
@@ -108,11 +108,11 @@ export function counterTensor(ops: RawOps, position: tf.Tensor, blocksPerExample
   return bitcast(ops, pair, TF_INT64, TF_UINT64);
 }
 
-function bitcast(ops: RawOps, input: TensorMetadata, from: number, to: number): TensorMetadata {
+export function bitcast(ops: RawOps, input: TensorMetadata, from: number, to: number): TensorMetadata {
   return ops.one('Bitcast', [input], [typeAttr('T', from), typeAttr('type', to)]);
 }
 
-function cast(ops: RawOps, input: TensorMetadata, from: number, to: number): TensorMetadata {
+export function cast(ops: RawOps, input: TensorMetadata, from: number, to: number): TensorMetadata {
   return ops.one(
     'Cast',
     [input],
@@ -120,7 +120,7 @@ function cast(ops: RawOps, input: TensorMetadata, from: number, to: number): Ten
   );
 }
 
-export function reshape(ops: RawOps, input: TensorMetadata, type: number, shape: readonly number[]): TensorMetadata {
+export function reshape(ops: RawOps, input: RawInput, type: number, shape: readonly number[]): TensorMetadata {
   const dimensions = ops.constant(Int32Array.from(shape), [shape.length], TF_INT32);
   return ops.one('Reshape', [input, dimensions], [typeAttr('T', type), typeAttr('Tshape', TF_INT32)]);
 }

@@ -10,7 +10,8 @@ import { requireKnownLoss, type Compiled, type Given, type UserFunction } from '
 import { sumOverExamples, type Counted } from './example_sums.js';
 import { findLoss, findMetric } from './find_names.js';
 import { requireLabels, type LabeledData } from './labels.js';
-import { ANY_SUM, type CrossEntropies } from './loss.js';
+import { ANY_SUM, PROBABILITIES, SHARES, type CrossEntropies, type Loss } from './loss.js';
+import { LOSSES } from './losses.js';
 import { maskedMetric } from './masked_metric.js';
 import { outputKindOf } from './output_kind.js';
 import { partOf, partsOf } from './per_output.js';
@@ -33,8 +34,23 @@ export interface Objective {
   readonly indices: boolean;
   /** @throws DataError DATA_LABELS for other examples' labels that the loss has no meaning for */
   requireLabels(data: LabeledData): void;
+  readonly target: TargetFacts;
   /** Of n labels in the shape that the data set has, and the model's output. */
   evaluate(labels: tfjs.Tensor, output: tfjs.Tensor, counted?: Counted): ObjectiveValue;
+}
+
+/** What labels are to the loss, for whoever changes them. */
+export interface TargetFacts {
+  readonly loss: string;
+  /** As the data have them. */
+  readonly indices: boolean;
+  /** Rows of shares of classes, probabilities of yes, values, or whatever a function of the module's takes. */
+  readonly labels: 'shares' | 'yes_no' | 'values' | 'own';
+  /** Of each position: the last axis of the output, and the others. */
+  readonly classes: number;
+  readonly positions: readonly number[];
+  /** Whether a label may lie between two. */
+  readonly mixes: boolean;
 }
 
 interface ObjectiveFacts {
@@ -51,6 +67,8 @@ interface ObjectiveFacts {
   readonly masked?: boolean;
   /** Whether examples count by weights. */
   readonly weighted?: boolean;
+  /** Where labels are indices, `evaluate` is given rows of shares in their place. */
+  readonly softened?: boolean;
 }
 
 /** @throws UsageError or DataError where loss, metrics, model and labels do not go together */
@@ -71,8 +89,10 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
   judge(dataset);
 
   const predicts = loss.predicts ?? (classes === 1 ? 'each' : 'class');
-  const parts = { tf, fused, kind, indices, predicts, outputShape, readsLogits: loss.readsLogits };
-  const values = loss.create(parts);
+  const sparse = indices && facts.softened !== true;
+  const parts = { tf, fused, kind, indices: sparse, predicts, outputShape, readsLogits: loss.readsLogits };
+  const isOfRows = sparse || loss.labels.indices !== 'always';
+  const values = (isOfRows ? loss : LOSSES.categoricalCrossentropy).create(parts);
   const asked = request.metrics ?? compiled?.metrics ?? loss.metrics;
   const metrics = asked.map((metric) => {
     const found =
@@ -98,15 +118,25 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
     },
     indices,
     requireLabels: judge,
+    target: {
+      ...{ loss: name, indices, classes, positions: outputShape.slice(0, -1) },
+      labels: own !== null ? 'own' : indices ? 'shares' : labelsOf(loss),
+      mixes: own === null ? indices || loss.labels.values?.isRight(0.5) !== false : dataset.classes === undefined,
+    },
     evaluate: (labels, output, counted) => {
-      const shape = own === null ? (indices ? output.shape.slice(0, -1) : output.shape) : [output.shape[0], ...own];
-      const taken = asTaken(tf, labels, shape, indices);
+      const shape = own === null ? (sparse ? output.shape.slice(0, -1) : output.shape) : [output.shape[0], ...own];
+      const taken = asTaken(tf, labels, shape, sparse);
       return {
         sum: sumOverExamples(tf, values(taken, output), counted),
         sums: metrics.flatMap(({ create }) => create(taken, output, counted?.mask)),
       };
     },
   };
+}
+
+function labelsOf({ predicts, labels }: Loss): TargetFacts['labels'] {
+  if (labels.values === SHARES) return 'shares';
+  return labels.values === PROBABILITIES && predicts === 'each' ? 'yes_no' : 'values';
 }
 
 /** What the run's settings say in place of what the model was compiled with, and what of that is not known. One sentence each. */

@@ -7,7 +7,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { UsageError } from '../common/errors.js';
 import type { MetricDescription, ObjectiveDescription } from '../common/objective.js';
 import type { Compiled } from './compiled.js';
-import { createObjective, overriddenWeights, type Objective, type ObjectiveValue } from './create_objective.js';
+import { createObjective, overriddenWeights, type Objective, type ObjectiveValue, type TargetFacts } from './create_objective.js';
 import type { Counted } from './example_sums.js';
 import type { LabeledData } from './labels.js';
 import { ANY_SUM, type CrossEntropies } from './loss.js';
@@ -29,6 +29,8 @@ export interface ModelObjective extends Pick<Objective, 'description'> {
   readonly indices: readonly boolean[];
   /** Of other examples, by output. @throws DataError DATA_LABELS */
   requireLabels(data: readonly LabeledData[]): void;
+  /** By output. */
+  readonly targets: readonly TargetFacts[];
   /** In the order of the model's outputs. */
   evaluate(outputs: readonly Judged[]): ObjectiveValue;
 }
@@ -41,6 +43,8 @@ export interface OutputFacts {
   readonly masked: boolean;
   /** Examples count by weights. */
   readonly weighted: boolean;
+  /** Labels that are indices come as rows of shares. */
+  readonly softened?: boolean;
 }
 
 interface ModelFacts {
@@ -66,6 +70,7 @@ export function createModelObjective(tf: typeof tfjs, fused: CrossEntropies, fac
     }),
   );
   const indices = objectives.map((objective) => objective.indices);
+  const targets = objectives.map((objective) => objective.target);
   const weighed = (sum: tfjs.Scalar, output: number): tfjs.Scalar => (weights[output] === 1 ? sum : tf.mul(sum, weights[output]));
   const whole = (description: ObjectiveDescription): ObjectiveDescription => ({
     ...description,
@@ -79,7 +84,7 @@ export function createModelObjective(tf: typeof tfjs, fused: CrossEntropies, fac
     const [objective] = objectives;
     return {
       ...objective,
-      ...{ indices, requireLabels },
+      ...{ indices, targets, requireLabels },
       asked: { ...objective.asked, ...ofFile },
       description: whole(weights[0] === 1 ? objective.description : withSum(objective.description, weights)),
       evaluate: ([{ labels, output, counted }]) => {
@@ -91,7 +96,7 @@ export function createModelObjective(tf: typeof tfjs, fused: CrossEntropies, fac
   return {
     description: whole(together(objectives, names, weights)),
     asked: { ...askedOf(objectives, names), ...ofFile },
-    ...{ indices, requireLabels },
+    ...{ indices, targets, requireLabels },
     evaluate: (judged) => {
       const values = judged.map(({ labels, output, counted }, at) => objectives[at].evaluate(labels, output, counted));
       const total = values.map(({ sum }, at) => weighed(sum, at)).reduce((left, right) => tf.add(left, right));

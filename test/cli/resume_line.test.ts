@@ -75,6 +75,7 @@ const REFUSED: Record<string, string> = {
   seed: '2',
   shuffle: 'false',
   accumulate: '2',
+  augment: 'flip',
   batch_norm: 'fixed',
   fast_dev_run: 'true',
   overfit: '9',

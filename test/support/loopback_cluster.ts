@@ -43,6 +43,7 @@ export const JOB: Job = {
   overfit: null,
   transpose: false,
   batchNorm: 'shard',
+  augment: [],
   validationLimit: null,
   ...{
     inputs: null,

@@ -23,6 +23,7 @@ export function specUnderTest(tensorflowFolder: string, spec: SpecUnderTest): Re
     seed: 1,
     objective: { loss: 'softmax_cross_entropy', metrics: null },
     batchNorm: 'shard',
+    augment: [],
     ...spec,
   };
 }

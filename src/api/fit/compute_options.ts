@@ -86,7 +86,7 @@ export function computingOf(call: ComputeCall, given: EvaluateOptions & Evaluate
   return {
     placement: open === null || isPlaced ? place() : open.placement,
     config: {
-      ...{ precision, compile, batchNorm, seed: open?.config.seed ?? config.seed, loss: null, metrics: null },
+      ...{ precision, compile, batchNorm, augment: [], seed: open?.config.seed ?? config.seed, loss: null, metrics: null },
       lossWeights: config.lossWeights,
     },
     say: onProgress ?? (() => undefined),

@@ -14,7 +14,7 @@ import type { TrainConfig } from '../../common/train_config.js';
 import { DATA_OPTIONS } from '../../data/sources/source.js';
 import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
 import type { RateFunction } from '../callback_runner.js';
-import { WATCHES, type ByOutput } from '../train_options.js';
+import { WATCHES, type AugmentationOption, type ByOutput } from '../train_options.js';
 import { invalid, OFFERED, refuseUnknown, wrong } from '../option_checks.js';
 import type { FitCallbacks } from './callback_list.js';
 import type { WeightOptions } from './example_weights.js';
@@ -28,7 +28,7 @@ type NotOffered =
 
 /** Settings of a run (docs/settings.md), beside tfjs's options. */
 type RunSettings = Partial<
-  Omit<Pick<TrainConfig, Exclude<LibrarySetting, NotOffered>>, 'lossWeights'> & Pick<ByOutput, 'lossWeights'>
+  Omit<Pick<TrainConfig, Exclude<LibrarySetting, NotOffered | 'augment'>>, 'lossWeights'> & Pick<ByOutput, 'lossWeights'>
 >;
 
 /** Of fit() and fitDataset() alike. */
@@ -58,6 +58,8 @@ export interface SharedFitOptions extends RunSettings {
 }
 
 export interface FitOptions extends SharedFitOptions, WeightOptions {
+  /** Changes training examples at random, in this order. */
+  readonly augment?: readonly AugmentationOption[];
   /** Examples a step, over all devices together. Default 32. */
   readonly batchSize?: number;
   /** Number of the last epoch. Default 1. */
@@ -122,7 +124,9 @@ const KNOWN = {
   ],
   'fitDataset()': [
     ...[...SHARED, 'batchesPerEpoch', 'validationBatches', 'validationBatchSize', 'classWeight', ...OURS],
-    ...SETTINGS_OFFERED.filter((name) => name !== 'shuffle' && !(OF_FOLDERS as readonly string[]).includes(name)),
+    ...SETTINGS_OFFERED.filter(
+      (name) => name !== 'shuffle' && name !== 'augment' && !(OF_FOLDERS as readonly string[]).includes(name),
+    ),
   ],
 } as const;
 export type FitCall = keyof typeof KNOWN;
@@ -136,6 +140,7 @@ const REFUSED: Readonly<Record<string, string>> = {
 };
 
 const REFUSED_OF_STREAMS: Readonly<Record<string, string>> = {
+  augment: 'its numbers are those of an example by its place in the data, which a stream does not tell; fit() has it',
   sampleWeight: 'a dataset gives { xs, ys }; fit() takes weights of arrays',
 };
 

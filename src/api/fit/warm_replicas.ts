@@ -81,10 +81,10 @@ export class WarmReplicas {
   async #bind(key: string, { source, dataset, config }: ReplicaRequest & { dataset: Dataset }): Promise<void> {
     const open = this.#open;
     invariant(open !== null, 'replicas are open');
-    const { seed, loss, metrics, lossWeights } = config;
+    const { seed, loss, metrics, lossWeights, augment } = config;
     // They have built the model.
     const model = source.kind === 'topology' ? { ...source, weights: new Float32Array(0) } : source;
-    const spec = { model, seed, objective: { loss, metrics, lossWeights }, dataset };
+    const spec = { model, seed, objective: { loss, metrics, lossWeights }, augment, dataset };
     const [description] = await Promise.all(open.opened.replicas.map((replica) => replica.bind(key, spec)));
     open.descriptions.set(key, description);
     open.bound = key;
@@ -134,12 +134,12 @@ function modelKeyOf({ placement, source, config: { precision, compile, batchNorm
 
 /** What a replica knows of data besides their rows, and how it judges them. */
 function boundKeyOf({ source, dataset, config }: ReplicaRequest & { dataset: MemoryDataset }): string {
-  const { seed, loss, metrics, lossWeights } = config;
+  const { seed, loss, metrics, lossWeights, augment } = config;
   const compiled = source.kind === 'topology' ? source.compiled : null;
   const { fields, train, validation } = dataset;
   const shapes = [...fields.inputs, ...fields.targets].map(({ name, shape, type, scale }) => [name, shape, type, scale]);
   const weighted = [train, validation].map((split) => Object.keys(split?.weights ?? {}));
-  return JSON.stringify([compiled, loss, metrics, lossWeights, seed, shapes, weighted]);
+  return JSON.stringify([compiled, loss, metrics, lossWeights, augment, seed, shapes, weighted]);
 }
 
 function inMemory(dataset: Dataset): MemoryDataset {

@@ -111,11 +111,13 @@ export const MESSAGES = {
   refused: z.strictObject({ type: z.literal('refused'), code: text, message: text, next: text }),
   /** Bytes: all weights in layout order. */
   parameters: z.strictObject({ type: z.literal('parameters'), version: count }),
-  /** Bytes: the examples' rows, int32; then, where masks are counted over it, those of the whole global batch (`batchRows` of them). */
+  /** Bytes: the examples' rows, int32; then, where masks are counted over it or examples mixed, those of the whole global batch (`batchRows` of them). */
   assign: z.strictObject({
     type: z.literal('assign'),
     ...asked,
     firstExample: count,
+    /** Of training: keys augmentation. */
+    epoch: count.optional(),
     regularizationWeight: z.number(),
     batchRows: count.optional(),
   }),

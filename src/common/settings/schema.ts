@@ -3,6 +3,7 @@
  * Does not: say where a wrong value stands (src/cli/config_layers.ts), or compare settings with each other (src/common/config_checks.ts).
  */
 import { z } from 'zod';
+import { augmentationList } from '../augmentation.js';
 import { toSnakeCase } from '../snake_case.js';
 import { isWeightText, lossText, metricTexts, weightTexts } from './by_output.js';
 import type { Items, Kind, Setting } from './setting.js';
@@ -61,6 +62,15 @@ function weights(error: string): z.ZodType {
   );
 }
 
+const augmentations: z.ZodType = z.any().transform((given, context) => {
+  try {
+    return augmentationList(given);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message });
+    return z.NEVER;
+  }
+});
+
 function schemaOfKind(kind: Kind): z.ZodType {
   switch (kind.kind) {
     case 'whole':
@@ -87,6 +97,8 @@ function schemaOfKind(kind: Kind): z.ZodType {
       return names(kind);
     case 'weights':
       return weights(kind.wanted);
+    case 'augmentations':
+      return augmentations;
   }
 }
 

@@ -46,7 +46,9 @@ export type Kind =
   /** A name, or one for each output (by_output.ts): `a=mse, b=mae`, in a file also a mapping. */
   | { readonly kind: 'loss'; readonly wanted: string }
   /** Numbers of outputs (by_output.ts): `[a=0.3, b=1]`, by position, or in a file a mapping. */
-  | { readonly kind: 'weights'; readonly wanted: string };
+  | { readonly kind: 'weights'; readonly wanted: string }
+  /** A list in the words of common/augmentation.ts: in a file of mappings too, on the command line joined by commas. */
+  | { readonly kind: 'augmentations'; readonly wanted: string };
 
 export type ValueOf<K extends Kind> = K extends { kind: 'choice'; names: readonly (infer Name)[] }
   ? Name
@@ -58,7 +60,7 @@ export type ValueOf<K extends Kind> = K extends { kind: 'choice'; names: readonl
         ? boolean
         : K extends { kind: 'wholes' }
           ? number[]
-          : K extends { kind: 'names' | 'weights' }
+          : K extends { kind: 'names' | 'weights' | 'augmentations' }
             ? string[]
             : string;
 

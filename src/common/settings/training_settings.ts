@@ -164,6 +164,11 @@ export const TRAINING_SETTINGS = {
     help: 'shard: statistics of each shard; fixed: the moving ones, which then stay as they are',
     ...{ workers: true, library: true, aliases: ['sync_batchnorm', 'sync_batch_norm', 'sync_bn', 'bn', 'freeze_batch_norm'] },
   }),
+  augment: setting({ kind: 'augmentations', wanted: 'a list such as [flip, { shift: 2 }, { rotate: 15 }]' }, [], {
+    ...{ flag: '--augment <list>', commands: [...RUNS, 'verify'], group: 'training', resume: 'fixed' },
+    help: 'change training examples at random: flip, shift 2, rotate 15, zoom 0.1, brightness 0.2, contrast 0.2, cutout 8, label_smoothing 0.1, mixup 0.2; docs/augmentation.md',
+    ...{ workers: true, library: true, aliases: ['augmentation', 'augmentations', 'data_augmentation', 'transforms', 'aug'] },
+  }),
   seed: setting(whole({ atLeast: 0 }), 1, {
     ...{ flag: '--seed <n>', commands: [...RUNS, 'verify'], group: 'training', resume: 'fixed' },
     help: 'decides initial weights, order and dropout masks',

@@ -130,10 +130,11 @@ export class Session {
   compute(replica: number, assignment: ShardAssignment): Promise<ShardResult> {
     if (this.#phase !== 'ready') return Promise.reject(lostWorker(this.name, 'connection closed'));
     invariant(!this.#pending.has(replica), 'a replica computes one shard at a time');
-    const { id, rows, batchRows, firstExample, regularizationWeight, parameters } = assignment;
+    const { id, rows, batchRows, firstExample, epoch, regularizationWeight, parameters } = assignment;
     const lease = this.#provide(parameters);
     const { version } = parameters;
-    const message = { type: 'assign', id, version, replica, firstExample, regularizationWeight } as const;
+    const keyed = epoch === undefined ? {} : { epoch };
+    const message = { type: 'assign', id, version, replica, firstExample, ...keyed, regularizationWeight } as const;
     if (batchRows === undefined) void this.#link.send(message, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength));
     else {
       const both = new Int32Array(rows.length + batchRows.length);

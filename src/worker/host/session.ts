@@ -209,7 +209,7 @@ export class WorkerSession {
     });
   }
 
-  #compute({ id, version, replica: index, firstExample, regularizationWeight, batchRows = 0 }: Assign): void {
+  #compute({ id, version, replica: index, firstExample, epoch, regularizationWeight, batchRows = 0 }: Assign): void {
     const { replicas, examples } = this.#preparedJob();
     const { bytes } = this.#arriving;
     const all = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
@@ -220,7 +220,15 @@ export class WorkerSession {
     invariant(this.#parameters !== null, 'a prepared job has memory for parameters');
     const { snapshot, checksum: parametersChecksum, release } = this.#parameters.use(version);
     const whole = batchRows === 0 ? {} : { batchRows: all.subarray(rows.length) };
-    const assignment = { id, rows, ...whole, firstExample, regularizationWeight, parameters: snapshot };
+    const assignment = {
+      id,
+      rows,
+      ...whole,
+      firstExample,
+      ...(epoch !== undefined && { epoch }),
+      regularizationWeight,
+      parameters: snapshot,
+    };
     replicas[index].compute(assignment).then(
       (result) => {
         release();

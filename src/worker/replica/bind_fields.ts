@@ -16,6 +16,18 @@ export interface TensorBatch {
   readonly weights: Readonly<Record<string, tfjs.Tensor>>;
   /** Of targets of masked outputs: examples of the global batch over its positions that count, a scalar. */
   readonly scales: Readonly<Record<string, tfjs.Tensor>>;
+  /** Of a training batch that is augmented. */
+  readonly drawn?: DrawnRows;
+}
+
+/** Where the examples of a batch stand in the data, which keys their augmentation. */
+export interface DrawnRows {
+  /** int32 [n]. */
+  readonly rows: tfjs.Tensor;
+  /** int32 [2]: low word, high word. */
+  readonly epoch: tfjs.Tensor;
+  /** Whom each is mixed with, and its own share, [n]. */
+  readonly partner?: Pick<TensorBatch, 'inputs' | 'targets'> & { readonly rows: tfjs.Tensor; readonly shares: tfjs.Tensor };
 }
 
 export interface Bound {

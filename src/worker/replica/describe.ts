@@ -39,11 +39,15 @@ export const NOTHING_JUDGED: Pick<ModelObjective, 'description' | 'asked'> = {
   asked: { loss: null, metrics: null },
 };
 
+export interface JudgedModel {
+  readonly objective: ModelObjective;
+  readonly masks: OutputMasks;
+  /** The same where labels that are indices come as rows of shares, by output. */
+  soft(softens: readonly boolean[]): ModelObjective;
+}
+
 /** @throws UsageError or DataError where losses, metrics, model and labels do not go together */
-export function judgedModel({ engine, model, binding, dataset, spec }: Opened): {
-  objective: ModelObjective;
-  masks: OutputMasks;
-} {
+export function judgedModel({ engine, model, binding, dataset, spec }: Opened): JudgedModel {
   const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
   const compiled = spec.model.kind === 'topology' ? (spec.model.compiled ?? null) : compiledOf(engine.tf, model);
   const inputShapes = binding.inputs.map(({ field }) => field.shape);
@@ -56,7 +60,14 @@ export function judgedModel({ engine, model, binding, dataset, spec }: Opened): 
     ...{ masked: masks.masked[at], weighted: isWeighted(dataset, target) },
   }));
   const judged = { request: spec.objective, compiled, model, outputs, inputShapes };
-  return { objective: createModelObjective(engine.tf, fused, judged), masks };
+  return {
+    objective: createModelObjective(engine.tf, fused, judged),
+    masks,
+    soft: (softens) => {
+      const softened = outputs.map((output, at) => ({ ...output, softened: softens[at] }));
+      return createModelObjective(engine.tf, fused, { ...judged, outputs: softened });
+    },
+  };
 }
 
 function appliedToZeros({

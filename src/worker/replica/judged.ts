@@ -7,11 +7,15 @@ import type * as tfjs from '@tensorflow/tfjs';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import type { Dataset } from '../../common/dataset.js';
 import type { Engine } from '../../engine/index.js';
+import { moduleAugment } from '../../models/user_augment.js';
 import type { ModelObjective } from '../../objective/model_objective.js';
+import type { Augment } from '../augment/augment.js';
+import { drawnRows } from '../augment/drawn_rows.js';
+import { openAugment } from '../augment/open_augment.js';
 import { bindFields, labelsOf, type Binding, type TensorBatch } from './bind_fields.js';
 import { judgedModel } from './describe.js';
 import { createBatchReader, type CountPositions, type ReadBatch, type RowsAsked } from './read_batch.js';
-import type { ReplicaSpec } from './replica_spec.js';
+import type { ReplicaSpec, ShardTask } from './replica_spec.js';
 import { createEvaluateStep, createPositionCount, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
 
 interface Parts {
@@ -28,16 +32,20 @@ export class Judged {
   readonly evaluate: EvaluateStep;
   readonly #parts: Parts;
   readonly #binding: Binding;
+  readonly #augment: Augment | null;
   readonly #countPositions: CountPositions | null;
   #read: ReadBatch = () => Promise.reject(new Error('internal: rows are read before there are any'));
 
   #waitedMs = 0;
 
-  private constructor(given: Parts) {
+  private constructor(given: Parts, own: ((...given: never[]) => unknown) | null) {
     const { model, dataset } = given;
     const binding = bindFields(model, dataset);
-    const { objective, masks } = judgedModel({ ...given, binding });
-    const parts = { ...given, objective, binding, masks };
+    const { objective, masks, soft } = judgedModel({ ...given, binding });
+    const { augment, softens } = openAugment({ ...given, binding, objective, masks, own });
+    const softObjective = softens.includes(true) ? soft(softens) : objective;
+    const parts = { ...given, objective, softObjective, augment, binding, masks };
+    this.#augment = augment;
     this.objective = objective;
     this.train = createTrainStep(parts);
     this.evaluate = createEvaluateStep(parts);
@@ -48,7 +56,7 @@ export class Judged {
 
   /** @throws UsageError or DataError where losses, metrics, model and data do not go together */
   static async open(parts: Parts): Promise<Judged> {
-    const judged = new Judged(parts);
+    const judged = new Judged(parts, await moduleAugment(parts.spec.model));
     judged.#read = await judged.#readerOf(parts.dataset);
     return judged;
   }
@@ -62,6 +70,14 @@ export class Judged {
 
   readBatch(asked: RowsAsked): Promise<TensorBatch> {
     return this.#read(asked);
+  }
+
+  /** With what its augmentation is keyed by. */
+  async trainingBatch(shard: ShardTask): Promise<TensorBatch> {
+    const batch = await this.#read({ split: 'train', rows: shard.rows, batchRows: shard.batchRows, ahead: shard.ahead });
+    const [augment, { engine, spec }] = [this.#augment, this.#parts];
+    if (augment === null) return batch;
+    return { ...batch, drawn: await drawnRows({ engine, seed: spec.seed, augment, readBatch: this.#read }, shard) };
   }
 
   /** Other rows in the place of those before: nothing computes meanwhile. @throws DataError DATA_LABELS */

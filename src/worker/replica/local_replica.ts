@@ -78,6 +78,7 @@ export class LocalReplica implements ResidentReplica {
       batchRows: assignment.batchRows ?? assignment.rows,
       ...(assignment.ahead && { ahead: assignment.ahead }),
       firstExample: assignment.firstExample,
+      epoch: assignment.epoch ?? 0,
       regularizationWeight: assignment.regularizationWeight,
       version: parameters.version,
       parameters: parameters.values,

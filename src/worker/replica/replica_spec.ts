@@ -25,13 +25,15 @@ export interface ReplicaSpec {
   readonly objective: ObjectiveRequest;
   /** In training: the statistics of the shard, or the moving ones, which then stay as they are and for which shards do not matter. */
   readonly batchNorm: 'shard' | 'fixed';
+  /** Of training examples, in the words of common/augmentation.ts. */
+  readonly augment: readonly string[];
   readonly model: ModelSource;
   /** Null for one that predicts and does nothing else. */
   readonly dataset: Dataset | null;
 }
 
 /** What a replica that is open is bound to besides. */
-export type BoundSpec = Pick<ReplicaSpec, 'model' | 'objective' | 'seed'> & { readonly dataset: Dataset };
+export type BoundSpec = Pick<ReplicaSpec, 'model' | 'objective' | 'augment' | 'seed'> & { readonly dataset: Dataset };
 
 export type ReplicaTask =
   | { readonly type: 'open'; readonly spec: ReplicaSpec }
@@ -55,6 +57,8 @@ export interface ShardTask {
   readonly batchRows: Int32Array;
   readonly ahead?: ShardAssignment['ahead'];
   readonly firstExample: number;
+  /** Keys augmentation. */
+  readonly epoch: number;
   readonly regularizationWeight: number;
   readonly version: number;
   readonly parameters: Float32Array;

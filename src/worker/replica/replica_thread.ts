@@ -190,12 +190,7 @@ function createProbe({ tf, compile }: Engine, spec: ReplicaSpec): ReplicaState['
 async function trainingFeed(replica: ReplicaState, shard: ShardTask): Promise<Feed> {
   const { engine } = replica;
   const position = Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0);
-  const batch = await judgedIn(replica).readBatch({
-    split: 'train',
-    rows: shard.rows,
-    batchRows: shard.batchRows,
-    ahead: shard.ahead,
-  });
+  const batch = await judgedIn(replica).trainingBatch(shard);
   return [batch, upload(engine, position, [4]), engine.tf.scalar(shard.regularizationWeight)];
 }
 

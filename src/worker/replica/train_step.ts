@@ -12,6 +12,7 @@ import type { Engine } from '../../engine/index.js';
 import { intoFloat32, scaledFloat, withBatchStatistics, withDropout } from '../../engine/index.js';
 import type { ObjectiveValue } from '../../objective/create_objective.js';
 import type { ModelObjective } from '../../objective/model_objective.js';
+import type { Augment } from '../augment/augment.js';
 import type { Binding, TensorBatch } from './bind_fields.js';
 import type { OutputMasks } from './output_masks.js';
 import type { CountPositions } from './read_batch.js';
@@ -45,6 +46,10 @@ interface StepParts {
   readonly model: tfjs.LayersModel;
   readonly layout: BucketLayout;
   readonly objective: ModelObjective;
+  /** Null where training examples are taken as they are. */
+  readonly augment: Augment | null;
+  /** Of augmented labels. */
+  readonly softObjective: ModelObjective;
   readonly binding: Binding;
   readonly masks: OutputMasks;
   readonly spec: ReplicaSpec;
@@ -62,7 +67,7 @@ const BACKWARD = {
 };
 
 export function createTrainStep(parts: StepParts): TrainStep {
-  const { engine, model, layout, spec } = parts;
+  const { engine, model, layout, spec, augment, softObjective } = parts;
   const { tf } = engine;
   const variables = trainedVariables(model);
   const statisticIndex = indexStatistics(model, layout);
@@ -74,26 +79,30 @@ export function createTrainStep(parts: StepParts): TrainStep {
     const reported = layout.statistics.map((): tfjs.Tensor[] => []);
     const keyOf = keysOfStep(dropoutLayers, spec.seed);
     let sums: tfjs.Tensor[] | undefined;
+    const keyed = <Result>(body: () => Result): Result => withDropout((layer) => ({ key: keyOf(layer), position }), body);
+    const changed = augment === null ? null : keyed(() => augment.apply(batch));
     const forward = (): tfjs.Scalar => {
-      const result = withDropout(
-        (layer) => ({ key: keyOf(layer), position }),
-        () =>
-          withBatchStatistics(
-            (layer, mean, variance) => {
-              const at = statisticIndex.get(layer);
-              invariant(at, `batch norm ${layer.name} is in the layout`);
-              reported[at.mean].push(tf.keep(mean));
-              reported[at.variance].push(tf.keep(variance));
-            },
-            () => applyModel(parts, batch, true),
-          ),
+      const x =
+        changed === null ? scaledInputs(parts, batch) : parts.binding.inputs.map(({ field }) => changed.inputs[field.name]);
+      const result = keyed(() =>
+        withBatchStatistics(
+          (layer, mean, variance) => {
+            const at = statisticIndex.get(layer);
+            invariant(at, `batch norm ${layer.name} is in the layout`);
+            reported[at.mean].push(tf.keep(mean));
+            reported[at.variance].push(tf.keep(variance));
+          },
+          () => applyModel(parts, x, true),
+        ),
       );
-      const value = judge(parts, batch, result);
+      const judged = changed === null ? parts : { ...parts, objective: softObjective };
+      const value = judge(judged, changed === null ? batch : { ...batch, targets: changed.targets }, result);
       sums = value.sums.map((sum) => tf.keep(sum));
       return addRegularization(tf, model, value.sum, regularization);
     };
     const { value, grads } = orModelFails(() => tf.variableGrads(forward, variables), BACKWARD);
     invariant(sums, 'the forward pass ran');
+    if (changed !== null) tf.dispose(changed as unknown as tfjs.TensorContainer);
     const gradients = variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable));
     // A batch norm that was not called reports what it has.
     const statistics = layout.statistics.map(({ slot, momentum }, index) => {
@@ -106,12 +115,12 @@ export function createTrainStep(parts: StepParts): TrainStep {
 }
 
 /** Forward pass and loss with moving statistics and no dropout. */
-export function createEvaluateStep(parts: StepParts): EvaluateStep {
+export function createEvaluateStep(parts: Omit<StepParts, 'augment' | 'softObjective'>): EvaluateStep {
   const { engine, model, spec } = parts;
   const { tf } = engine;
   const step: EvaluateStep = (batch, regularization) =>
     tf.tidy(() => {
-      const value = judge(parts, batch, applyModel(parts, batch, false));
+      const value = judge(parts, batch, applyModel(parts, scaledInputs(parts, batch), false));
       return { loss: addRegularization(tf, model, value.sum, regularization), sums: value.sums };
     });
   return spec.compile ? engine.compile(step, { name: 'evaluate_step' }) : step;
@@ -119,7 +128,11 @@ export function createEvaluateStep(parts: StepParts): EvaluateStep {
 
 type Applied = ReturnType<OutputMasks['during']>;
 
-function judge({ engine, objective, binding }: StepParts, batch: TensorBatch, { outputs, masks }: Applied): ObjectiveValue {
+function judge(
+  { engine, objective, binding }: Pick<StepParts, 'engine' | 'objective' | 'binding'>,
+  batch: TensorBatch,
+  { outputs, masks }: Applied,
+): ObjectiveValue {
   const judged = binding.targets.map(({ field: { name } }, at) => {
     const [weight, positions] = [batch.weights[name], masks[at]];
     const mask = positions === null ? undefined : { positions, scale: batch.scales[name] };
@@ -132,13 +145,15 @@ function judge({ engine, objective, binding }: StepParts, batch: TensorBatch, { 
 }
 
 /** Positions of each masked output that count, by its target's name; null where none is masked. */
-export function createPositionCount(parts: Omit<StepParts, 'objective' | 'layout'>): CountPositions | null {
+export function createPositionCount(
+  parts: Omit<StepParts, 'objective' | 'layout' | 'augment' | 'softObjective'>,
+): CountPositions | null {
   const { engine, binding, masks, spec } = parts;
   const { tf } = engine;
   if (!masks.masked.includes(true)) return null;
   const count: CountPositions = (inputs) =>
     tf.tidy(() => {
-      const applied = applyModel(parts, { inputs }, false);
+      const applied = applyModel(parts, scaledInputs(parts, { inputs }), false);
       const counts = binding.targets.flatMap(({ field }, at) => {
         const positions = applied.masks[at];
         return positions === null ? [] : [[field.name, tf.sum(tf.cast(positions, 'int32'))] as const];
@@ -149,12 +164,12 @@ export function createPositionCount(parts: Omit<StepParts, 'objective' | 'layout
   return spec.compile ? engine.compile(count, { name: 'count_positions' }) : count;
 }
 
-function applyModel(
-  { model, binding, masks }: Pick<StepParts, 'model' | 'binding' | 'masks'>,
-  { inputs }: Pick<TensorBatch, 'inputs'>,
-  training: boolean,
-): Applied {
-  const x = binding.inputs.map(({ field }) => scaledFloat(inputs[field.name], field.scale));
+/** In the model's order. */
+function scaledInputs({ binding }: Pick<StepParts, 'binding'>, { inputs }: Pick<TensorBatch, 'inputs'>): tfjs.Tensor[] {
+  return binding.inputs.map(({ field }) => scaledFloat(inputs[field.name], field.scale));
+}
+
+function applyModel({ model, masks }: Pick<StepParts, 'model' | 'masks'>, x: tfjs.Tensor[], training: boolean): Applied {
   const next = `Mend the model; model.apply(x, { training: ${training} }) on one batch shows the same outside of tfjs-parallel.`;
   const apply = (): tfjs.Tensor[] => [model.apply(x.length === 1 ? x[0] : x, { training }) as tfjs.Tensor | tfjs.Tensor[]].flat();
   return orModelFails(() => masks.during(apply), { during: training ? 'training' : 'evaluation', next });

@@ -14,8 +14,10 @@ export interface BatchPlan {
   /** Global step, from 0; keys dropout. */
   readonly step: number;
   readonly parameters: ParameterSnapshot;
-  /** The run's objective counts over the whole batch. */
-  readonly masked?: boolean;
+  /** Of training. */
+  readonly epoch?: number;
+  /** Replicas need the rows of the whole batch: the objective counts over it, or examples are mixed. */
+  readonly wholeBatch?: boolean;
   /** The global batches after this one, as far as they are known. */
   readonly ahead?: readonly Int32Array[];
   /** Number of the first shard; evaluation numbers the shards of all its batches through. */
@@ -32,7 +34,8 @@ export function shardBatch({
   shards,
   step,
   parameters,
-  masked = false,
+  epoch,
+  wholeBatch = false,
   firstShard = 0,
   ahead = [],
 }: BatchPlan): ShardAssignment[] {
@@ -43,9 +46,10 @@ export function shardBatch({
     assignments.push({
       id: { kind, step, shard: firstShard + shard, attempt: 0 },
       rows: rows.subarray(start, start + count),
-      ...(masked && { batchRows: rows }),
+      ...(wholeBatch && { batchRows: rows }),
       ...(ahead.length > 0 && { ahead: { rows: ahead.flatMap((next) => shardOf(next, shards, shard)), most: AHEAD * shards } }),
       firstExample: start,
+      ...(epoch !== undefined && { epoch }),
       regularizationWeight: assignments.length === 0 ? rows.length : 0,
       parameters,
     });

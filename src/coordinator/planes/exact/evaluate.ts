@@ -41,7 +41,7 @@ export async function evaluate({
     units.push(
       ...shardBatch({
         ...{ kind: 'evaluate', rows: batchRows, shards, step: 0, parameters, firstShard: (first / batch) * shards },
-        masked: objective.masked,
+        wholeBatch: objective.masked,
         ahead: ahead.map(batchAt),
       }),
     );

@@ -24,6 +24,8 @@ export interface ExactPlaneParts {
   readonly model: ModelDescription;
   readonly shards: number;
   readonly optimizer: TrainConfig['optimizer'];
+  /** Examples of a batch are mixed with each other. */
+  readonly mixes?: boolean;
   /** Its replicas come and go; whoever opened them closes them. */
   readonly fleet: RoundComputer;
   /** The fleet's only replica, where the weights may stay with it (`residentReplica`). */
@@ -113,9 +115,19 @@ export class ExactPlane implements Plane {
   async #step({ work, step, rows, ahead, meter }: StepWork): Promise<StepOutcome | null> {
     meter.begin();
     const learningRate = learningRateAt({ ...work.rates, step });
-    const { shards, model } = this.#parts;
-    const masked = model.objective.masked;
-    const units = shardBatch({ kind: 'train', rows, shards, step, parameters: this.#parameters.snapshot(), masked, ahead });
+    const { shards, model, mixes = false } = this.#parts;
+    const wholeBatch = mixes || model.objective.masked === true;
+    const { epoch } = work.rows;
+    const units = shardBatch({
+      kind: 'train',
+      rows,
+      shards,
+      step,
+      epoch,
+      parameters: this.#parameters.snapshot(),
+      wholeBatch,
+      ahead,
+    });
     const round = { units, globalBatch: rows.length, learningRate, step, signal: work.signal, meter };
     if (this.#resident !== null) {
       const outcome = await this.#stepThere(this.#resident, round);

@@ -1,0 +1,102 @@
+/**
+ * Owns: random numbers that are a function of (key, epoch, row in the data set, element) alone, drawn in TensorFlow, for augmentation: whoever reads an
+ * example draws its numbers, in whatever batch, shard or order it comes. The words are those of `exampleWords` (common/random.ts).
+ * Does not: choose keys.
+ *
+ * TensorFlow's own stateless ops count on from one counter, so that they serve rows in order alone (keyed_random.ts); here each row has a counter, and
+ * Philox4x32-10 is composed of 64-bit integer operations, all rows and blocks at once.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type { PhiloxKey } from '../common/random.js';
+import { TF_FLOAT, TF_INT32, TF_INT64, TF_UINT32, TF_UINT64 } from './data_types.js';
+import { bitcast, cast, reshape, sliceElements } from './dropout.js';
+import type { TensorMetadata } from './op_executor.js';
+import { intAttr, typeAttr, withRawOps, type RawInput, type RawOps } from './raw_ops.js';
+
+export interface ExampleDraw {
+  readonly key: PhiloxKey;
+  /** int32 [n]: where the examples stand in the data set. */
+  readonly rows: tf.Tensor;
+  /** int32 [2]: low word, high word. */
+  readonly epoch: tf.Tensor;
+}
+
+const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
+const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
+const ROUNDS = 10;
+
+/** float32 `[n, elements]`, uniform in [0, 1): the 24 high bits of a word each. */
+export function exampleUniforms(elements: number, draw: ExampleDraw): tf.Tensor2D {
+  const examples = draw.rows.shape[0];
+  const blocks = Math.ceil(elements / 4);
+  return withRawOps((ops) => {
+    const words = philox(ops, blocks, draw);
+    const high = ops.one('RightShift', [words, word(ops, 8)], [typeAttr('T', TF_UINT64)]);
+    const scaled = ops.one(
+      'Mul',
+      [cast(ops, high, TF_UINT64, TF_FLOAT), ops.constant(Float32Array.of(2 ** -24), [], TF_FLOAT)],
+      [typeAttr('T', TF_FLOAT)],
+    );
+    const flat = reshape(ops, scaled, TF_FLOAT, [examples, 4 * blocks]);
+    return ops.keep(sliceElements(ops, flat, TF_FLOAT, examples, elements)) as tf.Tensor2D;
+  });
+}
+
+/** float32 `[n, elements]` of mean 0 and deviation 1, by Box and Muller: element i of the first half is r·cos, of the second r·sin. */
+export function exampleNormals(elements: number, draw: ExampleDraw): tf.Tensor2D {
+  return tf.tidy(() => {
+    const pairs = Math.ceil(elements / 2);
+    const examples = draw.rows.shape[0];
+    const uniforms = exampleUniforms(2 * pairs, draw);
+    const [first, second] = [0, pairs].map((begin) => tf.slice(uniforms, [0, begin], [examples, pairs]));
+    const radius = tf.sqrt(tf.mul(tf.log(tf.sub(1, first)), -2));
+    const angle = tf.mul(second, 2 * Math.PI);
+    const both = tf.concat([tf.mul(radius, tf.cos(angle)), tf.mul(radius, tf.sin(angle))], 1);
+    return tf.slice(both, [0, 0], [examples, elements]) as tf.Tensor2D;
+  });
+}
+
+/** uint64 `[n, blocks, 4]`, each below 2^32. */
+function philox(ops: RawOps, blocks: number, { key, rows, epoch }: ExampleDraw): TensorMetadata {
+  const part = (begin: number): TensorMetadata => {
+    const [from, size] = [begin, 1].map((at) => ops.constant(Int32Array.of(at), [1], TF_INT32));
+    return ops.one('Slice', [epoch, from, size], [typeAttr('T', TF_INT32), typeAttr('Index', TF_INT32)]);
+  };
+  const numbers = ops.constant(
+    Int32Array.from({ length: blocks }, (_, block) => block),
+    [1, blocks],
+    TF_INT32,
+  );
+  const column = reshape(ops, rows, TF_INT32, [rows.shape[0], 1]);
+  let counter = [unsigned(ops, numbers), unsigned(ops, column), unsigned(ops, part(0)), unsigned(ops, part(1))];
+  let [k0, k1] = [key.low, key.high];
+  const binary = (op: string, left: RawInput, right: RawInput): TensorMetadata =>
+    ops.one(op, [left, right], [typeAttr('T', TF_UINT64)]);
+  const [m0, m1] = MULTIPLIERS.map((multiplier) => word(ops, multiplier));
+  const half = word(ops, 32);
+  const mask = word(ops, 2 ** 32 - 1);
+  for (let round = 0; round < ROUNDS; round++) {
+    const [c0, c1, c2, c3] = counter;
+    const [p0, p1] = [binary('Mul', c0, m0), binary('Mul', c2, m1)];
+    const [high0, high1] = [binary('RightShift', p0, half), binary('RightShift', p1, half)];
+    counter = [
+      binary('BitwiseXor', binary('BitwiseXor', high1, c1), word(ops, k0)),
+      binary('BitwiseAnd', p1, mask),
+      binary('BitwiseXor', binary('BitwiseXor', high0, c3), word(ops, k1)),
+      binary('BitwiseAnd', p0, mask),
+    ];
+    k0 = (k0 + WEYL[0]) % 2 ** 32;
+    k1 = (k1 + WEYL[1]) % 2 ** 32;
+  }
+  return ops.one('Pack', counter, [intAttr('N', 4), typeAttr('T', TF_UINT64), intAttr('axis', 2)]);
+}
+
+/** int32 words as unsigned numbers in 64 bits. */
+function unsigned(ops: RawOps, words: TensorMetadata): TensorMetadata {
+  return cast(ops, bitcast(ops, words, TF_INT32, TF_UINT32), TF_UINT32, TF_UINT64);
+}
+
+/** A number below 2^32. Constants of unsigned types do not exist in tfjs; an int64 is given as two int32 words. */
+function word(ops: RawOps, value: number): TensorMetadata {
+  return bitcast(ops, ops.constant(Int32Array.of(value | 0, 0), [1, 1], TF_INT64), TF_INT64, TF_UINT64);
+}
