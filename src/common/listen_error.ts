@@ -5,7 +5,7 @@ import { ClusterError } from './errors.js';
 /** `flag`: the one that named the address. `why`: what the system said, in words. */
 export function listenError(
   error: Error & { code?: string },
-  { listen, flag, why = error.message }: { listen: Endpoint; flag: string; why?: string },
+  { listen, flag, why = error.message }: { listen: Endpoint; flag: '--listen' | '--dashboard'; why?: string },
 ): ClusterError {
   const at = formatEndpoint(listen);
   const inUse = error.code === 'EADDRINUSE';

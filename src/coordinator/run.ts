@@ -290,7 +290,7 @@ function divergedInShard(parts: RunParts, { code, message, cause }: DivergedErro
 function afterDiverging({ store: { sound } }: RunParts): string {
   const from =
     sound === null
-      ? 'from these weights with --init-from RUN: the last state is finite'
+      ? 'anew, or from the last state with --init-from RUN: it is finite, and no evaluation has shown it to be good'
       : `with --init-from ${sound.path}: of epoch ${sound.epoch}, the newest state after which an evaluation was good (later ones are finite, no more is known)`;
   return `start a new run with a lower learning rate (--lr) or clipped gradients (--set optimizer.clip_norm=1), ${from}`;
 }

@@ -40,7 +40,7 @@ export function requireLabels(
       const wanted = classes === null ? 'a whole number of at least 0' : `a whole number from 0 to ${classes - 1}`;
       throw refuse(
         `${found(at)}, wanted ${wanted}: ${name} takes it for the index of a class`,
-        `${startsAt1(splits, classes) ? 'The labels start at 1: subtract 1 from each (in a data module)' : 'Number the classes from 0'}, give the model an output for each, or choose a loss for real-valued targets, such as --loss mean_squared_error.`,
+        `${startsAt1(splits, classes) ? 'The labels start at 1: subtract 1 from each (in a data module)' : 'Number the classes from 0'}, give the model an output for each, or where they are real-valued targets one output and --loss mean_squared_error.`,
       );
     }
     if (labels.values === null) continue;

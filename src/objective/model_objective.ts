@@ -171,7 +171,7 @@ function requireLosses(of: { asked: ObjectiveRequest[]; before: (Compiled | null
   throw new UsageError({
     code: 'LOSS_NEEDED',
     message: `${names.filter((name) => !left.includes(name)).join(', ')} ${names.length - left.length === 1 ? 'has' : 'have'} a loss, and ${left.join(', ')} ${left.length === 1 ? 'has' : 'have'} none`,
-    next: `Name one with --loss ${left[0]}=mean_squared_error, and where that output is not to learn, --loss-weights ${left[0]}=0.`,
+    next: `Compile the model with one, or name it with --loss ${left[0]}=mean_squared_error; where that output is not to learn, --loss-weights ${left[0]}=0 besides.`,
   });
 }
 

@@ -11,7 +11,7 @@ import { EnvironmentError } from '../../src/common/errors.js';
 import type { Check } from '../../src/doctor/check.js';
 import { examine } from '../../src/doctor/examine.js';
 import { CHECKS } from '../../src/doctor/table.js';
-import { adviceInSources } from '../support/advice.js';
+import { adviceInSources } from '../support/advice/sources.js';
 import { captureStream } from '../support/capture_stream.js';
 import { COMPUTED, machineOf, noTensorFlow, type MachineChanges } from '../support/machine_facts.js';
 
@@ -109,7 +109,12 @@ it('commands of ours in what is advised are the program’s', async () => {
         .catch((error: Error) => error.message);
       run.push(`${line}: ${String(outcome)}`);
     }
-  expect(run.sort()).toEqual(['bench --steps 1 --gpus none: 1 null', 'bench --threads-per-worker N: 50 2', 'doctor: doctor']);
+  expect(run.sort()).toEqual([
+    'bench --steps 1 --gpus none: 1 null',
+    'bench --threads-per-worker N: 50 2',
+    'bench: 50 null',
+    'doctor: doctor',
+  ]);
 });
 
 it('a check that breaks is a finding, and the others are made', async () => {

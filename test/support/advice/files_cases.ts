@@ -1,0 +1,53 @@
+/** Advice on data in files of other tools. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { program, refusal } from '../program_under_test.js';
+import { folder, modelFile, small, type Cases } from './cases.js';
+import { commandIn, withFlags } from './sources.js';
+
+const real = { real: true };
+
+/** Two classes of pictures of 3 × 2, and a file that is no picture. */
+async function pictures(): Promise<string[]> {
+  const place = join(folder, 'pictures');
+  for (const [at, name] of ['cat', 'dog'].entries()) {
+    mkdirSync(join(place, name), { recursive: true });
+    for (let nth = 0; nth < 3; nth++)
+      await sharp(Buffer.alloc(6, 100 * at + nth), { raw: { width: 3, height: 2, channels: 1 } })
+        .png()
+        .toFile(join(place, name, `${nth}.png`));
+  }
+  writeFileSync(join(place, 'dog', 'broken.png'), 'none');
+  const model = join(folder, 'pictures.mjs');
+  writeFileSync(
+    model,
+    'export function createModel(tf) { return tf.sequential({ layers: [tf.layers.flatten({ inputShape: [2, 3, 3] }), tf.layers.dense({ units: 2, activation: "softmax" })] }); }',
+  );
+  return small('--model', model, '--data', place);
+}
+
+export const FILES_CASES: Cases = {
+  'a picture that is none': {
+    says: [{ file: 'src/data/sources/images.ts', begins: 'Mend or remove them' }],
+    provoke: async () => {
+      const args = await pictures();
+      return refusal(() => program(args, real));
+    },
+    follow: async (next) => program(withFlags(await pictures(), commandIn(next, /--on-bad-file skip/)), real),
+  },
+  'a column that is not there': {
+    says: [{ file: 'src/data/tables/dataset.ts', begins: 'Name what the model takes with --inputs' }],
+    provoke: () => refusal(() => program(columns('--labels', 'z'), real)),
+    follow: async (next) => {
+      const [inputs, labels] = [commandIn(next, /--inputs/), commandIn(next, /--labels/)];
+      await program(columns(inputs, 'a,b', labels, 'y'), real);
+    },
+  },
+};
+
+function columns(...flags: string[]): string[] {
+  const path = join(folder, 'columns.csv');
+  writeFileSync(path, 'a,b,y\n1,2,0.5\n3,4,1\n5,6,0\n7,8,2\n0,1,1\n2,2,1\n');
+  return small('--model', modelFile('columns.mjs', 1), '--data', path, '--loss', 'mse', ...flags);
+}
