@@ -36,7 +36,7 @@ export function environmentErrorOf(error: unknown): ExpectedError | null {
   const message = errorMessage(error).split('\n')[0];
   const because = (kind: string, next: string, text = message): EnvironmentError =>
     new EnvironmentError({ code: kind, message: text, next, cause: error });
-  if (/^WebAssembly\.Memory\(\)/.test(message))
+  if (/^WebAssembly\.(Memory\(\)|Instance\(\): Out of memory)/.test(message))
     return new DivergedError({
       code: 'OUT_OF_MEMORY',
       message,

@@ -144,9 +144,9 @@ describe('GPUs are found', () => {
     await list();
     expect(findGpus({})).toEqual({
       gpus: [
-        { index: 0, model: 'NVIDIA H100 80GB HBM3' },
-        { index: 1, model: 'NVIDIA A10' },
-        { index: 2, model: 'NVIDIA A10' },
+        { index: 0, model: 'NVIDIA H100 80GB HBM3', uuid: 'GPU-aa11-0' },
+        { index: 1, model: 'NVIDIA A10', uuid: 'GPU-bb22-1' },
+        { index: 2, model: 'NVIDIA A10', uuid: 'GPU-dd44-2' },
       ],
       reason: '',
     });

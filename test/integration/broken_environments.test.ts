@@ -140,7 +140,7 @@ const BROKEN: readonly (readonly [what: string, command: string, exit: number, s
   ['the configuration grows without end', train('--config bomb.yaml'), 2, 'CONFIG_SYNTAX'],
   ['the run to resume has no configuration', '"$NODE" "$MAIN" train --resume run_without_config', 7, 'RUN_NOT_FOUND'],
   ['the run to resume has a damaged one', '"$NODE" "$MAIN" train --resume run_damaged', 2, 'CONFIG_SYNTAX'],
-  ['the run to resume has a folder as one', '"$NODE" "$MAIN" train --resume run_folder_config', 2, 'CONFIG_UNREADABLE'],
+  ['the run to resume has a folder as one', '"$NODE" "$MAIN" train --resume run_folder_config', 7, 'RUN_CONFIG_DAMAGED'],
   ['the model to evaluate is null', '"$NODE" "$MAIN" evaluate null.json --workers 1', 7, 'MODEL_FILE_INVALID'],
   [
     'far more replicas are asked for than there are cores',
@@ -162,7 +162,7 @@ const BROKEN: readonly (readonly [what: string, command: string, exit: number, s
     3,
     'NODE_OPTION',
   ],
-  ['there are too few addresses for TensorFlow', `ulimit -v 2000000; ${train('')}`, 3, 'ulimit -v unlimited'],
+  ['there are too few addresses for TensorFlow', `ulimit -v 2300000; ${train('')}`, 3, 'ulimit -v unlimited'],
   ['there are too few addresses for WebAssembly', `ulimit -v 9000000; ${train('')}`, 6, 'ulimit -v unlimited'],
   ['Node freezes what is its own', `NODE_OPTIONS=--frozen-intrinsics ${train('')}`, 3, 'NODE_OPTION'],
   ['Node loads no native part', `"$NODE" --no-addons "$MAIN" train --model model.mjs --data data.mjs`, 3, 'NATIVE_PART_MISSING'],

@@ -85,6 +85,8 @@ it('are all here', () => {
     'engine_alone.mjs',
     'migrate',
     'model.mjs',
+    'points.csv',
+    'points_validation.csv',
     'regression_mlp.mjs',
     'small_resnet.mjs',
   ]);

@@ -80,7 +80,7 @@ describe('a real run that is stopped', () => {
         .map((name) => name.slice(0, 25))
         .sort(),
     ).toEqual(['start-0001-step-000000024', 'start-0001-step-000000036']);
-    expect(readFileSync(join(folder('kept'), 'logs/run.log'), 'utf8').match(/"type":"checkpoint"/g)).toHaveLength(3);
+    expect(readFileSync(join(folder('kept'), 'logs/run.log'), 'utf8').match(/"type":"state"/g)).toHaveLength(3);
   });
 
   it('leaves no process behind when it is killed, or when its parent is and nobody reads it any more', async () => {

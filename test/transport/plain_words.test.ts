@@ -97,6 +97,7 @@ it('no source of a connection shows a library’s message but through these word
   // Errors of our own, of a file, or of a replica; none of a connection.
   const known = [
     /^(token|worker_tokens)\.ts: const why = /,
+    /^client_tls\.ts: throw fileError\(/,
     /^plain_words\.ts: if \(\/readyState/,
     /^link\.ts: const message = errorMessage\(error\);/,
     /^keep_in_touch\.ts: if \(!told\) say\(/,

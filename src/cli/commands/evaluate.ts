@@ -2,7 +2,7 @@
  * Owns: the `evaluate` command: a saved model, every validation example once, sharded and exact.
  * Does not: evaluate. Next hop: src/api/evaluate_model.ts, then src/coordinator/planes/exact/evaluate.ts.
  */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command } from 'commander';
 import { EXIT, TargetNotMetError, type ExitCode } from '../../common/errors.js';
@@ -74,5 +74,5 @@ function answerLine({ values, correct, examples }: Evaluation, { reporter }: Tra
 /** Data and settings of the run that the model is from: its folder, a checkpoint's folder in it, or that folder's model.json; null elsewhere. */
 function configOfRun(model: string): string | null {
   const up = ['.', join('..', '..'), join('..', '..', '..')].map((steps) => join(model, steps, 'config.yaml'));
-  return up.find((file) => statSync(file, { throwIfNoEntry: false })?.isFile()) ?? null;
+  return up.find((file) => existsSync(file) && statSync(file).isFile()) ?? null;
 }

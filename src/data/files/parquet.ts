@@ -3,7 +3,6 @@
  * Does not: parse the format: hyparquet does.
  */
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema, type SchemaTree } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
 import { stat } from 'node:fs/promises';
 import { errorMessage } from '../../common/error_facts.js';
 import { ExpectedError } from '../../common/errors.js';
@@ -17,6 +16,8 @@ export async function openParquet(path: string): Promise<ColumnFile> {
     throw fileError(path, 'DATA_MISSING', `cannot be read: ${errorMessage(cause)}`, 'Check the path and its permissions.', cause);
   });
   return parsed(path, async () => {
+    // When it is loaded it asks for WebAssembly's memory, which runs without Parquet need not have.
+    const { compressors } = await import('hyparquet-compressors');
     const file = await asyncBufferFromFile(path);
     const metadata = await parquetMetadataAsync(file);
     const columns = new Map(parquetSchema(metadata).children.map((column) => [column.element.name, column]));
