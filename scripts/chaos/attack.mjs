@@ -15,7 +15,7 @@ export async function attack({ port, token, random, build, frames, goesOn }) {
   const { connectToCoordinator } = await import(`${build}/transport/client.js`);
   const { secretOf } = await import(`${build}/transport/secrets.js`);
   const { MessageWriter } = await import(`${build}/common/protocol/message_stream.js`);
-  const { packageVersion } = await import(`${build}/package_info.js`);
+  const { packageVersion } = await import(`${build}/system/package_info.js`);
   const below = (n) => Math.floor(random() * n);
   const idle = Array.from({ length: IDLE }, (_, i) => {
     const socket = connect(port, '127.0.0.1', () => i % 2 && socket.write('GET /challenge HTTP/1.1\r\nHo'));

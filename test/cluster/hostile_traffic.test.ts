@@ -11,6 +11,7 @@ const FRAMES = 100_000;
 /** On Node 24 the young objects of V8 get all of their room (64 MiB more) only after some 40,000 frames. */
 const WARM_UP_FRAMES = 60_000;
 const WEIGHTS = 10_000;
+const DEAD = 'the attacker died';
 
 /** S1, S3. The coordinator and its two workers are in this process, the attacker in another. */
 it(`a run goes on beside ${FRAMES} fuzzed frames and ends as without them`, async () => {
@@ -26,7 +27,7 @@ it(`a run goes on beside ${FRAMES} fuzzed frames and ends as without them`, asyn
   const stepBeside = async (frames: number): Promise<{ told: string; highest: number }> => {
     let told: string | null = null;
     attacker.once('message', (text) => (told = String(text)));
-    attacker.once('exit', () => (told ??= 'the attacker died'));
+    attacker.once('exit', () => (told ??= DEAD));
     attacker.send({ port: cluster.port, token: TOKEN, frames, seed: frames, build: resolve('build') });
     let highest = 0;
     while (told === null) {
@@ -35,6 +36,7 @@ it(`a run goes on beside ${FRAMES} fuzzed frames and ends as without them`, asyn
       if (run.steps % 100 === 0) collectGarbage();
       highest = Math.max(highest, process.memoryUsage.rss());
     }
+    if (told === DEAD) throw new Error(DEAD);
     return { told, highest };
   };
   // What the first frames make the heap grow to, the others must not multiply.
