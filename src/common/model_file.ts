@@ -4,6 +4,7 @@
  *
  * Format: tfjs-core io/types.ts, ModelJSON and WeightsManifestEntry; quantization as tfjs-core io/io_utils.ts, decodeWeights.
  */
+import { fromFloat16 } from './float16.js';
 import { z } from 'zod';
 import { UsageError } from './errors.js';
 import type { NamedWeight } from './weight_names.js';
@@ -139,19 +140,9 @@ function isOtherState({ name, group }: WeightEntry): boolean {
 
 function decode(buffer: ArrayBuffer, { quantization: how }: WeightEntry): Float32Array {
   if (how === undefined) return new Float32Array(buffer);
-  if (how.dtype === 'float16') return Float32Array.from(new Uint16Array(buffer), float16);
+  if (how.dtype === 'float16') return Float32Array.from(new Uint16Array(buffer), fromFloat16);
   const codes = how.dtype === 'uint8' ? new Uint8Array(buffer) : new Uint16Array(buffer);
   return Float32Array.from(codes, (code) => code * how.scale + how.min);
-}
-
-/** IEEE 754 binary16. */
-function float16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 const ELEMENT_BYTES = { float32: 4, int32: 4, uint8: 1, bool: 1, float16: 2, uint16: 2 } as const;

@@ -1,4 +1,5 @@
 /** Owns: numbers as files hold them, little- or big-endian, and as a data set keeps them. */
+import { fromFloat16 } from '../../common/float16.js';
 import { endianness } from 'node:os';
 import { emptyArray, type NumericArray, type NumericType } from '../../common/dataset.js';
 
@@ -26,7 +27,7 @@ export const STORED_TYPES: Readonly<Record<StoredType, TypeRow>> = {
   // A double is enough to see that a number is beyond int32.
   uint64: { bytes: 8, keptAs: 'int32', read: (view, at, little) => Number(view.getBigUint64(at, little)) },
   int64: { bytes: 8, keptAs: 'int32', read: (view, at, little) => Number(view.getBigInt64(at, little)) },
-  float16: { bytes: 2, keptAs: 'float32', read: (view, at, little) => halfToNumber(view.getUint16(at, little)) },
+  float16: { bytes: 2, keptAs: 'float32', read: (view, at, little) => fromFloat16(view.getUint16(at, little)) },
   float32: { bytes: 4, keptAs: 'float32', read: (view, at, little) => view.getFloat32(at, little) },
   float64: { bytes: 8, keptAs: 'float32', read: (view, at, little) => view.getFloat64(at, little) },
 };
@@ -60,14 +61,4 @@ export function decode(bytes: Uint8Array, layout: Layout, refuse: (at: number, w
 function isAsKept({ type, bigEndian }: Layout): boolean {
   if (type === 'uint8') return true;
   return endianness() === 'LE' && !bigEndian && (type === 'int32' || type === 'float32');
-}
-
-/** IEEE 754 binary16, exactly. */
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

@@ -3,6 +3,7 @@
  * Does not: read or draw anything. A resumed run's records come again from the state on; what is known already is not counted twice.
  */
 import type { RunRecord } from '../../common/run_record.js';
+import { bestEpoch } from '../best_epoch.js';
 
 /** Mean milliseconds of a step in each phase. */
 export type Phases = Readonly<Record<string, number>>;
@@ -59,14 +60,7 @@ export class RunStory {
 
   /** The first row with the best monitored value; null where no epoch has one. */
   get best(): EpochRow | null {
-    const { name, direction } = this.monitor;
-    let best: EpochRow | null = null;
-    for (const row of this.epochs) {
-      const [value, before] = [row.values[name], best?.values[name]];
-      if (value == null) continue;
-      if (before == null || (direction === 'max' ? value > before : value < before)) best = row;
-    }
-    return best;
+    return bestEpoch(this.epochs, this.monitor);
   }
 
   /** Names of values in the order of their first record. */

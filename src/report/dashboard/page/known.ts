@@ -1,4 +1,5 @@
 /** What the page knows of the run: messages added up. */
+import { bestEpoch } from '../../best_epoch.js';
 import type { EpochValues, Facts, Happened, PageMessage, Point, Timeline } from '../messages.js';
 
 /** A page that stays open for days holds no more than this; beyond it every second one is let go. */
@@ -35,14 +36,6 @@ export class Known {
   }
 
   get best(): EpochValues | null {
-    if (this.facts === null) return null;
-    const { name, direction } = this.facts.monitor;
-    let best: EpochValues | null = null;
-    for (const epoch of this.epochs) {
-      const [value, before] = [epoch.values[name], best?.values[name]];
-      if (value == null) continue;
-      if (before == null || (direction === 'max' ? value > before : value < before)) best = epoch;
-    }
-    return best;
+    return this.facts === null ? null : bestEpoch(this.epochs, this.facts.monitor);
   }
 }
