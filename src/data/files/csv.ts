@@ -1,5 +1,5 @@
 /** Owns: a CSV file (RFC 4180) as named columns: its separator, its header, its lines. */
-import { CsvError, parse, type Parser } from 'csv-parse';
+import type { Parser } from 'csv-parse';
 import { open } from 'node:fs/promises';
 import { errorMessage } from '../../common/error_facts.js';
 import type { ColumnFile, ColumnRow } from '../tables/columns.js';
@@ -53,6 +53,8 @@ interface ParsedRecord {
 }
 
 async function* records(path: string, delimiter: string): AsyncGenerator<ParsedRecord> {
+  // With the first file of its kind: every run and every replica loads this module.
+  const { CsvError, parse } = await import('csv-parse');
   const file = await opened(path);
   const source = file.createReadStream({ highWaterMark: 2 ** 18 });
   const parser: Parser = parse({ bom: true, delimiter, info: true, skip_empty_lines: true, max_record_size: MAX_RECORD_BYTES });

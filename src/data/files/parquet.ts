@@ -2,7 +2,7 @@
  * Owns: a Parquet file as named columns: which of its types are numbers, texts or lists of them; one row group is in memory at a time.
  * Does not: parse the format: hyparquet does.
  */
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema, type SchemaTree } from 'hyparquet';
+import type { SchemaTree } from 'hyparquet';
 import { stat } from 'node:fs/promises';
 import { errorMessage } from '../../common/error_facts.js';
 import { ExpectedError } from '../../common/errors.js';
@@ -16,7 +16,8 @@ export async function openParquet(path: string): Promise<ColumnFile> {
     throw fileError(path, 'DATA_MISSING', `cannot be read: ${errorMessage(cause)}`, 'Check the path and its permissions.', cause);
   });
   return parsed(path, async () => {
-    // When it is loaded it asks for WebAssembly's memory, which runs without Parquet need not have.
+    // With the first file of its kind: every run and every replica loads this module, and the second asks for WebAssembly's memory at once.
+    const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import('hyparquet');
     const { compressors } = await import('hyparquet-compressors');
     const file = await asyncBufferFromFile(path);
     const metadata = await parquetMetadataAsync(file);

@@ -6,7 +6,6 @@ import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
-import { fromFdPromise } from 'yauzl';
 import { DataError } from '../../common/errors.js';
 
 export interface ZipMember {
@@ -28,6 +27,8 @@ type Fail = (problem: string) => DataError;
 /** The file stays the caller's to close. @throws what `fail` makes */
 export async function listZip(file: FileHandle, fail: Fail): Promise<ZipMember[]> {
   const members: ZipMember[] = [];
+  // With the first file of its kind: every run and every replica loads this module.
+  const { fromFdPromise } = await import('yauzl');
   try {
     const archive = await fromFdPromise(file.fd, { autoClose: false });
     for await (const entry of archive.eachEntry()) {
