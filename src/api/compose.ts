@@ -148,7 +148,10 @@ async function composeSeen(
 
   const run = request.inMemory === true || trial !== null ? IN_MEMORY : await openRun(request);
   let report: RunReport | null = null;
-  if (run.folder !== null) dashboard?.inFolder(run.folder.path);
+  if (run.folder !== null && dashboard !== null) {
+    await run.folder.flushLog();
+    dashboard.inFolder(run.folder.path);
+  }
   try {
     const config = run.folder === null ? (trial ?? asked) : configFrom(request, run);
     const settle = (compiled: CompiledModel | undefined): SettledRun =>

@@ -11,13 +11,15 @@ import { WebSocket } from 'ws';
 const PROGRAM = ['chromium', 'chromium-browser', 'google-chrome'].find(
   (name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0,
 );
+/** At a tenth of a second each: a test that waits in vain must not take half an hour to say so. */
+const UNTIL_TRIES = 1200;
 export const hasBrowser = PROGRAM !== undefined;
 
 export interface Page {
   goto(url: string): Promise<void>;
   /** The value of an expression in the page. */
   evaluate<Value>(expression: string): Promise<Value>;
-  /** Resolves once the expression is true. */
+  /** Resolves once the expression is true; rejects with the page's text where it does not become so for two minutes. */
   until(expression: string): Promise<void>;
   /** PNG of all of the page. */
   screenshot(): Promise<Buffer>;
@@ -107,8 +109,10 @@ export async function startBrowser(): Promise<Browser> {
         return result.value;
       },
       async until(expression) {
-        while (!(await page.evaluate<boolean>(`Boolean(${expression})`)))
+        for (let tries = 0; !(await page.evaluate<boolean>(`Boolean(${expression})`)); tries++) {
+          if (tries === UNTIL_TRIES) throw new Error(`${expression}: ${await page.evaluate<string>('document.body.innerText')}`);
           await new Promise((resolve) => setTimeout(resolve, 100));
+        }
       },
       async screenshot() {
         const height = await page.evaluate<number>('document.documentElement.scrollHeight');

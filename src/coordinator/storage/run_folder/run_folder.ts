@@ -53,6 +53,8 @@ export interface RunFolder {
   record(event: RunEvent): void;
   /** Appends a line of JSON with the time to logs/run.log. */
   log(entry: Readonly<Record<string, unknown>>): void;
+  /** Resolves when who reads logs/run.log finds all that was told it, or its disk refuses. */
+  flushLog(): Promise<void>;
   metricsCursor(): MetricsCursor;
   /** For StateWriter.beforePublish: the metrics are on the disk and the folder is still ours. @throws CheckpointError */
   readyToPublish(): Promise<void>;
@@ -240,6 +242,9 @@ async function openFolder({
       if (COMPUTED.has(event.type) && (event.type !== 'start' || !isResumed)) metrics.append(runRecordLine(event));
     },
     log: write,
+    async flushLog() {
+      await settled(log.sync());
+    },
     metricsCursor: () => metrics.cursor(),
     async readyToPublish() {
       await metrics.sync();

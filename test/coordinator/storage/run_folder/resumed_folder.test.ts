@@ -46,6 +46,16 @@ describe('a resumed run folder', () => {
     expect(log).toContain('"message":"resumed"');
   });
 
+  it('has told in its log that it was resumed once the log is flushed, for who reads it then', async () => {
+    const run = await createRunFolder({ parent: scratch, configName: 'mnist', name: 'flushed' });
+    await run.writeConfig(DEFAULT_TRAIN_CONFIG, {});
+    await run.close();
+    const resumed = await resumeRunFolder({ path: run.path });
+    keep(resumed.run);
+    await resumed.run.flushLog();
+    expect(readFileSync(join(run.path, 'logs', 'run.log'), 'utf8')).toContain('"message":"resumed"');
+  });
+
   it('starts from the beginning when the first process died before its first state', async () => {
     const run = await createRunFolder({ parent: scratch, configName: 'mnist', name: 'stillborn' });
     await run.writeConfig(DEFAULT_TRAIN_CONFIG, {});
