@@ -23,7 +23,7 @@ export type { ArraysSource, SourceArray, SplitSource } from './data/arrays.js';
 export type { RunEvent, RunObserver } from './common/run_events.js';
 export type { OptimizerConfig, ScheduleConfig, TrainConfig } from './common/train_config.js';
 export {
-  CheckpointError,
+  StorageError,
   ClusterError,
   DataError,
   DivergedError,

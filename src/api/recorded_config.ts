@@ -6,15 +6,15 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { errorCode, errorMessage } from '../common/error_facts.js';
-import { CheckpointError, UsageError } from '../common/errors.js';
+import { StorageError, UsageError } from '../common/errors.js';
 import { configLayerSchema } from '../common/settings/schema.js';
 import type { ConfigLayer } from '../common/settings/table.js';
 
-/** Settings as they stand in RUN/config.yaml, nested and in snake_case. @throws CheckpointError RUN_NOT_FOUND, UsageError CONFIG_SYNTAX */
+/** Settings as they stand in RUN/config.yaml, nested and in snake_case. @throws StorageError RUN_NOT_FOUND, UsageError CONFIG_SYNTAX */
 export async function recordedLayer(run: string): Promise<ConfigLayer> {
   const layer = await readLayer(join(run, 'config.yaml'));
   if (layer !== null) return layer;
-  throw new CheckpointError({
+  throw new StorageError({
     code: 'RUN_NOT_FOUND',
     message: `${run} is not the folder of a run: there is no config.yaml in it`,
     next: 'Give the folder of a run, such as runs/mnist-001.',

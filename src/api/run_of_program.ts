@@ -1,7 +1,7 @@
 /** Owns: telling of a run that is resumed by its names where its model was an object of the program that began it. */
-import { CheckpointError, ExpectedError } from '../common/errors.js';
+import { StorageError, ExpectedError } from '../common/errors.js';
 
-/** @throws CheckpointError RUN_OF_A_PROGRAM */
+/** @throws StorageError RUN_OF_A_PROGRAM */
 export async function orOfProgram<T>(
   run: string | null,
   what: 'model' | 'data',
@@ -13,7 +13,7 @@ export async function orOfProgram<T>(
   } catch (cause) {
     const isUnknown = cause instanceof ExpectedError && ['MODEL_UNKNOWN', 'DATA_UNKNOWN'].includes(cause.code);
     if (run === null || !isUnknown) throw cause;
-    throw new CheckpointError({
+    throw new StorageError({
       code: 'RUN_OF_A_PROGRAM',
       message: `${run} was begun with ${what === 'model' ? 'a model' : 'data'} that a program holds (${name}), and there is none of this name`,
       next: `Go on with it in that program: train({ model, data, resume: '${run}' }), or fit(model, x, y, { resume: '${run}' }) where fit() began it.`,

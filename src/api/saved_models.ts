@@ -10,7 +10,7 @@ import { renameKerasWeights } from '../models/keras/weight_paths.js';
 
 export type SavedSource = SavedModelOrState & { readonly compiled?: CompiledByName | null };
 
-/** @throws CheckpointError MODEL_FILE_INVALID, NOTHING_SAVED, and what convertTopology throws */
+/** @throws StorageError MODEL_FILE_INVALID, NOTHING_SAVED, and what convertTopology throws */
 export async function readSaved(path: string): Promise<SavedSource> {
   const saved = await readModelOrState(path);
   if (saved.kind === 'state') return saved;

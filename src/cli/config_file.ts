@@ -6,7 +6,7 @@ import { lstatSync, readFileSync, type Stats } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import { errorMessage } from '../common/error_facts.js';
-import { CheckpointError, UsageError } from '../common/errors.js';
+import { StorageError, UsageError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 import type { Layer } from './config_layers.js';
 
@@ -15,10 +15,10 @@ export function readConfigFile(path: string): Layer {
   return parseConfig({ text: readText(path), shownPath: shownPathOf(path) });
 }
 
-/** The config.yaml that a run wrote, in whose place may lie anything by now. @throws UsageError as `readConfigFile`; CheckpointError RUN_CONFIG_DAMAGED */
+/** The config.yaml that a run wrote, in whose place may lie anything by now. @throws UsageError as `readConfigFile`; StorageError RUN_CONFIG_DAMAGED */
 export function readRunConfig(path: string): Layer {
-  const damaged = (what: string): CheckpointError =>
-    new CheckpointError({
+  const damaged = (what: string): StorageError =>
+    new StorageError({
       code: 'RUN_CONFIG_DAMAGED',
       message: `${shownPathOf(path)} is not the configuration that the run wrote: ${what}`,
       next: "Put the run's own file back, or start a new run from its weights.",

@@ -6,7 +6,7 @@ import { existsSync, lstatSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { checkConfig, type Provenance } from '../common/config_checks.js';
-import { CheckpointError, UsageError } from '../common/errors.js';
+import { StorageError, UsageError } from '../common/errors.js';
 import type { SettingChange } from '../common/setting_change.js';
 import {
   completeConfig,
@@ -132,7 +132,7 @@ function runName(fileName: string): string {
 
 function requireRunFolder(folder: string, configFile: string): void {
   if (lstatSync(configFile, { throwIfNoEntry: false }) !== undefined) return;
-  throw new CheckpointError({
+  throw new StorageError({
     code: 'RUN_NOT_FOUND',
     message: existsSync(folder) ? `${folder} is not the folder of a run: it has no config.yaml` : `${folder} does not exist`,
     next: 'give the folder of a run, such as runs/mnist-001; ls shows those there are',

@@ -14,7 +14,7 @@ export const EXIT = {
   data: 4,
   cluster: 5,
   diverged: 6,
-  checkpoint: 7,
+  storage: 7,
   targetNotMet: 8,
   internal: 70,
   stopped: 75,
@@ -102,11 +102,11 @@ export class DivergedError extends ExpectedError {
   }
 }
 
-/** A checkpoint or state file cannot be written, read or matched (exit 7). */
-export class CheckpointError extends ExpectedError {
-  override readonly name = 'CheckpointError';
+/** A run folder, a state or a saved model cannot be written, read or matched (exit 7). */
+export class StorageError extends ExpectedError {
+  override readonly name = 'StorageError';
   constructor(details: ErrorDetails) {
-    super(EXIT.checkpoint, details);
+    super(EXIT.storage, details);
   }
 }
 

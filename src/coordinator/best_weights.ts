@@ -22,7 +22,7 @@ export class BestWeights {
     this.#best = weights;
   }
 
-  /** @throws CheckpointError where that epoch's model is not there any more */
+  /** @throws StorageError where that epoch's model is not there any more */
   async resume(folder: RunFolder, model: ModelDescription, { stopping }: Watch): Promise<void> {
     const epoch = stopping?.bestEpoch ?? null;
     if (epoch === null) return;

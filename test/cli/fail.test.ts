@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { expect, test } from 'vitest';
 import { describeFailure } from '../../src/cli/fail.js';
 import {
-  CheckpointError,
+  StorageError,
   ClusterError,
   DataError,
   DivergedError,
@@ -14,7 +14,7 @@ import {
 const DETAILS = { code: 'SOME_CODE', message: 'wanted 1, found 2', next: 'give 1' };
 
 test('an expected error is its code, what happened and what to do, with its own exit code', () => {
-  const exits = [UsageError, EnvironmentError, DataError, ClusterError, DivergedError, CheckpointError, TargetNotMetError].map(
+  const exits = [UsageError, EnvironmentError, DataError, ClusterError, DivergedError, StorageError, TargetNotMetError].map(
     (Kind) => describeFailure(new Kind(DETAILS), { verbose: false }),
   );
   expect(exits.map(({ exitCode }) => exitCode)).toEqual([2, 3, 4, 5, 6, 7, 8]);
@@ -36,7 +36,7 @@ test('anything else is a bug of ours, says how to report it, and shows no stack'
 
 test('with -v the stack follows, and the causes behind it', () => {
   const cause = new Error('ENOSPC: no space left');
-  const { text } = describeFailure(new CheckpointError({ ...DETAILS, cause }), { verbose: true });
+  const { text } = describeFailure(new StorageError({ ...DETAILS, cause }), { verbose: true });
   expect(text).toMatch(/^error SOME_CODE: wanted 1, found 2\nnext: give 1\nCheckpointError: wanted 1, found 2\n {4}at /);
   expect(text).toMatch(/\ncaused by Error: ENOSPC: no space left\n {4}at /);
   const loop = new Error('loop');

@@ -5,7 +5,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command, Option } from 'commander';
-import { CheckpointError } from '../../common/errors.js';
+import { StorageError } from '../../common/errors.js';
 import { RECORD_VERSION } from '../../common/run_record.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
 import type { CommandContext } from '../context.js';
@@ -45,8 +45,8 @@ function metricsOf(run: string): string {
   return readFileSync(path, 'utf8');
 }
 
-function nothingToRead(run: string, what: string, next: string): CheckpointError {
-  return new CheckpointError({
+function nothingToRead(run: string, what: string, next: string): StorageError {
+  return new StorageError({
     code: 'NOTHING_TO_READ',
     message: `${run} cannot be read for where its time went: ${what}`,
     next,

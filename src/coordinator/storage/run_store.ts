@@ -2,7 +2,7 @@
  * Owns: what of a run goes to the disk and when: states by --state-every, models by the reference rule.
  * Does not: know the formats (state/state_file.ts, state/checkpoint.ts) or how files become whole (files/atomic_file.ts).
  */
-import { AuditError, CheckpointError, ExpectedError } from '../../common/errors.js';
+import { AuditError, StorageError, ExpectedError } from '../../common/errors.js';
 import { parseStateEvery } from '../../common/state_every.js';
 import type { Monitor } from '../../common/objective.js';
 import type { NumericsClass, ModelDescription } from '../../common/replica.js';
@@ -42,7 +42,7 @@ export interface RunStore {
   /**
    * Writes the last state, the model where the run came to its own end, and in any case `checkpoints/last`, the model of the last commit; after an
    * error where that error leaves it trustworthy.
-   * @throws CheckpointError when the last state is not on the disk; never after an error, which is on its way to the user already
+   * @throws StorageError when the last state is not on the disk; never after an error, which is on its way to the user already
    */
   finish(progress: Progress, ending: RunEnding): Promise<void>;
 }
@@ -91,8 +91,7 @@ export function createRunStore(parts: StoreParts): RunStore {
   /** Where the state offered last stands: the same place again needs no second file. */
   let lastOffered: Pick<Progress, 'epoch' | 'step'> | null = null;
 
-  const warn = ({ code, message, next }: CheckpointError): void =>
-    observe({ type: 'warn', code, message: `${message}; ${next}` });
+  const warn = ({ code, message, next }: StorageError): void => observe({ type: 'warn', code, message: `${message}; ${next}` });
   const states = createStateWriter({
     folder: folder.stateFolder,
     fileSystem: folder.fileSystem,
@@ -127,7 +126,7 @@ export function createRunStore(parts: StoreParts): RunStore {
       if (name === undefined) lastSavedEpoch = epoch;
       return true;
     } catch (error) {
-      if (config.onSaveFailure === 'stop' || !(error instanceof CheckpointError)) throw error;
+      if (config.onSaveFailure === 'stop' || !(error instanceof StorageError)) throw error;
       warn(error);
       return false;
     }

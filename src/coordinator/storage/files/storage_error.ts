@@ -3,7 +3,7 @@
  * Does not: decide whether training goes on (state/state_writer.ts and the run loop do, by --on-save-failure).
  */
 import { errorCode, isErrorLike } from '../../../common/error_facts.js';
-import { CheckpointError } from '../../../common/errors.js';
+import { StorageError } from '../../../common/errors.js';
 
 interface Explanation {
   code: string;
@@ -74,15 +74,15 @@ const OF_READING: Record<string, string> = {
 const NO_PARENT = { next: 'use --run-dir with a folder in which folders can be made' };
 
 /**
- * Turns a system error into a CheckpointError; errors that already are CheckpointErrors, and errors that do not come from the system, pass unchanged.
+ * Turns a system error into a StorageError; errors that already are CheckpointErrors, and errors that do not come from the system, pass unchanged.
  * `doing` reads like `write the state of step 300 to runs/mnist-001/state`.
  */
 export function storageError(error: unknown, doing: string, stands?: string): unknown {
   const systemCode = errorCode(error);
-  if (error instanceof CheckpointError || systemCode === '' || !isErrorLike(error) || !('syscall' in error)) return error;
+  if (error instanceof StorageError || systemCode === '' || !isErrorLike(error) || !('syscall' in error)) return error;
   const known = EXPLANATIONS[systemCode];
   const why = known?.why ?? error.message;
-  return new CheckpointError({
+  return new StorageError({
     code: (known ?? OTHER).code,
     message: `cannot ${doing}: ${why} (${systemCode})${stands === undefined ? '' : `; ${stands}`}`,
     next: nextOf(doing, systemCode),

@@ -7,7 +7,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { isErrorLike } from '../../../common/error_facts.js';
-import { CheckpointError } from '../../../common/errors.js';
+import { StorageError } from '../../../common/errors.js';
 import { LIMITS } from '../../../common/limits.js';
 import { writeAll } from '../files/atomic_file.js';
 import type { FileSystem, OpenFile } from '../files/file_system.js';
@@ -19,7 +19,7 @@ export interface MetricsFile {
   append(line: string): void;
   /** Everything appended so far. */
   cursor(): MetricsCursor;
-  /** Resolves when all lines are on the disk. @throws CheckpointError */
+  /** Resolves when all lines are on the disk. @throws StorageError */
   sync(): Promise<void>;
   /** Writes what can be written and closes. */
   close(): Promise<void>;
@@ -167,6 +167,6 @@ class AppendedFile implements MetricsFile {
   private explain(error: unknown): Error {
     const explained = storageError(error, `append to ${this.path}`, 'the lines are kept in memory and tried again');
     if (isErrorLike(explained)) return explained;
-    return new CheckpointError({ code: 'METRICS_BACKLOG', message: `${this.path} takes no lines`, next: 'check the disk' });
+    return new StorageError({ code: 'METRICS_BACKLOG', message: `${this.path} takes no lines`, next: 'check the disk' });
   }
 }

@@ -6,7 +6,7 @@
  */
 import { basename, dirname, join } from 'node:path';
 import { errorCode, errorMessage } from '../../../common/error_facts.js';
-import { CheckpointError } from '../../../common/errors.js';
+import { StorageError } from '../../../common/errors.js';
 import { runRecordLine } from '../../../common/run_record.js';
 import type { RunEvent } from '../../../common/run_events.js';
 import { LIMITS } from '../../../common/limits.js';
@@ -40,11 +40,11 @@ export interface RunFolder {
   /** Names in the state folder that a resume could not use: they count for nothing. */
   readonly passedOver: ReadonlySet<string>;
   readonly fileSystem: FileSystem;
-  /** Writes the config.yaml of a new run. @throws CheckpointError */
+  /** Writes the config.yaml of a new run. @throws StorageError */
   writeConfig(config: TrainConfig, provenance: Readonly<Record<string, string>>): Promise<void>;
-  /** Changes config.yaml as a resume was told, so that the run keeps it; `step`: the last one without the changes. @throws CheckpointError */
+  /** Changes config.yaml as a resume was told, so that the run keeps it; `step`: the last one without the changes. @throws StorageError */
   keepChanges(changes: readonly SettingChange[], at: { step: number }): Promise<void>;
-  /** Writes env.json: machine, versions, environment variables that matter. @throws CheckpointError */
+  /** Writes env.json: machine, versions, environment variables that matter. @throws StorageError */
   writeEnvironment(environment: Readonly<Record<string, unknown>>): Promise<void>;
   /**
    * What the run computed (`start`, `step`, `epoch`, `end`) goes to metrics.jsonl; what happened to its process (checkpoints, joins, losses, warnings, each
@@ -56,7 +56,7 @@ export interface RunFolder {
   /** Resolves when who reads logs/run.log finds all that was told it, or its disk refuses. */
   flushLog(): Promise<void>;
   metricsCursor(): MetricsCursor;
-  /** For StateWriter.beforePublish: the metrics are on the disk and the folder is still ours. @throws CheckpointError */
+  /** For StateWriter.beforePublish: the metrics are on the disk and the folder is still ours. @throws StorageError */
   readyToPublish(): Promise<void>;
   /** Closes files and lets go of the lock. Idempotent. */
   close(): Promise<void>;
@@ -74,7 +74,7 @@ export interface NewRun {
   fileSystem?: FileSystem;
 }
 
-/** Makes a new run folder and takes its lock. @throws CheckpointError RUN_EXISTS, RUN_FOLDER_READ_ONLY, DISK_FULL, ... */
+/** Makes a new run folder and takes its lock. @throws StorageError RUN_EXISTS, RUN_FOLDER_READ_ONLY, DISK_FULL, ... */
 export async function createRunFolder({ parent, configName, name, fileSystem = nodeFileSystem }: NewRun): Promise<RunFolder> {
   return explained(`create a run folder in ${parent}`, async () => {
     await createFolders(parent, fileSystem);
@@ -101,7 +101,7 @@ export interface ResumedRun extends NewestState {
 
 /**
  * Takes over the folder of an earlier start: its lock, the newest state that verifies, the metrics cut to that state. `state` is null where no state was
- * written before the run died: it then starts from its beginning. @throws CheckpointError RUN_NOT_FOUND, RUN_IN_USE, STATE_DAMAGED, ...
+ * written before the run died: it then starts from its beginning. @throws StorageError RUN_NOT_FOUND, RUN_IN_USE, STATE_DAMAGED, ...
  */
 export async function resumeRunFolder({
   path,
@@ -312,7 +312,7 @@ async function createNamed(parent: string, name: string, fileSystem: FileSystem)
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
     if (await isLeftOver(path, fileSystem)) return path;
-    throw new CheckpointError({
+    throw new StorageError({
       code: 'RUN_EXISTS',
       message: `${path} exists, and a run never overwrites another`,
       next: `continue it with --resume ${path}, or choose another --name`,
@@ -346,7 +346,7 @@ async function createNumbered(parent: string, configName: string, fileSystem: Fi
 
 async function requireRun(path: string, fileSystem: FileSystem): Promise<void> {
   const fail = (what: string) =>
-    new CheckpointError({
+    new StorageError({
       code: 'RUN_NOT_FOUND',
       message: `${path} ${what}`,
       next: 'give the folder of a run, such as runs/mnist-001; ls shows those there are',
@@ -362,18 +362,18 @@ async function requireRun(path: string, fileSystem: FileSystem): Promise<void> {
   if (!names.includes('config.yaml')) throw fail(`is not the folder of a run: it has no config.yaml`);
 }
 
-function tooLong(file: string): CheckpointError {
-  return new CheckpointError({
+function tooLong(file: string): StorageError {
+  return new StorageError({
     code: 'CONFIG_TOO_LONG',
     message: `${file} has more than ${LIMITS.maxConfigBytes} bytes, and no configuration needs that many`,
     next: 'Shorten the file: some program must have written into it.',
   });
 }
 
-function noneVerifies(path: string, { rejected }: NewestState): CheckpointError {
+function noneVerifies(path: string, { rejected }: NewestState): StorageError {
   const [first, ...more] = rejected.map(({ path: file, reason }) => `${basename(file)}: ${reason}`);
   const others = more.length === 0 ? '' : `, and ${more.length} more`;
-  return new CheckpointError({
+  return new StorageError({
     code: 'STATE_DAMAGED',
     message: `no state in ${path} can be trusted (${first}${others})`,
     next: `check the disk; start a new run, from a saved model with --init-from ${path}/checkpoints/... if there is one`,

@@ -10,7 +10,7 @@ import { randomUUID } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { CheckpointError } from '../../../common/errors.js';
+import { StorageError } from '../../../common/errors.js';
 import { LIMITS } from '../../../common/limits.js';
 import { readWholeFile, TEMPORARY_PREFIX, writeAll } from '../files/atomic_file.js';
 import { errorCode } from '../../../common/error_facts.js';
@@ -23,7 +23,7 @@ export interface RunLock {
   readonly coordinatorEpoch: number;
   /** Random, and the same at every start on this run: another run of the same name has another. */
   readonly runId: string;
-  /** @throws CheckpointError RUN_TAKEN_OVER when a later start holds the run, RUN_FOLDER_GONE when nobody does: this one must not write any more. */
+  /** @throws StorageError RUN_TAKEN_OVER when a later start holds the run, RUN_FOLDER_GONE when nobody does: this one must not write any more. */
   requireHeld(): Promise<void>;
   /** Idempotent. */
   release(): Promise<void>;
@@ -56,7 +56,7 @@ type Holder = z.infer<typeof holderSchema>;
 /** Locks held by this process: its own file must look alive to itself only while it is in here. */
 const heldTokens = new Set<string>();
 
-/** @throws CheckpointError RUN_IN_USE */
+/** @throws StorageError RUN_IN_USE */
 export async function acquireRunLock(options: LockOptions): Promise<RunLock> {
   const { folder, fileSystem, processes = systemProcesses } = options;
   const token = randomUUID();
@@ -113,13 +113,13 @@ function heldLock(options: LockOptions, { number, token, runId }: { number: numb
       if (top?.number === number && top.state === 'lock' && (await isOurs())) return;
       // No rival has one either: somebody is deleting the folder, file by file, or has deleted this one.
       if (top === null) {
-        throw new CheckpointError({
+        throw new StorageError({
           code: 'RUN_FOLDER_GONE',
           message: `the lock of ${folder} was deleted; nothing more is written here`,
           next: 'do not move or delete a run folder or a file in it while its run is on; start again with --resume if it still exists',
         });
       }
-      throw new CheckpointError({
+      throw new StorageError({
         code: 'RUN_TAKEN_OVER',
         message: `another process took over ${folder} (start ${top.number}, this one is ${number}); nothing more is written here`,
         next: 'let the other one go on; this one was silent too long or its lock was deleted',
@@ -180,7 +180,7 @@ async function requireAbandoned(options: LockOptions, number: number): Promise<v
   if (holder === 'gone') return;
   if (holder === 'foreign') return options.onForeign?.(`${basename(path)} is no file and was passed over`);
   const where = holder === null ? 'an unreadable lock' : `process ${holder.pid} on ${holder.scope.split(' · ')[0]}`;
-  const inUse = (next: string) => new CheckpointError({ code: 'RUN_IN_USE', message: `${folder} is in use by ${where}`, next });
+  const inUse = (next: string) => new StorageError({ code: 'RUN_IN_USE', message: `${folder} is in use by ${where}`, next });
   if (holder !== null) {
     const self = processes.self();
     const isSelf = holder.pid === self.pid && holder.startedAt === self.startedAt && holder.scope === self.scope;

@@ -29,7 +29,7 @@ export interface ModelToSave {
 /** Saved models whose folders do not say an epoch, and that later ones replace. */
 export type KeptModel = 'best' | 'last';
 
-/** Writes `<folder>/epoch-0120`, or of another name. One that is there and equal is left alone; a different one is replaced. @throws CheckpointError */
+/** Writes `<folder>/epoch-0120`, or of another name. One that is there and equal is left alone; a different one is replaced. @throws StorageError */
 export async function saveModel(
   model: ModelToSave,
   {

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { BucketLayout } from '../../../common/bucket_layout.js';
 import { errorCode } from '../../../common/error_facts.js';
-import { CheckpointError } from '../../../common/errors.js';
+import { StorageError } from '../../../common/errors.js';
 import { LIMITS } from '../../../common/limits.js';
 import { decodeWeights, parseModelFile, type WeightManifest } from '../../../common/model_file.js';
 import { renamedAlike } from '../../../common/same_layers.js';
@@ -32,11 +32,11 @@ export interface SavedModel extends SavedWeights {
   training: Readonly<Record<string, unknown>> | null;
 }
 
-/** Reads a model.json, a folder with one, or the latest saved model of a run folder. @throws CheckpointError MODEL_FILE_INVALID with the first thing that is wrong */
+/** Reads a model.json, a folder with one, or the latest saved model of a run folder. @throws StorageError MODEL_FILE_INVALID with the first thing that is wrong */
 export async function readModel(path: string, fileSystem: FileSystem = nodeFileSystem): Promise<SavedModel> {
   const modelPath = path.endsWith('.json') ? path : join(await modelFolder(path, fileSystem), 'model.json');
   const invalid = (what: string) =>
-    new CheckpointError({
+    new StorageError({
       code: 'MODEL_FILE_INVALID',
       message: `${modelPath}: ${what}`,
       next: 'give a folder such as runs/mnist-001/checkpoints/epoch-0120, or a model.json saved by tf.LayersModel.save',
@@ -73,7 +73,7 @@ async function modelFolder(path: string, fileSystem: FileSystem): Promise<string
 
 /**
  * The saved weights in the order of the model's layout: by name; where the names are others and both topologies agree layer by layer, by the
- * names of the layers in the same places. @throws CheckpointError MODEL_DIFFERS listing what has no place on either side
+ * names of the layers in the same places. @throws StorageError MODEL_DIFFERS listing what has no place on either side
  */
 export function weightsFor(model: { layout: BucketLayout; topology: string | null }, saved: SavedWeights): Float32Array {
   const { layout } = model;
@@ -81,7 +81,7 @@ export function weightsFor(model: { layout: BucketLayout; topology: string | nul
   const renamed = byName.kind === 'matched' ? null : renamedAlike(saved.weights, saved.topology, model.topology);
   const match = renamed === null ? byName : matchWeights(layout.slots, renamed);
   if (match.kind === 'unmatched') {
-    throw new CheckpointError({
+    throw new StorageError({
       code: 'MODEL_DIFFERS',
       message: `the weights in ${saved.path} are of another model: ${match.difference}`,
       next: 'use the model that they were saved from: --model, or that very model.json',
@@ -107,7 +107,7 @@ async function readBytes(read: {
   sha256: string | null;
   modelPath: string;
   fileSystem: FileSystem;
-  invalid: (what: string) => CheckpointError;
+  invalid: (what: string) => StorageError;
 }): Promise<Uint8Array> {
   const { manifest, modelPath, fileSystem, invalid } = read;
   const files = manifest.groups.flatMap(({ paths }) => paths).map((name) => join(dirname(modelPath), name));

@@ -3,7 +3,7 @@
  * Does not: know the formats (saved_model.ts, state_file.ts).
  */
 import { join } from 'node:path';
-import { CheckpointError } from '../../../common/errors.js';
+import { StorageError } from '../../../common/errors.js';
 import { nodeFileSystem } from '../files/file_system.js';
 import { readModel, type SavedModel, type SavedWeights } from './saved_model.js';
 import { readNewestState, readState } from './state_file.js';
@@ -14,7 +14,7 @@ export type SavedModelOrState =
   | ({ readonly kind: 'model' } & SavedModel)
   | ({ readonly kind: 'state'; readonly epoch: number; readonly step: number } & SavedWeights);
 
-/** @throws CheckpointError MODEL_FILE_INVALID, STATE_DAMAGED, NOTHING_SAVED, and what else reading a model finds */
+/** @throws StorageError MODEL_FILE_INVALID, STATE_DAMAGED, NOTHING_SAVED, and what else reading a model finds */
 export async function readModelOrState(path: string): Promise<SavedModelOrState> {
   if (path.endsWith('.safetensors')) return readStateFile(path);
   try {
@@ -34,7 +34,7 @@ async function readStateFile(path: string): Promise<SavedModelOrState> {
   try {
     return weightsOf(await readState(path, nodeFileSystem), path);
   } catch (cause) {
-    throw new CheckpointError({
+    throw new StorageError({
       code: 'STATE_DAMAGED',
       message: `${path} is no state that can be read: ${cause instanceof Error ? cause.message : String(cause)}`,
       next: "Give another file of a run's state folder, the run folder itself, or a saved model.",
@@ -47,9 +47,9 @@ function weightsOf({ parameters, model, progress: { epoch, step } }: RunState, p
   return { kind: 'state', epoch, step, path, weights: model.layout.slots, values: parameters, topology: null };
 }
 
-function nothingSaved(run: string, damaged: number): CheckpointError {
+function nothingSaved(run: string, damaged: number): StorageError {
   const states = damaged === 0 ? 'no state' : 'no state that verifies';
-  return new CheckpointError({
+  return new StorageError({
     code: 'NOTHING_SAVED',
     message: `${run} holds no saved model and ${states} yet`,
     next: `Train on with tfjs-parallel train --resume ${run}: a state is saved as state_every says, a model where the best epoch reaches save_above.`,

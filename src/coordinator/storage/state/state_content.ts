@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { createBucketLayout } from '../../../common/bucket_layout.js';
 import type { BucketLayout } from '../../../common/bucket_layout.js';
 import { allFinite } from '../../../common/all_finite.js';
-import { CheckpointError, invariant } from '../../../common/errors.js';
+import { StorageError, invariant } from '../../../common/errors.js';
 import { completeConfig } from '../../../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../../../common/snake_case.js';
 import { objectiveSchema } from '../../../common/objective.js';
@@ -79,7 +79,7 @@ export function requireReadable(
     }
   } catch (error) {
     if (!(error instanceof DamagedFileError)) throw error;
-    throw new CheckpointError({
+    throw new StorageError({
       code: 'STATE_UNREADABLE',
       message: `the state of step ${progress.step} could not be read again, so it was not written: ${error.message}`,
       next: 'Resume from the state before it, which is intact.',

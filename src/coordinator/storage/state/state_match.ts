@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { BucketLayout } from '../../../common/bucket_layout.js';
-import { CheckpointError } from '../../../common/errors.js';
+import { StorageError } from '../../../common/errors.js';
 import { numericsDifference } from '../../../common/numerics_class.js';
 import type { ObjectiveDescription } from '../../../common/objective.js';
 import type { ModelDescription, NumericsClass } from '../../../common/replica.js';
@@ -24,12 +24,12 @@ export interface Present {
   run: string;
 }
 
-/** @throws CheckpointError RESUME_MODEL_DIFFERS, RESUME_DATA_DIFFERS or RESUME_NUMERICS_DIFFERS */
+/** @throws StorageError RESUME_MODEL_DIFFERS, RESUME_DATA_DIFFERS or RESUME_NUMERICS_DIFFERS */
 export function requireSameRun(state: RunState, { model, data, numerics, numericsCheck, run }: Present): void {
   const tensor = layoutDifference(state.model.layout, model.layout);
   const anew = `continue with what the run was started with, or start a new run from its weights with --init-from ${run}`;
   if (tensor !== null)
-    throw new CheckpointError({
+    throw new StorageError({
       code: 'RESUME_MODEL_DIFFERS',
       message: `${run} was saved with another model: ${tensor}`,
       next: anew,
@@ -37,18 +37,18 @@ export function requireSameRun(state: RunState, { model, data, numerics, numeric
   const topology = topologySha256(model);
   if (topology !== state.model.topologySha256) {
     const message = `${run} was saved with another model: all weights agree, but the layers do not (topology ${state.model.topologySha256.slice(0, 12)}… saved, ${topology.slice(0, 12)}… now)`;
-    throw new CheckpointError({ code: 'RESUME_MODEL_DIFFERS', message, next: anew });
+    throw new StorageError({ code: 'RESUME_MODEL_DIFFERS', message, next: anew });
   }
   for (const item of ['sha256', 'train', 'validation'] as const) {
     if (state.data[item] === data[item]) continue;
     const message = `${run} was trained on other data: ${item} was ${state.data[item]} (${state.data.name}), is ${data[item]} (${data.name})`;
-    throw new CheckpointError({ code: 'RESUME_DATA_DIFFERS', message, next: anew });
+    throw new StorageError({ code: 'RESUME_DATA_DIFFERS', message, next: anew });
   }
   if (numericsCheck === 'relaxed') return;
   const difference = numericsDifference(state.numerics, numerics);
   if (difference !== null) {
     const { item, wanted, got, remedy } = difference;
-    throw new CheckpointError({
+    throw new StorageError({
       code: 'RESUME_NUMERICS_DIFFERS',
       message: `${run} was computed with other arithmetic, so its result could not be the same to the bit: ${item} was ${wanted || 'none'}, is ${got || 'none'}`,
       next: `${remedy}, or accept rounding differences with --numerics relaxed`,
@@ -60,7 +60,7 @@ export function requireSameRun(state: RunState, { model, data, numerics, numeric
 const COMPARED_OTHERWISE = new Set(['model', 'data', 'shards', 'loss', 'metrics']);
 const FIXED = SETTING_LIST.filter(({ path, setting }) => setting.resume === 'fixed' && !COMPARED_OTHERWISE.has(path));
 
-/** What the final weights depend on besides model, data and arithmetic. @throws CheckpointError RESUME_CONFIG_DIFFERS naming the setting */
+/** What the final weights depend on besides model, data and arithmetic. @throws StorageError RESUME_CONFIG_DIFFERS naming the setting */
 export function requireSameSettings(
   state: RunState,
   { config, shards, run }: { config: TrainConfig; shards: number; run: string },
@@ -73,16 +73,16 @@ export function requireSameSettings(
   const { path, saved, present } = differing;
   const message = `${run} was saved with ${path} ${JSON.stringify(saved)}, and is to go on with ${JSON.stringify(present)}`;
   const next = `take back the change, to ${run}/config.yaml too, or start a new run from its weights with --init-from ${run}`;
-  throw new CheckpointError({ code: 'RESUME_CONFIG_DIFFERS', message, next });
+  throw new StorageError({ code: 'RESUME_CONFIG_DIFFERS', message, next });
 }
 
 /**
  * The saved progress, for the present objective: its totals start anew where the metrics are others and the epoch has not begun.
- * @throws CheckpointError RESUME_CONFIG_DIFFERS where the loss is another, or the metrics of an epoch that has
+ * @throws StorageError RESUME_CONFIG_DIFFERS where the loss is another, or the metrics of an epoch that has
  */
 export function progressUnder(present: ObjectiveDescription, { objective: saved, progress }: RunState, run: string): Progress {
-  const differs = (what: string, was: string, is: string): CheckpointError =>
-    new CheckpointError({
+  const differs = (what: string, was: string, is: string): StorageError =>
+    new StorageError({
       code: 'RESUME_CONFIG_DIFFERS',
       message: `${run} was saved with the ${what} ${was}, and is to go on with ${is}`,
       next: `Take back the change, or start a new run from its weights with --init-from ${run}.`,

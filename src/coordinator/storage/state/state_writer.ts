@@ -2,7 +2,7 @@
  * Owns: writing states beside training: copy now, write while the next steps run, one at a time, the newest waiting one wins.
  * Does not: decide when a state is due (state_due.ts) or what is in it (state_file.ts).
  */
-import { CheckpointError } from '../../../common/errors.js';
+import { StorageError } from '../../../common/errors.js';
 import type { FileSystem } from '../files/file_system.js';
 import type { RunState } from './state_schema.js';
 import { pruneStates, writeState } from './state_file.js';
@@ -32,7 +32,7 @@ export interface StateWriterOptions {
   beforePublish: () => Promise<void>;
   onWritten: (written: WrittenState) => void;
   /** A write, or the removal of an old state, failed. The states before it are intact. */
-  onFailed: (error: CheckpointError) => void;
+  onFailed: (error: StorageError) => void;
   /** Monotonic milliseconds. */
   now: () => number;
 }
@@ -43,14 +43,14 @@ export interface StateWriter {
   /** Resolves when everything offered is on the disk or has failed. Never rejects for a file system's error: look at `failure`. */
   flush(): Promise<void>;
   /** Why the newest state is not on the disk; null when it is. */
-  readonly failure: CheckpointError | null;
+  readonly failure: StorageError | null;
 }
 
 export function createStateWriter(options: StateWriterOptions): StateWriter {
   const { now } = options;
   let waiting: { state: RunState; snapshotMs: number } | null = null;
   let writing: Promise<void> | null = null;
-  let failure: CheckpointError | null = null;
+  let failure: StorageError | null = null;
   let bug: unknown = null;
 
   const writeAllWaiting = async () => {
@@ -84,15 +84,15 @@ export function createStateWriter(options: StateWriterOptions): StateWriter {
   };
 }
 
-async function writeOne(state: RunState, snapshotMs: number, options: StateWriterOptions): Promise<CheckpointError | null> {
+async function writeOne(state: RunState, snapshotMs: number, options: StateWriterOptions): Promise<StorageError | null> {
   const { folder, fileSystem, keep, keepBesides = () => null, passedOver, beforePublish, onWritten, onFailed, now } = options;
   const { step, stepInEpoch } = state.progress;
   // Between two epochs the progress names the next one; people mean the one that ended.
   const epoch = Math.max(1, stepInEpoch === 0 ? state.progress.epoch - 1 : state.progress.epoch);
   const started = now();
-  const report = (error: unknown, doing: string, stands: string): CheckpointError => {
-    const explained = error instanceof CheckpointError ? error : storageError(error, doing, stands);
-    if (!(explained instanceof CheckpointError)) throw explained;
+  const report = (error: unknown, doing: string, stands: string): StorageError => {
+    const explained = error instanceof StorageError ? error : storageError(error, doing, stands);
+    if (!(explained instanceof StorageError)) throw explained;
     onFailed(explained);
     return explained;
   };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { CheckpointError } from '../../../../src/common/errors.js';
+import type { StorageError } from '../../../../src/common/errors.js';
 import { readNewestState } from '../../../../src/coordinator/storage/state/state_file.js';
 import { createStateWriter } from '../../../../src/coordinator/storage/state/state_writer.js';
 import type { StateWriterOptions, WrittenState } from '../../../../src/coordinator/storage/state/state_writer.js';
@@ -11,7 +11,7 @@ async function setUp(change: Partial<StateWriterOptions> = {}) {
   const disk = new MemoryDisk();
   await disk.createFolder('/state');
   const written: WrittenState[] = [];
-  const failed: CheckpointError[] = [];
+  const failed: StorageError[] = [];
   let clockMs = 0;
   const options: StateWriterOptions = {
     folder: '/state',
