@@ -2,7 +2,7 @@
  * Owns: what a run tells its observers (reporters, the metrics file, library callbacks), as data.
  * Does not: print or write.
  *
- * The run loop speaks these; src/cli/report_*.ts and src/coordinator/storage/run_folder/run_folder.ts turn them into lines.
+ * The run loop speaks these; src/report/ and src/coordinator/storage/run_folder/run_folder.ts turn them into lines.
  */
 import type { Monitor } from './objective.js';
 import type { NumericsClass } from './replica.js';

@@ -5,7 +5,8 @@
 import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { saveModel } from '../../src/coordinator/storage/state/checkpoint.js';
-import { createRunFolder, resumeRunFolder } from '../../src/coordinator/storage/run_folder/run_folder.js';
+import { createRunFolder } from '../../src/coordinator/storage/run_folder/new_run_folder.js';
+import { resumeRunFolder } from '../../src/coordinator/storage/run_folder/resumed_run_folder.js';
 import { createStateWriter } from '../../src/coordinator/storage/state/state_writer.js';
 import { sampleStep } from './run_events_sample.js';
 import { tinyModel, tinyState } from './run_state.js';

@@ -95,3 +95,12 @@ function nextOf(doing: string, systemCode: string): string {
   if (doing.startsWith('read ') && systemCode in OF_READING) return OF_READING[systemCode];
   return (EXPLANATIONS[systemCode] ?? OTHER).next;
 }
+
+/** `doing`: `write runs/mnist/config.yaml`, for the message. @throws StorageError for what the disk refuses */
+export async function explained<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw storageError(error, doing);
+  }
+}

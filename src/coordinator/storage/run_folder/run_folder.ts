@@ -1,10 +1,11 @@
 /**
- * Owns: a run's folder: making it without ever overwriting one, holding it alone, and what is written there besides states and models.
- * Does not: write states (state/state_writer.ts) or models (state/checkpoint.ts), or resolve configurations (src/cli).
+ * Owns: a run's open folder: what is written there besides states and models, and closing it.
+ * Does not: make one (new_run_folder.ts), take one over (resumed_run_folder.ts), write states (state/state_writer.ts) or models (state/checkpoint.ts), or
+ * resolve configurations (src/cli).
  *
  * config.yaml · env.json · metrics.jsonl · checkpoints/ · state/ · logs/run.log · lock-000001
  */
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { errorCode, errorMessage } from '../../../common/error_facts.js';
 import { StorageError } from '../../../common/errors.js';
 import { runRecordLine } from '../../../common/run_record.js';
@@ -13,20 +14,16 @@ import { LIMITS } from '../../../common/limits.js';
 import type { SettingChange } from '../../../common/setting_change.js';
 import { isStepKept } from '../../../common/thinned_steps.js';
 import type { TrainConfig } from '../../../common/train_config.js';
-import { clearRemains, readWholeFile, writeFileAtomically } from '../files/atomic_file.js';
+import { readWholeFile, writeFileAtomically } from '../files/atomic_file.js';
 import { changeConfig, renderConfig } from './config_yaml.js';
-import { nodeFileSystem } from '../files/file_system.js';
 import type { FileSystem } from '../files/file_system.js';
-import { lostModels, lostState, SavedEpochs } from './look_back.js';
+import { lostModels, SavedEpochs } from './look_back.js';
 import { openMetricsFile } from './metrics_file.js';
 import type { MetricsFile } from './metrics_file.js';
-import { acquireRunLock } from './run_lock.js';
-import type { LockOptions, RunLock } from './run_lock.js';
-import { readNewestState } from '../state/state_file.js';
-import type { NewestState } from '../state/state_file.js';
+import type { RunLock } from './run_lock.js';
 import type { MetricsCursor } from '../state/state_schema.js';
-import { storageError } from '../files/storage_error.js';
-import { clearUnbegun, isUnbegun, isUnconfigured, SUBFOLDERS } from './unbegun_folder.js';
+import { explained, storageError } from '../files/storage_error.js';
+import { discardUnbegun } from './unbegun_folder.js';
 
 export interface RunFolder {
   /** `runs/mnist-001`. */
@@ -64,94 +61,10 @@ export interface RunFolder {
   closeOrDiscard(): Promise<void>;
 }
 
-export interface NewRun {
-  /** `runs`; made if absent. */
-  parent: string;
-  /** `mnist`: the run is `mnist-001`, or the next free number. */
-  configName: string;
-  /** `--name`: exactly this; null to number. */
-  name: string | null;
-  fileSystem?: FileSystem;
-}
-
-/** Makes a new run folder and takes its lock. @throws StorageError RUN_EXISTS, RUN_FOLDER_READ_ONLY, DISK_FULL, ... */
-export async function createRunFolder({ parent, configName, name, fileSystem = nodeFileSystem }: NewRun): Promise<RunFolder> {
-  return explained(`create a run folder in ${parent}`, async () => {
-    await createFolders(parent, fileSystem);
-    const path =
-      name === null ? await createNumbered(parent, configName, fileSystem) : await createNamed(parent, name, fileSystem);
-    const lock = await acquireRunLock({ folder: path, fileSystem });
-    try {
-      for (const folder of SUBFOLDERS) await createWhereAbsent(join(path, folder), fileSystem);
-      await fileSystem.syncFolder(path);
-      await fileSystem.syncFolder(parent);
-      return await openFolder({ path, lock, fileSystem, cursor: { bytes: 0, lines: 0 }, isNew: true });
-    } catch (error) {
-      await discard(path, lock, fileSystem);
-      throw error;
-    }
-  });
-}
-
-export interface ResumedRun extends NewestState {
-  run: RunFolder;
-  /** What is gone, changed or no file of the run's, one sentence each. */
-  findings: readonly string[];
-}
-
-/**
- * Takes over the folder of an earlier start: its lock, the newest state that verifies, the metrics cut to that state. `state` is null where no state was
- * written before the run died: it then starts from its beginning. @throws StorageError RUN_NOT_FOUND, RUN_IN_USE, STATE_DAMAGED, ...
- */
-export async function resumeRunFolder({
-  path,
-  fileSystem = nodeFileSystem,
-  ...lockOptions
-}: { path: string; fileSystem?: FileSystem } & Omit<LockOptions, 'folder' | 'fileSystem'>): Promise<ResumedRun> {
-  return explained(`resume ${path}`, async () => {
-    await requireRun(path, fileSystem);
-    const findings: string[] = [];
-    const states = join(path, 'state');
-    const lock = await acquireRunLock({
-      folder: path,
-      fileSystem,
-      onForeign: (message) => findings.push(message),
-      lostRunId: async () => (await readNewestState({ folder: states, fileSystem }).catch(() => null))?.state?.runId,
-      ...lockOptions,
-    });
-    try {
-      const there = await fileSystem.list(path);
-      for (const folder of SUBFOLDERS) {
-        if (!there.includes(folder)) findings.push(`${folder}/ was gone and is made anew`);
-        await createWhereAbsent(join(path, folder), fileSystem);
-      }
-      const cleared = (
-        await Promise.all(
-          [path, ...SUBFOLDERS.map((folder) => join(path, folder))].map((folder) => clearRemains(folder, fileSystem)),
-        )
-      ).flat();
-      const newest = await readNewestState({ folder: states, fileSystem, runId: lock.runId });
-      if (newest.state === null && newest.rejected.length > 0) throw noneVerifies(path, newest);
-      const lost = await lostState(path, fileSystem);
-      if (lost !== null) findings.push(`state/${lost}, the newest that logs/run.log knows, is gone`);
-      const cursor = newest.state?.metrics ?? { bytes: 0, lines: 0 };
-      const passedOver = new Set(newest.rejected.map(({ path: file }) => basename(file)));
-      // What was computed before is told by nothing else any more.
-      const isBereft = newest.state === null && (lost !== null || !there.includes('state'));
-      const run = await openFolder({ path, lock, fileSystem, cursor, isNew: false, passedOver, isBereft, findings });
-      run.log({ message: 'resumed', state: newest.path, rejected: newest.rejected, cleared, findings });
-      return { run, ...newest, findings };
-    } catch (error) {
-      await lock.release();
-      throw error;
-    }
-  });
-}
-
 /** Follows from configuration, data and arithmetic alone, but for times and rates. */
 const COMPUTED: ReadonlySet<RunEvent['type']> = new Set(['start', 'step', 'epoch', 'end'] as const);
 
-async function openFolder({
+export async function openRunFolder({
   path,
   lock,
   fileSystem,
@@ -251,21 +164,8 @@ async function openFolder({
       await explained(`look after ${path}`, () => lock.requireHeld());
     },
     close: () => closeWith(() => lock.release()),
-    closeOrDiscard: () => closeWith(() => (isNew && !begun ? discard(path, lock, fileSystem) : lock.release())),
+    closeOrDiscard: () => closeWith(() => (isNew && !begun ? discardUnbegun(path, lock, fileSystem) : lock.release())),
   };
-}
-
-/** Without a word where the disk refuses: why the run did not begin is what the user has to read. */
-async function discard(path: string, lock: RunLock, fileSystem: FileSystem): Promise<void> {
-  try {
-    await lock.requireHeld();
-    if (!(await isUnbegun(path, fileSystem))) return await lock.release();
-    await clearUnbegun(path, fileSystem);
-    await lock.releaseAndRemoveFolder();
-  } catch (error) {
-    await lock.release();
-    if (errorCode(error) === '') throw error;
-  }
 }
 
 /** Opens a file that the run writes; what is no file, in its place, is moved away first. */
@@ -287,81 +187,6 @@ async function openLog(path: string, fileSystem: FileSystem): Promise<MetricsFil
   return (await openMetricsFile({ path, cursor: { bytes, lines: 0 }, fileSystem })).metrics;
 }
 
-async function createFolders(path: string, fileSystem: FileSystem): Promise<void> {
-  try {
-    await fileSystem.createFolder(path);
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return;
-    if (errorCode(error) !== 'ENOENT' || dirname(path) === path) throw error;
-    await createFolders(dirname(path), fileSystem);
-    await fileSystem.createFolder(path);
-  }
-}
-
-async function createWhereAbsent(path: string, fileSystem: FileSystem): Promise<void> {
-  await fileSystem.createFolder(path).catch((error: unknown) => {
-    if (errorCode(error) !== 'EEXIST') throw error;
-  });
-}
-
-async function createNamed(parent: string, name: string, fileSystem: FileSystem): Promise<string> {
-  const path = join(parent, name);
-  try {
-    await fileSystem.createFolder(path, 'owner');
-    return path;
-  } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw error;
-    if (await isLeftOver(path, fileSystem)) return path;
-    throw new StorageError({
-      code: 'RUN_EXISTS',
-      message: `${path} exists, and a run never overwrites another`,
-      next: `continue it with --resume ${path}, or choose another --name`,
-    });
-  }
-}
-
-async function isLeftOver(path: string, fileSystem: FileSystem): Promise<boolean> {
-  return isUnconfigured(path, fileSystem).catch((error: unknown) => {
-    if (errorCode(error) === 'ENOTDIR') return false;
-    throw error;
-  });
-}
-
-async function createNumbered(parent: string, configName: string, fileSystem: FileSystem): Promise<string> {
-  const taken = (await fileSystem.list(parent)).flatMap((name) => {
-    const number = name.startsWith(`${configName}-`) ? name.slice(configName.length + 1) : '';
-    return /^\d{3,9}$/.test(number) ? [Number(number)] : [];
-  });
-  for (let number = Math.max(0, ...taken) + 1; ; number++) {
-    const path = join(parent, `${configName}-${String(number).padStart(3, '0')}`);
-    try {
-      await fileSystem.createFolder(path, 'owner');
-      return path;
-    } catch (error) {
-      // Another run took the number since we looked.
-      if (errorCode(error) !== 'EEXIST') throw error;
-    }
-  }
-}
-
-async function requireRun(path: string, fileSystem: FileSystem): Promise<void> {
-  const fail = (what: string) =>
-    new StorageError({
-      code: 'RUN_NOT_FOUND',
-      message: `${path} ${what}`,
-      next: 'give the folder of a run, such as runs/mnist-001; ls shows those there are',
-    });
-  let names: string[];
-  try {
-    names = await fileSystem.list(path);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') throw fail('does not exist');
-    if (errorCode(error) === 'ENOTDIR') throw fail('is a file, not the folder of a run');
-    throw error;
-  }
-  if (!names.includes('config.yaml')) throw fail(`is not the folder of a run: it has no config.yaml`);
-}
-
 function tooLong(file: string): StorageError {
   return new StorageError({
     code: 'CONFIG_TOO_LONG',
@@ -370,24 +195,6 @@ function tooLong(file: string): StorageError {
   });
 }
 
-function noneVerifies(path: string, { rejected }: NewestState): StorageError {
-  const [first, ...more] = rejected.map(({ path: file, reason }) => `${basename(file)}: ${reason}`);
-  const others = more.length === 0 ? '' : `, and ${more.length} more`;
-  return new StorageError({
-    code: 'STATE_DAMAGED',
-    message: `no state in ${path} can be trusted (${first}${others})`,
-    next: `check the disk; start a new run, from a saved model with --init-from ${path}/checkpoints/... if there is one`,
-  });
-}
-
 async function settled(work: Promise<void>): Promise<PromiseSettledResult<void>> {
   return (await Promise.allSettled([work]))[0];
-}
-
-async function explained<T>(doing: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw storageError(error, doing);
-  }
 }

@@ -1,9 +1,11 @@
 /**
  * Owns: what a run's folder holds before its run has begun: telling that there is nothing else, and taking it away.
- * Does not: know who holds the folder (run_lock.ts) or whether its run has begun (run_folder.ts).
+ * Does not: take a lock (run_lock.ts) or know whether its run has begun (run_folder.ts).
  */
 import { join } from 'node:path';
+import { errorCode } from '../../../common/error_facts.js';
 import type { FileSystem } from '../files/file_system.js';
+import type { RunLock } from './run_lock.js';
 
 /** Made with the folder. */
 export const SUBFOLDERS = ['state', 'checkpoints', 'logs'];
@@ -39,4 +41,23 @@ async function namesIn(path: string, folders: readonly string[], fileSystem: Fil
       .map(async (folder) => (await fileSystem.list(join(path, folder))).map((name) => join(folder, name))),
   );
   return [...names, ...inside.flat()];
+}
+
+export async function createWhereAbsent(path: string, fileSystem: FileSystem): Promise<void> {
+  await fileSystem.createFolder(path).catch((error: unknown) => {
+    if (errorCode(error) !== 'EEXIST') throw error;
+  });
+}
+
+/** Without a word where the disk refuses: why the run did not begin is what the user has to read. */
+export async function discardUnbegun(path: string, lock: RunLock, fileSystem: FileSystem): Promise<void> {
+  try {
+    await lock.requireHeld();
+    if (!(await isUnbegun(path, fileSystem))) return await lock.release();
+    await clearUnbegun(path, fileSystem);
+    await lock.releaseAndRemoveFolder();
+  } catch (error) {
+    await lock.release();
+    if (errorCode(error) === '') throw error;
+  }
 }

@@ -4,7 +4,8 @@ import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_TRAIN_CONFIG } from '../../../../src/common/train_config.js';
-import { createRunFolder, resumeRunFolder } from '../../../../src/coordinator/storage/run_folder/run_folder.js';
+import { createRunFolder } from '../../../../src/coordinator/storage/run_folder/new_run_folder.js';
+import { resumeRunFolder } from '../../../../src/coordinator/storage/run_folder/resumed_run_folder.js';
 import { MemoryDisk } from '../../../support/memory_disk.js';
 import { saveState, scratchRuns } from '../../../support/run_folders.js';
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { RunEvent } from '../../../../src/common/run_events.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../../../src/common/train_config.js';
-import { createRunFolder, resumeRunFolder } from '../../../../src/coordinator/storage/run_folder/run_folder.js';
+import { createRunFolder } from '../../../../src/coordinator/storage/run_folder/new_run_folder.js';
+import { resumeRunFolder } from '../../../../src/coordinator/storage/run_folder/resumed_run_folder.js';
 import { saveState, scratchRuns, startEvent } from '../../../support/run_folders.js';
 
 const { scratch, keep } = scratchRuns();

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { DEFAULT_TRAIN_CONFIG } from '../../../../src/common/train_config.js';
 import { renderConfig } from '../../../../src/coordinator/storage/run_folder/config_yaml.js';
-import { createRunFolder } from '../../../../src/coordinator/storage/run_folder/run_folder.js';
+import { createRunFolder } from '../../../../src/coordinator/storage/run_folder/new_run_folder.js';
 import { scratchRuns } from '../../../support/run_folders.js';
 
 const { scratch, keep } = scratchRuns();
