@@ -1,9 +1,7 @@
 /**
- * Owns: what every run does around its loop, on one machine or many: its folder and the state in it, the checks of a resume,
- * the start event, the store; then run.ts loops.
- * Does not: know where replicas come from (src/api/train.ts, src/api/coordinate.ts). Next hop: run.ts.
+ * Owns: what every run does around its loop, on one machine or many: the checks of a resume, the start event, the store; then run.ts loops.
+ * Does not: open its folder (opened_run.ts), or know where replicas come from (src/api/train.ts, src/api/coordinate.ts). Next hop: run.ts.
  */
-import { basename } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { mixesExamples } from '../common/augmentation.js';
 import { digitsApart } from '../common/digits_apart.js';
@@ -23,13 +21,11 @@ import { trialNotes } from '../common/trial.js';
 import type { Plane, RunValues } from './planes/plane.js';
 import { weightsFor, type SavedWeights } from './storage/state/saved_model.js';
 import type { Fleet, FleetNote } from './planes/exact/fleet/fleet.js';
-import { createRunFolder } from './storage/run_folder/new_run_folder.js';
-import { resumeRunFolder } from './storage/run_folder/resumed_run_folder.js';
-import { type RunFolder } from './storage/run_folder/run_folder.js';
+import type { RunFolder } from './storage/run_folder/run_folder.js';
 import { ExactPlane } from './planes/exact/exact_plane.js';
 import { beginAt, type Beginning } from './beginning.js';
 import { BestWeights } from './best_weights.js';
-import { isStopped } from './watch.js';
+import type { OpenedRun } from './opened_run.js';
 import type { BatchStream } from './batch_stream.js';
 import { RunProgress } from './progress.js';
 import { accessTo } from './run_access.js';
@@ -39,48 +35,8 @@ import { createRunStore, KEEPS_NOTHING, type RunStore } from './storage/run_stor
 import { rateRise } from '../common/schedule.js';
 import { SoundStates } from './storage/state/sound_state.js';
 import { progressUnder, requireSameRun, requireSameSettings } from './storage/state/state_match.js';
-import type { DataIdentity, RunState } from './storage/state/state_schema.js';
-import { weightsSha256 } from './storage/weights_hash.js';
-
-export interface OpenedRun {
-  readonly folder: RunFolder;
-  /** The state to go on from; null for a new run. */
-  readonly saved: RunState | null;
-}
-
-/** Makes a new run folder, or takes over the one to resume and tells which of its states were rejected. */
-export async function openRun({
-  config,
-  configName,
-  resume,
-  observer,
-}: {
-  config: TrainConfig;
-  configName: string;
-  resume: string | null;
-  observer: RunObserver;
-}): Promise<OpenedRun> {
-  if (resume === null)
-    return { folder: await createRunFolder({ parent: config.runDir, configName, name: config.name }), saved: null };
-  const { run, state, rejected, findings } = await resumeRunFolder({ path: resume });
-  for (const message of findings) observer({ type: 'warn', code: 'RUN_FOLDER_CHANGED', message: `${resume}: ${message}` });
-  for (const { path, reason } of rejected) {
-    observer({ type: 'warn', code: 'STATE_REJECTED', message: `${basename(path)} was not used: ${reason}` });
-  }
-  return { folder: run, saved: state };
-}
-
-/**
- * The configuration this start goes by. A max_steps that an earlier call was told, and that the run has reached, is fulfilled: whoever resumes it
- * without a new one wants the rest.
- */
-export function configFrom(
-  { config, maxStepsRecorded }: { config: TrainConfig; maxStepsRecorded: boolean },
-  { saved }: OpenedRun,
-): TrainConfig {
-  const reached = config.maxSteps !== null && saved !== null && saved.progress.step >= config.maxSteps;
-  return maxStepsRecorded && reached ? { ...config, maxSteps: null } : config;
-}
+import type { DataIdentity } from './storage/state/state_schema.js';
+import { valuesSha256 } from './storage/weights_hash.js';
 
 /** For logs/run.log, where somebody looks who was not at the terminal. */
 function wordsOf(error: unknown): { code: string; message: string } {
@@ -88,39 +44,10 @@ function wordsOf(error: unknown): { code: string; message: string } {
   return { code: 'INTERNAL', message: isErrorLike(error) ? (error.stack ?? error.message) : String(error) };
 }
 
-/** Every event goes into the run folder and to the caller. */
-export function observeInto(folder: RunFolder, observer: RunObserver): RunObserver {
-  return (event) => {
-    folder.record(event);
-    observer(event);
-  };
-}
-
 /** A fleet's plain sentence as a run event. */
 export function eventOf({ level, code, worker, message }: FleetNote): RunEvent {
   if (code === 'join' || code === 'leave' || code === 'lost') return { type: `worker_${code}`, worker, detail: message };
   return { type: level === 'error' ? 'error' : 'warn', code, message };
-}
-
-function hashOf({ parameters, optimizerSlots }: Pick<RunValues, 'parameters' | 'optimizerSlots'>): string {
-  return weightsSha256(
-    parameters,
-    optimizerSlots.map(({ values }) => values),
-  );
-}
-
-/** The end of a run that has nothing left to compute, as run.ts would find it: no replica is needed to say so. Null where something is left. */
-export function endOfFinished(
-  { progress, parameters, optimizerSlots, data }: RunState,
-  { epochs, maxSteps, earlyStopping }: Pick<TrainConfig, 'epochs' | 'maxSteps' | 'earlyStopping'>,
-): EndEvent | null {
-  const { epoch, step, nextExample, best } = progress;
-  const cut = maxSteps !== null && step >= maxSteps && nextExample < data.train;
-  const stopped = isStopped(earlyStopping, progress.watch ?? {});
-  if (epoch <= epochs && !cut && !stopped) return null;
-  const sha256 = hashOf({ parameters, optimizerSlots });
-  const reason = stopped ? 'stopped_early' : epoch > epochs ? 'done' : 'max_steps';
-  return { type: 'end', epochs: epoch - 1, steps: step, best, weightsSha256: sha256, reason };
 }
 
 /** As the model would be saved after this epoch. */
@@ -273,7 +200,7 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
     parts.onWeights?.({ epoch, values: await plane.model(), slots: model.layout.slots });
   };
   const examples = { train: data.train, validation: data.validation };
-  const digest = async (): Promise<string> => hashOf(await plane.values());
+  const digest = async (): Promise<string> => valuesSha256(await plane.values());
   const hooks = parts.hooks?.(accessTo(plane, { model, optimizer: config.optimizer }));
   await hooks?.trainBegin?.();
   const loop = runTraining({

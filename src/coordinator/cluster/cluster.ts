@@ -14,7 +14,8 @@ import type { Fleet } from '../planes/exact/fleet/fleet.js';
 import { ParameterBytes } from './parameter_bytes.js';
 import type { RemoteReplica } from './remote_replica.js';
 import type { OwnToken } from '../../transport/server.js';
-import { Session, type SessionHost } from './session.js';
+import { Session } from './session.js';
+import type { SessionHost } from './session_host.js';
 
 export interface ClusterOptions {
   readonly software: string;
@@ -39,7 +40,7 @@ export interface ClusterOptions {
   readonly disputeMs?: number;
 }
 
-export class Cluster implements SessionHost {
+export class Cluster implements SessionHost<Session> {
   readonly software: string;
   readonly runId: string;
   readonly coordinatorEpoch: number;
@@ -111,7 +112,7 @@ export class Cluster implements SessionHost {
     for (const session of sessions) session.close(reason);
   }
 
-  resultSizes(): ReturnType<SessionHost['resultSizes']> {
+  resultSizes(): ReturnType<SessionHost<Session>['resultSizes']> {
     const { model } = this.#admissions;
     if (model === null) return null;
     const { layout, objective } = model;

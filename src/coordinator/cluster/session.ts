@@ -4,13 +4,12 @@
  */
 import type { Connection } from '../../transport/web_socket.js';
 import { errorMessage } from '../../common/error_facts.js';
-import { invariant, type ExpectedError } from '../../common/errors.js';
+import { invariant } from '../../common/errors.js';
 import { wireError } from '../../common/protocol/frame.js';
 import { LIMITS } from '../../common/limits.js';
 import { sharedFloats } from '../../common/shared_floats.js';
 import { oneLine } from '../../common/one_line.js';
-import type { Job, Message, MessageOf } from '../../common/protocol/messages.js';
-import type { ObjectiveDescription } from '../../common/objective.js';
+import type { Message, MessageOf } from '../../common/protocol/messages.js';
 import { readDescription } from '../../common/protocol/description.js';
 import { noBytes, type IncomingMessage } from '../../common/protocol/message_stream.js';
 import {
@@ -24,42 +23,11 @@ import { impossible } from '../../common/result_bounds.js';
 import { Link, type LinkTimes } from '../../transport/link.js';
 import { ArrivingValues } from './arriving_values.js';
 import { judgeSoftware, type Refusal } from './admission.js';
-import type { ParameterBytes, ParameterLease } from './parameter_bytes.js';
+import type { ParameterLease } from './parameter_bytes.js';
 import type { OwnToken } from '../../transport/server.js';
 import { RemoteReplica } from './remote_replica.js';
 import { faultOf, impossibleResult, lostWorker } from './session_errors.js';
-
-/** What a session needs of the run it belongs to. */
-export interface SessionHost {
-  readonly software: string;
-  readonly runId: string;
-  readonly coordinatorEpoch: number;
-  readonly job: Job;
-  /** JSON of the topology where the job's model is one. */
-  readonly topology: string | null;
-  readonly parameters: ParameterBytes;
-  /** Weights of a model that this machine can train. */
-  readonly maxWeights: number;
-  /** Elements of a gradient and of its statistics; null until a first worker has described the model. */
-  resultSizes(): { gradient: number; statistics: number; objective: ObjectiveDescription } | null;
-  /** A name that no live worker has. */
-  nameFor(wanted: string): string;
-  /** Decides on a prepared worker; may ask it to describe the model first. Null to admit. */
-  admit(session: Session, prepared: MessageOf<'prepared'>): Promise<Refusal | null>;
-  onReady(session: Session): void;
-  /** A shard of the run was computed. */
-  onResult(): void;
-  onRefused(session: Session, refusal: Refusal): void;
-  /** Null to let a worker that says hello go on. */
-  greet(session: Session, hello: MessageOf<'hello'>): Refusal | null;
-  /** It sent what cannot be, and is not wanted again. */
-  onPutOut(session: Session, why: string): void;
-  /** Before it joined: the run's data or model failed in it. */
-  onFault(session: Session, error: ExpectedError): void;
-  onReplicaLost(replica: RemoteReplica, reason: string): void;
-  onLeaving(session: Session): void;
-  onClosed(session: Session, reason: string): void;
-}
+import type { SessionHost } from './session_host.js';
 
 /** Of whom the door let in: its address, and its token where that is its own. */
 type CameFrom = { readonly from: string; readonly own: OwnToken | null };
@@ -83,7 +51,7 @@ export class Session {
   /** Null under the shared token. */
   readonly own: OwnToken | null;
   replicas: readonly RemoteReplica[] = [];
-  readonly #host: SessionHost;
+  readonly #host: SessionHost<Session>;
   readonly #link: Link;
   readonly #times: LinkTimes | undefined;
   /** Why the worker goes, as it said itself. */
@@ -97,7 +65,7 @@ export class Session {
   readonly #values = new ArrivingValues();
   #describing: { resolve(model: ModelDescription): void; reject(error: Error): void } | null = null;
 
-  constructor(socket: Connection, host: SessionHost, { from, own }: CameFrom, times?: LinkTimes) {
+  constructor(socket: Connection, host: SessionHost<Session>, { from, own }: CameFrom, times?: LinkTimes) {
     this.own = own;
     this.#host = host;
     this.#times = times;
