@@ -18,6 +18,7 @@ import { configFrom, endOfFinished, observeInto, openRun, type OpenedRun } from 
 import { startRun } from '../coordinator/start_run.js';
 import type { DataProgress } from '../data/progress.js';
 import { limitDataset } from '../data/load.js';
+import { judgeClasses } from '../data/judge_classes.js';
 import { loadDatasetAside } from '../data/load_aside.js';
 import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
@@ -214,6 +215,12 @@ async function composeSeen(
         stop: crew.stop,
         wishes,
         onWeights: (weights) => report?.weights(weights),
+        ...(report?.wantsClasses && {
+          onClasses: async (told) => {
+            const { fields, validation } = dataset;
+            if (validation !== null) report?.classes(await judgeClasses(told, { fields, validation }));
+          },
+        }),
         ...(request.hooks && { hooks: request.hooks }),
         ...(request.stream && { stream: request.stream }),
         ...(request.validationStream && { validationStream: request.validationStream }),

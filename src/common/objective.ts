@@ -30,6 +30,12 @@ export type MetricDescription = z.infer<typeof metricSchema>;
 export const objectiveSchema = z.strictObject({
   loss: z.strictObject({ name: z.string().max(100), sum: sumSchema }),
   metrics: z.array(metricSchema).max(64),
+  /** Of a model of one output that says of each example which class it is: how many there are. Absent for every other. */
+  classes: z
+    .int()
+    .min(2)
+    .max(2 ** 24)
+    .optional(),
   /** Positions of outputs are masked, so that each shard needs the whole global batch's rows to count those that are not. */
   masked: z.literal(true).optional(),
   /** Functions that need a whole global batch, so that there must be one shard. */

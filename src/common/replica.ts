@@ -48,6 +48,8 @@ export interface ShardAssignment {
   /** Weight of the regularization losses: the global batch's size for the first non-empty shard, else 0, so that they count once per step. */
   readonly regularizationWeight: number;
   readonly parameters: ParameterSnapshot;
+  /** Of an evaluation: which class each row is said to be is asked for, and no sum. Only of an objective that has classes. */
+  readonly classify?: true;
   /** The replica keeps the weights itself; only for one that was told so (resident.ts). */
   readonly resident?: ResidentStep;
 }
@@ -74,6 +76,8 @@ export interface ShardResult {
   readonly gradient?: ShardGradient;
   /** Mean and biased variance of this shard per batch norm, in `BucketLayout.statistics` order. Absent for evaluation. */
   readonly statistics?: Float32Array;
+  /** Of a shard that was to be classified: the class of each row, then the probability that the model gives each of these. Its sums are 0. */
+  readonly classified?: Float32Array;
   /** Name of the first tensor with a NaN or Inf, `loss` included; absent when all is finite. */
   readonly nonFinite?: string;
   /** Of the shard that completed a resident step. */

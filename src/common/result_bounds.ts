@@ -10,6 +10,8 @@ import type { ShardId } from './replica.js';
 const MAX_FLOAT32 = 2 ** 128 - 2 ** 104;
 /** A computation that took longer than a month was not measured, ms. */
 const MAX_COMPUTE_MS = 31 * 24 * 3_600_000;
+/** Shares of a softmax in float32 may pass 1 by a few last places. */
+const SLACK = 2 ** -16;
 
 export interface ClaimedSums {
   readonly id: Pick<ShardId, 'kind'>;
@@ -20,6 +22,8 @@ export interface ClaimedSums {
   readonly computeMs: number;
   /** The tensor that its sender says holds a NaN or Inf; null for none. */
   readonly nonFinite: string | null;
+  /** Where it was to classify: a class for each example, then their probabilities. */
+  readonly classified?: Float32Array;
   /** Whether gradient and statistics hold neither, as they arrived. */
   readonly tensorsFinite: boolean;
 }
@@ -34,10 +38,23 @@ export function impossible(objective: ObjectiveDescription, claimed: ClaimedSums
   if (lossFinite && Math.abs(lossSum) > examples * MAX_FLOAT32)
     return `lossSum is ${lossSum}, wanted at most the largest float32 for each of ${examples} examples`;
   const marked = nonFinite !== null;
+  if (claimed.classified !== undefined) return faultInClasses(objective.classes ?? 0, claimed.classified);
   // A model's loss on validation may honestly be NaN; nothing is computed from it.
   if (id.kind === 'evaluate') return null;
   if (!marked && !lossFinite) return `lossSum is ${lossSum}, and not marked as such`;
   if (!marked && !tensorsFinite) return 'its gradient or statistics hold a NaN or Inf that is not marked';
   if (marked && lossFinite && tensorsFinite) return `${nonFinite} is marked as holding a NaN or Inf, and all values are finite`;
+  return null;
+}
+
+/** A model that has diverged may honestly give NaN for a probability. */
+function faultInClasses(classes: number, classified: Float32Array): string | null {
+  const examples = classified.length / 2;
+  for (let at = 0; at < examples; at++) {
+    const found = classified[at];
+    if (!Number.isInteger(found) || found < 0 || found >= classes) return `class ${found} of ${classes}`;
+    const probability = classified[examples + at];
+    if (probability < 0 || probability > 1 + SLACK) return `probability ${probability} of a class`;
+  }
   return null;
 }

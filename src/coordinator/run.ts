@@ -35,6 +35,8 @@ export interface RunParts {
   readonly keepBest?: (epoch: number) => Promise<void>;
   /** Hands on the weights after an epoch, where that is asked for. */
   readonly tellWeights?: (epoch: number) => Promise<void>;
+  /** Before the run says that it ended, where its training is complete. */
+  readonly completed?: () => Promise<void>;
   readonly store: RunStore;
   /** Names the weights and slots that the plane holds. */
   readonly digest: () => Promise<string>;
@@ -69,6 +71,7 @@ export async function runTraining(parts: RunParts): Promise<EndEvent> {
       observe(await failedEnd(parts, 'failed'));
       throw error;
     });
+  if (ending === null || ending === 'stopped_early' || ending === 'max_steps') await parts.completed?.();
   const end = await endOf(parts, ending ?? 'done');
   observe(end);
   return end;

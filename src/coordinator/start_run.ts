@@ -24,6 +24,7 @@ import type { Fleet, FleetNote } from './planes/exact/fleet/fleet.js';
 import type { RunFolder } from './storage/run_folder/run_folder.js';
 import { ExactPlane } from './planes/exact/exact_plane.js';
 import { beginAt, type Beginning } from './beginning.js';
+import { classifyAtEnd, type ToldClasses } from './classify_at_end.js';
 import { BestWeights } from './best_weights.js';
 import type { OpenedRun } from './opened_run.js';
 import type { BatchStream } from './batch_stream.js';
@@ -87,6 +88,8 @@ export interface StartParts {
   readonly wishes?: RunWishes;
   /** Hears the weights after an epoch, where that is asked for (`histograms`). */
   readonly onWeights?: (weights: TrainedWeights) => void;
+  /** Hears at the end, of a classifier that has trained and has validation data, which class it says each example is. */
+  readonly onClasses?: (told: ToldClasses) => Promise<void>;
   /** Called right after the start event. */
   readonly onStart?: () => void;
   /** Callbacks that the loop waits for. */
@@ -200,12 +203,22 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
     parts.onWeights?.({ epoch, values: await plane.model(), slots: model.layout.slots });
   };
   const examples = { train: data.train, validation: data.validation };
+  const firstStep = progress.now.step;
+  const completed = async (): Promise<void> => {
+    const { onClasses, validationStream } = parts;
+    const { epoch, step } = progress.now;
+    const isTold = onClasses && validated && objective.classes !== undefined && validationStream === undefined;
+    if (!isTold || step === firstStep) return;
+    const evaluation = { examples: data.validation, batch: config.batch, signal: stop.hurry };
+    const at = { epoch: epoch - 1, step };
+    await classifyAtEnd({ at, plane, fleet, evaluation, weights: await finalWeights(), hear: onClasses, observe });
+  };
   const digest = async (): Promise<string> => valuesSha256(await plane.values());
   const hooks = parts.hooks?.(accessTo(plane, { model, optimizer: config.optimizer }));
   await hooks?.trainBegin?.();
   const loop = runTraining({
     ...{ config, model, examples, plane, progress, monitor, watched, keepBest, tellWeights },
-    ...{ store, digest, observe, stop, hooks, nowMs },
+    ...{ store, digest, observe, stop, hooks, nowMs, completed },
     ...{ stream: parts.stream, validationStream: parts.validationStream, wishes: parts.wishes },
   });
   const end = await loop.catch((error: unknown) => {

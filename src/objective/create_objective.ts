@@ -17,6 +17,7 @@ import { outputKindOf } from './output_kind.js';
 import { partOf, partsOf } from './per_output.js';
 import type { ObjectiveRequest } from './request.js';
 import { takesIndices } from './shapes.js';
+import { classesTold, tellClasses } from './told_classes.js';
 import { isPerExample, lossOfFunction, metricOfFunction } from './user_functions.js';
 
 export interface ObjectiveValue {
@@ -35,6 +36,8 @@ export interface Objective {
   /** @throws DataError DATA_LABELS for other examples' labels that the loss has no meaning for */
   requireLabels(data: LabeledData): void;
   readonly target: TargetFacts;
+  /** Which class each example is, where the output tells one for each: float32 [2 × n], classes and then their probabilities. */
+  readonly told: { readonly classes: number; of(output: tfjs.Tensor): tfjs.Tensor } | null;
   /** Of n labels in the shape that the data set has, and the model's output. */
   evaluate(labels: tfjs.Tensor, output: tfjs.Tensor, counted?: Counted): ObjectiveValue;
 }
@@ -101,6 +104,12 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
     return { description: { name: found.key, ...used.describe(parts) }, create: used.create(parts) };
   });
   requireOnce(metrics.map(({ description }) => description.name));
+  const target: TargetFacts = {
+    ...{ loss: name, indices, classes, positions: outputShape.slice(0, -1) },
+    labels: own !== null ? 'own' : indices ? 'shares' : labelsOf(loss),
+    mixes: own === null ? indices || loss.labels.values?.isRight(0.5) !== false : dataset.classes === undefined,
+  };
+  const told = classesTold(target);
   const shapesOfFunctions = { output: outputShape, label: own ?? (indices ? outputShape.slice(0, -1) : outputShape) };
   return {
     description: {
@@ -118,11 +127,8 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
     },
     indices,
     requireLabels: judge,
-    target: {
-      ...{ loss: name, indices, classes, positions: outputShape.slice(0, -1) },
-      labels: own !== null ? 'own' : indices ? 'shares' : labelsOf(loss),
-      mixes: own === null ? indices || loss.labels.values?.isRight(0.5) !== false : dataset.classes === undefined,
-    },
+    target,
+    told: told === null ? null : { classes: told, of: (output) => tellClasses(parts, output) },
     evaluate: (labels, output, counted) => {
       const shape = own === null ? (sparse ? output.shape.slice(0, -1) : output.shape) : [output.shape[0], ...own];
       const taken = asTaken(tf, labels, shape, sparse);

@@ -31,6 +31,8 @@ export interface ModelObjective extends Pick<Objective, 'description'> {
   requireLabels(data: readonly LabeledData[]): void;
   /** By output. */
   readonly targets: readonly TargetFacts[];
+  /** Of a model of one output that says which class each example is: float32 [2 × n], classes and then their probabilities. */
+  readonly tellClasses?: (output: tfjs.Tensor) => tfjs.Tensor;
   /** In the order of the model's outputs. */
   evaluate(outputs: readonly Judged[]): ObjectiveValue;
 }
@@ -82,11 +84,16 @@ export function createModelObjective(tf: typeof tfjs, fused: CrossEntropies, fac
     objectives.forEach((objective, output) => objective.requireLabels(data[output]));
   if (objectives.length === 1) {
     const [objective] = objectives;
+    const told = outputs[0].masked ? null : objective.told;
     return {
       ...objective,
+      ...(told !== null && { tellClasses: (output) => told.of(output) }),
       ...{ indices, targets, requireLabels },
       asked: { ...objective.asked, ...ofFile },
-      description: whole(weights[0] === 1 ? objective.description : withSum(objective.description, weights)),
+      description: {
+        ...whole(weights[0] === 1 ? objective.description : withSum(objective.description, weights)),
+        ...(told !== null && { classes: told.classes }),
+      },
       evaluate: ([{ labels, output, counted }]) => {
         const { sum, sums } = objective.evaluate(labels, output, counted);
         return { sum: weighed(sum, 0), sums };

@@ -2,7 +2,7 @@
  * Owns: that a run uses what its model is compiled with, wherever the model comes from (a module, a file of tfjs or of Keras) and wherever it trains; that
  * a setting which overrides it is told; and that functions of a module's own judge as plain tfjs has them.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,6 +80,9 @@ describe.each(PLACES)('on one %s', (place) => {
       objective: { loss: 'meanAbsoluteError', metrics: ['mse'] },
     });
     expectClose(run, await truth(path));
+    const page = readFileSync(join(run.runFolder, 'report.html'), 'utf8');
+    expect(page).toContain('</html>');
+    expect(page).not.toContain('<!-- classes -->');
     // config.yaml says what the run does: a resume and `evaluate` need no module to know.
     const { config } = resolveConfig({ file: null, resume: run.runFolder, environment: {}, flags: [], sets: [] });
     expect(config).toMatchObject({

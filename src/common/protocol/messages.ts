@@ -120,8 +120,10 @@ export const MESSAGES = {
     epoch: count.optional(),
     regularizationWeight: z.number(),
     batchRows: count.optional(),
+    /** Of an evaluation: classes and their probabilities are asked for, and no sums. */
+    classify: z.literal(true).optional(),
   }),
-  /** Bytes: gradient, then statistics; none for an evaluation. */
+  /** Bytes: gradient, then statistics; of an evaluation none, or where it was asked to classify, float32: a class for each row, then their probabilities. */
   result: z.strictObject({
     type: z.literal('result'),
     ...asked,

@@ -98,10 +98,10 @@ export class Session {
   compute(replica: number, assignment: ShardAssignment): Promise<ShardResult> {
     if (this.#phase !== 'ready') return Promise.reject(lostWorker(this.name, 'connection closed'));
     invariant(!this.#pending.has(replica), 'a replica computes one shard at a time');
-    const { id, rows, batchRows, firstExample, epoch, regularizationWeight, parameters } = assignment;
+    const { id, rows, batchRows, firstExample, epoch, regularizationWeight, parameters, classify } = assignment;
     const lease = this.#provide(parameters);
     const { version } = parameters;
-    const keyed = epoch === undefined ? {} : { epoch };
+    const keyed = { ...(epoch !== undefined && { epoch }), ...(classify && { classify }) };
     const message = { type: 'assign', id, version, replica, firstExample, ...keyed, regularizationWeight } as const;
     if (batchRows === undefined) void this.#link.send(message, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength));
     else {
@@ -157,12 +157,12 @@ export class Session {
     }
     if (message.type === 'hello' && totalBytes === LIMITS.pathProbeBytes) return new Uint8Array(totalBytes);
     if (message.type !== 'result' || this.#phase === 'closed') return noBytes(message, totalBytes);
-    const { kind } = this.#answered(message).assignment.id;
+    const { id, rows, classify } = this.#answered(message).assignment;
     const sizes = this.#host.resultSizes();
     invariant(sizes !== null, 'who was given a shard has a model');
-    const wanted = kind === 'train' ? 4 * (sizes.gradient + sizes.statistics) : 0;
+    const wanted = id.kind === 'train' ? 4 * (sizes.gradient + sizes.statistics) : classify ? 8 * rows.length : 0;
     if (totalBytes !== wanted) throw wireError(`a result of ${totalBytes} bytes, wanted ${wanted}`);
-    if (wanted === 0) return new Uint8Array(0);
+    if (id.kind === 'evaluate') return new Uint8Array(wanted);
     // Shared with the threads of the update.
     return this.#freeBuffers.pop() ?? new Uint8Array(sharedFloats(wanted / 4).buffer, 0, wanted);
   }
@@ -242,12 +242,13 @@ export class Session {
   }
 
   #result(message: MessageOf<'result'>, bytes: Uint8Array): void {
-    const { resolve } = this.#answered(message);
+    const { resolve, assignment } = this.#answered(message);
     const { id, version, examples, lossSum, sums, computeMs, parametersChecksum } = message;
     const { kind, step, shard } = id;
     const objective = this.#host.resultSizes()?.objective;
     invariant(objective !== undefined, 'who was given a shard has a model');
-    const wrong = impossible(objective, { ...message, tensorsFinite: this.#values.take() });
+    const classified = assignment.classify ? { classified: new Float32Array(bytes.buffer) } : {};
+    const wrong = impossible(objective, { ...message, ...classified, tensorsFinite: this.#values.take() });
     if (wrong !== null)
       return this.#putOut(`${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}: ${wrong}`);
     this.#pending.delete(message.replica);
@@ -263,7 +264,7 @@ export class Session {
       parametersChecksum,
       ...(nonFinite !== null && { nonFinite }),
     };
-    if (kind === 'evaluate') return resolve(result);
+    if (kind === 'evaluate') return resolve({ ...result, ...classified });
     const gradientSize = this.#host.resultSizes()?.gradient ?? 0;
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
     let held = true;

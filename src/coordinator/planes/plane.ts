@@ -68,11 +68,19 @@ export interface Evaluation {
   readonly signal: AbortSignal;
 }
 
+/** Of each validation example, in their order. */
+export interface Classified {
+  readonly classes: Int32Array;
+  readonly probabilities: Float32Array;
+}
+
 export interface Plane {
   /** One outcome per step, each after its commit; ends at the boundary, after what is not finite, or when given up. */
   advance(work: Advance): AsyncIterable<StepOutcome>;
   /** Null where it was given up. */
   evaluate(work: Evaluation): Promise<Totals | null>;
+  /** Which class a model of these weights says each validation example is; only of an objective that has classes. Null where it was given up. */
+  classify(work: Evaluation & { readonly weights: Float32Array }): Promise<Classified | null>;
   values(): Promise<RunValues>;
   /** All weights as a model is saved with: the moving average of the trained ones, where that was asked for. A copy. */
   model(): Promise<Float32Array>;

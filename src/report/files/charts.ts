@@ -2,6 +2,7 @@
  * Owns: the curves of a run as SVG, drawn by Observable Plot on a small DOM.
  * Does not: load either: whoever draws hands them in (drawing.ts), because they are bundled into dist/.
  */
+import type { Pair } from '../../common/judged_classes.js';
 import type { Drawing, Mark } from './drawing.js';
 import type { RunStory } from './run_story.js';
 
@@ -108,6 +109,39 @@ function draw(drawing: Drawing, label: string, marks: readonly Mark[], domain?: 
   const x = { label, tickFormat: (at: number) => (Number.isInteger(at) ? String(at) : '') };
   const options = { ...SIZE, document, x, y: { label: null, grid: true, nice: true }, color, marks };
   return drawing.plot(options).outerHTML;
+}
+
+/** Up to so many classes, each cell holds its count. */
+const COUNTED_CLASSES = 20;
+
+/** A row for each class, a column for what was said of it; the darker a cell, the larger its share of the row. Only cells that are not empty. */
+export function drawConfusion(pairs: readonly Pair[], classes: number, drawing: Drawing): string {
+  const rows = new Map<number, number>();
+  for (const { is, count } of pairs) rows.set(is, (rows.get(is) ?? 0) + count);
+  const cells = pairs.map((pair) => ({ ...pair, share: pair.count / (rows.get(pair.is) ?? 1) }));
+  const domain = Array.from({ length: classes }, (_, at) => at);
+  const every = Math.ceil(classes / COUNTED_CLASSES);
+  const tickFormat = (at: number): string => (at % every === 0 ? String(at) : '');
+  const side = { domain, tickFormat, tickSize: 0 };
+  const at = { x: 'said', y: 'is' };
+  const { document } = drawing.parseHTML('<!doctype html><html><body></body></html>');
+  const { outerHTML: svg } = drawing.plot({
+    ...{ width: 560, height: 520, marginLeft: 44, marginTop: 40, marginRight: 8, marginBottom: 8, padding: 0.04, document },
+    x: { ...side, axis: 'top', label: 'said' },
+    y: { ...side, label: 'is' },
+    color: { type: 'sqrt', domain: [0, 1], range: ['#e8eef4', COLORS[0]] },
+    marks: [
+      drawing.cell(cells, { ...at, fill: 'share' }),
+      ...(classes > COUNTED_CLASSES
+        ? []
+        : [
+            drawing.text(cells, { ...at, text: 'count', fill: 'black', filter: ({ share }: { share: number }) => share <= 0.4 }),
+            drawing.text(cells, { ...at, text: 'count', fill: 'white', filter: ({ share }: { share: number }) => share > 0.4 }),
+          ]),
+    ],
+  });
+  // A hundredth of a pixel is enough for ten thousand cells.
+  return svg.replace(/(\.\d\d)\d+/g, '$1');
 }
 
 /** results.svg: the charts below each other, each with its title, on white. */

@@ -8,6 +8,7 @@ export interface Drawing {
   plot(options: object): { readonly outerHTML: string };
   lineY(data: readonly object[], options: object): Mark;
   rectY(data: readonly object[], options: object): Mark;
+  cell(data: readonly object[], options: object): Mark;
   dot(data: readonly object[], options: object): Mark;
   text(data: readonly object[], options: object): Mark;
   ruleX(data: readonly number[], options?: object): Mark;

@@ -8,6 +8,8 @@ import type { RunStory } from './run_story.js';
 export interface PageParts {
   readonly story: RunStory;
   readonly charts: readonly Chart[];
+  /** What the model says of the validation examples, as HTML; empty where it tells no classes. */
+  readonly classes: string;
   /** `mnist-001`. */
   readonly name: string;
   /** Text of config.yaml and env.json; empty where they cannot be read. */
@@ -32,10 +34,12 @@ h1 { font-size: 1.4rem; margin: 0 } h2 { font-size: 1rem; margin: 1.6rem 0 .4rem
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 560px), 1fr)); gap: 0 1.5rem }
 .charts svg { max-width: 100%; height: auto } figure { margin: 0 }
 table { border-collapse: collapse } td, th { text-align: left; padding: .15rem 1rem .15rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
+.matrix svg { max-width: 100%; height: auto } .wrong { display: flex; flex-wrap: wrap; gap: .6rem 1rem } .wrong figure { width: 96px; font-size: 12px }
+.wrong img { width: 96px; height: 96px; object-fit: contain; image-rendering: pixelated; background: var(--line) } .pairs { display: flex; flex-wrap: wrap; gap: 0 3rem }
 td.n { text-align: right; font-variant-numeric: tabular-nums } pre { overflow: auto; font-size: 12px } .scroll { max-height: 24rem; overflow: auto }
 `;
 
-export function reportPage({ story, charts, name, config, environment, happenings }: PageParts): string {
+export function reportPage({ story, charts, classes, name, config, environment, happenings }: PageParts): string {
   const sections = [
     `<h1>${escaped(name)}</h1>`,
     `<div class="tiles">${tiles(story)}</div>`,
@@ -43,6 +47,7 @@ export function reportPage({ story, charts, name, config, environment, happening
     ...(charts.length > 0
       ? ['<p>Dashed: the best epoch. Rings: epochs whose model was saved. Grey: the loss of single steps.</p>']
       : []),
+    ...(classes === '' ? [] : [classes]),
     ...(story.epochs.length > 0
       ? [`<h2>Where the time of a step went</h2>${timeTable(story)}`, `<h2>Epochs</h2>${epochTable(story)}`]
       : []),

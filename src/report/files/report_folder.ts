@@ -7,7 +7,9 @@ import { hostname } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { errorCode } from '../../common/error_facts.js';
 import type { RunRecord } from '../../common/run_record.js';
+import type { JudgedClasses } from '../../common/judged_classes.js';
 import type { ReportName } from '../../common/settings/place_settings.js';
+import { classesSection, sectionIn } from './classes_section.js';
 import { drawCharts, stackCharts } from './charts.js';
 import type { Drawing } from './drawing.js';
 import type { ToldWeights } from './histogram.js';
@@ -31,6 +33,7 @@ export class ReportFolder {
   readonly #story = new RunStory();
   #events: number | null = null;
   #lastStep: RunRecord | null = null;
+  #classes: JudgedClasses | null = null;
 
   constructor(place: ReportPlace) {
     this.#place = place;
@@ -50,6 +53,11 @@ export class ReportFolder {
     writeSync(this.#events, histogramEvent(weights, { step: this.#step, seconds: this.#place.now() }));
   }
 
+  /** Shown from the next writing on. */
+  addClasses(classes: JudgedClasses): void {
+    this.#classes = classes;
+  }
+
   /** Writes what is asked for. */
   async write(): Promise<void> {
     const { folder, names, drawing } = this.#place;
@@ -60,7 +68,8 @@ export class ReportFolder {
     const name = basename(resolve(folder));
     const happenings = happeningsOf(read(join(folder, 'logs', 'run.log')));
     const [config, environment] = ['config.yaml', 'env.json'].map((file) => read(join(folder, file)));
-    whole(folder, 'report.html', reportPage({ story: this.#story, charts, name, config, environment, happenings }));
+    const classes = this.#classes === null ? sectionIn(read(join(folder, 'report.html'))) : classesSection(this.#classes, drawn);
+    whole(folder, 'report.html', reportPage({ story: this.#story, charts, classes, name, config, environment, happenings }));
     if (charts.length > 0) whole(folder, 'results.svg', stackCharts(charts, name));
   }
 

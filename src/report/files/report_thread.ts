@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorMessage } from '../../common/error_facts.js';
+import type { JudgedClasses } from '../../common/judged_classes.js';
 import type { RunRecord } from '../../common/run_record.js';
 import type { ReportName } from '../../common/settings/place_settings.js';
 import { loadDrawing } from './drawing.js';
@@ -14,6 +15,8 @@ export interface ReportMessage {
   readonly records: readonly RunRecord[];
   /** After these records. */
   readonly weights?: ToldWeights;
+  /** After these records: of the finished model. */
+  readonly classes?: JudgedClasses;
   /** The last message: write once more, and say so. */
   readonly isLast: boolean;
 }
@@ -33,11 +36,12 @@ let writing = Promise.resolve();
 let nextMs = 0;
 let timer: NodeJS.Timeout | null = null;
 
-parentPort?.on('message', ({ records, weights, isLast }: ReportMessage) => {
+parentPort?.on('message', ({ records, weights, classes, isLast }: ReportMessage) => {
   guarded(() => {
     report ??= new ReportFolder({ folder, names, drawing, now: () => Date.now() / 1000 });
     for (const record of records) report.add(record);
     if (weights !== undefined) report.addWeights(weights);
+    if (classes !== undefined) report.addClasses(classes);
     if (records.some(({ type }) => type === 'epoch' || type === 'end')) timer ??= setTimeout(write, nextMs - performance.now());
   });
   if (isLast) {

@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { errorMessage } from '../../common/error_facts.js';
+import type { JudgedClasses } from '../../common/judged_classes.js';
 import type { RunEvent, RunObserver } from '../../common/run_events.js';
 import { runRecord, type RunRecord } from '../../common/run_record.js';
 import type { ReportName } from '../../common/settings/place_settings.js';
@@ -17,6 +18,10 @@ export interface RunReport {
   readonly observer: RunObserver;
   /** How they are distributed is told to TensorBoard; the values are no longer the caller's. */
   weights(told: ToldWeights): void;
+  /** Whether anything shows them. */
+  readonly wantsClasses: boolean;
+  /** What the finished model says of the validation examples. */
+  classes(judged: JudgedClasses): void;
   /** Everything is written, or the user is in a hurry. */
   close(hurry: AbortSignal): Promise<void>;
 }
@@ -31,7 +36,10 @@ export interface ReportRequest {
 const BATCH = 256;
 
 export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
-  if (names.includes('none')) return { observer: () => undefined, weights: () => undefined, close: async () => undefined };
+  if (names.includes('none')) {
+    const nothing = (): void => undefined;
+    return { observer: nothing, weights: nothing, wantsClasses: false, classes: nothing, close: async () => undefined };
+  }
   let worker: Worker | null = null;
   let waiting: RunRecord[] = [];
   let told = false;
@@ -50,8 +58,8 @@ export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
     opened.unref();
     return opened;
   };
-  const send = (isLast: boolean, weights?: ToldWeights): void => {
-    const message: ReportMessage = { records: waiting, isLast, ...(weights && { weights }) };
+  const send = (isLast: boolean, { weights, classes }: Pick<ReportMessage, 'weights' | 'classes'> = {}): void => {
+    const message: ReportMessage = { records: waiting, isLast, ...(weights && { weights }), ...(classes && { classes }) };
     waiting = [];
     if (told && worker === null) return;
     try {
@@ -68,8 +76,10 @@ export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
     },
     weights: ({ epoch, values, slots }) => {
       const named = slots.map(({ name, offset, size }) => ({ name, offset, size }));
-      if (names.includes('tensorboard')) send(false, { epoch, values, slots: named });
+      if (names.includes('tensorboard')) send(false, { weights: { epoch, values, slots: named } });
     },
+    wantsClasses: names.includes('page'),
+    classes: (classes) => send(false, { classes }),
     async close(hurry) {
       if (worker === null) return;
       worker.ref();

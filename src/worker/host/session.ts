@@ -209,7 +209,7 @@ export class WorkerSession {
     });
   }
 
-  #compute({ id, version, replica: index, firstExample, epoch, regularizationWeight, batchRows = 0 }: Assign): void {
+  #compute({ id, version, replica: index, firstExample, epoch, regularizationWeight, batchRows = 0, classify }: Assign): void {
     const { replicas, examples } = this.#preparedJob();
     const { bytes } = this.#arriving;
     const all = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
@@ -227,6 +227,7 @@ export class WorkerSession {
       firstExample,
       ...(epoch !== undefined && { epoch }),
       regularizationWeight,
+      ...(classify && { classify }),
       parameters: snapshot,
     };
     replicas[index].compute(assignment).then(
@@ -255,10 +256,11 @@ export class WorkerSession {
     invariant(this.#computed !== null, 'a result has just been computed');
     const { result, parametersChecksum } = this.#computed;
     this.#computed = null;
-    const { examples, lossSum, sums, nonFinite = null, computeMs, gradient, statistics } = result;
+    const { examples, lossSum, sums, nonFinite = null, computeMs, gradient, statistics, classified } = result;
     const asked = { id, version, replica, coordinatorEpoch, parametersChecksum };
     const message: Message = { type: 'result', ...asked, examples, lossSum, sums: [...sums], nonFinite, computeMs };
-    if (gradient === undefined) return void this.#link.send(message);
+    if (gradient === undefined)
+      return void this.#link.send(message, classified && new Uint8Array(classified.buffer, 0, classified.byteLength));
     const parts = [hostValues(gradient), statistics ?? new Float32Array(0)];
     const size = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const bytes = this.#freeBuffers.pop() ?? new Uint8Array(size);

@@ -13,6 +13,7 @@ import type { Augment } from '../augment/augment.js';
 import { drawnRows } from '../augment/drawn_rows.js';
 import { openAugment } from '../augment/open_augment.js';
 import { bindFields, labelsOf, type Binding, type TensorBatch } from './bind_fields.js';
+import { createClassStep, type ClassStep } from './class_step.js';
 import { judgedModel } from './describe.js';
 import { createBatchReader, type CountPositions, type ReadBatch, type RowsAsked } from './read_batch.js';
 import type { ReplicaSpec, ShardTask } from './replica_spec.js';
@@ -30,6 +31,8 @@ export class Judged {
   readonly objective: ModelObjective;
   readonly train: TrainStep;
   readonly evaluate: EvaluateStep;
+  /** Null for a model that tells no classes. */
+  readonly classify: ClassStep | null;
   readonly #parts: Parts;
   readonly #binding: Binding;
   readonly #augment: Augment | null;
@@ -49,6 +52,7 @@ export class Judged {
     this.objective = objective;
     this.train = createTrainStep(parts);
     this.evaluate = createEvaluateStep(parts);
+    this.classify = createClassStep(parts);
     this.#parts = given;
     this.#binding = binding;
     this.#countPositions = createPositionCount(parts);

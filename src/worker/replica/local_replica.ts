@@ -77,6 +77,7 @@ export class LocalReplica implements ResidentReplica {
       rows: assignment.rows,
       batchRows: assignment.batchRows ?? assignment.rows,
       ...(assignment.ahead && { ahead: assignment.ahead }),
+      ...(assignment.classify && { classify: assignment.classify }),
       firstExample: assignment.firstExample,
       epoch: assignment.epoch ?? 0,
       regularizationWeight: assignment.regularizationWeight,

@@ -56,6 +56,7 @@ export interface ShardTask {
   /** Of the whole global batch: the shard's own where nothing is counted over it. */
   readonly batchRows: Int32Array;
   readonly ahead?: ShardAssignment['ahead'];
+  readonly classify?: true;
   readonly firstExample: number;
   /** Keys augmentation. */
   readonly epoch: number;
@@ -100,6 +101,7 @@ export interface ShardAnswer {
   readonly lossSum: number;
   readonly sums: readonly number[];
   readonly statistics?: Float32Array;
+  readonly classified?: Float32Array;
   readonly nonFinite?: string;
   readonly resident?: ResidentOutcome;
   readonly computeMs: number;

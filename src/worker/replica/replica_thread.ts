@@ -13,12 +13,14 @@ import type { BucketLayout } from '../../common/bucket_layout.js';
 import type { Dataset } from '../../common/dataset.js';
 import type { ModelDescription } from '../../common/replica.js';
 import { allFinite } from '../../common/all_finite.js';
+import { sumSpecs } from '../../common/objective.js';
 import { download, installEngine, TensorFlowError, upload, uploadInPlace, type Engine } from '../../engine/index.js';
 import { buildModel } from '../../models/build.js';
 import { describeModel, NOTHING_JUDGED, numericsOf, precisionNoteOf } from './describe.js';
 import { finiteProbe } from './finite_probe.js';
 import { Judged } from './judged.js';
 import { layoutOf } from './model_layout.js';
+import type { TensorBatch } from './bind_fields.js';
 import { createPredictStep, type PredictStep } from './predict_step.js';
 import { Resident, type Feed } from './resident.js';
 import type {
@@ -270,11 +272,24 @@ async function evaluateShard(replica: ReplicaState, shard: ShardTask): Promise<S
   load(replica, shard);
   const judged = judgedIn(replica);
   const batch = await judged.readBatch({ split: 'validation', rows: shard.rows, batchRows: shard.batchRows, ahead: shard.ahead });
+  if (shard.classify) return { ...classifiedIn(judged, batch, engine), ...times(replica, begin) };
   const regularization = engine.tf.scalar(shard.regularizationWeight);
   const { loss, sums } = onExamples(() => judged.evaluate(batch, regularization));
   const answer = { lossSum: loss.dataSync()[0], sums: readSums(sums), ...times(replica, begin) };
   engine.tf.dispose([batch, regularization, loss, ...sums] as unknown as tfjs.TensorContainer);
   return answer;
+}
+
+function classifiedIn(
+  { classify, objective }: Judged,
+  batch: TensorBatch,
+  { tf }: Engine,
+): Pick<ShardAnswer, 'lossSum' | 'sums' | 'classified'> {
+  invariant(classify, 'classes are asked of a model that tells them');
+  const told = onExamples(() => classify(batch));
+  const classified = told.dataSync() as Float32Array;
+  tf.dispose([batch, told] as unknown as tfjs.TensorContainer);
+  return { lossSum: 0, sums: sumSpecs(objective.description).map(() => 0), classified: Float32Array.from(classified) };
 }
 
 function predict(replica: ReplicaState, batch: PredictTask): PredictAnswer {

@@ -41,7 +41,7 @@ export interface EvaluateOutputs {
 export type TrainStep = (batch: TensorBatch, position: tfjs.Tensor, regularization: tfjs.Tensor) => TrainOutputs;
 export type EvaluateStep = (batch: TensorBatch, regularization: tfjs.Tensor) => EvaluateOutputs;
 
-interface StepParts {
+export interface StepParts {
   readonly engine: Engine;
   readonly model: tfjs.LayersModel;
   readonly layout: BucketLayout;
@@ -165,11 +165,11 @@ export function createPositionCount(
 }
 
 /** In the model's order. */
-function scaledInputs({ binding }: Pick<StepParts, 'binding'>, { inputs }: Pick<TensorBatch, 'inputs'>): tfjs.Tensor[] {
+export function scaledInputs({ binding }: Pick<StepParts, 'binding'>, { inputs }: Pick<TensorBatch, 'inputs'>): tfjs.Tensor[] {
   return binding.inputs.map(({ field }) => scaledFloat(inputs[field.name], field.scale));
 }
 
-function applyModel({ model, masks }: Pick<StepParts, 'model' | 'masks'>, x: tfjs.Tensor[], training: boolean): Applied {
+export function applyModel({ model, masks }: Pick<StepParts, 'model' | 'masks'>, x: tfjs.Tensor[], training: boolean): Applied {
   const next = `Mend the model; model.apply(x, { training: ${training} }) on one batch shows the same outside of tfjs-parallel.`;
   const apply = (): tfjs.Tensor[] => [model.apply(x.length === 1 ? x[0] : x, { training }) as tfjs.Tensor | tfjs.Tensor[]].flat();
   return orModelFails(() => masks.during(apply), { during: training ? 'training' : 'evaluation', next });

@@ -20,6 +20,7 @@ export interface BatchPlan {
   readonly wholeBatch?: boolean;
   /** The global batches after this one, as far as they are known. */
   readonly ahead?: readonly Int32Array[];
+  readonly classify?: true;
   /** Number of the first shard; evaluation numbers the shards of all its batches through. */
   readonly firstShard?: number;
 }
@@ -36,6 +37,7 @@ export function shardBatch({
   parameters,
   epoch,
   wholeBatch = false,
+  classify,
   firstShard = 0,
   ahead = [],
 }: BatchPlan): ShardAssignment[] {
@@ -49,6 +51,7 @@ export function shardBatch({
       ...(wholeBatch && { batchRows: rows }),
       ...(ahead.length > 0 && { ahead: { rows: ahead.flatMap((next) => shardOf(next, shards, shard)), most: AHEAD * shards } }),
       firstExample: start,
+      ...(classify && { classify }),
       ...(epoch !== undefined && { epoch }),
       regularizationWeight: assignments.length === 0 ? rows.length : 0,
       parameters,

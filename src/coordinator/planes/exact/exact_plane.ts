@@ -12,10 +12,10 @@ import { learningRateAt } from '../../../common/schedule.js';
 import type { TrainConfig } from '../../../common/train_config.js';
 import { sumOf, type Totals } from '../../../objective/values.js';
 import { createUpdate, type Update } from './update/update.js';
-import type { Advance, Evaluation, Plane, RunValues, StepOutcome } from '../plane.js';
+import type { Advance, Classified, Evaluation, Plane, RunValues, StepOutcome } from '../plane.js';
 import { rowOrder } from '../row_order.js';
 import { AHEAD, shardBatch } from './batches.js';
-import { evaluate, type RoundComputer } from './evaluate.js';
+import { classify, evaluate, type RoundComputer } from './evaluate.js';
 import { Parameters } from './parameters.js';
 import { ResidentWeights } from './resident_weights.js';
 import { StepMeter } from './step_meter.js';
@@ -40,6 +40,7 @@ export interface ExactPlaneParts {
 
 /** Beyond any run's steps. */
 const AVERAGE_VERSIONS = 2 ** 40;
+const CLASSIFY_VERSIONS = 2 ** 41;
 
 export class ExactPlane implements Plane {
   readonly #parts: ExactPlaneParts;
@@ -80,6 +81,14 @@ export class ExactPlane implements Plane {
     if (ofAverage) await this.#resident?.home();
     const parameters = ofAverage ? this.#averageSnapshot() : this.#parameters.snapshot();
     return unlessAborted(evaluate({ fleet, objective: model.objective, examples, batch, shards, parameters }), signal);
+  }
+
+  async classify({ examples, batch, signal, weights }: Evaluation & { weights: Float32Array }): Promise<Classified | null> {
+    const { model, shards, fleet } = this.#parts;
+    const values = sharedFloats(weights.length);
+    values.set(weights);
+    const parameters = { version: CLASSIFY_VERSIONS + this.#parameters.version, values };
+    return unlessAborted(classify({ fleet, objective: model.objective, examples, batch, shards, parameters }), signal);
   }
 
   async values(): Promise<RunValues> {
