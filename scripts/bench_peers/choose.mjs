@@ -22,6 +22,12 @@ export function chooseEntries(trials, keep) {
   return trials.filter((trial) => chosen.includes(trial)).map(({ entry }) => entry);
 }
 
+/** The fastest of an entry's task and system that is neither in `tried` nor failed in the trial; null where there is none. */
+export function nextBest(trials, { task, system }, tried) {
+  const left = trials.filter(({ entry }) => entry.task === task && entry.system === system && !tried.includes(entry));
+  return chooseEntries(left, 1)[0] ?? null;
+}
+
 /** Entries of one round: rotated by the round, so that no system always runs first, or after the same one. */
 export function interleave(entries, round) {
   if (entries.length === 0) return [];
@@ -31,7 +37,7 @@ export function interleave(entries, round) {
 
 /**
  * One row per (task, system): its fastest configuration by median over the rounds, range, and for each task our ratio to
- * the best peer: of medians, and the smallest and largest ratio within one round.
+ * the best peer: of medians, and the smallest and largest ratio within one round. `missing`: systems without a figure.
  */
 export function summarize(samples) {
   const tasks = [];
@@ -57,7 +63,9 @@ export function summarize(samples) {
       });
       if (entries.length) rows.push(entries.reduce((best, entry) => (entry.median > best.median ? entry : best)));
     }
-    tasks.push({ task, rows: rows.map(({ byRound, ...row }) => row), ratio: ratioOf(rows) });
+    const systems = new Set(ofTask.map(({ entry }) => entry.system));
+    const missing = [...systems].filter((system) => !rows.some((row) => row.system === system));
+    tasks.push({ task, rows: rows.map(({ byRound, ...row }) => row), ratio: ratioOf(rows), missing });
   }
   return tasks;
 }

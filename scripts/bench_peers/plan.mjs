@@ -8,14 +8,23 @@
 /** glibc keeps freed memory instead of giving it back page by page; what jemalloc and tcmalloc do, and tuning guides advise. */
 const KEEP_MEMORY = { MALLOC_MMAP_MAX_: '0', MALLOC_TRIM_THRESHOLD_: '100000000000', MALLOC_TOP_PAD_: '268435456' };
 
-const TIMED_STEPS = { gluon_cnn: [32, 8], resnet: [24, 8], mlp: [150, 60] };
-const OUR_MODELS = {
-  gluon_cnn: { model: 'gluon_cnn', shape: '28,28,1' },
-  resnet: { model: 'scripts/bench/models/resnet.mjs', shape: '32,32,3' },
-  mlp: { model: 'scripts/bench/models/mlp.mjs', shape: '784' },
+/** Timed and untimed steps, global batch, and what our `bench` is told. */
+const MODELS = {
+  gluon_cnn: { steps: [32, 8], batch: 200, ours: ['--model', 'gluon_cnn', '--input-shape', '28,28,1'] },
+  resnet: { steps: [24, 8], batch: 200, ours: ['--model', 'scripts/bench/models/resnet.mjs', '--input-shape', '32,32,3'] },
+  mlp: { steps: [150, 60], batch: 200, ours: ['--model', 'scripts/bench/models/mlp.mjs', '--input-shape', '784'] },
+  transformer: { steps: [12, 4], batch: 32, ours: ['--model', 'scripts/bench/models/transformer.mjs', '--input-shape', '64,48'] },
+  resnet50: {
+    steps: [12, 4],
+    batch: 32,
+    ours: ['--model', 'scripts/bench/models/resnet50.mjs', '--input-shape', '64,64,3', '--classes', '1000'],
+  },
 };
 
-/** The comparisons, in the order of the report. `target`: our wanted ratio to the best peer; null: none was set. */
+/**
+ * The comparisons, in the order of the report. `target`: our wanted ratio to the best peer; null: none was set. `workers`: how the cores are used: as each
+ * system likes, by one process that has them all, or by one replica for each.
+ */
 export const TASKS = [
   {
     id: 'cnn_fp32',
@@ -38,15 +47,33 @@ export const TASKS = [
   { id: 'resnet_bf16', model: 'resnet', precision: 'bf16', workers: 'any', title: 'Small ResNet, bf16, all cores', target: null },
   { id: 'mlp_fp32', model: 'mlp', precision: 'fp32', workers: 'any', title: 'MLP, fp32, all cores', target: null },
   { id: 'mlp_bf16', model: 'mlp', precision: 'bf16', workers: 'any', title: 'MLP, bf16, all cores', target: null },
+  ...[
+    ['transformer', 'Transformer encoder, 10.7 M weights, batch 32'],
+    ['resnet50', 'ResNet-50, 64×64×3, 25.6 M weights, batch 32'],
+  ].flatMap(([model, name]) => [
+    { id: model, model, precision: 'fp32', workers: 'one', title: `${name}, fp32, one replica`, target: null },
+    {
+      id: `${model}_parallel`,
+      model,
+      precision: 'fp32',
+      workers: 'many',
+      title: `${name}, fp32, one replica per core`,
+      target: null,
+    },
+  ]),
 ];
 
 /**
  * All entries of one task on `threads` cores. `anyVendorMkl`: path of the library that lets MKL use its best kernels on AMD, or null.
- * Task cnn_parallel holds PyTorch to DDP and MXNet to its contexts; the others let each system use its cores as it likes.
+ * One replica per core holds PyTorch to DDP and MXNet to its contexts.
  */
 export function entriesOf(task, { threads, anyVendorMkl }) {
-  const [steps, warmup] = TIMED_STEPS[task.model];
-  const common = ['--model', task.model, '--precision', task.precision, '--steps', `${steps}`, '--warmup', `${warmup}`];
+  const { steps: timed, batch, ours: modelOfOurs } = MODELS[task.model];
+  const [steps, warmup] = timed;
+  const common = [
+    ...['--model', task.model, '--precision', task.precision, '--batch', `${batch}`],
+    ...['--steps', `${steps}`, '--warmup', `${warmup}`],
+  ];
   const tuned = { ...KEEP_MEMORY, ...(anyVendorMkl && { LD_PRELOAD: anyVendorMkl }) };
   const entries = [];
   const add = (system, label, program, args, env = {}) => entries.push({ task: task.id, system, label, program, args, env });
@@ -57,8 +84,8 @@ export function entriesOf(task, { threads, anyVendorMkl }) {
       label,
       'ours',
       [
-        ...['bench', '--model', OUR_MODELS[task.model].model, '--input-shape', OUR_MODELS[task.model].shape, '--gpus', 'none'],
-        ...['--workers', `${replicas}`, '--threads-per-worker', `${perReplica}`, '--precision', task.precision, '--batch', '200'],
+        ...['bench', ...modelOfOurs, '--gpus', 'none', '--batch', `${batch}`],
+        ...['--workers', `${replicas}`, '--threads-per-worker', `${perReplica}`, '--precision', task.precision],
         ...['--steps', `${steps}`, '--warmup-steps', `${warmup}`, '--reporter', 'json'],
       ],
       env,
@@ -72,14 +99,15 @@ export function entriesOf(task, { threads, anyVendorMkl }) {
       OMP_NUM_THREADS: `${perContext}`,
     });
 
-  const many = threads > 1;
-  if (task.workers === 'any') ours(1, threads, `1 × ${threads}`);
-  if (task.workers === 'any') ours(1, threads, `1 × ${threads}, memory kept`, KEEP_MEMORY);
+  const many = threads > 1 && task.workers !== 'one';
+  const one = task.workers !== 'many';
+  if (one) ours(1, threads, `1 × ${threads}`);
+  if (one) ours(1, threads, `1 × ${threads}, memory kept`, KEEP_MEMORY);
   if (many) ours(threads, 1, `${threads} × 1, exact`);
   if (many) ours(threads, 1, `${threads} × 1, exact, memory kept`, KEEP_MEMORY);
 
-  const layout = task.model === 'mlp' ? [] : ['--channels-last'];
-  if (task.workers === 'any') {
+  const layout = ['mlp', 'transformer'].includes(task.model) ? [] : ['--channels-last'];
+  if (one) {
     torch(`1 × ${threads}`, layout);
     torch(`1 × ${threads}, tuned`, layout, tuned);
     torch(`1 × ${threads}, tuned, fused SGD`, [...layout, '--fused'], tuned);
@@ -89,7 +117,7 @@ export function entriesOf(task, { threads, anyVendorMkl }) {
   if (many) torchrun(`DDP ${threads} × 1`, layout, {});
   if (many) torchrun(`DDP ${threads} × 1, tuned`, layout, tuned);
 
-  if (task.workers === 'any') {
+  if (one && IN_TENSORFLOW.has(task.model)) {
     tf('tf.function', []);
     tf('tf.function, memory kept', [], KEEP_MEMORY);
     tf('tf.function, memory kept, plain SGD', ['--plain-sgd'], KEEP_MEMORY);
@@ -98,8 +126,8 @@ export function entriesOf(task, { threads, anyVendorMkl }) {
     tf('XLA', ['--jit', '--steps', '3', '--warmup', '2'], KEEP_MEMORY);
   }
   if (task.model === 'gluon_cnn') {
-    if (task.workers === 'any') mxnet(`1 × ${threads}`, 1, threads);
-    if (task.workers === 'any') mxnet(`1 × ${threads}, memory kept`, 1, threads, KEEP_MEMORY);
+    if (one) mxnet(`1 × ${threads}`, 1, threads);
+    if (one) mxnet(`1 × ${threads}, memory kept`, 1, threads, KEEP_MEMORY);
     if (many) mxnet(`${threads} contexts × 1`, threads, 1);
   }
   return entries;
@@ -115,3 +143,16 @@ export function sideEntries({ threads, anyVendorMkl }) {
     side.push({ task: 'limits', system: 'gloo', label: `all-reduce, ${threads} processes`, program: 'gloo', args: [], env: {} });
   return side;
 }
+
+/**
+ * What holds a library to AVX2 on a processor that has more: oneDNN (PyTorch's and TensorFlow's), MKL, PyTorch's own kernels, XLA. Eigen's kernels in
+ * TensorFlow are compiled for one level and need nothing.
+ */
+export const ISA_ENVIRONMENT = {
+  avx2: {
+    ONEDNN_MAX_CPU_ISA: 'AVX2',
+    MKL_ENABLE_INSTRUCTIONS: 'AVX2',
+    ATEN_CPU_CAPABILITY: 'avx2',
+    XLA_FLAGS: '--xla_cpu_max_isa=AVX2',
+  },
+};

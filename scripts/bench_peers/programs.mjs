@@ -7,6 +7,8 @@ import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 
 const TIMEOUT_MS = 10 * 60_000;
+/** One of them is in what a program prints. */
+const FIGURES = ['images_per_s', 'fp32_gflops', 'ms_p50'];
 const STDERR_TAIL_CHARACTERS = 4000;
 const PEER_SCRIPTS = 'scripts/peers';
 
@@ -39,26 +41,38 @@ export function commandOf(entry, { peers, threads }) {
 /** Resolves with the program's JSON line as `line`, or with `error`: why there is none. Never rejects for a failing program. */
 export function runEntry(entry, where) {
   const [file, args] = commandOf(entry, where);
-  if (!existsSync(file)) return Promise.resolve({ error: `not installed: run ${PEER_SCRIPTS}/setup.sh` });
+  if (!existsSync(file)) return Promise.resolve({ error: `not installed: run ${PEER_SCRIPTS}/setup.sh`, isMissing: true });
   return new Promise((resolve) => {
     let stdout = '';
     let stderr = '';
     // Its own process group: torchrun's children go with it when the time is up.
     const child = spawn(file, args, { env: { ...process.env, ...entry.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-    const timer = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), TIMEOUT_MS);
+    const timer = setTimeout(() => endGroup(child), TIMEOUT_MS);
     child.stdout.on('data', (data) => (stdout += data));
     child.stderr.on('data', (data) => (stderr = (stderr + data).slice(-STDERR_TAIL_CHARACTERS)));
     child.on('error', (error) => {
+      // It never ran.
       clearTimeout(timer);
       resolve({ error: error.message });
     });
+    // A launcher that is killed leaves children behind that keep its output open, and the cores busy.
+    child.on('exit', () => endGroup(child));
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       const line = jsonLine(stdout);
-      if (code === 0 && line) resolve({ line });
+      if (code === 0 && line && FIGURES.some((name) => Number.isFinite(line[name]))) resolve({ line });
       else resolve({ error: `${signal ?? `exit ${code}`}: ${reasonIn(stderr)}` });
     });
   });
+}
+
+/** Ends what is left of a program's process group. */
+function endGroup({ pid }) {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
 }
 
 /** What a failing program said last that reads like a reason; launchers end with a frame around theirs. */
@@ -80,13 +94,19 @@ export function jsonLine(text) {
   return null;
 }
 
+/** Those of src/engine/instruction_set.ts: a record is of a processor that has the same ones. */
+const INSTRUCTIONS = [
+  ...['avx2', 'fma', 'avx_vnni', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'avx512_fp16', 'amx_tile', 'amx_int8', 'amx_bf16'],
+  ...['asimd', 'sve'],
+];
+
 /** What the figures depend on. */
 export function describeMachine() {
   const flags = process.platform === 'linux' ? readFileSync('/proc/cpuinfo', 'utf8') : '';
   return {
     processor: cpus()[0].model.trim(),
     cores: cpus().length,
-    instructions: ['avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_bf16'].filter((name) => new RegExp(`\\b${name}\\b`).test(flags)),
+    instructions: INSTRUCTIONS.filter((name) => new RegExp(`\\b${name}\\b`).test(flags)),
     memoryGb: Math.round(totalmem() / 2 ** 30),
     loadBefore: loadavg()[0],
     isAmd: /AuthenticAMD/.test(flags),

@@ -19,11 +19,28 @@ export interface PeerReport {
   commit: string;
   command: string;
   repeats: number;
-  machine: { processor: string; cores: number; instructions: string[]; memoryGb: number; loadBefore: number };
+  machine: {
+    processor: string;
+    cores: number;
+    instructions: string[];
+    heldTo?: string | null;
+    memoryGb: number;
+    loadBefore: number;
+    othersShare?: number | null;
+  };
   versions: Record<string, string>;
-  tasks: { title: string; target: number | null; rows: BenchRow[]; ratio: BenchRatio | null }[];
+  tasks: {
+    id: string;
+    title: string;
+    target: number | null;
+    rows: BenchRow[];
+    ratio: BenchRatio | null;
+    missing?: string[];
+    earlier?: { date: string; commit: string };
+  }[];
   limits: { what: string; unit: string; median: number; min: number; max: number }[];
   failures: { task: string; system: string; label: string; reason: string }[];
 }
 export function reportMarkdown(report: PeerReport): string;
+export function recordsMarkdown(records: readonly PeerReport[]): string;
 export function insertReport(text: string, body: string): string;

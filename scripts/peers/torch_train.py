@@ -11,7 +11,7 @@ import os
 import measure
 import torch
 from torch import nn
-from torch_models import MODELS
+from torch_models import CLASSES, MODELS
 
 options = measure.parse(
     __doc__,
@@ -35,7 +35,7 @@ if world > 1:
     torch.distributed.init_process_group("gloo")
 # The remainder goes to the first ranks, so that the global batch is the one stated.
 rows = options.batch // world + (1 if rank < options.batch % world else 0)
-x, y = torch.rand(rows, *shape), torch.randint(0, 10, (rows,))
+x, y = torch.rand(rows, *shape), torch.randint(0, CLASSES.get(options.model, 10), (rows,))
 if options.channels_last and len(shape) == 3:
     model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
 if world > 1:

@@ -1,9 +1,16 @@
-/** Owns: the arithmetic and the page of scripts/bench_peers, without running a program. */
-import { describe, expect, it } from 'vitest';
-import { chooseEntries, interleave, median, summarize } from '../../scripts/bench_peers/choose.mjs';
+/** Owns: the arithmetic, the records and the page of scripts/bench_peers, and how it takes programs that die; no benchmark runs. */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { chooseEntries, interleave, median, nextBest, summarize } from '../../scripts/bench_peers/choose.mjs';
 import type { BenchSample } from '../../scripts/bench_peers/choose.mjs';
-import { BEGIN, END, insertReport, reportMarkdown } from '../../scripts/bench_peers/table.mjs';
+import { processorTicks, shareOfOthers } from '../../scripts/bench_peers/processor_time.mjs';
+import { runEntry } from '../../scripts/bench_peers/programs.mjs';
+import { readRecords, recordKey, recordsText, withRecord } from '../../scripts/bench_peers/records.mjs';
+import { BEGIN, END, insertReport, recordsMarkdown, reportMarkdown } from '../../scripts/bench_peers/table.mjs';
 import type { PeerReport } from '../../scripts/bench_peers/table.mjs';
+import { refusalOfRecord } from '../../scripts/measured.mjs';
 
 function sample(system: string, label: string, round: number, value?: number): BenchSample {
   return { entry: { task: 'cnn_fp32', system, label }, round, ...(value === undefined ? { error: 'exit 1' } : { value }) };
@@ -21,6 +28,18 @@ describe('choosing configurations', () => {
     expect(chooseEntries(trials, 2).map(({ label }) => label)).toEqual(['tuned', 'compiled', 'plain']);
     expect(chooseEntries(trials, 1).map(({ system }) => system)).toEqual(['PyTorch', 'MXNet']);
     expect(chooseEntries([sample('PyTorch', 'broken', 0)], 2)).toEqual([]);
+  });
+
+  it('gives the place of one that fails in the repeats to the next best of its system, and to nobody where there is none', () => {
+    const trials = [
+      sample('PyTorch', 'tuned', 0, 800),
+      sample('PyTorch', 'compiled', 0, 700),
+      sample('PyTorch', 'broken', 0),
+      sample('MXNet', 'plain', 0, 900),
+    ];
+    const [tuned, compiled] = trials.map(({ entry }) => entry);
+    expect(nextBest(trials, tuned, [tuned])).toBe(compiled);
+    expect(nextBest(trials, tuned, [tuned, compiled])).toBeNull();
   });
 
   it('rotates the order by the round', () => {
@@ -59,6 +78,7 @@ describe('summing up', () => {
       task: 'cnn_fp32',
       rows: [{ system: 'tfjs-parallel', label: '1 × 2', repeats: 1, median: 5, min: 5, max: 5 }],
       ratio: null,
+      missing: ['PyTorch'],
     });
     expect(summarize([])).toEqual([]);
   });
@@ -79,6 +99,7 @@ describe('the page', () => {
     versions: { Node: '20.0.0', PyTorch: '2.15.0' },
     tasks: [
       {
+        id: 'cnn_fp32',
         title: 'Reference CNN, fp32, all cores',
         target: 1.25,
         rows: [{ system: 'PyTorch', label: 'tuned', repeats: 5, median: 1234.4, min: 1200, max: 1300.6 }],
@@ -98,10 +119,39 @@ describe('the page', () => {
     expect(text).toContain('Node 20.0.0, PyTorch 2.15.0');
   });
 
-  it('says so when the machine was not quiet, and only then', () => {
-    const busy = { ...report, machine: { ...report.machine, loadBefore: 0.51 } };
-    expect(reportMarkdown(busy)).toContain('**The machine was not quiet');
-    expect(reportMarkdown({ ...report, machine: { ...report.machine, loadBefore: 0.5 } })).not.toContain('not quiet');
+  it('says who is without a figure, beside the ratio that lacks it', () => {
+    const [task] = report.tasks;
+    expect(reportMarkdown({ ...report, tasks: [{ ...task, missing: ['MXNet'] }] })).toContain('Without a figure: MXNet;');
+    expect(reportMarkdown(report)).not.toContain('Without a figure');
+  });
+
+  it('keeps one record for each processor and set of instructions, side by side', () => {
+    const wide = report;
+    const narrow = { ...report, machine: { ...report.machine, instructions: ['avx2', 'fma'] } };
+    const held = { ...report, machine: { ...report.machine, heldTo: 'avx2' } };
+    expect(new Set([wide, narrow, held].map(recordKey)).size).toBe(3);
+    const again = { ...narrow, date: '2024-02-03' };
+    const records = [wide, narrow, held].reduce(withRecord, [] as PeerReport[]);
+    expect(withRecord(records, again)).toEqual([wide, again, held]);
+    expect(readRecords(recordsText(records))).toEqual(records);
+    expect(readRecords(null)).toEqual([]);
+    expect(recordsMarkdown(records).match(/^## .*/gm)).toEqual([
+      '## Beside peers: Example CPU, 2 cores, AVX-512',
+      '## Beside peers: Example CPU, 2 cores, AVX2',
+      '## Beside peers: Example CPU, 2 cores, AVX-512, held to AVX2',
+    ]);
+  });
+
+  it('keeps the tasks that a later run left out, with the day they were measured', () => {
+    const [task] = report.tasks;
+    const part = { ...report, date: '2024-02-03', commit: 'def5678', tasks: [{ ...task, id: 'mlp_fp32', title: 'MLP' }] };
+    const [record] = withRecord([report], part);
+    expect(record.tasks.map(({ id, earlier }) => [id, earlier?.date])).toEqual([
+      ['mlp_fp32', undefined],
+      ['cnn_fp32', '2024-01-02'],
+    ]);
+    expect(withRecord([record], { ...part, date: '2024-03-04' })[0].tasks[1].earlier?.date).toBe('2024-01-02');
+    expect(reportMarkdown(record)).toContain('Measured 2024-01-02 at commit abc1234.');
   });
 
   it('calls 1.249 missed against 1.25 although it prints as 1.25', () => {
@@ -113,5 +163,54 @@ describe('the page', () => {
     expect(once).toBe(`# Benchmarks\n\nText.\n\n${BEGIN}\n\none\n${END}\n`);
     expect(insertReport(`${once}\nCluster.\n`, 'two')).toBe(`# Benchmarks\n\nText.\n\n${BEGIN}\n\ntwo\n${END}\n\nCluster.\n`);
     expect(() => insertReport(`${BEGIN}\n`, 'x')).toThrow('one of the two marks');
+  });
+});
+
+describe('a loaded machine', () => {
+  it('gets no record: the load is named, and what to do', () => {
+    expect(refusalOfRecord({ loadBefore: 0.5 })).toBeNull();
+    expect(refusalOfRecord({ loadBefore: 0.61 })).toMatch(
+      /^load average 0\.61 before .* not written\nnext: End them, .* --no-record /,
+    );
+    expect(refusalOfRecord({ loadBefore: 0.1, othersShare: 0.05 })).toBeNull();
+    expect(refusalOfRecord({ loadBefore: 0.1, othersShare: 0.21 })).toMatch(/^other programs took 21 % .*\nnext: /);
+  });
+
+  it('is told by the ticks of others: of 1,000 on all cores 600 are busy, 450 of these ours', () => {
+    const at = (busy: number, idle: number, ours: number) =>
+      processorTicks((path) =>
+        path === '/proc/stat'
+          ? `cpu  ${busy} 0 0 ${idle} 0 0 0 0 0 0\ncpu0 1 2\n`
+          : `7 (node (x) y) S 1 7 7 0 -1 4194560 9 9 0 0 ${ours} 0 0 0 20 0 11\n`,
+      );
+    expect(shareOfOthers(at(1000, 5000, 100), at(1600, 5400, 550))).toBeCloseTo(0.15, 12);
+    expect(shareOfOthers(at(1000, 5000, 100), at(1000, 5400, 100))).toBe(0);
+    expect(shareOfOthers(null, at(1, 1, 1))).toBeNull();
+  });
+});
+
+describe('peers that die', () => {
+  let peers = '';
+  const entry = { program: 'torch', args: [], env: {} };
+  const where = () => ({ peers, threads: 1 });
+  const program = (text: string) => {
+    const file = join(peers, 'torch/bin/python');
+    writeFileSync(file, `#!/bin/sh\n${text}\n`);
+    chmodSync(file, 0o755);
+  };
+  beforeAll(() => {
+    peers = mkdtempSync(join(tmpdir(), 'tfjs-parallel-peers-'));
+    mkdirSync(join(peers, 'torch/bin'), { recursive: true });
+  });
+  afterAll(() => rmSync(peers, { recursive: true }));
+
+  it('are missing, killed with a child that keeps the output open, or without a figure: an error each, and the next one runs', async () => {
+    expect(await runEntry(entry, where())).toEqual({ error: 'not installed: run scripts/peers/setup.sh', isMissing: true });
+    program('sleep 3600 &\nkill -9 $$');
+    expect((await runEntry(entry, where())).error).toMatch(/^SIGKILL: /);
+    program('echo \'{"images_per_s": null}\'');
+    expect((await runEntry(entry, where())).error).toMatch(/^exit 0: /);
+    program('echo starting; echo \'{"images_per_s": 12.5}\'');
+    expect((await runEntry(entry, where())).line).toEqual({ images_per_s: 12.5 });
   });
 });
