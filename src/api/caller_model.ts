@@ -19,7 +19,7 @@ import type { TrainingOutcome } from './train.js';
 /** The caller's own, which reads and writes `file://` from now on. @throws EnvironmentError TFJS_MISSING, TFJS_VERSION */
 export async function loadTfjs(): Promise<typeof tfjs> {
   requireTfjs();
-  const tf = (await import('@tensorflow/tfjs')) as typeof tfjs;
+  const { tf } = await import('../engine/tfjs.js');
   registerFileHandlers(tf);
   return tf;
 }

@@ -2,7 +2,7 @@
  * Owns: a process that multiplies matrices on one device, tells how fast and whether rightly, and ends.
  * Does not: judge. Started by compute.ts with its request as the one argument.
  */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import { ExpectedError } from '../common/errors.js';
 import { errorMessage } from '../common/error_facts.js';
 import { installEngine } from '../engine/index.js';

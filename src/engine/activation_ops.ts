@@ -2,7 +2,8 @@
  * Owns: one TensorFlow op each for the gradients of activations and for adding a bias, in place of tfjs's chains of element-wise ops.
  * Does not: change what is computed: results agree with tfjs's to rounding.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { TF_FLOAT, TF_INT32 } from './data_types.js';
 import { BACKEND_NAME } from './kernel_backend.js';
 import { floatAttr, stringAttr, typeAttr, withRawOps } from './raw_ops.js';
@@ -28,7 +29,7 @@ const { SELU_SCALE, SELU_SCALEALPHA } = tf.backend_util;
  * The same derivatives of tfjs's own ops, for gradients of gradients: the ops above are not seen by tfjs's tape. Of the input, because tfjs
  * does not connect an output that it saved: its own second derivatives of tanh, sigmoid and exp are wrong, on every backend.
  */
-const DERIVATIVES: Readonly<Record<string, (x: tf.Tensor, attributes: tf.NamedAttrMap) => tf.Tensor>> = {
+const DERIVATIVES: Readonly<Record<string, (x: tfjs.Tensor, attributes: tfjs.NamedAttrMap) => tfjs.Tensor>> = {
   Tanh: (x) => tf.sub(1, tf.square(tf.tanh(x))),
   Sigmoid: (x) => tf.mul(tf.sigmoid(x), tf.sigmoid(tf.neg(x))),
   Sqrt: (x) => tf.mul(0.5, tf.rsqrt(x)),
@@ -42,7 +43,7 @@ const DERIVATIVES: Readonly<Record<string, (x: tf.Tensor, attributes: tf.NamedAt
   Exp: (x) => tf.exp(x),
 };
 
-function negativePart(x: tf.Tensor): tf.Tensor {
+function negativePart(x: tfjs.Tensor): tfjs.Tensor {
   return tf.neg(tf.relu(tf.neg(x)));
 }
 
@@ -53,14 +54,14 @@ export function installActivationOps(): void {
       kernelName,
       {
         outputsToSave: [true],
-        gradFunc: (dy, [y]) => ({ x: () => gradientOp(op, gradientFirst ? [dy as tf.Tensor, y] : [y, dy as tf.Tensor]) }),
+        gradFunc: (dy, [y]) => ({ x: () => gradientOp(op, gradientFirst ? [dy as tfjs.Tensor, y] : [y, dy as tfjs.Tensor]) }),
       },
       composedGradient(kernelName),
     );
   }
   replaceGradient(
     'Softplus',
-    { inputsToSave: ['x'], gradFunc: (dy, [x]) => ({ x: () => gradientOp('SoftplusGrad', [dy as tf.Tensor, x]) }) },
+    { inputsToSave: ['x'], gradFunc: (dy, [x]) => ({ x: () => gradientOp('SoftplusGrad', [dy as tfjs.Tensor, x]) }) },
     composedGradient('Softplus'),
   );
   replaceGradient(
@@ -71,7 +72,7 @@ export function installActivationOps(): void {
       // The op asks for a sign alone, which x and y share unless alpha is negative; of y, x need not be kept.
       gradFunc: (dy, [x, y], { alpha }) => ({
         x: () =>
-          gradientOp('LeakyReluGrad', [dy as tf.Tensor, (alpha as number) < 0 ? x : y], [floatAttr('alpha', alpha as number)]),
+          gradientOp('LeakyReluGrad', [dy as tfjs.Tensor, (alpha as number) < 0 ? x : y], [floatAttr('alpha', alpha as number)]),
       }),
     },
     composedGradient('LeakyRelu'),
@@ -83,7 +84,7 @@ export function installActivationOps(): void {
     gradFunc: (dy, [x], { dim }) => ({
       logits: () => {
         const y = tf.softmax(x, dim as number);
-        const weighed = tf.mul(dy as tf.Tensor, y);
+        const weighed = tf.mul(dy as tfjs.Tensor, y);
         return tf.sub(weighed, tf.mul(tf.sum(weighed, dim as number, true), y));
       },
     }),
@@ -91,7 +92,8 @@ export function installActivationOps(): void {
   replaceGradient('LogSoftmax', undefined, {
     inputsToSave: ['logits'],
     gradFunc: (dy, [x], { axis }) => ({
-      logits: () => tf.sub(dy as tf.Tensor, tf.mul(tf.sum(dy as tf.Tensor, axis as number, true), tf.softmax(x, axis as number))),
+      logits: () =>
+        tf.sub(dy as tfjs.Tensor, tf.mul(tf.sum(dy as tfjs.Tensor, axis as number, true), tf.softmax(x, axis as number))),
     }),
   });
 }
@@ -99,7 +101,7 @@ export function installActivationOps(): void {
 function composedGradient(kernelName: string): Gradient {
   return {
     inputsToSave: ['x'],
-    gradFunc: (dy, [x], attributes) => ({ x: () => tf.mul(dy as tf.Tensor, DERIVATIVES[kernelName](x, attributes)) }),
+    gradFunc: (dy, [x], attributes) => ({ x: () => tf.mul(dy as tfjs.Tensor, DERIVATIVES[kernelName](x, attributes)) }),
   };
 }
 
@@ -108,7 +110,7 @@ export function isDifferentiatedTwice(): boolean {
   return tfjsEngine().state.gradientDepth > 1;
 }
 
-type Gradient = Omit<tf.GradConfig, 'kernelName'>;
+type Gradient = Omit<tfjs.GradConfig, 'kernelName'>;
 
 /** tfjs's own gradient stays in force under its other backends, and where none is given. `composed`: for gradients of gradients. */
 function replaceGradient(kernelName: string, gradient?: Gradient, composed?: Gradient): void {
@@ -133,7 +135,7 @@ function replaceGradient(kernelName: string, gradient?: Gradient, composed?: Gra
 }
 
 /** These ops want tensors of one shape, which tfjs's dy always has, and of one type, though tfjs has a relu of integers too. */
-function gradientOp(op: string, inputs: tf.Tensor[], attributes = [] as ReturnType<typeof floatAttr>[]): tf.Tensor {
+function gradientOp(op: string, inputs: tfjs.Tensor[], attributes = [] as ReturnType<typeof floatAttr>[]): tfjs.Tensor {
   const floats = inputs.map((input) => (input.dtype === 'float32' ? input : tf.cast(input, 'float32')));
   return withRawOps((ops) => ops.keep(ops.one(op, floats, [FLOAT, ...attributes])));
 }
@@ -150,7 +152,7 @@ function installBiasAdd(): void {
     kernelName: 'Add',
     backendName: BACKEND_NAME,
     kernelFunc: (args) => {
-      const { a, b } = args.inputs as Record<string, tf.TensorInfo>;
+      const { a, b } = args.inputs as Record<string, tfjs.TensorInfo>;
       return isBias(a, b) ? biasAdd(a, b) : plainKernel.kernelFunc(args);
     },
   });
@@ -159,13 +161,13 @@ function installBiasAdd(): void {
     gradFunc: (dy, saved, attributes) => {
       const [a, b] = saved;
       if (!isBias(a, b)) return plainGradient(dy, saved, attributes);
-      return { a: () => tf.clone(dy as tf.Tensor), b: () => biasAddGradient(dy as tf.Tensor, b.shape) };
+      return { a: () => tf.clone(dy as tfjs.Tensor), b: () => biasAddGradient(dy as tfjs.Tensor, b.shape) };
     },
   });
 }
 
 /** True if `b` is a vector along the last axis of the larger, float32 `a`: a bias. */
-function isBias(a: tf.TensorInfo, b: tf.TensorInfo): boolean {
+function isBias(a: tfjs.TensorInfo, b: tfjs.TensorInfo): boolean {
   if (
     a.dtype !== 'float32' ||
     b.dtype !== 'float32' ||
@@ -184,7 +186,7 @@ function isBias(a: tf.TensorInfo, b: tf.TensorInfo): boolean {
   );
 }
 
-function biasAdd(a: tf.TensorInfo, b: tf.TensorInfo): tf.Tensor {
+function biasAdd(a: tfjs.TensorInfo, b: tfjs.TensorInfo): tfjs.Tensor {
   return withRawOps((ops) => {
     const channels = a.shape[a.shape.length - 1];
     const vector =
@@ -195,7 +197,7 @@ function biasAdd(a: tf.TensorInfo, b: tf.TensorInfo): tf.Tensor {
 
 const RESHAPE = [FLOAT, typeAttr('Tshape', TF_INT32)];
 
-function biasAddGradient(dy: tf.Tensor, shape: number[]): tf.Tensor {
+function biasAddGradient(dy: tfjs.Tensor, shape: number[]): tfjs.Tensor {
   const vector = withRawOps((ops) => ops.keep(ops.one('BiasAddGrad', [dy], [FLOAT, stringAttr('data_format', 'NHWC')])));
   return shape.length === 1 ? vector : tf.reshape(vector, shape);
 }

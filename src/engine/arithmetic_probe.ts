@@ -3,7 +3,8 @@
  * Does not: know what they are called.
  */
 import { createHash } from 'node:crypto';
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import type { Engine } from './backend.js';
 
 /** Values in [−1, 1) with all 24 bits of a float32, from a multiplicative hash: the same on every machine. */
@@ -21,7 +22,7 @@ const CONVOLUTION = { x: [3, 13, 13, 19], filter: [3, 3, 19, 21] } as const;
  */
 export function arithmeticProbe(engine: Engine, { compile }: { compile: boolean }): string {
   const { rows, inner, columns } = PRODUCT;
-  const compute = (a: tf.Tensor2D, b: tf.Tensor2D, x: tf.Tensor4D, filter: tf.Tensor4D): tf.Tensor[] => [
+  const compute = (a: tfjs.Tensor2D, b: tfjs.Tensor2D, x: tfjs.Tensor4D, filter: tfjs.Tensor4D): tfjs.Tensor[] => [
     tf.matMul(a, b),
     tf.conv2d(x, filter, 1, 'same'),
   ];

@@ -6,7 +6,8 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { EnvironmentError, UsageError } from '../common/errors.js';
 import { builtFile } from '../system/package_file.js';
 import { Binding } from './binding.js';
@@ -74,7 +75,7 @@ export interface Engine {
 }
 
 interface VendorKernels {
-  NodeJSKernelBackend: new (binding: Binding, packageName: string) => tf.KernelBackend;
+  NodeJSKernelBackend: new (binding: Binding, packageName: string) => tfjs.KernelBackend;
 }
 
 let installed: { engine: Engine; options: string } | undefined;

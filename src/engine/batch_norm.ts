@@ -1,20 +1,21 @@
 /**
  * Owns: batch normalization in training as one TensorFlow op with its gradient. Does not: hold moving statistics (training_ops.ts).
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { TF_FLOAT } from './data_types.js';
 import { boolAttr, floatAttr, stringAttr, typeAttr, withRawOps } from './raw_ops.js';
 
 export interface NormalizedBatch {
-  normalized: tf.Tensor;
-  mean: tf.Tensor1D;
+  normalized: tfjs.Tensor;
+  mean: tfjs.Tensor1D;
   /** Σ(x − mean)² / n, as tfjs, Keras and MXNet use it. */
-  biasedVariance: tf.Tensor1D;
+  biasedVariance: tfjs.Tensor1D;
 }
 
 interface BatchNormArguments {
-  gamma: tf.Tensor1D;
-  beta: tf.Tensor1D;
+  gamma: tfjs.Tensor1D;
+  beta: tfjs.Tensor1D;
   epsilon: number;
 }
 
@@ -22,11 +23,11 @@ interface BatchNormArguments {
  * Normalizes over all axes but the last: (x − mean) / sqrt(biased variance + epsilon) · gamma + beta. Differentiable in x, gamma and beta;
  * mean and variance are not (they are for the moving statistics). float32, rank 2 or more, at least one element.
  */
-export function batchNormLastAxis(x: tf.Tensor, { gamma, beta, epsilon }: BatchNormArguments): NormalizedBatch {
+export function batchNormLastAxis(x: tfjs.Tensor, { gamma, beta, epsilon }: BatchNormArguments): NormalizedBatch {
   const channels = x.shape[x.shape.length - 1];
   const count = x.size / channels;
-  let mean: tf.Tensor | undefined;
-  let unbiased: tf.Tensor | undefined;
+  let mean: tfjs.Tensor | undefined;
+  let unbiased: tfjs.Tensor | undefined;
   const attributes = [
     typeAttr('T', TF_FLOAT),
     typeAttr('U', TF_FLOAT),
@@ -39,7 +40,7 @@ export function batchNormLastAxis(x: tf.Tensor, { gamma, beta, epsilon }: BatchN
       ops
         .run(
           'FusedBatchNormV3',
-          [input, scale, offset, empty, empty] as tf.Tensor[],
+          [input, scale, offset, empty, empty] as tfjs.Tensor[],
           [...attributes, floatAttr('exponential_avg_factor', 1), boolAttr('is_training', true)],
           6,
         )
@@ -47,8 +48,8 @@ export function batchNormLastAxis(x: tf.Tensor, { gamma, beta, epsilon }: BatchN
     );
     mean = tf.keep(batchMean);
     unbiased = tf.keep(batchVariance);
-    (save as (tensors: tf.Tensor[]) => void)([input as tf.Tensor, scale as tf.Tensor, ...reserved]);
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] =>
+    (save as (tensors: tfjs.Tensor[]) => void)([input as tfjs.Tensor, scale as tfjs.Tensor, ...reserved]);
+    const gradFunc = (dy: tfjs.Tensor, saved: tfjs.Tensor[]): tfjs.Tensor[] =>
       withRawOps((ops) =>
         ops
           .run('FusedBatchNormGradV3', [dy, ...saved], [...attributes, boolAttr('is_training', true)], 5)
@@ -57,17 +58,17 @@ export function batchNormLastAxis(x: tf.Tensor, { gamma, beta, epsilon }: BatchN
       );
     return { value: y, gradFunc };
   });
-  const flat = tf.reshape(x, asFourAxes(x.shape)) as tf.Tensor4D;
+  const flat = tf.reshape(x, asFourAxes(x.shape)) as tfjs.Tensor4D;
   const normalized = tf.reshape(op(flat, gamma, beta), x.shape);
   // The op reports the unbiased variance, with n − 1 (at least 1) in the denominator.
-  const biasedVariance = tf.mul(kept(unbiased), Math.max(count - 1, 1) / count) as tf.Tensor1D;
+  const biasedVariance = tf.mul(kept(unbiased), Math.max(count - 1, 1) / count) as tfjs.Tensor1D;
   unbiased?.dispose();
-  const result = kept(mean).clone() as tf.Tensor1D;
+  const result = kept(mean).clone() as tfjs.Tensor1D;
   mean?.dispose();
   return { normalized, mean: result, biasedVariance };
 }
 
-function kept(tensor: tf.Tensor | undefined): tf.Tensor {
+function kept(tensor: tfjs.Tensor | undefined): tfjs.Tensor {
   if (tensor === undefined) throw new Error('internal: batch norm ran');
   return tensor;
 }
@@ -80,14 +81,14 @@ function asFourAxes(shape: readonly number[]): [number, number, number, number] 
 }
 
 /** The same for any axis, from tfjs's own ops. */
-export function batchNormComposed(x: tf.Tensor, axis: number, { gamma, beta, epsilon }: BatchNormArguments): NormalizedBatch {
+export function batchNormComposed(x: tfjs.Tensor, axis: number, { gamma, beta, epsilon }: BatchNormArguments): NormalizedBatch {
   const others = x.shape.map((_, index) => index).filter((index) => index !== axis);
   const along = x.shape.map((extent, index) => (index === axis ? extent : 1));
   const { mean, variance } = tf.moments(x, others, true);
   const scaled = tf.mul(tf.sub(x, mean), tf.mul(tf.rsqrt(tf.add(variance, epsilon)), tf.reshape(gamma, along)));
   return {
     normalized: tf.add(scaled, tf.reshape(beta, along)),
-    mean: tf.reshape(mean, [-1]) as tf.Tensor1D,
-    biasedVariance: tf.reshape(variance, [-1]) as tf.Tensor1D,
+    mean: tf.reshape(mean, [-1]) as tfjs.Tensor1D,
+    biasedVariance: tf.reshape(variance, [-1]) as tfjs.Tensor1D,
   };
 }

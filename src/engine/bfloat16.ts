@@ -2,7 +2,8 @@
  * Owns: what a user of bf16 calls around a model, and the question whether this machine computes in bfloat16 at all.
  * Does not: choose what stays in float32 (mixed_precision.ts).
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { UsageError } from '../common/errors.js';
 import type { Engine } from './backend.js';
 import { TF_FLOAT } from './data_types.js';
@@ -16,12 +17,12 @@ import { TensorFlowError } from './status.js';
  * The output of a model on its way into a loss. In a function that is compiled for bf16 the loss, its gradient and the model's last bias and
  * activation are float32 from here on; elsewhere it is the tensor itself.
  */
-export function intoFloat32(output: tf.Tensor): tf.Tensor {
+export function intoFloat32(output: tfjs.Tensor): tfjs.Tensor {
   const { binding } = kernelBackend();
   if (binding.recorder === undefined || binding.context.precision !== 'bf16' || output.dtype !== 'float32') return output;
-  const barrier = (x: tf.Tensor): tf.Tensor =>
+  const barrier = (x: tfjs.Tensor): tfjs.Tensor =>
     withRawOps((ops) => ops.keep(ops.one(FLOAT32_BARRIER, [x], [typeAttr('T', TF_FLOAT)])));
-  const op = tf.customGrad((x: unknown) => ({ value: barrier(x as tf.Tensor), gradFunc: (dy: tf.Tensor) => barrier(dy) }));
+  const op = tf.customGrad((x: unknown) => ({ value: barrier(x as tfjs.Tensor), gradFunc: (dy: tfjs.Tensor) => barrier(dy) }));
   const result = op(output);
   binding.recorder.endForward();
   return result;
@@ -40,7 +41,9 @@ export interface Bfloat16Support {
  */
 export function bfloat16Support(engine: Engine): Bfloat16Support {
   if (engine.context.precision !== 'bf16') return { computed: false, reason: 'the engine was installed with precision fp32' };
-  const rounded = engine.compile((x: tf.Tensor2D, y: tf.Tensor2D) => tf.matMul(tf.matMul(x, y), y), { name: 'bfloat16_probe' });
+  const rounded = engine.compile((x: tfjs.Tensor2D, y: tfjs.Tensor2D) => tf.matMul(tf.matMul(x, y), y), {
+    name: 'bfloat16_probe',
+  });
   const one = tf.tensor2d([[1]]);
   const above = tf.tensor2d([[1 + 2 ** -9]]);
   try {

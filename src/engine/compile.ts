@@ -5,7 +5,8 @@
  * A compiled function does what the function itself would do, or says why not: recording checks that it does the same twice, and calls
  * 2, 4, 8, ... check it again, so that a JavaScript value that changed between calls is found.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { UsageError } from '../common/errors.js';
 import type { EngineParts } from './engine_parts.js';
 import { GraphFunction } from './graph_function.js';
@@ -65,7 +66,7 @@ export function compile<A extends unknown[], R>(
     entries.delete(key);
   };
 
-  const entryFor = (spec: ArgumentSpec, key: string, inputs: readonly tf.Tensor[]): Entry => {
+  const entryFor = (spec: ArgumentSpec, key: string, inputs: readonly tfjs.Tensor[]): Entry => {
     const found = entries.get(key);
     if (found !== undefined) {
       if (isCurrent(found.recorded)) return found;
@@ -115,7 +116,7 @@ export function compile<A extends unknown[], R>(
   });
 }
 
-function describeArguments(args: readonly unknown[]): { spec: ArgumentSpec; key: string; tensors: tf.Tensor[] } {
+function describeArguments(args: readonly unknown[]): { spec: ArgumentSpec; key: string; tensors: tfjs.Tensor[] } {
   const { structure, tensors } = flatten(args, refuseArgument, { variables: 'values' });
   const backend = kernelBackend();
   for (const tensor of tensors) {
@@ -128,21 +129,21 @@ function describeArguments(args: readonly unknown[]): { spec: ArgumentSpec; key:
   return { spec: { structure, tensors: specs }, key, tensors };
 }
 
-function call({ binding }: EngineParts, { recorded, graphFunction }: Entry, args: readonly tf.Tensor[]): unknown {
+function call({ binding }: EngineParts, { recorded, graphFunction }: Entry, args: readonly tfjs.Tensor[]): unknown {
   const backend = kernelBackend();
   const outputs = graphFunction.call(inputIds(backend, recorded, args));
   if (binding.recorder !== undefined) throw new Error('internal: a compiled function runs only outside of recordings');
   const tensors = outputs.map((output) => backend.createOutputTensor(output));
   recorded.updates.forEach(({ variable }, index) => {
     const value = tensors[recorded.results.length + index];
-    variable.assign(value as tf.Tensor<typeof variable.rankType>);
+    variable.assign(value as tfjs.Tensor<typeof variable.rankType>);
     value.dispose();
   });
   for (const { optimizer } of recorded.stepped) optimizer.incrementIterations();
   return unflatten(recorded.structure, tensors);
 }
 
-function inputIds(backend: KernelBackend, { sources }: Recorded, args: readonly tf.Tensor[]): number[] {
+function inputIds(backend: KernelBackend, { sources }: Recorded, args: readonly tfjs.Tensor[]): number[] {
   const captured = sources.map((source) =>
     source.kind === 'variable' ? backend.getInputTensorIds([source.variable])[0] : backend.tensorMap.get(source.dataId).id,
   );
@@ -165,7 +166,7 @@ function recordUntilStable(
   name: string,
   fn: (...args: never[]) => unknown,
   spec: ArgumentSpec,
-  inputs: readonly tf.Tensor[],
+  inputs: readonly tfjs.Tensor[],
   verify: boolean,
 ): Recorded {
   let latest = record(engine, name, fn, spec);
@@ -199,7 +200,7 @@ function makesVariables(all: Recorded['created'], { variable, site }: Recorded['
 }
 
 /** Gives the variables that a first recording made (an optimizer's slots) their first values, computed from the arguments. */
-function initialize(engine: EngineParts, name: string, recorded: Recorded, inputs: readonly tf.Tensor[]): void {
+function initialize(engine: EngineParts, name: string, recorded: Recorded, inputs: readonly tfjs.Tensor[]): void {
   const pending = recorded.created.flatMap(({ variable, value }) => (value === undefined ? [] : [{ variable, value }]));
   if (pending.length === 0) return;
   const backend = kernelBackend();
@@ -213,7 +214,7 @@ function initialize(engine: EngineParts, name: string, recorded: Recorded, input
     graphFunction.call(inputIds(backend, recorded, inputs)).forEach((output, index) => {
       const value = backend.createOutputTensor(output);
       const { variable } = pending[index];
-      variable.assign(value as tf.Tensor<typeof variable.rankType>);
+      variable.assign(value as tfjs.Tensor<typeof variable.rankType>);
       value.dispose();
     });
   } finally {

@@ -2,20 +2,21 @@
  * Owns: cross-entropies from logits with their gradients, one TensorFlow op for softmax, few for sigmoid.
  * Does not: sum or average over examples.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { isDifferentiatedTwice } from './activation_ops.js';
 import { TF_ATTR_BOOL, TF_FLOAT, TF_INT32 } from './data_types.js';
 import { typeAttr, withRawOps } from './raw_ops.js';
 
 /** customGrad's second argument, which tfjs types as a tensor. */
-type SaveTensors = (tensors: tf.Tensor[]) => void;
+type SaveTensors = (tensors: tfjs.Tensor[]) => void;
 
 /**
  * −Σ label · log softmax(logits) per example. `labels`: class indices `[n]` (int32 or uint8) or rows `[n, c]` (float32) of any sum that is not negative;
  * `logits`: `[n, c]`. Differentiable in the logits, any number of times; labels count as constants.
  * Source: tensorflow/core/ops/nn_ops.cc, (Sparse)SoftmaxCrossEntropyWithLogits.
  */
-export function softmaxCrossEntropy(labels: tf.Tensor, logits: tf.Tensor2D): tf.Tensor1D {
+export function softmaxCrossEntropy(labels: tfjs.Tensor, logits: tfjs.Tensor2D): tfjs.Tensor1D {
   if (labels.rank === 1) return ofDistributions(labels, logits);
   // The op's gradient is softmax − label whatever the row adds up to, which is that of its value only where the sum is 1. Rows are made
   // distributions, and their sum becomes the example's weight; where it is 1, as in one-hot rows, neither changes a bit.
@@ -26,27 +27,27 @@ export function softmaxCrossEntropy(labels: tf.Tensor, logits: tf.Tensor2D): tf.
 }
 
 /** `labels` are class indices, or rows that add up to 1 (or hold nothing but 0). */
-function ofDistributions(labels: tf.Tensor, logits: tf.Tensor2D): tf.Tensor1D {
+function ofDistributions(labels: tfjs.Tensor, logits: tfjs.Tensor2D): tfjs.Tensor1D {
   const op = tf.customGrad((x: unknown, save: unknown) => {
-    const [loss, backprop] = labels.rank === 1 ? sparse(labels, x as tf.Tensor) : dense(labels, x as tf.Tensor);
+    const [loss, backprop] = labels.rank === 1 ? sparse(labels, x as tfjs.Tensor) : dense(labels, x as tfjs.Tensor);
     if (isDifferentiatedTwice()) {
       // The op's own gradient would count as a constant.
       const wanted = labels.rank === 1 ? tf.oneHot(tf.cast(labels, 'int32'), logits.shape[1]) : labels;
-      (save as SaveTensors)([x as tf.Tensor, wanted]);
-      const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor =>
+      (save as SaveTensors)([x as tfjs.Tensor, wanted]);
+      const gradFunc = (dy: tfjs.Tensor, saved: tfjs.Tensor[]): tfjs.Tensor =>
         tf.mul(tf.reshape(dy, [-1, 1]), tf.sub(tf.softmax(saved[0]), saved[1]));
       return { value: loss, gradFunc };
     }
     (save as SaveTensors)([backprop]);
     return {
       value: loss,
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(tf.reshape(dy, [-1, 1]), saved[0]),
+      gradFunc: (dy: tfjs.Tensor, saved: tfjs.Tensor[]) => tf.mul(tf.reshape(dy, [-1, 1]), saved[0]),
     };
   });
-  return op(logits) as tf.Tensor1D;
+  return op(logits) as tfjs.Tensor1D;
 }
 
-function sparse(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor[] {
+function sparse(labels: tfjs.Tensor, logits: tfjs.Tensor): tfjs.Tensor[] {
   return withRawOps((ops) => {
     const dtype = ops.dtypeOf(labels);
     const indices =
@@ -62,7 +63,7 @@ function sparse(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor[] {
   });
 }
 
-function dense(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor[] {
+function dense(labels: tfjs.Tensor, logits: tfjs.Tensor): tfjs.Tensor[] {
   return withRawOps((ops) =>
     ops.run('SoftmaxCrossEntropyWithLogits', [logits, labels], [typeAttr('T', TF_FLOAT)], 2).map((output) => ops.keep(output)),
   );
@@ -72,13 +73,13 @@ function dense(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor[] {
  * −z·log σ(x) − (1−z)·log(1−σ(x)) per element, as max(x, 0) − x·z + log1p(exp(−|x|)); gradient σ(x) − z.
  * `labels` and `logits` of one shape; labels count as constants. Source of the formula: TensorFlow's nn_impl.py, sigmoid_cross_entropy_with_logits.
  */
-export function sigmoidCrossEntropy(labels: tf.Tensor, logits: tf.Tensor): tf.Tensor {
+export function sigmoidCrossEntropy(labels: tfjs.Tensor, logits: tfjs.Tensor): tfjs.Tensor {
   const wanted = tf.cast(labels, 'float32');
   const op = tf.customGrad((x: unknown, save: unknown) => {
-    const logit = x as tf.Tensor;
+    const logit = x as tfjs.Tensor;
     (save as SaveTensors)([logit, wanted]);
     const value = tf.add(tf.sub(tf.relu(logit), tf.mul(logit, wanted)), tf.log1p(tf.exp(tf.neg(tf.abs(logit)))));
-    return { value, gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, tf.sub(tf.sigmoid(saved[0]), saved[1])) };
+    return { value, gradFunc: (dy: tfjs.Tensor, saved: tfjs.Tensor[]) => tf.mul(dy, tf.sub(tf.sigmoid(saved[0]), saved[1])) };
   });
   return op(logits);
 }

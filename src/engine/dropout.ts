@@ -6,7 +6,8 @@
  * One StatelessRandomUniformFullInt draws the bits; each element takes 8 of them if the rate is a multiple of 1/256, else 16, so that one
  * Philox word serves four or two elements: the generator is the cost of dropout, and comparing whole words would double or quadruple it.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { maskLayout } from '../common/dropout_mask.js';
 import type { PhiloxKey } from '../common/random.js';
 import { TF_ATTR_BOOL, TF_BOOL, TF_FLOAT, TF_INT32, TF_INT64, TF_UINT16, TF_UINT32, TF_UINT64, TF_UINT8 } from './data_types.js';
@@ -23,23 +24,26 @@ export const ALGORITHM_PHILOX = 1;
  * `maskShape`: 1 in an axis gives its elements one decision (tfjs's noiseShape); the first axis is the batch's.
  */
 export function keyedDropout(
-  x: tf.Tensor,
+  x: tfjs.Tensor,
   rate: number,
   key: PhiloxKey,
-  position: tf.Tensor,
+  position: tfjs.Tensor,
   maskShape: readonly number[] = x.shape,
-): tf.Tensor {
+): tfjs.Tensor {
   if (rate <= 0 || x.size === 0) return tf.clone(x);
   const op = tf.customGrad((input: unknown, save: unknown) => {
     const mask = drawMask(maskShape, rate, key, position);
-    (save as (tensors: tf.Tensor[]) => void)([mask]);
-    return { value: tf.mul(input as tf.Tensor, mask), gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, saved[0]) };
+    (save as (tensors: tfjs.Tensor[]) => void)([mask]);
+    return {
+      value: tf.mul(input as tfjs.Tensor, mask),
+      gradFunc: (dy: tfjs.Tensor, saved: tfjs.Tensor[]) => tf.mul(dy, saved[0]),
+    };
   });
   return op(x);
 }
 
 /** The mask as factors: 0 for dropped elements, 1 / (1 − rate) for kept ones. */
-function drawMask(shape: readonly number[], rate: number, key: PhiloxKey, position: tf.Tensor): tf.Tensor {
+function drawMask(shape: readonly number[], rate: number, key: PhiloxKey, position: tfjs.Tensor): tfjs.Tensor {
   const [examples, ...rest] = shape;
   const elements = rest.reduce((product, extent) => product * extent, 1);
   const { bits, threshold, keptScale, blocksPerExample, elementsPerBlock } = maskLayout(rate, elements);
@@ -88,7 +92,7 @@ export function keyTensor(ops: RawOps, key: PhiloxKey): TensorMetadata {
 }
 
 /** uint64 [2]: first example · blocks per example, then the step. */
-export function counterTensor(ops: RawOps, position: tf.Tensor, blocksPerExample: number): TensorMetadata {
+export function counterTensor(ops: RawOps, position: tfjs.Tensor, blocksPerExample: number): TensorMetadata {
   const part = (begin: number, size: number): TensorMetadata =>
     ops.one(
       'Slice',

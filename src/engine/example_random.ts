@@ -6,7 +6,8 @@
  * TensorFlow's own stateless ops count on from one counter, so that they serve rows in order alone (keyed_random.ts); here each row has a counter, and
  * Philox4x32-10 is composed of 64-bit integer operations, all rows and blocks at once.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import type { PhiloxKey } from '../common/random.js';
 import { TF_FLOAT, TF_INT32, TF_INT64, TF_UINT32, TF_UINT64 } from './data_types.js';
 import { bitcast, cast, reshape, sliceElements } from './dropout.js';
@@ -16,9 +17,9 @@ import { intAttr, typeAttr, withRawOps, type RawInput, type RawOps } from './raw
 export interface ExampleDraw {
   readonly key: PhiloxKey;
   /** int32 [n]: where the examples stand in the data set. */
-  readonly rows: tf.Tensor;
+  readonly rows: tfjs.Tensor;
   /** int32 [2]: low word, high word. */
-  readonly epoch: tf.Tensor;
+  readonly epoch: tfjs.Tensor;
 }
 
 const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
@@ -26,7 +27,7 @@ const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
 const ROUNDS = 10;
 
 /** float32 `[n, elements]`, uniform in [0, 1): the 24 high bits of a word each. */
-export function exampleUniforms(elements: number, draw: ExampleDraw): tf.Tensor2D {
+export function exampleUniforms(elements: number, draw: ExampleDraw): tfjs.Tensor2D {
   const examples = draw.rows.shape[0];
   const blocks = Math.ceil(elements / 4);
   return withRawOps((ops) => {
@@ -38,12 +39,12 @@ export function exampleUniforms(elements: number, draw: ExampleDraw): tf.Tensor2
       [typeAttr('T', TF_FLOAT)],
     );
     const flat = reshape(ops, scaled, TF_FLOAT, [examples, 4 * blocks]);
-    return ops.keep(sliceElements(ops, flat, TF_FLOAT, examples, elements)) as tf.Tensor2D;
+    return ops.keep(sliceElements(ops, flat, TF_FLOAT, examples, elements)) as tfjs.Tensor2D;
   });
 }
 
 /** float32 `[n, elements]` of mean 0 and deviation 1, by Box and Muller: element i of the first half is r·cos, of the second r·sin. */
-export function exampleNormals(elements: number, draw: ExampleDraw): tf.Tensor2D {
+export function exampleNormals(elements: number, draw: ExampleDraw): tfjs.Tensor2D {
   return tf.tidy(() => {
     const pairs = Math.ceil(elements / 2);
     const examples = draw.rows.shape[0];
@@ -52,7 +53,7 @@ export function exampleNormals(elements: number, draw: ExampleDraw): tf.Tensor2D
     const radius = tf.sqrt(tf.mul(tf.log(tf.sub(1, first)), -2));
     const angle = tf.mul(second, 2 * Math.PI);
     const both = tf.concat([tf.mul(radius, tf.cos(angle)), tf.mul(radius, tf.sin(angle))], 1);
-    return tf.slice(both, [0, 0], [examples, elements]) as tf.Tensor2D;
+    return tf.slice(both, [0, 0], [examples, elements]) as tfjs.Tensor2D;
   });
 }
 

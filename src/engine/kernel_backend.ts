@@ -1,7 +1,8 @@
 /**
  * Owns: the typed view of tfjs-node's NodeJSKernelBackend, through which the engine's own ops reach the binding as its kernels do.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { invariant } from '../common/errors.js';
 import type { Binding } from './binding.js';
 import type { TensorMetadata } from './op_executor.js';
@@ -17,15 +18,15 @@ export interface TensorData {
   refCount: number;
 }
 
-export interface KernelBackend extends tf.KernelBackend {
+export interface KernelBackend extends tfjs.KernelBackend {
   readonly binding: Binding;
   readonly tensorMap: { get(dataId: object): TensorData; has(dataId: object): boolean };
   /** Ids of the tensors in the binding; uploads values that still wait in JavaScript. */
-  getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
+  getInputTensorIds(tensors: readonly tfjs.TensorInfo[]): number[];
   /** A tfjs tensor over an output of the binding; owns it. */
-  createOutputTensor(metadata: TensorMetadata): tf.Tensor;
+  createOutputTensor(metadata: TensorMetadata): tfjs.Tensor;
   /** The input itself where there is nothing to apply. */
-  applyActivation(input: tf.Tensor, activation: string, preluWeights?: tf.Tensor, leakyReluAlpha?: number): tf.Tensor;
+  applyActivation(input: tfjs.Tensor, activation: string, preluWeights?: tfjs.Tensor, leakyReluAlpha?: number): tfjs.Tensor;
 }
 
 /** The backend of the engine installed in this thread. */

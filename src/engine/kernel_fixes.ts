@@ -1,13 +1,14 @@
 /**
  * Owns: tfjs-node kernels that must differ because TensorFlow 2.21 differs from the one they were written for. Does not: add kernels.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { kernelBackend } from './kernel_backend.js';
 
 /** Call once, after tfjs-node's kernels are registered. */
 export function fixKernels(backendName: string): void {
-  const kernel = (name: string): tf.KernelFunc => tf.getKernel(name, backendName).kernelFunc;
-  const replace = (name: string, fixed: tf.KernelFunc): void => {
+  const kernel = (name: string): tfjs.KernelFunc => tf.getKernel(name, backendName).kernelFunc;
+  const replace = (name: string, fixed: tfjs.KernelFunc): void => {
     const plain = tf.getKernel(name, backendName);
     tf.unregisterKernel(name, backendName);
     tf.registerKernel({ ...plain, kernelFunc: fixed });
@@ -16,7 +17,7 @@ export function fixKernels(backendName: string): void {
   // Round of integers gives zeros since TensorFlow 2.17 (tensorflow/tensorflow#74789); they are whole already, which is also how Python's
   // tf.round gets around it.
   const [round, identity] = [kernel('Round'), kernel('Identity')];
-  replace('Round', (call) => ((call.inputs.x as tf.TensorInfo).dtype === 'int32' ? identity(call) : round(call)));
+  replace('Round', (call) => ((call.inputs.x as tfjs.TensorInfo).dtype === 'int32' ? identity(call) : round(call)));
 
   const [depthwise, fusedDepthwise] = [kernel('DepthwiseConv2dNative'), kernel('FusedDepthwiseConv2D')];
   const parts = { depthwise, toBatch: kernel('SpaceToBatchND'), toSpace: kernel('BatchToSpaceND') };
@@ -24,7 +25,7 @@ export function fixKernels(backendName: string): void {
   replace('FusedDepthwiseConv2D', (call) => (isDilated(call) ? dilatedFusedDepthwise(call, parts) : fusedDepthwise(call)));
 }
 
-type KernelCall = Parameters<tf.KernelFunc>[0];
+type KernelCall = Parameters<tfjs.KernelFunc>[0];
 
 /** tfjs allows strides or dilations, never both. */
 interface ConvolutionAttributes {
@@ -42,14 +43,14 @@ function isDilated({ attrs }: KernelCall): boolean {
   return pairOf((attrs as unknown as ConvolutionAttributes).dilations).some((dilation) => dilation > 1);
 }
 
-type Parts = Record<'depthwise' | 'toBatch' | 'toSpace', tf.KernelFunc>;
+type Parts = Record<'depthwise' | 'toBatch' | 'toSpace', tfjs.KernelFunc>;
 
 /**
  * TensorFlow's own kernel knows no dilations; with oneDNN on, another one takes its place which does. So, on every processor, what Python's
  * tf.nn.depthwise_conv2d does: pixels that stand one dilation apart become pictures of their own, which are convolved undilated.
  */
-function dilatedDepthwise({ inputs, backend, attrs }: KernelCall, { depthwise, toBatch, toSpace }: Parts): tf.Tensor {
-  const [x, filter] = [inputs.x as tf.TensorInfo, inputs.filter as tf.TensorInfo];
+function dilatedDepthwise({ inputs, backend, attrs }: KernelCall, { depthwise, toBatch, toSpace }: Parts): tfjs.Tensor {
+  const [x, filter] = [inputs.x as tfjs.TensorInfo, inputs.filter as tfjs.TensorInfo];
   const { pad, dilations, dimRoundingMode } = attrs as unknown as ConvolutionAttributes;
   const blockShape = pairOf(dilations);
   const [xShape, filterShape] = [x.shape, filter.shape] as [number, number, number, number][];
@@ -59,19 +60,19 @@ function dilatedDepthwise({ inputs, backend, attrs }: KernelCall, { depthwise, t
   const extra = padded.map((size, i) => (blockShape[i] - (size % blockShape[i])) % blockShape[i]);
   const paddings = [padInfo.bottom, padInfo.right].map((after, i) => [before[i], after + extra[i]]);
 
-  const pictures = toBatch({ inputs: { x }, backend, attrs: { blockShape, paddings } }) as tf.Tensor;
+  const pictures = toBatch({ inputs: { x }, backend, attrs: { blockShape, paddings } }) as tfjs.Tensor;
   const undilated = { strides: [1, 1], pad: 'valid', dilations: [1, 1] };
-  const convolved = depthwise({ inputs: { x: pictures, filter }, backend, attrs: undilated }) as tf.Tensor;
+  const convolved = depthwise({ inputs: { x: pictures, filter }, backend, attrs: undilated }) as tfjs.Tensor;
   pictures.dispose();
   const crops = extra.map((size) => [0, size]);
-  const result = toSpace({ inputs: { x: convolved }, backend, attrs: { blockShape, crops } }) as tf.Tensor;
+  const result = toSpace({ inputs: { x: convolved }, backend, attrs: { blockShape, crops } }) as tfjs.Tensor;
   convolved.dispose();
   return result;
 }
 
 /** As tfjs-node's kernel: bias and activation after it, one by one. */
-function dilatedFusedDepthwise(call: KernelCall, parts: Parts): tf.Tensor {
-  const { bias, preluActivationWeights } = call.inputs as Record<string, tf.Tensor | undefined>;
+function dilatedFusedDepthwise(call: KernelCall, parts: Parts): tfjs.Tensor {
+  const { bias, preluActivationWeights } = call.inputs as Record<string, tfjs.Tensor | undefined>;
   const { activation, leakyreluAlpha } = call.attrs as unknown as { activation: string; leakyreluAlpha: number };
   const steps = [dilatedDepthwise(call, parts)];
   if (bias !== undefined && bias !== null) steps.unshift(tf.add(steps[0], bias));

@@ -6,7 +6,8 @@
  *   counter   low 64 bits = example · blocksPerExample + block, high 64 bits = step; blocksPerExample = ⌈elements of an example / 4⌉
  *   element i of an example is number i mod 4 of block ⌊i / 4⌋, as TensorFlow's stateless ops make numbers of a block
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { UsageError } from '../common/errors.js';
 import type { PhiloxKey } from '../common/random.js';
 import { TF_FLOAT, TF_INT32 } from './data_types.js';
@@ -18,13 +19,13 @@ import { typeAttr, withRawOps } from './raw_ops.js';
 export interface DropoutDraw {
   key: PhiloxKey;
   /** int32 [4]: step low word, step high word, index of the first example in the global batch, 0. */
-  position: tf.Tensor;
+  position: tfjs.Tensor;
 }
 /**
  * Gives each draw of a step a key of its own. `layer`: the Dropout layer that draws; undefined for every other draw (noise, masks of recurrent layers,
  * users' layers), which are told apart by their order in the step.
  */
-export type DropoutProvider = (layer: tf.layers.Layer | undefined, rate: number) => DropoutDraw;
+export type DropoutProvider = (layer: tfjs.layers.Layer | undefined, rate: number) => DropoutDraw;
 
 let current: DropoutProvider | undefined;
 
@@ -64,7 +65,7 @@ function drawnInJavaScript(plain: () => number): number {
 type Distribution = 'uniform' | 'normal';
 
 /** float32 numbers, uniform in [0, 1) or normal of mean 0 and deviation 1. The first axis of `shape` counts examples. */
-export function keyedNumbers(shape: readonly number[], distribution: Distribution, { key, position }: DropoutDraw): tf.Tensor {
+export function keyedNumbers(shape: readonly number[], distribution: Distribution, { key, position }: DropoutDraw): tfjs.Tensor {
   const [examples, ...rest] = shape;
   const elements = rest.reduce((product, extent) => product * extent, 1);
   if (examples * elements === 0) return tf.zeros([...shape]);
@@ -98,7 +99,7 @@ export interface KeyedRandomOptions {
  * numbers). In a training step they are a function of the run's seed, the step, the example and the place of the call in the model, so a run is the same
  * however it is cut into shards and replicas. Elsewhere, in plain tfjs too, they are tf.randomUniform's or tf.randomNormal's. Not differentiable.
  */
-export function keyedRandom(shape: readonly number[], options: KeyedRandomOptions = {}): tf.Tensor {
+export function keyedRandom(shape: readonly number[], options: KeyedRandomOptions = {}): tfjs.Tensor {
   const { distribution = 'uniform', minval = 0, maxval = 1, mean = 0, stddev = 1 } = options;
   const provider = current;
   if (provider === undefined) {

@@ -2,12 +2,13 @@
  * Owns: tfjs's random layers on keyed numbers, in every training step that gives keys: dropout, noise, and the masks of recurrent layers; outside of
  * one they are tfjs's own. Does not: give keys (the training step) or draw (keyed_random.ts, dropout.ts).
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { keyedDropout } from './dropout.js';
 import { BACKEND_NAME, kernelBackend } from './kernel_backend.js';
 import { forAllExamples, keyedNumbers, randomProvider, type DropoutDraw } from './keyed_random.js';
 
-type Inputs = tf.Tensor | tf.Tensor[];
+type Inputs = tfjs.Tensor | tfjs.Tensor[];
 type Kwargs = Record<string, unknown>;
 interface CallableLayer {
   call(inputs: Inputs, kwargs: Kwargs): Inputs;
@@ -16,7 +17,7 @@ interface CallableLayer {
 interface DropoutLayer extends CallableLayer {
   rate: number;
   noiseShape?: (number | null)[];
-  getNoiseShape(input: tf.Tensor): number[] | null | undefined;
+  getNoiseShape(input: tfjs.Tensor): number[] | null | undefined;
 }
 interface NoiseLayer extends CallableLayer {
   stddev: number;
@@ -24,9 +25,9 @@ interface NoiseLayer extends CallableLayer {
   noiseShape?: number[];
 }
 interface Cell extends CallableLayer {
-  dropoutFunc?: (ones: tf.Tensor, rate: number) => tf.Tensor;
-  dropoutMask?: tf.Tensor | tf.Tensor[] | null;
-  recurrentDropoutMask?: tf.Tensor | tf.Tensor[] | null;
+  dropoutFunc?: (ones: tfjs.Tensor, rate: number) => tfjs.Tensor;
+  dropoutMask?: tfjs.Tensor | tfjs.Tensor[] | null;
+  recurrentDropoutMask?: tfjs.Tensor | tfjs.Tensor[] | null;
   cells?: Cell[];
 }
 
@@ -51,7 +52,7 @@ function installDropout(): void {
     return tf.tidy(() => {
       this.invokeCallHook(inputs, kwargs);
       const x = single(inputs);
-      const draw = provider(this as unknown as tf.layers.Layer, this.rate);
+      const draw = provider(this as unknown as tfjs.layers.Layer, this.rate);
       const { key, position } = this.noiseShape?.[0] === 1 ? forAllExamples(draw) : draw;
       return keyedDropout(x, this.rate, key, position, this.getNoiseShape(x) ?? x.shape);
     });
@@ -60,7 +61,7 @@ function installDropout(): void {
 
 /** tfjs-layers' formulas (layers/noise.ts). */
 function installNoise(): void {
-  const normal = (shape: readonly number[], draw: DropoutDraw): tf.Tensor => keyedNumbers(shape, 'normal', draw);
+  const normal = (shape: readonly number[], draw: DropoutDraw): tfjs.Tensor => keyedNumbers(shape, 'normal', draw);
   replaceNoise(tf.layers.gaussianNoise({ name: PROBE, stddev: 1 }), ({ stddev }, x, draw) =>
     tf.add(x, tf.mul(normal(x.shape, draw), stddev)),
   );
@@ -79,7 +80,10 @@ function installNoise(): void {
   });
 }
 
-function replaceNoise(probe: tf.layers.Layer, noised: (layer: NoiseLayer, x: tf.Tensor, draw: DropoutDraw) => tf.Tensor): void {
+function replaceNoise(
+  probe: tfjs.layers.Layer,
+  noised: (layer: NoiseLayer, x: tfjs.Tensor, draw: DropoutDraw) => tfjs.Tensor,
+): void {
   const prototype = prototypeOf<NoiseLayer>(probe);
   const plainCall = prototype.call;
   prototype.call = function (this: NoiseLayer, inputs, kwargs) {
@@ -105,7 +109,7 @@ function installRecurrentMasks(): void {
     tf.layers.convLstm2dCell({ name: PROBE, filters: 1, kernelSize: 1 }),
   ];
   for (const cell of cells) {
-    const prototype = prototypeOf<Cell>(cell as unknown as tf.layers.Layer);
+    const prototype = prototypeOf<Cell>(cell as unknown as tfjs.layers.Layer);
     const plainCall = prototype.call;
     prototype.call = function (this: Cell, inputs, kwargs) {
       const provider = randomProvider();
@@ -129,7 +133,7 @@ function installRecurrentMasks(): void {
     tf.layers.convLstm2d({ name: PROBE, filters: 1, kernelSize: 1 }),
   ];
   for (const layer of layers) {
-    const prototype = prototypeOf<CallableLayer & { cell: Cell }>(layer as unknown as tf.layers.Layer);
+    const prototype = prototypeOf<CallableLayer & { cell: Cell }>(layer as unknown as tfjs.layers.Layer);
     const plainCall = prototype.call;
     prototype.call = function (this: CallableLayer & { cell: Cell }, inputs, kwargs) {
       if (randomProvider() === undefined && !isRecording()) return plainCall.call(this, inputs, kwargs);
@@ -170,13 +174,13 @@ function installMultinomial(): void {
     ...plain,
     kernelFunc: (args) => {
       const { numSamples, seed, normalized } = args.attrs as { numSamples: number; seed: number; normalized: boolean };
-      const given = args.inputs.logits as tf.Tensor;
+      const given = args.inputs.logits as tfjs.Tensor;
       const provider = randomProvider();
       if (provider === undefined && !normalized) return plain.kernelFunc(args);
       return tf.tidy(() => {
         const logits = normalized ? tf.log(given) : given;
         if (provider === undefined)
-          return plain.kernelFunc({ ...args, inputs: { logits }, attrs: { numSamples, seed, normalized: false } }) as tf.Tensor;
+          return plain.kernelFunc({ ...args, inputs: { logits }, attrs: { numSamples, seed, normalized: false } }) as tfjs.Tensor;
         const [rows, outcomes] = logits.shape;
         const numbers = keyedNumbers([rows, numSamples, outcomes], 'uniform', provider(undefined, 0));
         // u lies on a grid of 2^-23; the middle of its cell is never 0 or 1.
@@ -187,10 +191,10 @@ function installMultinomial(): void {
   });
 }
 
-function prototypeOf<Layer>(layer: tf.layers.Layer): Layer {
+function prototypeOf<Layer>(layer: tfjs.layers.Layer): Layer {
   return Object.getPrototypeOf(layer) as Layer;
 }
 
-function single(inputs: Inputs): tf.Tensor {
+function single(inputs: Inputs): tfjs.Tensor {
   return Array.isArray(inputs) ? inputs[0] : inputs;
 }

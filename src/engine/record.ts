@@ -1,7 +1,8 @@
 /**
  * Owns: running a user's function once on symbolic tensors, and judging what it did: results, variables, leaks. Does not: call it afterwards.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import type { EngineParts } from './engine_parts.js';
 import { kernelBackend } from './kernel_backend.js';
 import { printNode, printRecording, typedName } from './printer.js';
@@ -15,13 +16,13 @@ export interface Recorded {
   /** Structure of the result, and its tensors. */
   structure: Structure;
   results: RecordedValue[];
-  updates: { variable: tf.Variable; value: RecordedValue }[];
+  updates: { variable: tfjs.Variable; value: RecordedValue }[];
   /** One per capture of the recording. */
   sources: CaptureSource[];
   /** Data from outside that the function read in JavaScript. */
   readOutside: ReadonlySet<object>;
   /** Variables made in the function, with their first value; undefined if that was a constant, which they hold already. */
-  created: { variable: tf.Variable; value: RecordedValue | undefined; site: Error }[];
+  created: { variable: tfjs.Variable; value: RecordedValue | undefined; site: Error }[];
   /** Optimizers that count each call as a step, or several. */
   stepped: readonly { optimizer: StepCounter; settings: string }[];
   /** Equal texts: equal functions, but for what they captured. */
@@ -42,7 +43,7 @@ export function record(
 ): Recorded {
   const watch = new TfjsWatch();
   const recording = new Recording(context, binding.handles, watch.readable);
-  const garbage: tf.Tensor[] = [];
+  const garbage: tfjs.Tensor[] = [];
   let outcome: Omit<Recorded, 'recording' | 'sources' | 'readOutside' | 'stepped' | 'text'> | undefined;
   binding.recorder = recording;
   try {

@@ -2,7 +2,8 @@
  * Owns: versions of tfjs-node's kernels that read values in JavaScript only to check them, so that they can be recorded.
  * Does not: change results.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { BACKEND_NAME, kernelBackend } from './kernel_backend.js';
 import { TF_INT32 } from './data_types.js';
 import { intAttr, typeAttr, withRawOps } from './raw_ops.js';
@@ -17,10 +18,10 @@ export function installRecordableKernels(): void {
   });
 }
 
-const gather: tf.KernelFunc = ({ inputs, attrs }) => {
-  const { x, indices } = inputs as Record<string, tf.TensorInfo>;
+const gather: tfjs.KernelFunc = ({ inputs, attrs }) => {
+  const { x, indices } = inputs as Record<string, tfjs.TensorInfo>;
   const { axis, batchDims } = attrs as { axis: number; batchDims: number };
-  tf.backend_util.segment_util.collectGatherOpShapeInfo(x as tf.Tensor, indices as tf.Tensor, axis, batchDims);
+  tf.backend_util.segment_util.collectGatherOpShapeInfo(x as tfjs.Tensor, indices as tfjs.Tensor, axis, batchDims);
   return withRawOps((ops) =>
     ops.keep(
       ops.one(

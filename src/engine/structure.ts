@@ -2,7 +2,8 @@
  * Owns: nested arguments and results of a compiled function: flat lists of tensors and back, and a text that tells structures apart.
  * Does not: know recordings.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 
 /** A nested structure with its tensors taken out, numbered in the order they were met. */
 export type Structure =
@@ -14,7 +15,7 @@ export type Structure =
 export interface Flattened {
   structure: Structure;
   /** Each tensor once, however often it occurs. */
-  tensors: tf.Tensor[];
+  tensors: tfjs.Tensor[];
 }
 
 /** `refuse` is called for what is neither tensor, plain value, list nor record; it throws. Variables stay in the structure as values. */
@@ -23,8 +24,8 @@ export function flatten(
   refuse: (what: string) => never,
   { variables }: { variables: 'tensors' | 'values' },
 ): Flattened {
-  const tensors: tf.Tensor[] = [];
-  const indices = new Map<tf.Tensor, number>();
+  const tensors: tfjs.Tensor[] = [];
+  const indices = new Map<tfjs.Tensor, number>();
   const path: object[] = [];
   const within = <Result>(item: object, body: () => Result): Result => {
     if (path.includes(item)) return refuse('a structure that holds itself');

@@ -2,7 +2,8 @@
  * Owns: what is watched in tfjs while a function is recorded: its variables (kept safe, and put back), tensors from outside, Math.random.
  * Does not: record ops (recording.ts) or judge results (record.ts).
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { kernelBackend, type KernelBackend } from './kernel_backend.js';
 import { calledFunction, captureSite, RecordError, userLine } from './record_error.js';
 import type { RecordedValue, Recording } from './recording.js';
@@ -12,14 +13,14 @@ import { typeAttr } from './raw_ops.js';
 /** Parts of tfjs's engine that it does not export as types (tfjs-core/src/engine.ts). */
 interface TfjsEngine {
   readonly state: {
-    readonly registeredVariables: Record<string, tf.Variable>;
+    readonly registeredVariables: Record<string, tfjs.Variable>;
     readonly gradientDepth: number;
-    readonly tensorInfo: WeakMap<object, { backend: tf.KernelBackend }>;
+    readonly tensorInfo: WeakMap<object, { backend: tfjs.KernelBackend }>;
   };
   nextTensorId(): number;
-  makeVariable(initialValue: tf.Tensor, trainable?: boolean, name?: string, dtype?: tf.DataType): tf.Variable;
-  disposeTensor(tensor: tf.Tensor): void;
-  trackTensor(tensor: tf.Tensor, backend: tf.KernelBackend): void;
+  makeVariable(initialValue: tfjs.Tensor, trainable?: boolean, name?: string, dtype?: tfjs.DataType): tfjs.Variable;
+  disposeTensor(tensor: tfjs.Tensor): void;
+  trackTensor(tensor: tfjs.Tensor, backend: tfjs.KernelBackend): void;
 }
 
 export function tfjsEngine(): TfjsEngine {
@@ -27,7 +28,7 @@ export function tfjsEngine(): TfjsEngine {
 }
 
 interface HeldVariable {
-  variable: tf.Variable;
+  variable: tfjs.Variable;
   dataId: object;
   tensorId: number;
 }
@@ -38,7 +39,7 @@ export interface StepCounter {
 }
 
 /** Where a capture's tensor comes from at each call. */
-export type CaptureSource = { kind: 'variable'; variable: tf.Variable } | { kind: 'tensor'; dataId: object };
+export type CaptureSource = { kind: 'variable'; variable: tfjs.Variable } | { kind: 'tensor'; dataId: object };
 
 export class TfjsWatch {
   /** Variables that the function made. */
@@ -51,7 +52,7 @@ export class TfjsWatch {
   private readonly backend: KernelBackend = kernelBackend();
   private readonly engine = tfjsEngine();
   private readonly held: HeldVariable[];
-  private readonly variableOf = new Map<number, tf.Variable>();
+  private readonly variableOf = new Map<number, tfjs.Variable>();
   private readonly outside = new Map<number, object>();
   /** Data that the function made from JavaScript values. */
   private readonly inside = new WeakSet<object>();
@@ -76,14 +77,14 @@ export class TfjsWatch {
     return variable !== undefined ? { kind: 'variable', variable } : { kind: 'tensor', dataId: this.outside.get(tensorId) ?? {} };
   }
 
-  isOutside(tensor: tf.Tensor): boolean {
+  isOutside(tensor: tfjs.Tensor): boolean {
     return tensor.id < this.firstTensorId;
   }
 
   start(recording: Recording): void {
     const { backend, engine } = this;
     const getInputTensorIds = backend.getInputTensorIds;
-    this.replace(backend, 'getInputTensorIds', (tensors: readonly tf.TensorInfo[]) => {
+    this.replace(backend, 'getInputTensorIds', (tensors: readonly tfjs.TensorInfo[]) => {
       for (const tensor of tensors) this.noteOutside(recording, tensor, getInputTensorIds);
       return getInputTensorIds.call(backend, tensors);
     });
@@ -124,7 +125,7 @@ export class TfjsWatch {
   }
 
   /** Variables whose value the function replaced, with the new value. */
-  updates(recording: Recording): { variable: tf.Variable; value: RecordedValue }[] {
+  updates(recording: Recording): { variable: tfjs.Variable; value: RecordedValue }[] {
     const changed = [...this.held, ...this.created].filter(
       ({ variable, dataId }) => !variable.isDisposed && variable.dataId !== dataId,
     );
@@ -155,13 +156,13 @@ export class TfjsWatch {
   }
 
   /** tfjs keeps variables registered whose engine was disposed; their values are gone. */
-  private isLive(variable: tf.Variable): boolean {
+  private isLive(variable: tfjs.Variable): boolean {
     const owner = this.engine.state.tensorInfo.get(variable.dataId)?.backend as Partial<KernelBackend> | undefined;
     return owner?.binding === undefined || owner.binding.context.alive;
   }
 
   /** Makes the variable the only owner of its data, so that its tensor id names it, and keeps that data while it is replaced. */
-  private hold(variable: tf.Variable): HeldVariable {
+  private hold(variable: tfjs.Variable): HeldVariable {
     let [tensorId] = this.backend.getInputTensorIds([variable]);
     if (this.backend.refCount(variable.dataId) > 1) {
       const { binding } = this.backend;
@@ -177,7 +178,7 @@ export class TfjsWatch {
   }
 
   /** Uploads data that was made before the recording and still waits in JavaScript: a capture, not a constant of the function. */
-  private noteOutside(recording: Recording, tensor: tf.TensorInfo, upload: KernelBackend['getInputTensorIds']): void {
+  private noteOutside(recording: Recording, tensor: tfjs.TensorInfo, upload: KernelBackend['getInputTensorIds']): void {
     if (tensor.dataId === undefined || this.inside.has(tensor.dataId) || !this.backend.tensorMap.has(tensor.dataId)) return;
     const data = this.backend.tensorMap.get(tensor.dataId);
     if (data.values !== null) {

@@ -2,14 +2,15 @@
  * Owns: putting the fused ops under tfjs, so that every tf.LayersModel gets them unchanged, and where a training step has batch statistics go.
  * Does not: know the step, the seed or the moving averages of a run.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { installActivationOps, isDifferentiatedTwice } from './activation_ops.js';
 import { batchNormComposed, batchNormLastAxis } from './batch_norm.js';
 import { BACKEND_NAME } from './kernel_backend.js';
 import { installRandomLayers, PROBE } from './random_layers.js';
 import { installRecordableKernels } from './recordable_kernels.js';
 
-export type BatchStatisticsSink = (layer: tf.layers.Layer, mean: tf.Tensor1D, biasedVariance: tf.Tensor1D) => void;
+export type BatchStatisticsSink = (layer: tfjs.layers.Layer, mean: tfjs.Tensor1D, biasedVariance: tfjs.Tensor1D) => void;
 
 let statisticsSink: BatchStatisticsSink | undefined;
 let installed = false;
@@ -35,7 +36,7 @@ export function installTrainingOps(): void {
   installRandomLayers();
 }
 
-type Inputs = tf.Tensor | tf.Tensor[];
+type Inputs = tfjs.Tensor | tfjs.Tensor[];
 type Kwargs = Record<string, unknown>;
 interface CallableLayer {
   call(inputs: Inputs, kwargs: Kwargs): Inputs;
@@ -46,10 +47,10 @@ interface BatchNormLayer extends CallableLayer {
   axis: number | readonly number[];
   epsilon: number;
   momentum: number;
-  gamma?: tf.LayerVariable;
-  beta?: tf.LayerVariable;
-  movingMean: tf.LayerVariable;
-  movingVariance: tf.LayerVariable;
+  gamma?: tfjs.LayerVariable;
+  beta?: tfjs.LayerVariable;
+  movingMean: tfjs.LayerVariable;
+  movingVariance: tfjs.LayerVariable;
 }
 
 function installBatchNorm(): void {
@@ -63,14 +64,14 @@ function installBatchNorm(): void {
       const given = typeof this.axis === 'number' ? this.axis : this.axis[0];
       const axis = given < 0 ? given + x.rank : given;
       const channels = x.shape[axis];
-      const gamma = (this.gamma?.read() ?? tf.ones([channels])) as tf.Tensor1D;
-      const beta = (this.beta?.read() ?? tf.zeros([channels])) as tf.Tensor1D;
+      const gamma = (this.gamma?.read() ?? tf.ones([channels])) as tfjs.Tensor1D;
+      const beta = (this.beta?.read() ?? tf.zeros([channels])) as tfjs.Tensor1D;
       const parts = { gamma, beta, epsilon: this.epsilon };
       const { normalized, mean, biasedVariance } =
         axis === x.rank - 1 && x.rank > 1 && !isDifferentiatedTwice()
           ? batchNormLastAxis(x, parts)
           : batchNormComposed(x, axis, parts);
-      if (statisticsSink !== undefined) statisticsSink(this as unknown as tf.layers.Layer, mean, biasedVariance);
+      if (statisticsSink !== undefined) statisticsSink(this as unknown as tfjs.layers.Layer, mean, biasedVariance);
       else {
         moveTowards(this.movingMean, mean, this.momentum);
         moveTowards(this.movingVariance, biasedVariance, this.momentum);
@@ -81,15 +82,15 @@ function installBatchNorm(): void {
 }
 
 /** tfjs-layers' update (layers/normalization.ts): moving −= (moving − value) · (1 − momentum). */
-function moveTowards(moving: tf.LayerVariable, value: tf.Tensor, momentum: number): void {
+function moveTowards(moving: tfjs.LayerVariable, value: tfjs.Tensor, momentum: number): void {
   const current = moving.read();
   moving.write(tf.sub(current, tf.mul(tf.sub(current, value), 1 - momentum)));
 }
 
-function prototypeOf<Layer>(layer: tf.layers.Layer): Layer {
+function prototypeOf<Layer>(layer: tfjs.layers.Layer): Layer {
   return Object.getPrototypeOf(layer) as Layer;
 }
 
-function single(inputs: Inputs): tf.Tensor {
+function single(inputs: Inputs): tfjs.Tensor {
   return Array.isArray(inputs) ? inputs[0] : inputs;
 }

@@ -2,7 +2,8 @@
  * Owns: the straight way of typed arrays into tensors and out of them, one copy each or none, shared memory included.
  * Does not: convert values (except `scaledFloat`, which does it in TensorFlow).
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT, TF_INT32, TF_UINT8 } from './data_types.js';
 import type { EngineParts } from './engine_parts.js';
 import { kernelBackend } from './kernel_backend.js';
@@ -15,7 +16,7 @@ export function upload(
   { binding }: Pick<EngineParts, 'binding'>,
   values: Float32Array | Int32Array | Uint8Array,
   shape: readonly number[],
-): tf.Tensor {
+): tfjs.Tensor {
   const dtype = values instanceof Float32Array ? TF_FLOAT : values instanceof Int32Array ? TF_INT32 : TF_UINT8;
   const id = binding.createTensor([...shape], dtype, values);
   return kernelBackend().createOutputTensor({ id, shape: [...shape], dtype });
@@ -29,19 +30,19 @@ export function uploadInPlace(
   { binding }: Pick<EngineParts, 'binding'>,
   values: Float32Array,
   shape: readonly number[],
-): tf.Tensor {
+): tfjs.Tensor {
   const id = binding.createTensorInPlace(shape, values);
   return kernelBackend().createOutputTensor({ id, shape: [...shape], dtype: TF_FLOAT });
 }
 
 /** Copies the tensor's values to `into`, which has exactly their number and width. */
-export function download({ binding }: Pick<EngineParts, 'binding'>, tensor: tf.Tensor, into: Float32Array | Int32Array): void {
+export function download({ binding }: Pick<EngineParts, 'binding'>, tensor: tfjs.Tensor, into: Float32Array | Int32Array): void {
   const [id] = kernelBackend().getInputTensorIds([tensor]);
   binding.tensorDataInto(id, into);
 }
 
 /** `scale · x` in float32, for x of uint8, int32, bool or float32. Not differentiable: it prepares data. */
-export function scaledFloat(x: tf.Tensor, scale: number): tf.Tensor {
+export function scaledFloat(x: tfjs.Tensor, scale: number): tfjs.Tensor {
   return tf.tidy(() => {
     const backend = kernelBackend();
     const { binding } = backend;

@@ -1,7 +1,8 @@
 /**
  * Owns: moving, turning and scaling pictures by one TensorFlow op, each picture by a transformation of its own. Not differentiable.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tfjs from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 import { TF_FLOAT, TF_INT32 } from './data_types.js';
 import { stringAttr, typeAttr, withRawOps } from './raw_ops.js';
 
@@ -18,10 +19,10 @@ const MODES = { zero: 'CONSTANT', edge: 'NEAREST', reflect: 'REFLECT' } as const
  * column a·x + b·y + c and row d·x + e·y + f. Source: tensorflow/core/kernels/image/image_ops.h, ImageProjectiveTransformV3.
  */
 export function transformImages(
-  images: tf.Tensor4D,
-  transforms: tf.Tensor2D,
+  images: tfjs.Tensor4D,
+  transforms: tfjs.Tensor2D,
   { interpolation, fill }: TransformOptions,
-): tf.Tensor4D {
+): tfjs.Tensor4D {
   const [examples, height, width] = images.shape;
   const projective = tf.concat([transforms, tf.zeros([examples, 2])], 1);
   const moved = withRawOps((ops) =>
@@ -42,5 +43,5 @@ export function transformImages(
     ),
   );
   projective.dispose();
-  return moved as tf.Tensor4D;
+  return moved as tfjs.Tensor4D;
 }
