@@ -158,8 +158,10 @@ export function openCApi(folder: string): CApi {
   setNativeDefaults({ TF_OVERRIDE_GLOBAL_THREADPOOL: '1' });
   let library: LibraryHandle;
   try {
-    withoutLoadNotes(() => keepInProcess(path));
-    library = openLibrary(path);
+    // Of a folder that somebody puts together a missing function is an error here; what was fetched whole looks each up when it is first called.
+    const lazy = !process.env.TFJS_PARALLEL_TENSORFLOW;
+    withoutLoadNotes(() => keepInProcess(path, lazy));
+    library = openLibrary(path, lazy);
   } catch (cause) {
     if (/failed to map segment|cannot allocate memory/i.test(errorMessage(cause))) throw noRoom(path, cause);
     throw new EnvironmentError({
@@ -224,9 +226,9 @@ function noRoom(path: string, cause: unknown): EnvironmentError {
  * koffi closes a library when its thread ends, and TensorFlow, with threads of its own, does not survive being unmapped. So it is opened once
  * more with RTLD_NODELETE.
  */
-function keepInProcess(path: string): void {
-  const RTLD_NOW = 2;
+function keepInProcess(path: string, lazy: boolean): void {
+  const [RTLD_LAZY, RTLD_NOW] = [1, 2];
   const RTLD_NODELETE = process.platform === 'darwin' ? 0x80 : 0x1000;
   const dlopen = openLibrary(null).func('dlopen', 'void *', ['str', 'int']);
-  dlopen(path, RTLD_NOW | RTLD_NODELETE);
+  dlopen(path, (lazy ? RTLD_LAZY : RTLD_NOW) | RTLD_NODELETE);
 }

@@ -6,8 +6,8 @@ import koffi, { type LibraryHandle } from 'koffi';
 /** C runs on koffi's stack during a call; TensorFlow's graph optimizers recurse, so it gets what koffi allows at most, twice a main thread's. */
 const CALL_STACK_BYTES = 16 * 1024 * 1024;
 
-/** Opens a library; `null` is this process itself, libc included. */
-export function openLibrary(path: string | null): LibraryHandle {
+/** Opens a library; `null` is this process itself, libc included. `lazy`: its functions are looked up when they are first called. */
+export function openLibrary(path: string | null, lazy = false): LibraryHandle {
   if (koffi.config().sync_stack_size !== CALL_STACK_BYTES) {
     try {
       koffi.config({ ...koffi.config(), sync_stack_size: CALL_STACK_BYTES });
@@ -15,7 +15,7 @@ export function openLibrary(path: string | null): LibraryHandle {
       // koffi takes settings only before its first library: the program around us uses it too, and its 2 MiB have to do.
     }
   }
-  return koffi.load(path);
+  return koffi.load(path, { lazy });
 }
 
 /** Runs `body` with a variable set where C sees it, and takes it away again; one that the user has set stays as it is. */
