@@ -39,6 +39,8 @@ export const LIMITS = {
   maxConfigBytes: 2 ** 20,
   /** model.json of a saved model, bytes. */
   maxModelJsonBytes: 64 * 2 ** 20,
+  /** Weights of saved models that a resume reads again to find damage, bytes: some seconds of a disk. Of more the sizes alone are compared. */
+  maxModelBytesChecked: 4 * 2 ** 30,
   /** State files kept beyond this are a typo. */
   maxKeptStates: 10_000,
   /** Metrics lines that wait for a disk that refuses them; beyond it the run stops, because resuming could not close the gap. */

@@ -23,6 +23,7 @@ const weightSchema = z.object({
 });
 const modelJsonSchema = z.object({
   format: z.string().nullish(),
+  generatedBy: z.string().nullish(),
   modelTopology: z.record(z.string(), z.unknown()),
   trainingConfig: z.record(z.string(), z.unknown()).nullish(),
   weightsManifest: z
@@ -34,7 +35,9 @@ const modelJsonSchema = z.object({
       }),
     )
     .optional(),
-  userDefinedMetadata: z.object({ weights_bin_sha256: z.string().optional() }).nullish(),
+  userDefinedMetadata: z
+    .object({ weights_bin_sha256: z.string().optional(), model_json_sha256: z.string().optional() })
+    .nullish(),
 });
 type WeightEntry = z.infer<typeof weightSchema>;
 
@@ -45,8 +48,16 @@ export interface ModelFile {
   readonly training: Readonly<Record<string, unknown>> | null;
   /** Null where the file has no weights. */
   readonly manifest: WeightManifest | null;
-  /** Of all weight bytes, where the writer noted it. */
-  readonly sha256: string | null;
+  /** What its writer noted of it; null where that was not us: tfjs hands such notes on from a model that it read to the one it saves. */
+  readonly noted: NotedHashes | null;
+}
+
+/** SHA-256, hex. */
+export interface NotedHashes {
+  /** Of all weight bytes. */
+  readonly weights?: string;
+  /** Of the file's own JSON (`withoutOwnHash`). */
+  readonly json?: string;
 }
 
 export interface WeightManifest {
@@ -80,7 +91,7 @@ export function parseModelFile(text: string, { path, invalid }: { path: string; 
     const [issue] = checked.error.issues;
     throw invalid(`${issue.path.join('.') || 'the file'}: ${issue.message}`);
   }
-  const { modelTopology: topology, trainingConfig, weightsManifest, userDefinedMetadata } = checked.data;
+  const { modelTopology: topology, trainingConfig, weightsManifest, generatedBy, userDefinedMetadata: notes } = checked.data;
   const manifest = weightsManifest && {
     groups: weightsManifest.map(({ paths, weights }) => ({ paths: paths.map((name) => name.replace(/^\.\//, '')), weights })),
     bytes: weightsManifest.flatMap(({ weights }) => weights).reduce((sum, weight) => sum + bytesOf(weight), 0),
@@ -89,8 +100,18 @@ export function parseModelFile(text: string, { path, invalid }: { path: string; 
     topology,
     training: trainingConfig ?? null,
     manifest: manifest ?? null,
-    sha256: userDefinedMetadata?.weights_bin_sha256 ?? null,
+    noted:
+      generatedBy?.startsWith('tfjs-parallel ') === true && notes
+        ? { weights: notes.weights_bin_sha256, json: notes.model_json_sha256 }
+        : null,
   };
+}
+
+/** A model.json as its own hash is taken of: the same JSON without that hash. */
+export function withoutOwnHash(text: string): string {
+  const file = JSON.parse(text) as { userDefinedMetadata?: Record<string, unknown> };
+  delete file.userDefinedMetadata?.model_json_sha256;
+  return JSON.stringify(file);
 }
 
 function isBeside(path: string): boolean {

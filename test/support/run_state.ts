@@ -73,6 +73,6 @@ export function tinyModelToSave(first: number): ModelToSave {
     layout: tinyModel.layout,
     values: Float32Array.from({ length: 12 }, (_, at) => first + at),
     notes: { epoch: 3 },
-    generatedBy: 'a test',
+    generatedBy: 'tfjs-parallel 0.0.0',
   };
 }

@@ -1,12 +1,9 @@
 /**
- * Owns: what a resume finds gone or changed of what the run once wrote: the newest state its log knows, saved models its metrics tell of.
- * Does not: repair anything, or read states (state_file.ts).
+ * Owns: what a resume finds gone of the states that the run once wrote: the newest that its log knows.
+ * Does not: repair anything, read states (state_file.ts), or look at saved models (saved_models.ts).
  */
 import { join } from 'node:path';
-import { errorMessage } from '../../../common/error_facts.js';
-import { LIMITS } from '../../../common/limits.js';
-import { parseModelFile } from '../../../common/model_file.js';
-import { readAll, readWholeFile } from '../files/atomic_file.js';
+import { readAll } from '../files/atomic_file.js';
 import type { FileSystem } from '../files/file_system.js';
 
 /** Of the end of the log: its last state is in it, wherever a run writes some. */
@@ -41,47 +38,5 @@ async function endOf(path: string, fileSystem: FileSystem): Promise<string> {
   } catch {
     // Nothing is known then.
     return '';
-  }
-}
-
-/** The epochs whose model was saved, as metrics.jsonl tells, and whose folder is gone or damaged: one sentence each. */
-export async function lostModels(run: string, epochs: readonly number[], fileSystem: FileSystem): Promise<string[]> {
-  const there = new Set(await fileSystem.list(join(run, 'checkpoints')));
-  const lost: string[] = [];
-  for (const epoch of epochs) {
-    const name = `epoch-${String(epoch).padStart(4, '0')}`;
-    const what = there.has(name) ? await damageOf(join(run, 'checkpoints', name), fileSystem) : 'is gone';
-    if (what !== null) lost.push(`checkpoints/${name} ${what}`);
-  }
-  return lost;
-}
-
-/** Null where the model's file and the sizes of its weights fit; their bytes are not read. */
-async function damageOf(folder: string, fileSystem: FileSystem): Promise<string | null> {
-  const path = join(folder, 'model.json');
-  try {
-    const bytes = await readWholeFile(path, LIMITS.maxModelJsonBytes, fileSystem);
-    if (bytes === null) return 'is damaged: its model.json is too long';
-    const { manifest } = parseModelFile(Buffer.from(bytes).toString(), { path, invalid: (message) => new Error(message) });
-    let found = 0;
-    for (const file of manifest?.groups.flatMap(({ paths }) => paths) ?? []) {
-      const opened = await fileSystem.open(join(folder, file), 'read');
-      found += await opened.size().finally(() => opened.close());
-    }
-    if (found === manifest?.bytes) return null;
-    return `is damaged: its weights need ${manifest?.bytes ?? 0} bytes, its files hold ${found}`;
-  } catch (error) {
-    return `is damaged: ${errorMessage(error)}`;
-  }
-}
-
-/** Sees the saved epochs in the lines of metrics.jsonl as they pass. */
-export class SavedEpochs {
-  readonly epochs: number[] = [];
-
-  see(line: string): void {
-    if (!line.includes('"saved":true')) return;
-    const epoch = /"type":"epoch","epoch":(\d+)/.exec(line)?.[1];
-    if (epoch !== undefined) this.epochs.push(Number(epoch));
   }
 }

@@ -62,7 +62,10 @@ export async function resumeRunFolder({
       const passedOver = new Set(newest.rejected.map(({ path: file }) => basename(file)));
       // What was computed before is told by nothing else any more.
       const isBereft = newest.state === null && (lost !== null || !there.includes('state'));
-      const run = await openRunFolder({ path, lock, fileSystem, cursor, isNew: false, passedOver, isBereft, findings });
+      const run = await openRunFolder({
+        ...{ path, lock, fileSystem, cursor, isNew: false, passedOver, isBereft, findings },
+        bestEpoch: newest.state?.progress.best?.epoch ?? null,
+      });
       run.log({ message: 'resumed', state: newest.path, rejected: newest.rejected, cleared, findings });
       return { run, ...newest, findings };
     } catch (error) {

@@ -17,10 +17,10 @@ import type { TrainConfig } from '../../../common/train_config.js';
 import { readWholeFile, writeFileAtomically } from '../files/atomic_file.js';
 import { changeConfig, renderConfig } from './config_yaml.js';
 import type { FileSystem } from '../files/file_system.js';
-import { lostModels, SavedEpochs } from './look_back.js';
 import { openMetricsFile } from './metrics_file.js';
 import type { MetricsFile } from './metrics_file.js';
 import type { RunLock } from './run_lock.js';
+import { lostModels, SavedEpochs } from './saved_models.js';
 import type { MetricsCursor } from '../state/state_schema.js';
 import { explained, storageError } from '../files/storage_error.js';
 import { discardUnbegun } from './unbegun_folder.js';
@@ -73,6 +73,7 @@ export async function openRunFolder({
   passedOver = new Set(),
   isBereft = false,
   findings = [],
+  bestEpoch = null,
 }: {
   path: string;
   lock: RunLock;
@@ -83,6 +84,8 @@ export async function openRunFolder({
   /** All states are gone: the metrics are kept under another name. */
   isBereft?: boolean;
   findings?: string[];
+  /** Of the state. */
+  bestEpoch?: number | null;
 }): Promise<RunFolder> {
   const moveAway = async (name: string, why: string): Promise<void> => {
     const aside = `${name}.before-start-${lock.coordinatorEpoch}`;
@@ -108,7 +111,7 @@ export async function openRunFolder({
     );
   if (isChanged)
     findings.push('metrics.jsonl was changed since its state was written: reports and results.csv tell what it says now');
-  if (!isNew) findings.push(...(await lostModels(path, saved.epochs, fileSystem)));
+  if (!isNew) findings.push(...(await lostModels(path, { epochs: saved.epochs, bestEpoch }, fileSystem)));
   const isResumed = cursor.lines > 0;
   let begun = false;
   let closed = false;

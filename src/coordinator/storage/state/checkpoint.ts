@@ -41,7 +41,7 @@ export async function saveModel(
 ): Promise<string> {
   const weights = new Uint8Array(model.values.buffer, model.values.byteOffset, model.values.byteLength);
   const weightsSha256 = await hashParts([weights]);
-  const modelJson = Buffer.from(renderModelJson(model, weightsSha256));
+  const modelJson = Buffer.from(await renderModelJson(model, weightsSha256));
   try {
     if (await isSaved({ folder: join(folder, name), modelJson, weightsSha256, bytes: weights.byteLength, fileSystem }))
       return join(folder, name);
@@ -60,16 +60,22 @@ export function modelFolderName(epoch: number): string {
   return `epoch-${String(epoch).padStart(4, '0')}`;
 }
 
-function renderModelJson({ topology, layout, notes, generatedBy, convertedBy }: ModelToSave, weightsSha256: string): string {
+async function renderModelJson(
+  { topology, layout, notes, generatedBy, convertedBy }: ModelToSave,
+  weightsSha256: string,
+): Promise<string> {
   const weights = layout.slots.map(({ name, shape }) => ({ name, shape, dtype: 'float32' }));
-  return JSON.stringify({
+  const file = {
     format: 'layers-model',
     generatedBy,
     convertedBy: convertedBy ?? null,
     modelTopology: JSON.parse(topology) as unknown,
     weightsManifest: [{ paths: ['weights.bin'], weights }],
     userDefinedMetadata: { ...notes, weights_bin_sha256: weightsSha256 },
-  });
+  };
+  // A resume finds damage by it, of what still reads as a model too.
+  const own = await hashParts([Buffer.from(JSON.stringify(file))]);
+  return JSON.stringify({ ...file, userDefinedMetadata: { ...file.userDefinedMetadata, model_json_sha256: own } });
 }
 
 async function isSaved(wanted: {

@@ -46,7 +46,13 @@ export async function readModel(path: string, fileSystem: FileSystem = nodeFileS
     if (bytes === null) throw invalid(`longer than ${LIMITS.maxModelJsonBytes} bytes`);
     const file = parseModelFile(Buffer.from(bytes).toString(), { path: modelPath, invalid });
     if (file.manifest === null) throw invalid('it has no weights');
-    const found = await readBytes({ manifest: file.manifest, sha256: file.sha256, modelPath, fileSystem, invalid });
+    const found = await readBytes({
+      manifest: file.manifest,
+      sha256: file.noted?.weights ?? null,
+      modelPath,
+      fileSystem,
+      invalid,
+    });
     return {
       path: modelPath,
       topology: JSON.stringify(file.topology),

@@ -185,6 +185,8 @@ describe('what a run once wrote', () => {
       const written = await saveState(run, step);
       run.record({ type: 'state', epoch: step, step, path: written, bytes: 1, snapshotMs: 0, ms: 0 });
     }
+    for (const name of ['best', 'last'])
+      await saveModel(tinyModelToSave(0), { folder: run.checkpointFolder, epoch: 1, name, fileSystem: nodeFileSystem });
     await run.close();
     return run.path;
   }
@@ -200,11 +202,12 @@ describe('what a run once wrote', () => {
 
   it('and is gone is named: a model, the newest state, all states, a folder', async () => {
     const path = await longRun();
-    rmSync(join(path, 'checkpoints', 'epoch-0002'), { recursive: true });
+    for (const model of ['epoch-0002', 'best']) rmSync(join(path, 'checkpoints', model), { recursive: true });
     const [newest] = readdirSync(join(path, 'state')).sort().reverse();
     rmSync(join(path, 'state', newest));
     expect(await findingsOf(path)).toEqual([
       `state/${newest}, the newest that logs/run.log knows, is gone`,
+      'checkpoints/best is gone',
       'checkpoints/epoch-0002 is gone',
     ]);
 
@@ -238,5 +241,31 @@ describe('what a run once wrote', () => {
     );
     rmSync(file);
     expect((await findingsOf(path))[0]).toMatch(/^metrics.jsonl is \d+ bytes shorter/);
+  });
+
+  /** Changes one byte, or all of them. */
+  const change = (file: string, to: (bytes: Buffer) => Buffer): void => writeFileSync(file, to(readFileSync(file)));
+  const flip = (at: number) => (bytes: Buffer) => Buffer.from(bytes.map((byte, i) => (i === at ? byte ^ 1 : byte)));
+
+  it('and was changed without its size is named: one bit of the weights of any saved model, a name or a number in its model.json', async () => {
+    const path = await longRun();
+    const at = (model: string, file: string): string => join(path, 'checkpoints', model, file);
+    change(at('best', 'weights.bin'), flip(0));
+    change(at('last', 'weights.bin'), flip(47));
+    change(at('epoch-0002', 'model.json'), (bytes) => Buffer.from(String(bytes).replace('dense/kernel', 'dense/kernal')));
+    change(at('epoch-0003', 'model.json'), (bytes) => Buffer.from(String(bytes).replace('"epoch":3', '"epoch":2')));
+    expect(await findingsOf(path)).toEqual([
+      'checkpoints/best is damaged: its weights are not those that were written',
+      'checkpoints/epoch-0002 is damaged: its model.json is not what was written',
+      'checkpoints/epoch-0003 is damaged: its model.json is not what was written',
+      'checkpoints/last is damaged: its weights are not those that were written',
+    ]);
+    // A folder, a pipe in place of the weights: named, and never waited on.
+    const again = await longRun();
+    rmSync(join(again, 'checkpoints', 'last', 'weights.bin'));
+    execFileSync('mkfifo', [join(again, 'checkpoints', 'last', 'weights.bin')]);
+    expect(await findingsOf(again)).toEqual([
+      expect.stringMatching(/^checkpoints\/last is damaged: .*weights\.bin is no file but a pipe/),
+    ]);
   });
 });
