@@ -9,13 +9,13 @@
  * kinds: none (three workers) · late (a join mid-run) · kill (-9 of a worker, three times) · all (of all of them) · churn (joins and leaves) · stop (SIGSTOP) · reset, cut, stall, loss, slow
  * (the network, by a proxy) · attack (idle connections, wrong logins, --frames fuzzed frames) · coordinator (kill -9, then --resume). --reference trains the reference CNN instead of a tiny model.
  */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { attack } from './chaos/attack.mjs';
 import { startFaultProxy } from './chaos/fault_proxy.mjs';
+import { hashOf, seconds, sleep, startCoordinator, startProcess } from './chaos/processes.mjs';
+import { KINDS, scenariosOf } from './chaos/scenarios.mjs';
 import { openJournal } from './crash/journal.mjs';
 import { readOptions } from './usage.mjs';
 
@@ -25,7 +25,7 @@ const { values: options, positionals: more } = readOptions(import.meta.filename,
     runs: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
     continue: { type: 'string' },
-    kinds: { type: 'string', default: 'kill,kill,kill,all,churn,churn,stop,reset,cut,stall,loss,slow,attack,coordinator' },
+    kinds: { type: 'string', default: KINDS },
     'stop-s': { type: 'string', default: '20' },
     frames: { type: 'string', default: '2000' },
     reference: { type: 'boolean', default: false },
@@ -40,6 +40,9 @@ const folder = mkdtempSync(join(tmpdir(), 'tfjs-parallel-chaos-'));
 const tokenFile = join(folder, 'token');
 const token = randomBytes(32).toString('base64url');
 writeFileSync(tokenFile, token, { mode: 0o600 });
+const build = join(root, options.build);
+const how = { build, verbose: options.verbose };
+const start = (command, args) => startProcess(command, args, how);
 const flags = (text) => text.split(' ');
 const model = options.reference ? [] : ['--model', join(root, 'scripts/crash/tiny_model.mjs')];
 const size = options.reference
@@ -63,7 +66,6 @@ const journal = openJournal({
 });
 /** Of the run under way. */
 let random = journal.randomOf(0);
-const below = (n) => Math.floor(random() * n);
 
 const begun = performance.now();
 const alone = await start('train', ['--gpus', 'none', '--workers', '1', '--threads-per-worker', '1', ...settings, ...reports])
@@ -98,169 +100,36 @@ console.log(
 rmSync(folder, { recursive: true });
 process.exitCode = differing === 0 ? 0 : 1;
 
-async function disturbedRun(run, kind) {
+async function disturbedRun(number, kind) {
   const started = performance.now();
   const story = [];
   const workers = new Set();
-  const name = `run-${run}`;
-  let coordinator = startCoordinator('127.0.0.1:0', ['--name', name, ...settings, ...reports]);
+  const name = `run-${number}`;
+  const listening = (listen, args) => startCoordinator(['--listen', listen, '--token-file', tokenFile, ...args], how);
+  const coordinator = listening('127.0.0.1:0', ['--name', name, ...settings, ...reports]);
   const port = await coordinator.port;
   const proxy = await startFaultProxy({ target: { port, host: '127.0.0.1' } });
-  const join1 = (through = port) => {
-    const child = start('worker', [
-      '--host',
-      `127.0.0.1:${through}`,
-      '--gpus',
-      'none',
-      '--workers',
-      '1',
-      '--threads-per-worker',
-      '1',
-      '--token-file',
-      tokenFile,
-      '--worker-name',
-      'w',
-      ...model,
-      ...dataDir,
-    ]);
-    workers.add(child);
-    void child.ended.then(() => workers.delete(child));
-    return child;
-  };
-  const say = (text) => story.push(text);
-  const later = async (most) => {
-    const ms = below(most);
-    say(`${seconds(ms)}`);
-    await Promise.race([sleep(ms), coordinator.ended]);
-  };
-  const scenarios = {
-    async none() {
-      for (let i = 0; i < 3; i++) join1();
-      await coordinator.joined;
+  const one = flags('--gpus none --workers 1 --threads-per-worker 1 --worker-name w');
+  const run = {
+    ...{ coordinator, workers, port, proxy, random, lengthMs },
+    say: (text) => story.push(text),
+    killed: (count) => (counts.kills += count),
+    join(through = port) {
+      const child = start('worker', ['--host', `127.0.0.1:${through}`, ...one, '--token-file', tokenFile, ...model, ...dataDir]);
+      workers.add(child);
+      void child.ended.then(() => workers.delete(child));
+      return child;
     },
-    async attack() {
-      join1();
-      await coordinator.joined;
-      const goesOn = () => !coordinator.over;
-      const { text, end } = await attack({
-        port,
-        token,
-        random,
-        build: join(root, options.build),
-        frames: Number(options.frames),
-        goesOn,
-      });
-      say(`${text} ${coordinator.over ? 'until it ended' : 'while it ran'}`);
-      join1();
-      await coordinator.ended;
-      end();
-    },
-    async late() {
-      join1();
-      await coordinator.joined;
-      await later(lengthMs);
-      join1();
-      say('another joins');
-    },
-    async kill() {
-      join1();
-      join1();
-      await coordinator.joined;
-      for (let i = 0; i < 3 && !coordinator.over; i++) {
-        await later(lengthMs / 3);
-        if (coordinator.over || workers.size === 0) break;
-        [...workers][below(workers.size)].child.kill('SIGKILL');
-        counts.kills += 1;
-        say('kill -9');
-        await later(500);
-        join1();
-      }
-    },
-    async all() {
-      join1();
-      join1();
-      await coordinator.joined;
-      await later(lengthMs);
-      for (const { child } of workers) child.kill('SIGKILL');
-      counts.kills += workers.size;
-      say('kill -9 of all');
-      await later(1000);
-      join1();
-    },
-    async churn() {
-      join1();
-      await coordinator.joined;
-      for (let i = 0; i < 6 && !coordinator.over; i++) {
-        await later(lengthMs / 3);
-        const grow = workers.size < 2 || (i < 3 && random() < 0.7);
-        say(grow ? 'join' : 'leave');
-        if (grow) join1();
-        else [...workers][below(workers.size)].child.kill('SIGINT');
-      }
-      if (workers.size === 0) join1();
-    },
-    async stop() {
-      const victim = join1();
-      join1();
-      await coordinator.joined;
-      await later(lengthMs / 2);
-      victim.child.kill('SIGSTOP');
-      say(`SIGSTOP for ${options['stop-s']} s`);
-      await Promise.race([sleep(1000 * Number(options['stop-s'])), coordinator.ended]);
-      victim.child.kill('SIGCONT');
-    },
-    async reset() {
-      join1(proxy.port);
-      join1(proxy.port);
-      await coordinator.joined;
-      for (let i = 0; i < 3; i++) {
-        await later(lengthMs / 2);
-        proxy.resetAll();
-        say('reset');
-      }
-    },
-    async cut() {
-      const bytes = below(3_000_000);
-      say(`reset at byte ${bytes}`);
-      proxy.set({ resetAtByte: bytes });
-      join1(proxy.port);
-      join1();
-      await later(lengthMs);
-      proxy.set({ resetAtByte: undefined });
-    },
-    stall: () => troubled({ stalled: true }, { stalled: false }, 12_000, 'stall for 12 s'),
-    loss: () => troubled({ lose: random() < 0.5 ? 'up' : 'down' }, { lose: undefined }, 12_000, 'one-way loss for 12 s'),
-    slow: () => troubled({ delayMs: 20, bytesPerS: 1_000_000 }, { delayMs: 0, bytesPerS: 0 }, 3_000, '1 MB/s and 20 ms for 3 s'),
-    async coordinator() {
-      join1();
-      join1();
-      await coordinator.joined;
-      await later(lengthMs);
-      if (coordinator.over) return;
-      const path = join(folder, name);
-      coordinator.child.kill('SIGKILL');
-      await coordinator.ended;
-      say('kill -9 of the coordinator');
-      coordinator = startCoordinator(`127.0.0.1:${port}`, ['--resume', path]);
+    restart() {
+      run.coordinator = listening(`127.0.0.1:${port}`, ['--resume', join(folder, name)]);
     },
   };
-  async function troubled(trouble, cure, ms, text) {
-    join1(proxy.port);
-    join1();
-    await coordinator.joined;
-    await later(lengthMs / 2);
-    say(text);
-    proxy.set(trouble);
-    await Promise.race([sleep(ms), coordinator.ended]);
-    proxy.set(cure);
-    // Bytes are missing from what was on its way: the connection cannot go on.
-    if (trouble.lose !== undefined) proxy.resetAll();
-  }
+  const scenarios = scenariosOf(run, { stopS: Number(options['stop-s']), frames: Number(options.frames), build, token });
 
   const limit = sleep(RUN_LIMIT_MS).then(() => 'limit');
-  const ran = await Promise.race([scenarios[kind]().then(() => coordinator.ended), limit]);
+  const ran = await Promise.race([scenarios[kind]().then(() => run.coordinator.ended), limit]);
   const hung = ran === 'limit';
-  if (hung) coordinator.child.kill('SIGKILL');
+  if (hung) run.coordinator.child.kill('SIGKILL');
   const { code, out, err } = hung ? { code: null, out: '', err: '' } : ran;
   await Promise.race([Promise.all([...workers].map(({ ended }) => ended)), sleep(3000)]);
   for (const { child } of workers) child.kill('SIGKILL');
@@ -275,69 +144,6 @@ async function disturbedRun(run, kind) {
       : `ended with ${code}, weights_sha256 ${hash}\n${err}`;
   rmSync(join(folder, name), { recursive: true, force: true });
   return { problem, story, losses: count('worker_lost'), joins: count('worker_join'), ms: performance.now() - started };
-}
-
-function startCoordinator(listen, more) {
-  const process_ = start('coordinator', ['--listen', listen, '--token-file', tokenFile, ...more]);
-  process_.port = process_.line(/waiting for workers at .*:(\d+)/).then(([, port]) => Number(port));
-  process_.joined = process_.line(/joined; /);
-  return process_;
-}
-
-function start(command, args) {
-  const started = performance.now();
-  const child = spawn(process.execPath, [join(root, options.build, 'cli/main.js'), command, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NO_COLOR: '1' },
-  });
-  const self = { child, over: false };
-  let out = '';
-  let err = '';
-  const waiting = new Set();
-  let startedTrainingMs = null;
-  child.stdout.on('data', (chunk) => {
-    startedTrainingMs ??= performance.now();
-    out += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    err = (err + chunk).slice(-20_000);
-    if (options.verbose) process.stderr.write(`${command} ${child.pid}: ${chunk}`);
-    for (const check of waiting) check();
-  });
-  self.ended = new Promise((done) =>
-    child.on('close', (code, signal) => {
-      self.over = true;
-      for (const check of waiting) check();
-      const now = performance.now();
-      done({ code: code ?? signal, out, err, ms: now - started, trainingMs: now - (startedTrainingMs ?? now) });
-    }),
-  );
-  /** Resolves when a line of standard error matches, or the process ends. */
-  self.line = (pattern) =>
-    new Promise((done) => {
-      const check = () => {
-        const match = pattern.exec(err);
-        if (match === null && !self.over) return;
-        waiting.delete(check);
-        done(match ?? []);
-      };
-      waiting.add(check);
-      check();
-    });
-  return self;
-}
-
-function hashOf(out) {
-  const end = out.trim().split('\n').at(-1) ?? '';
-  return /"type":"end".*"weights_sha256":"([0-9a-f]{64})"/.exec(end)?.[1] ?? null;
-}
-
-function sleep(ms) {
-  return new Promise((done) => setTimeout(done, ms).unref());
-}
-
-function seconds(ms) {
-  return `${(ms / 1000).toFixed(1)} s`;
 }
 
 function fail(message) {
