@@ -14,7 +14,7 @@ import { weightsFor } from '../coordinator/storage/state/saved_model.js';
 import type { ModelSource } from '../models/model_source.js';
 import { availableMemory } from '../system/memory_limit.js';
 import { packageVersion } from '../system/package_info.js';
-import { linkTimes } from '../transport/link.js';
+import { linkTimes } from '../transport/link_life.js';
 import type { Secret } from '../transport/secrets.js';
 import { startServer, type ServerTls } from '../transport/server.js';
 import { WorkerTokens, workerTokenFolder } from '../transport/worker_tokens.js';

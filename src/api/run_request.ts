@@ -13,7 +13,7 @@ import type { SettingChange } from '../common/setting_change.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { ModelSource } from '../models/model_source.js';
-import type { LinkTimes } from '../transport/link.js';
+import type { LinkTimes } from '../transport/link_life.js';
 import type { TokenSource } from '../transport/token.js';
 
 export interface RunRequest {

@@ -20,7 +20,7 @@ import type { ModelSource } from '../models/model_source.js';
 import { packageVersion } from '../system/package_info.js';
 import { openReplicas } from './replicas.js';
 import { initialSha256, layoutSha256 } from '../transport/identity.js';
-import type { LinkTimes } from '../transport/link.js';
+import type { LinkTimes } from '../transport/link_life.js';
 import { newNonce, secretOf } from '../transport/secrets.js';
 import { findToken, type TokenSource } from '../transport/token.js';
 import { connectToCoordinator } from '../transport/client.js';

@@ -1,9 +1,8 @@
 /**
  * Owns: one logged-in WebSocket as a stream of messages: frames, heartbeats, backpressure, and why it ended.
- * Does not: know what messages mean, log anyone in, or reconnect.
+ * Does not: know what messages mean, log anyone in, reconnect, or judge whether the other side lives (link_life.ts).
  *
- * Heartbeats are sent and heard on this thread while TensorFlow computes in others. Time is taken from a monotonic clock. Alive is who sends bytes:
- * on a slow line a single frame may take longer than any silence that is allowed.
+ * Heartbeats are sent and heard on this thread while TensorFlow computes in others. Time is taken from a monotonic clock.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
@@ -18,6 +17,7 @@ import {
   type PieceSource,
   type PlaceBytes,
 } from '../common/protocol/message_stream.js';
+import { LinkLife, type LinkTimes } from './link_life.js';
 import { plainClose, plainly } from './plain_words.js';
 import { bytesOf } from './progress.js';
 import { errorMessage } from '../common/error_facts.js';
@@ -34,22 +34,6 @@ export interface LinkHandlers {
   readonly onClosed: (reason: string) => void;
 }
 
-export interface LinkTimes {
-  readonly heartbeatMs: number;
-  readonly heartbeatTimeoutMs: number;
-  readonly sendTimeoutMs: number;
-  /** In place of LIMITS.trickleWindowMs, for tests. */
-  readonly trickleMs?: number;
-  /** In place of every question's own deadline, for tests. */
-  readonly questionMs?: number;
-}
-
-/** The times that follow from how long a silence may last: five beats, and thrice as long for a reader that takes nothing. */
-export function linkTimes(silenceMs: number): LinkTimes {
-  const sendTimeoutMs = Math.max(LIMITS.sendTimeoutMs, 3 * silenceMs);
-  return { heartbeatMs: silenceMs / 5, heartbeatTimeoutMs: silenceMs, sendTimeoutMs };
-}
-
 /** What both ends tell ws: no compression, every buffer capped. */
 export const SOCKET_OPTIONS = {
   perMessageDeflate: false,
@@ -60,26 +44,6 @@ export const SOCKET_OPTIONS = {
   skipUTF8Validation: true,
 } as const;
 
-/** The piece that is being sent. */
-interface Sending {
-  readonly sinceMs: number;
-  /** When the system last took bytes of it. */
-  progressMs: number;
-  /** Bytes that the system had not taken then. */
-  unsent: number | null;
-  taken: number;
-}
-
-/**
- * What moved of a frame, for people, where it is less than the floor asks for; null where it is enough, or too early to say. Where nothing moved the
- * silence tells.
- */
-function trickle(ms: number, bytes: number, { heartbeatTimeoutMs, trickleMs }: LinkTimes): string | null {
-  const windowMs = trickleMs ?? Math.max(LIMITS.trickleWindowMs, 3 * heartbeatTimeoutMs);
-  if (ms < windowMs || bytes === 0 || bytes >= (LIMITS.trickleBytesPerS * ms) / 1000) return null;
-  return `${bytes} bytes in ${Math.round(ms / 1000)} s`;
-}
-
 const NOTHING = new Uint8Array(0);
 const CLOSE_NORMAL = 1000;
 const CLOSE_PROTOCOL = 1002;
@@ -88,24 +52,16 @@ const CLOSE_POLICY = 1008;
 export class Link {
   readonly #socket: WebSocket;
   readonly #handlers: LinkHandlers;
-  #times: LinkTimes;
+  readonly #life: LinkLife;
   readonly #writer = new MessageWriter(crc32);
   readonly #reader: MessageReader;
   #timer: NodeJS.Timeout;
   #queue: Promise<void> = Promise.resolve();
-  #lastHeardMs = performance.now();
-  #lastBeatMs = performance.now();
-  /** Bytes that had come at the last beat. */
-  #readBytes = 0;
-  /** When the last whole frame came, and how many bytes had come then. */
-  #frame: { readonly atMs: number; readonly bytes: number };
-  #sending: Sending | null = null;
   #closed = false;
 
   constructor(socket: WebSocket, handlers: LinkHandlers, times: LinkTimes = LIMITS) {
     this.#socket = socket;
     this.#handlers = handlers;
-    this.#times = times;
     // As they were sent, head and piece apart: ws would copy them together first.
     socket.binaryType = 'fragments';
     this.#reader = new MessageReader(crc32, handlers.place, handlers.onPiece);
@@ -114,7 +70,7 @@ export class Link {
     socket.on('ping', () => this.close('pings are not part of the protocol', CLOSE_POLICY));
     socket.on('close', (code, why) => this.#end(plainClose(code, why.toString())));
     socket.on('error', (error) => this.#end(plainly(error), true));
-    this.#frame = { atMs: this.#lastHeardMs, bytes: bytesOf(socket).read ?? 0 };
+    this.#life = new LinkLife(times, { nowMs: performance.now(), read: bytesOf(socket).read });
     this.#timer = setInterval(() => this.#beat(), times.heartbeatMs / 2);
   }
 
@@ -122,14 +78,14 @@ export class Link {
   adopt(times: LinkTimes): void {
     if (this.#closed) return;
     clearInterval(this.#timer);
-    this.#times = times;
-    this.#lastBeatMs = performance.now();
+    this.#life.adopt(times, performance.now());
     this.#timer = setInterval(() => this.#beat(), times.heartbeatMs / 2);
   }
 
   /** Tensor bytes are on their way, in either direction; a link on which none move ends by itself. */
   get moving(): boolean {
-    return !this.#closed && (this.#sending !== null || this.#reader.midMessage);
+    if (this.#closed) return false;
+    return this.#reader.midMessage || this.#life.moving(bytesOf(this.#socket), performance.now());
   }
 
   get closed(): boolean {
@@ -164,8 +120,7 @@ export class Link {
       if (!first) await nextTurn();
       first = false;
       if (this.#closed) return;
-      const began = performance.now();
-      this.#sending = { sinceMs: began, progressMs: began, unsent: null, taken: 0 };
+      this.#life.sendingBegan(performance.now());
       await new Promise<void>((resolve) => {
         const sent = (error?: Error | null): void => {
           if (error) this.#end(plainly(error), true);
@@ -174,16 +129,15 @@ export class Link {
         if (piece.length === 0) return this.#socket.send(head, { binary: true, fin: true }, sent);
         this.#socket.send(head, { binary: true, fin: false });
         this.#socket.send(piece, { binary: true, fin: true }, sent);
-        if (this.#sending !== null) this.#sending.unsent = bytesOf(this.#socket).unsent;
+        this.#life.handedOver(bytesOf(this.#socket));
       });
-      this.#sending = null;
+      this.#life.sendingEnded(performance.now());
     }
   }
 
   #hear(data: RawData, isBinary: boolean): void {
     if (this.#closed) return;
-    this.#lastHeardMs = performance.now();
-    this.#frame = { atMs: this.#lastHeardMs, bytes: bytesOf(this.#socket).read ?? 0 };
+    this.#life.heard(bytesOf(this.#socket), performance.now());
     try {
       if (!isBinary) throw new Error('text, where frames are binary');
       const [head = NOTHING, piece] = data as Buffer[];
@@ -197,41 +151,9 @@ export class Link {
   }
 
   #beat(): void {
-    const now = performance.now();
-    const { heartbeatMs, heartbeatTimeoutMs } = this.#times;
-    const { read, unsent } = bytesOf(this.#socket);
-    // If this process was stopped, the other side's words may be waiting unread: it is not the other side that was silent.
-    if (now - this.#lastBeatMs > 2 * heartbeatMs) {
-      this.#lastHeardMs = now;
-      this.#frame = { atMs: now, bytes: read ?? 0 };
-      if (this.#sending !== null) this.#sending = { ...this.#sending, sinceMs: now, progressMs: now, taken: 0 };
-    }
-    this.#lastBeatMs = now;
-    // Whoever sends bytes is alive, also in the middle of a frame that takes a minute on a slow line.
-    if (read !== null && read !== this.#readBytes) this.#lastHeardMs = now;
-    this.#readBytes = read ?? 0;
-    if (now - this.#lastHeardMs > heartbeatTimeoutMs) {
-      return this.close(`silent for ${Math.round(heartbeatTimeoutMs / 1000)} s`, CLOSE_POLICY);
-    }
-    const trickled = trickle(now - this.#frame.atMs, this.#readBytes - this.#frame.bytes, this.#times);
-    if (trickled !== null) return this.close(`sends only ${trickled}, in the middle of a message`, CLOSE_POLICY);
-    if (this.#sending === null) return void this.send({ type: 'heartbeat' });
-    // What is being sent says as much as a heartbeat.
-    this.#watchReader(this.#sending, unsent, now);
-  }
-
-  /** How the other side takes the piece that is being sent. */
-  #watchReader(sending: Sending, unsent: number | null, now: number): void {
-    const { sendTimeoutMs } = this.#times;
-    if (unsent !== sending.unsent) {
-      sending.progressMs = now;
-      sending.taken += Math.max(0, (sending.unsent ?? 0) - (unsent ?? 0));
-      sending.unsent = unsent;
-    }
-    if (now - sending.progressMs > sendTimeoutMs)
-      return this.close(`reads nothing since ${Math.round(sendTimeoutMs / 1000)} s`, CLOSE_POLICY);
-    const trickled = unsent === null ? null : trickle(now - sending.sinceMs, sending.taken, this.#times);
-    if (trickled !== null) this.close(`reads only ${trickled}`, CLOSE_POLICY);
+    const due = this.#life.beat(bytesOf(this.#socket), performance.now());
+    if (due.kind === 'speak') void this.send({ type: 'heartbeat' });
+    else if (due.kind === 'end') this.close(due.reason, CLOSE_POLICY);
   }
 
   #end(reason: string, terminate = false): void {

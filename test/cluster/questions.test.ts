@@ -2,7 +2,7 @@
  * Owns: that nobody is waited for without end: every question on either side has a deadline, and ends with its session.
  */
 import { describe, expect, it } from 'vitest';
-import type { LinkTimes } from '../../src/transport/link.js';
+import type { LinkTimes } from '../../src/transport/link_life.js';
 import { connectToCoordinator } from '../../src/transport/client.js';
 import { WorkerSession } from '../../src/worker/host/session.js';
 import type { PreparedJob } from '../../src/worker/host/prepared_job.js';

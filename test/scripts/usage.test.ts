@@ -3,7 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
-const SCRIPTS = ['crash', 'chaos', 'endure', 'bench_exchange', 'bench_footprint', 'bench_peers/main'].map((name) => `scripts/${name}.mjs`);
+const SCRIPTS = ['crash', 'chaos', 'endure', 'bench_exchange', 'bench_footprint', 'bench_peers/main'].map(
+  (name) => `scripts/${name}.mjs`,
+);
 
 function run(script: string, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(process.execPath, [script, ...args], { encoding: 'utf8' });

@@ -4,7 +4,8 @@ import { WebSocket, WebSocketServer } from 'ws';
 import type { Message } from '../../src/common/protocol/messages.js';
 import { MessageWriter, piecesOf } from '../../src/common/protocol/message_stream.js';
 import { slowLine } from '../support/slow_line.js';
-import { Link, SOCKET_OPTIONS, type LinkTimes } from '../../src/transport/link.js';
+import { Link, SOCKET_OPTIONS } from '../../src/transport/link.js';
+import type { LinkTimes } from '../../src/transport/link_life.js';
 
 const TIMES: LinkTimes = { heartbeatMs: 50, heartbeatTimeoutMs: 600_000, sendTimeoutMs: 600_000 };
 const IMPATIENT: LinkTimes = { ...TIMES, sendTimeoutMs: 300 };
@@ -102,7 +103,10 @@ it('counts bytes as life in both directions: 3 MiB at 500 kB/s, where 0.7 s of s
 
 it('ends a peer that only trickles: 200 bytes a second, in the middle of a message', async () => {
   const times = { heartbeatMs: 100, heartbeatTimeoutMs: 60_000, sendTimeoutMs: 60_000, trickleMs: 1_000 };
-  const { peer, ended } = await linkAndPeer(() => {}, times, 200);
+  const { link, peer, ended } = await linkAndPeer(() => {}, times, 200);
+  expect(link.moving).toBe(false);
   peer.send(Buffer.alloc(100_000), { binary: true });
+  // Of the first piece of a message too: no shard's time is counted meanwhile.
+  await expect.poll(() => link.moving).toBe(true);
   expect(await ended).toMatch(/^sends only \d+ bytes in \d+ s, in the middle of a message$/);
 });

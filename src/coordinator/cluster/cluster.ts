@@ -7,7 +7,7 @@ import { LIMITS } from '../../common/limits.js';
 import type { Connection } from '../../transport/web_socket.js';
 import type { Job, MessageOf } from '../../common/protocol/messages.js';
 import type { NumericsClass } from '../../common/replica.js';
-import type { LinkTimes } from '../../transport/link.js';
+import type { LinkTimes } from '../../transport/link_life.js';
 import type { Refusal } from './admission.js';
 import { Admissions, type FirstModel } from './admissions.js';
 import type { Fleet } from '../planes/exact/fleet/fleet.js';

@@ -20,7 +20,8 @@ import {
   type ShardResult,
 } from '../../common/replica.js';
 import { impossible } from '../../common/result_bounds.js';
-import { Link, type LinkTimes } from '../../transport/link.js';
+import { Link } from '../../transport/link.js';
+import type { LinkTimes } from '../../transport/link_life.js';
 import { ArrivingValues } from './arriving_values.js';
 import { judgeSoftware, type Refusal } from './admission.js';
 import type { ParameterLease } from './parameter_bytes.js';

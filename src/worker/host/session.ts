@@ -13,7 +13,8 @@ import { oneLine } from '../../common/one_line.js';
 import type { Job, Message } from '../../common/protocol/messages.js';
 import { noBytes, type IncomingMessage } from '../../common/protocol/message_stream.js';
 import type { ShardResult } from '../../common/replica.js';
-import { Link, linkTimes, type LinkTimes } from '../../transport/link.js';
+import { Link } from '../../transport/link.js';
+import { linkTimes, type LinkTimes } from '../../transport/link_life.js';
 import { ReceivedParameters, RunFault, type PreparedJob } from './prepared_job.js';
 import {
   createWorkerState,
