@@ -42,7 +42,7 @@ parentPort?.on('message', ({ records, weights, classes, isLast }: ReportMessage)
     for (const record of records) report.add(record);
     if (weights !== undefined) report.addWeights(weights);
     if (classes !== undefined) report.addClasses(classes);
-    if (records.some(({ type }) => type === 'epoch' || type === 'end')) timer ??= setTimeout(write, nextMs - performance.now());
+    if (records.some(({ type }) => type === 'epoch' || type === 'end')) timer ??= setTimeout(write, Math.max(0, nextMs - performance.now()));
   });
   if (isLast) {
     write();
