@@ -30,6 +30,7 @@ export function jobOf(workers) {
     ...{
       trainLimit: null,
       overfit: null,
+      threadsPerWorker: null,
       batchNorm: 'shard',
       augment: [],
       validationLimit: null,

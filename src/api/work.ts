@@ -172,7 +172,10 @@ class JobKeeper {
       // On the run's own data: any other worker would find the same.
       throw isFaultOfTheRun(error) && dataset.sha256 === job.datasetSha256 ? new RunFault(error) : error;
     };
-    const opening = openReplicas({ placement: this.placement, source, dataset, config: job, say, signal });
+    // Threads are part of the run's numerics class: a machine that was told none takes the run's.
+    const threads = this.request.threadsPerWorker ?? job.threadsPerWorker ?? this.placement.intraOpThreads;
+    const placement = { ...this.placement, intraOpThreads: threads };
+    const opening = openReplicas({ placement, source, dataset, config: job, say, signal });
     const replicas = await opening.catch(failed);
     try {
       const { model, numerics, versions } = replicas;

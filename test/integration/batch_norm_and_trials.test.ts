@@ -100,9 +100,18 @@ describe('overfit', () => {
 describe('fast_dev_run', () => {
   it('takes two steps and evaluates as many examples, and nothing is on the disk', async () => {
     const before = readdirSync(folder).filter((name) => !name.startsWith('token-'));
-    const told = await run('cluster', { fast_dev_run: true, batch: 2, max_steps: 1, target: 1, epochs: 9 });
+    const told = await run('cluster', {
+      fast_dev_run: true,
+      batch: 2,
+      max_steps: 1,
+      target: 1,
+      epochs: 9,
+      threads_per_worker: 2,
+    });
     expect(endOf(told)).toMatchObject({ steps: 2, epochs: 1, reason: 'done' });
+    // The worker was not told a number of threads of its own.
     expect(told.events.find(({ type }) => type === 'start')).toMatchObject({
+      numerics: { intraOpThreads: 2 },
       runFolder: '',
       dataset: { train: 4, validation: 4 },
     });

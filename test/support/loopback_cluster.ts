@@ -41,6 +41,7 @@ export const JOB: Job = {
   dataName: 'synthetic digits',
   trainLimit: null,
   overfit: null,
+  threadsPerWorker: null,
   transpose: false,
   batchNorm: 'shard',
   augment: [],

@@ -85,7 +85,7 @@ async function inCluster(parts: Parameters<typeof trainLocally>[0], lines: strin
         coordinator: { host: '127.0.0.1', port },
         name: 'w',
         devices: chooseDevices({ gpus: 'none', workers: 1 }),
-        threadsPerWorker: 1,
+        threadsPerWorker: null,
       },
       ...{ dataDir: null, model: isModule ? config.model : null, data: config.data, waitMs: 0, stop: noStop() },
       say: (line) => void lines.push(line),
