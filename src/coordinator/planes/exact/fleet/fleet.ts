@@ -10,38 +10,19 @@ import { invariant, isFaultOfTheRun } from '../../../../common/errors.js';
 import { LIMITS } from '../../../../common/limits.js';
 import type { Replica, ShardAssignment, ShardResult } from '../../../../common/replica.js';
 import { failureOf } from './fleet_failure.js';
+import { membershipSettings, type FleetNote, type FleetOptions, type ReplicaHome } from './fleet_options.js';
 import { HeldAnswers } from './held_answers.js';
 import type { MembershipCommand } from './membership_draft.js';
 import { reduceMembership, type LossCause, type MembershipEvent } from './membership.js';
 import { ProcessClock } from './process_clock.js';
 import { checksumOf } from './result_checksum.js';
 import { hasTwin, isAudited, nextWakeMs } from './membership_questions.js';
-import { createMembership, type Incidents, type MembershipSettings, type MembershipState } from './membership_state.js';
-
-export type FleetNote = Extract<MembershipCommand, { type: 'note' }>;
-
-export interface FleetOptions extends Partial<MembershipSettings> {
-  /** Hears joins, leaves, losses, reassignments: one plain sentence each. */
-  onNote?: (note: FleetNote) => void;
-  /** Share of the shards that two machines compute, to be compared; which ones no worker can foresee. */
-  audit?: number;
-  /** A process lied: it is to be put out, and not let in again. */
-  onCondemned?: (process: string, reason: string) => void;
-  /** Milliseconds on a clock of its own, for tests; by default those in which this process could run. */
-  nowMs?: () => number;
-}
+import { createMembership, type Incidents, type MembershipState } from './membership_state.js';
 
 interface Seat {
   readonly replica: Replica;
   /** Resolves `remove` once the replica is closed. */
   whenClosed: (() => void) | null;
-}
-
-/** Where a replica lives: its session, its process, and the machine where its token is its own. */
-export interface ReplicaHome {
-  readonly worker: string;
-  readonly process: string;
-  readonly machine: string | null;
 }
 
 interface OpenRound {
@@ -76,24 +57,7 @@ export class Fleet {
     this.#onCondemned = onCondemned;
     this.#audit = audit;
     this.#clock = nowMs === undefined ? new ProcessClock() : { nowMs, close: () => {} };
-    this.#state = createMembership({
-      coordinatorEpoch: 1,
-      minWorkers: 1,
-      joinTimeoutMs: null,
-      canJoin: false,
-      deadlineFloorMs: LIMITS.shardDeadlineFloorMs,
-      deadlineFactor: LIMITS.shardDeadlineFactor,
-      firstDeadlineMs: LIMITS.firstShardDeadlineMs,
-      stragglerFloorMs: LIMITS.stragglerFloorMs,
-      stragglerFactor: LIMITS.stragglerFactor,
-      maxMachinesPerShard: LIMITS.maxMachinesPerShard,
-      maxLossesPerShard: LIMITS.maxLossesPerShard,
-      returnGraceMs: LIMITS.returnGraceMs,
-      firstPauseMs: LIMITS.firstPauseMs,
-      maxPauseMs: LIMITS.maxPauseMs,
-      auditsAll: audit === 1,
-      ...settings,
-    });
+    this.#state = createMembership(membershipSettings({ audit, ...settings }));
   }
 
   /** Names of the replicas here now, in order of joining. */

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { UsageError } from '../../../../../src/common/errors.js';
-import { Fleet, type FleetOptions } from '../../../../../src/coordinator/planes/exact/fleet/fleet.js';
+import { Fleet } from '../../../../../src/coordinator/planes/exact/fleet/fleet.js';
+import type { FleetOptions } from '../../../../../src/coordinator/planes/exact/fleet/fleet_options.js';
 import { checksumOf } from '../../../../../src/coordinator/planes/exact/fleet/result_checksum.js';
 import { FakeReplica, turn, units } from '../../../../support/fake_replica.js';
 
