@@ -184,4 +184,21 @@ describe('a fault of the run, told by one worker', () => {
     slow.session.close('test over');
     slow.session.ended.catch(() => undefined);
   });
+
+  it('and again by the same one, started again, is still one voice', async () => {
+    const cluster = await loopbackCluster();
+    const slow = await cluster.join({ name: 'slow', host: { prepare: () => new Promise(() => {}) } });
+    for (let i = 0; i < 2; i++) {
+      const liar = await cluster.join({
+        name: 'liar',
+        host: { prepare: () => Promise.reject(new RunFault(new DataError(FAULT))) },
+      });
+      await expect(liar.session.ended).rejects.toMatchObject(FAULT);
+    }
+    const honest = await cluster.join({ name: 'honest' });
+    expect(await honest.admitted).toBe('honest');
+    await cluster.cluster.first;
+    slow.session.close('test over');
+    slow.session.ended.catch(() => undefined);
+  });
 });

@@ -104,6 +104,8 @@ export async function simulateAdmissions(seed: number, rim: Rim = TRUE_RIM): Pro
     minWorkers: rim.minWorkers(asked),
     say: () => {},
     disputeMs: rim.disputeMs,
+    // A silent one loses its session before others are asked.
+    describeMs: 2 ** 30,
     ...{ numericsCheck: 'strict', initialCounts: true, saved: null },
     onOutvoted: (wrong) => {
       for (const session of wrong) {

@@ -10,7 +10,7 @@ import { wireError } from './frame.js';
 import { LIMITS } from '../limits.js';
 import { immodest } from '../modest_json.js';
 import { compiledModelSchema } from '../compiled_model.js';
-import { objectiveSchema } from '../objective.js';
+import { objectiveSchema, sumSpecs } from '../objective.js';
 import { oneLine } from '../one_line.js';
 import type { ModelDescription } from '../replica.js';
 import { weightConstraintSchema } from '../weight_constraint.js';
@@ -83,6 +83,8 @@ export function readDescription({ jsonBytes, weights, bytes }: EncodedDescriptio
     throw wireError('a description of a constraint over an axis that its weight has not');
   if (shapes.slice(0, trained).some(({ statisticMomentum }) => statisticMomentum !== undefined))
     throw wireError('a description of a moving statistic that is trained');
+  const sums = sumSpecs(objective).length;
+  if (sums > LIMITS.maxMetricSums) throw wireError(`a description of metrics with ${sums} sums, at most ${LIMITS.maxMetricSums}`);
   const layout = createBucketLayout({ weights: shapes, trained });
   if (layout.totalSize !== weights) throw wireError(`a description of ${layout.totalSize} weights with ${weights}`);
   const initial = new Float32Array(weights);

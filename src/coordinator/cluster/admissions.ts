@@ -25,10 +25,18 @@ export interface AdmissionsOptions extends Omit<AgreementRules, 'mayDrawUnseeded
   readonly say: (line: string) => void;
   /** A third decides within this, ms. */
   readonly disputeMs?: number;
+  /** Others that wait are asked for the model after this, ms. */
+  readonly describeMs?: number;
   /** Of sessions that are wrong. */
   readonly onOutvoted: (sessions: readonly Session[], refusal: Refusal) => void;
   /** The run cannot go on. */
   readonly onFailed: (error: ExpectedError) => void;
+}
+
+interface Fault {
+  readonly error: ExpectedError;
+  /** Voters that were here when it was told: one of these is no earlier worker that was started again. */
+  readonly present: ReadonlySet<string>;
 }
 
 type Answer = { readonly now: Refusal | null } | { readonly later: Promise<Refusal | null> };
@@ -49,7 +57,11 @@ export class Admissions {
   #facts: FirstModel | null = null;
   #dispute: NodeJS.Timeout | null = null;
   /** What workers said of the run's data or model before there was a first one. */
-  readonly #faults = new Map<string, ExpectedError>();
+  readonly #faults = new Map<string, Fault>();
+  /** Whose offer waits for its turn; a description that does not come must not hold them up. */
+  readonly #waiting = new Map<Session, MessageOf<'prepared'>>();
+  /** A worker describes its model once in a session. */
+  readonly #described = new WeakMap<Session, Promise<ModelDescription>>();
   /** Results of shards so far: they are in the run. */
   #results = 0;
 
@@ -72,7 +84,11 @@ export class Admissions {
 
   /** Null to admit. A worker that differs from the only one so far is answered when a third has come, or one of the two is gone. */
   async admit(session: Session, prepared: MessageOf<'prepared'>): Promise<Refusal | null> {
-    const answer = await this.#next(() => this.#judge(session, prepared));
+    this.#waiting.set(session, prepared);
+    const answer = await this.#next(() => {
+      this.#waiting.delete(session);
+      return this.#judge(session, prepared);
+    });
     return 'now' in answer ? answer.now : answer.later;
   }
 
@@ -98,9 +114,12 @@ export class Admissions {
    */
   onFault(session: Session, error: ExpectedError, others: readonly Session[]): boolean {
     if (this.#facts !== null) return false;
-    const earlier = this.#faults.size > 0;
-    this.#faults.set(voterOf(session), error);
-    if (earlier || this.#allFaulted(others)) this.#rejectFirst(error);
+    const voter = voterOf(session);
+    const isAnother = [...this.#faults].some(
+      ([other, { present }]) => other !== voter && (session.own !== null || present.has(voter)),
+    );
+    if (!this.#faults.has(voter)) this.#faults.set(voter, { error, present: new Set(others.map(voterOf)) });
+    if (isAnother || this.#allFaulted(others)) this.#rejectFirst(error);
     else this.#options.say(`${error.message}. The other workers are asked before the run ends`);
     return true;
   }
@@ -108,9 +127,10 @@ export class Admissions {
   onClosed(session: Session, others: readonly Session[]): void {
     this.#ready.delete(session);
     this.#held.delete(session);
+    this.#waiting.delete(session);
     this.#forget(session);
     const [fault] = this.#faults.values();
-    if (fault !== undefined && this.#facts === null && this.#allFaulted(others)) this.#rejectFirst(fault);
+    if (fault !== undefined && this.#facts === null && this.#allFaulted(others)) this.#rejectFirst(fault.error);
     if (this.#held.size === 0) this.close();
     else this.#reconsider();
   }
@@ -143,7 +163,7 @@ export class Admissions {
     this.#taken.set(session, voter);
     if (verdict.kind === 'outvoted') this.#outvoted(verdict, session);
     if (this.#facts === null) {
-      const model = await session.describe();
+      const model = await this.#describe(session, prepared);
       const wrong = describedOtherwise(model, prepared);
       if (wrong !== null) {
         this.#forget(session);
@@ -155,6 +175,37 @@ export class Admissions {
     for (const replica of session.replicas) replica.numericsClass = prepared.numerics;
     if (this.#held.size > 0) this.#reconsider();
     return { now: null };
+  }
+
+  /**
+   * The model of a worker; where its description has not come after a while and others wait, also as another tells it that has prepared the same. Nobody waits for one that only trickles: where
+   * none has, its session ends.
+   */
+  #describe(session: Session, prepared: MessageOf<'prepared'>): Promise<ModelDescription> {
+    const asked = new Set([session]);
+    return new Promise((resolve, reject) => {
+      const ask = (one: Session): void => {
+        const description = this.#described.get(one) ?? one.describe();
+        this.#described.set(one, description);
+        description.then(settle(resolve), one === session ? settle(reject) : () => undefined);
+      };
+      const more = setInterval(() => {
+        const others = [...this.#waiting].filter(([other]) => !other.closed && !asked.has(other));
+        const same = others.find(
+          ([, offer]) => offer.layoutSha256 === prepared.layoutSha256 && offer.initialSha256 === prepared.initialSha256,
+        );
+        if (same !== undefined) ask(same[0]);
+        else if (others.length > 0) session.close('describes its model too slowly while others wait');
+        if (same !== undefined) asked.add(same[0]);
+      }, this.#options.describeMs ?? LIMITS.describeTimeoutMs);
+      const settle =
+        <T>(how: (value: T) => void) =>
+        (value: T): void => {
+          clearInterval(more);
+          how(value);
+        };
+      ask(session);
+    });
   }
 
   #hold(

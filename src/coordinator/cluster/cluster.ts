@@ -38,6 +38,8 @@ export interface ClusterOptions {
   readonly times?: LinkTimes;
   /** A third worker decides within this where two differ, ms; for tests. */
   readonly disputeMs?: number;
+  /** Others that wait are asked for the model after this, ms; for tests. */
+  readonly describeMs?: number;
 }
 
 export class Cluster implements SessionHost<Session> {

@@ -64,6 +64,7 @@ export class Session {
   /** What this worker has, or will have when its socket has taken it. */
   #sent: { readonly version: number; readonly lease: ParameterLease } | null = null;
   readonly #values = new ArrivingValues();
+  #isLeaving = false;
   #describing: { resolve(model: ModelDescription): void; reject(error: Error): void } | null = null;
 
   constructor(socket: Connection, host: SessionHost<Session>, { from, own }: CameFrom, times?: LinkTimes) {
@@ -179,7 +180,7 @@ export class Session {
     }
     if (this.#phase === 'ready') {
       if (message.type === 'result') return this.#result(message, bytes);
-      if (message.type === 'leaving') return this.#host.onLeaving(this);
+      if (message.type === 'leaving') return this.#leaving();
       if (message.type === 'lost') return this.#replicaLost(message);
       if (message.type === 'fault') return this.#faulted(message);
     }
@@ -301,9 +302,22 @@ export class Session {
       return;
     }
     const error = faultOf(faulted.name, message);
-    if (this.#phase === 'preparing') return this.#host.onFault(this, error);
+    if (this.#phase === 'preparing') {
+      // It has said so, and nothing more is due of it.
+      this.#phase = 'judging';
+      clearTimeout(this.#patience);
+      this.#patience = this.#within(LIMITS.verdictTimeoutMs, 'gone');
+      return this.#host.onFault(this, error);
+    }
     this.#pending.get(message.replica)?.reject(error);
     this.#pending.delete(message.replica);
+  }
+
+  /** Said once, however often it is sent. */
+  #leaving(): void {
+    if (this.#isLeaving) return;
+    this.#isLeaving = true;
+    this.#host.onLeaving(this);
   }
 
   #replicaLost({ replica, reason }: MessageOf<'lost'>): void {
