@@ -13,6 +13,8 @@ import { ExactPlane } from '../coordinator/planes/exact/exact_plane.js';
 import { residentReplica } from '../coordinator/planes/exact/resident_weights.js';
 import { RunProgress } from '../coordinator/progress.js';
 import { datasetFromArrays } from '../data/arrays.js';
+import { optimizerProgram } from '../optimizers/optimizer_program.js';
+import { changeFor, type Where } from '../report/why.js';
 import { availableCores } from '../system/cores.js';
 import { placeReplicas } from './devices.js';
 import { resolveModelSource } from '../models/load.js';
@@ -60,6 +62,20 @@ export interface BenchReport {
   readonly firstStepS: number;
   /** Largest resident size of the process. */
   readonly peakMemoryMb: number;
+  readonly memory: BenchMemory;
+  /** Where the time goes, and the one setting that would change it. */
+  readonly change: string;
+}
+
+/** Of one replica, beside activations. */
+export interface BenchMemory {
+  /** Weights and optimizer slots, of which there are two versions. */
+  readonly valuesMb: number;
+  /** Of one gradient, and how many there are at most: one that comes, and one for each level of the tree of shards. */
+  readonly gradientMb: number;
+  readonly gradients: number;
+  /** Of all tensors on the device between two steps, the most of any replica. */
+  readonly heldMb: number;
 }
 
 export async function bench(request: BenchRequest): Promise<BenchReport> {
@@ -114,6 +130,8 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     const [stepMs, cpuMs] = [lengths(endsMs), lengths(cpuEndsMs)];
     const phase = (of: (event: StepEvent) => number): number[] => counted.map(of);
     const exchange = phase(({ phasesMs }) => phasesMs.reduce + phasesMs.apply + phasesMs.publish);
+    const held = await Promise.all(replicas.replicas.map((replica) => replica.memory()));
+    const slots = optimizerProgram(config.optimizer).slots.length;
     return {
       versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...replicas.versions },
       model: model.name,
@@ -146,10 +164,43 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       exchangeMs: { p50: quantile(exchange, 0.5), p95: quantile(exchange, 0.95) },
       firstStepS: endsMs[0] / 1000,
       peakMemoryMb: process.resourceUsage().maxRSS / 1024,
+      memory: {
+        valuesMb: (4 * (model.layout.totalSize + slots * model.layout.trainedSize)) / 1e6,
+        gradientMb: (4 * model.layout.trainedSize) / 1e6,
+        gradients: 1 + Math.ceil(Math.log2(shards)),
+        heldMb: Math.max(...held.map(({ bytes }) => bytes)) / 1e6,
+      },
+      change: changeFor(
+        {
+          ...{ replicas: placement.replicas.length, isCluster: false, shards, bytes: 4 * model.layout.trainedSize },
+          ...{ precision: request.precision, execution: request.compile ? 'compiled' : 'eager' },
+          ...{ instructionSet: replicas.numerics.instructionSet, device: replicas.numerics.device },
+          ...{ threads: placement.intraOpThreads, cores },
+        },
+        whereOf(counted),
+      ),
     };
   } finally {
     await replicas.close();
   }
+}
+
+/** Means over the counted steps. */
+function whereOf(steps: readonly StepEvent[]): Where {
+  const mean = (of: (event: StepEvent) => number): number => steps.reduce((sum, event) => sum + of(event), 0) / steps.length;
+  const [{ phasesMs: first, replicaTimes }] = steps;
+  const names = Object.keys(first) as (keyof StepEvent['phasesMs'])[];
+  const phasesMs = Object.fromEntries(names.map((name) => [name, mean((event) => event.phasesMs[name])]));
+  const replicas = replicaTimes.map(({ replica }) => ({
+    replica,
+    computeMs: mean((event) => event.replicaTimes.find((time) => time.replica === replica)?.computeMs ?? 0),
+  }));
+  return {
+    phasesMs,
+    replicas,
+    stepMs: mean(({ phasesMs: each }) => names.reduce((sum, name) => sum + each[name], 0)),
+    outside: 0,
+  };
 }
 
 function drawnData({ inputShape, classes, batch }: BenchRequest): Parameters<typeof datasetFromArrays>[0] {

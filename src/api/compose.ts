@@ -40,6 +40,8 @@ export interface Crew {
   readonly numerics: NumericsClass;
   /** Beside Node's and ours. */
   readonly versions: { readonly tensorflow: string; readonly tfjs: string };
+  /** Replicas of this process keep the memory that a step frees. */
+  readonly memoryKept?: boolean;
   readonly fleet: Fleet;
   /** The fleet's only replica, where the weights may stay with it. */
   readonly resident?: ResidentReplica | null;
@@ -200,6 +202,7 @@ async function composeSeen(
           validation: dataset.validation?.count ?? 0,
         },
         versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...crew.versions },
+        memoryKept: crew.memoryKept ?? false,
         run,
         begin: request.begin?.(crew.model) ?? null,
         changes:

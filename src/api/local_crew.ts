@@ -80,6 +80,7 @@ export class LocalRecruiter implements Recruiter {
       model: opened.model,
       numerics: opened.numerics,
       versions: opened.versions,
+      memoryKept: opened.memoryKept,
       fleet,
       resident: residentReplica(opened),
       stop: request.stop,

@@ -17,6 +17,8 @@ export interface OpenedReplicas {
   readonly model: ModelDescription;
   readonly numerics: NumericsClass;
   readonly versions: { readonly tensorflow: string; readonly tfjs: string };
+  /** What this process chose for speed, the user not having said. */
+  readonly memoryKept: boolean;
   close(): Promise<void>;
 }
 
@@ -69,7 +71,8 @@ export async function openReplicas({ placement, source, dataset, config, say, si
   try {
     const [first] = await Promise.all(replicas.map((replica) => replica.open()));
     if (first.precisionNote !== '') say(`warning: ${first.precisionNote}`);
-    return { replicas, model: first.description, numerics: first.numerics, versions: first.versions, close };
+    const { description: model, numerics, versions, memoryKept } = first;
+    return { replicas, model, numerics, versions, memoryKept, close };
   } catch (error) {
     await close();
     throw error;

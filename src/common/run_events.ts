@@ -30,6 +30,8 @@ export interface StartEvent {
     batchNormPerShard: boolean;
   };
   versions: { tfjsParallel: string; node: string; tensorflow: string; tfjs: string };
+  /** Memory that a step frees is kept for the next, as this program asked of the C library; absent where it did not. */
+  memoryKept?: boolean;
 }
 
 /** Milliseconds spent in each phase of a step, as the main thread sees it. */

@@ -67,6 +67,7 @@ export interface StartParts {
   readonly numerics: NumericsClass;
   readonly data: DataIdentity;
   readonly versions: StartEvent['versions'];
+  readonly memoryKept?: boolean;
   /** Without a folder nothing is written. */
   readonly run: OpenedRun | { readonly folder: null; readonly saved: null };
   /** Where a new run begins, where that is not the model's own beginning. */
@@ -186,6 +187,7 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
       batchNormPerShard: shards > 1 && model.layout.statistics.length > 0,
     },
     versions,
+    ...(parts.memoryKept === true && { memoryKept: true }),
   });
   parts.onStart?.();
   for (const note of trialNotes(config)) observe({ type: 'warn', ...note });

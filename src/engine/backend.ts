@@ -10,6 +10,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import { EnvironmentError, UsageError } from '../common/errors.js';
 import { builtFile } from '../system/package_file.js';
+import { keepFreedMemory } from './allocator.js';
 import { Binding } from './binding.js';
 import { openCApi, type CApi } from './c_api.js';
 import { compile, type CompiledFunction, type CompileOptions } from './compile.js';
@@ -57,6 +58,8 @@ export interface EngineInfo {
   oneDnn: OneDnnUse;
   /** The instruction set that oneDNN is held to below what the processor has, e.g. `AVX2`; empty where to none. */
   oneDnnIsa: string;
+  /** Memory that a step frees is kept for the next one, as we asked of the C library; it changes no bits. */
+  memoryKept: boolean;
 }
 
 export interface Engine {
@@ -101,6 +104,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
     const api = openCApi(options.folder ?? findTensorFlow().folder);
     return { api, oneDnn: oneDnnUse(api) };
   };
+  const memoryKept = !(options.device?.includes('GPU') ?? false) && keepFreedMemory();
   const { api, oneDnn } = wantsOneDnn(options) ? withNativeDefault('TF_ENABLE_ONEDNN_OPTS', '1', open) : open();
   const binding = new Binding(new Context(api, options));
   const { context } = binding;
@@ -120,6 +124,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
       instructionSet: instructionSet(),
       oneDnn,
       oneDnnIsa: oneDnnCeiling(),
+      memoryKept,
     },
     compile: (fn, options) => compile(engine, fn, options),
     liveHandles: () => binding.handles.count,

@@ -60,7 +60,14 @@ export function valueName(name: string): string {
   return name === 'val_acc' ? 'validation accuracy' : name;
 }
 
-const ONE_DNN_LINE = '  oneDNN   on, faster here; TF_ENABLE_ONEDNN_OPTS=0 leaves it off, as TensorFlow does on this processor';
+/** What the program chose for speed where the user said nothing, with what takes it back; empty where it chose nothing. */
+function chosenLines({ numerics, memoryKept }: Pick<StartEvent, 'numerics' | 'memoryKept'>): string[] {
+  const chosen = [
+    ...(hasOneDnnBeyondTensorFlow(numerics) ? ['oneDNN on (TF_ENABLE_ONEDNN_OPTS=0 leaves it off)'] : []),
+    ...(memoryKept === true ? ['freed memory kept (MALLOC_TRIM_THRESHOLD_=131072 gives it back)'] : []),
+  ];
+  return chosen.length === 0 ? [] : [`  speed    ${chosen.join(', ')}`];
+}
 
 /** The block above the report: versions, devices, data, model, plan, run. */
 export function headerLines({
@@ -73,6 +80,7 @@ export function headerLines({
   plan,
   runFolder,
   config,
+  memoryKept,
 }: StartEvent): string[] {
   const { tfjsParallel, node, tensorflow, tfjs } = versions;
   const threads = numerics.intraOpThreads === 1 ? '1 thread each' : `${numerics.intraOpThreads} threads each`;
@@ -82,7 +90,7 @@ export function headerLines({
   return [
     joined([`tfjs-parallel ${tfjsParallel}`, `Node ${node}`, `TensorFlow ${tensorflow}`, `tfjs ${tfjs}`]),
     `  devices  ${joined(devices.filter((part) => part !== ''))}`,
-    ...(hasOneDnnBeyondTensorFlow(numerics) ? [ONE_DNN_LINE] : []),
+    ...chosenLines({ numerics, memoryKept }),
     `  data     ${joined([
       dataset.name,
       `${count(dataset.train)} train`,

@@ -41,7 +41,7 @@ function outsideOf(story: RunStory, rows: readonly EpochRow[], stepMs: number): 
 }
 
 /** What the start of a run says of how it computes. */
-interface RunFacts {
+export interface RunFacts {
   readonly replicas: number;
   /** Its replicas are other machines': `rack-2:cpu(0)`. */
   readonly isCluster: boolean;
@@ -52,6 +52,9 @@ interface RunFacts {
   /** Weights to a replica and gradients from it, of a step. */
   readonly bytes: number;
   readonly shards: number;
+  /** Of each replica, and of the machine where it computes; absent where nobody says. */
+  readonly threads?: number;
+  readonly cores?: number;
 }
 
 function factsOf({ start }: RunStory): RunFacts {
@@ -77,10 +80,10 @@ function factsOf({ start }: RunStory): RunFacts {
   };
 }
 
-type Where = Omit<Why, 'epochs' | 'change'>;
+export type Where = Omit<Why, 'epochs' | 'change'>;
 
 /** A step's parts as they can be changed: what replicas compute is not what the slowest shard takes, where each has several. */
-function changeFor(facts: RunFacts, where: Where): string {
+export function changeFor(facts: RunFacts, where: Where): string {
   const { phasesMs, stepMs, outside } = where;
   if (outside > 0.5)
     return `${share(outside)} of an epoch's time is outside its steps: evaluate fewer examples (--validation-limit), or make saving rarer (--state-every 10m).`;
@@ -125,7 +128,7 @@ const BF16_INSTRUCTIONS = /\b(amx_bf16|avx512_bf16|bf16)\b/;
 const SHORT_MS = 3;
 
 function computingChange(
-  { replicas, precision, execution, instructionSet, device }: RunFacts,
+  { replicas, precision, execution, instructionSet, device, threads = 0, cores = 0 }: RunFacts,
   { computing, stepMs, part }: { computing: number; stepMs: number; part: string },
 ): string {
   const found = `Computing is ${part}`;
@@ -135,6 +138,10 @@ function computingChange(
   const more = replicas === 1 ? 'a second device' : `${2 * replicas} devices in place of ${replicas}`;
   const devices = `with ${more} a step takes ${(stepMs - computing / 2).toFixed(1)} ms at best`;
   const bf16 = precision === 'fp32' && device.startsWith('CPU') && BF16_INSTRUCTIONS.test(instructionSet);
+  if (device.startsWith('CPU') && threads > 0 && replicas * threads < cores)
+    return `${found}, on ${replicas * threads} of ${cores} cores: give --threads-per-worker ${Math.floor(cores / replicas)}.`;
+  if (device.startsWith('CPU') && !bf16 && replicas === 1 && threads > 1)
+    return `${found}, by one replica: --workers ${threads} --threads-per-worker 1 measures whether a replica for each core is faster.`;
   return bf16
     ? `${found}: this processor has instructions for --precision bf16, which a new run may use; ${devices}.`
     : `${found}: ${devices}.`;

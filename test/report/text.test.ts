@@ -268,9 +268,13 @@ test.each([
   expect(valuesApart('val_acc', a, b)).toEqual([first, second]),
 );
 
-test('a line tells that oneDNN is on where TensorFlow alone would leave it off', () => {
-  const lines = (numerics: object) => headerLines({ ...SAMPLE_START, numerics: { ...SAMPLE_START.numerics, ...numerics } });
-  const wanted = '  oneDNN   on, faster here; TF_ENABLE_ONEDNN_OPTS=0 leaves it off, as TensorFlow does on this processor';
+test('a line tells what was chosen for speed: oneDNN where TensorFlow alone would leave it off, memory kept', () => {
+  const lines = (numerics: object, more: object = {}) =>
+    headerLines({ ...SAMPLE_START, numerics: { ...SAMPLE_START.numerics, ...numerics }, ...more });
+  const wanted = '  speed    oneDNN on (TF_ENABLE_ONEDNN_OPTS=0 leaves it off)';
+  const kept = 'freed memory kept (MALLOC_TRIM_THRESHOLD_=131072 gives it back)';
+  expect(lines({ oneDnn: 'on', instructionSet: 'x64 avx2+fma' }, { memoryKept: true })[2]).toBe(`${wanted}, ${kept}`);
+  expect(lines({ oneDnn: 'off', instructionSet: 'x64 avx2+fma' }, { memoryKept: true })[2]).toBe(`  speed    ${kept}`);
   expect(lines({ oneDnn: 'on', instructionSet: 'x64 avx2+fma' })[2]).toBe(wanted);
   for (const own of [
     { oneDnn: 'off', instructionSet: 'x64 avx2+fma' },

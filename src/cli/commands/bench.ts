@@ -80,6 +80,7 @@ export function benchLines(report: BenchReport): string[] {
     cpuMs,
     phasesMs,
     exchangeMs,
+    memory,
   } = report;
   const ms = (value: number) => `${value.toFixed(2)} ms`;
   const rows: [string, string][] = [
@@ -99,9 +100,14 @@ export function benchLines(report: BenchReport): string[] {
     ['first step', `${report.firstStepS.toFixed(1)} s after the start of the process`],
     ['peak memory', `${count(Math.round(report.peakMemoryMb))} MB`],
     [
+      'a replica',
+      `2 × ${memory.valuesMb.toFixed(1)} MB of weights and slots, at most ${memory.gradients} × ${memory.gradientMb.toFixed(1)} MB of gradients, beside activations; ${memory.heldMb.toFixed(1)} MB held between steps`,
+    ],
+    [
       'versions',
       `tfjs-parallel ${versions.tfjsParallel}, Node ${versions.node}, TensorFlow ${versions.tensorflow}, tfjs ${versions.tfjs}`,
     ],
   ];
+  rows.push(['change', report.change]);
   return rows.map(([name, value]) => `${name.padEnd(12)} ${value}`);
 }

@@ -95,6 +95,8 @@ export interface OpenAnswer {
   readonly versions: { readonly tensorflow: string; readonly tfjs: string };
   /** Where bf16 was asked for and this machine computes in float32: that, and why. Empty otherwise. */
   readonly precisionNote: string;
+  /** The engine had the C library keep what a step frees. */
+  readonly memoryKept: boolean;
 }
 
 export interface ShardAnswer {
@@ -112,6 +114,8 @@ export interface ShardAnswer {
 export interface MemoryAnswer {
   readonly tensors: number;
   readonly handles: number;
+  /** Of the tensors. */
+  readonly bytes: number;
 }
 
 /** Expected errors cross as data: a thrown one would lose its code and next step on the way out of the thread. */

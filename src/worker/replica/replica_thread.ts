@@ -95,7 +95,7 @@ async function answer(
     case 'predict':
       return predict(opened(), task.batch);
     case 'memory':
-      return { tensors: opened().engine.tf.memory().numTensors, handles: opened().engine.liveHandles() };
+      return memoryOf(opened().engine);
     case 'close':
       state?.engine.dispose();
       state = undefined;
@@ -106,6 +106,11 @@ async function answer(
 function opened(): ReplicaState {
   invariant(state, 'a replica is opened before it computes');
   return state;
+}
+
+function memoryOf({ tf, liveHandles }: Engine): MemoryAnswer {
+  const { numTensors, numBytes } = tf.memory();
+  return { tensors: numTensors, handles: liveHandles(), bytes: numBytes };
 }
 
 function judgedIn({ judged }: ReplicaState): Judged {
@@ -144,6 +149,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     numerics: numericsOf(spec, engine),
     versions: { tensorflow: engine.info.tensorflowVersion, tfjs: engine.tf.version['tfjs'] },
     precisionNote: precisionNoteOf(spec, engine),
+    memoryKept: engine.info.memoryKept,
   };
 }
 
