@@ -13,5 +13,6 @@
  *   4  compiled functions keep the arithmetic of the function; in bf16 sums, and what no product comes after, are float32
  *   5  a dropout mask that all examples share (noise shape of 1 first) is the whole batch's, not the shard's
  *   6  constraints hold after every step; a batch norm that is used several times in a step moves its statistics at each use
+ *   7  the gradient of tf.tile (layer normalization, repeatVector) is one sum and no chain of additions
  */
-export const ARITHMETIC_VERSION = 6;
+export const ARITHMETIC_VERSION = 7;

@@ -9,6 +9,7 @@ import { batchNormComposed, batchNormLastAxis } from './batch_norm.js';
 import { BACKEND_NAME } from './kernel_backend.js';
 import { installRandomLayers, PROBE } from './random_layers.js';
 import { installRecordableKernels } from './recordable_kernels.js';
+import { installTileGradient } from './tile_gradient.js';
 
 export type BatchStatisticsSink = (layer: tfjs.layers.Layer, mean: tfjs.Tensor1D, biasedVariance: tfjs.Tensor1D) => void;
 
@@ -32,6 +33,7 @@ export function installTrainingOps(): void {
   installed = true;
   installActivationOps();
   installRecordableKernels();
+  installTileGradient();
   installBatchNorm();
   installRandomLayers();
 }
