@@ -148,6 +148,8 @@ export function decodeWeights(
     // Not Buffer's own slice, which shares its memory.
     const part = Uint8Array.prototype.slice.call(bytes, start, start + bytesOf(entry));
     const decoded = decode(part.buffer, entry);
+    const bad = decoded.findIndex((value) => !Number.isFinite(value));
+    if (bad !== -1) throw invalid(`value ${bad} of weight ${entry.name} is ${decoded[bad]}: nothing can be trained from there`);
     values.set(decoded, offset);
     offset += decoded.length;
   }

@@ -9,6 +9,11 @@ import { ACTIVATIONS, camelCase, CELLS, CONSTRAINTS, INITIALIZERS, LAYERS, MODEL
 const MAX_DEPTH = 64;
 const MAX_VALUES = 1_000_000;
 const MAX_NUMBER = 2 ** 31;
+/** Keys of numbers that are computed with, and say no size. */
+const NO_SIZES: ReadonlySet<string> = new Set([
+  ...['maskValue', 'value', 'scale', 'offset', 'gain', 'mean', 'stddev', 'minval', 'maxval', 'minValue', 'maxValue'],
+  ...['alpha', 'theta', 'l1', 'l2', 'epsilon'],
+]);
 
 /** @throws ClusterError MODEL_REFUSED naming the first thing that is not allowed. */
 export function requireAllowedLayers(topology: string): void {
@@ -48,7 +53,8 @@ function asTfjsReads(value: unknown, count: (depth: number) => void, depth = 0):
     if (['__proto__', 'constructor', 'prototype', 'customObjects'].some((name) => name === key || name === given))
       throw refused(`the key ${given}`);
     if (key in read) throw refused(`the key ${key} in two spellings`);
-    read[key] = key === 'seed' ? null : asTfjsReads(child, count, depth + 1);
+    const isFree = key === 'seed' || (NO_SIZES.has(key) && Number.isFinite(child));
+    read[key] = isFree ? null : asTfjsReads(child, count, depth + 1);
   }
   return read;
 }

@@ -63,7 +63,8 @@ export function applyNotes(model: tfjs.LayersModel, json: LayerJson & BuildNotes
 /** `trainable: false` of a nested model, a wrapper or a cell, which tfjs reads past. */
 function freezeAsWritten(layer: tfjs.layers.Layer | tfjs.LayersModel, { config }: LayerJson): void {
   if (config.trainable === false) layer.weights.forEach(freeze);
-  const inner = [config.layers, config.layer, config.cell, config.cells]
+  // A recurrent layer repeats its cell's configuration beside the cell.
+  const inner = (config.cell === undefined ? [config.layers, config.layer, config.cells] : [config.cell])
     .flat()
     .filter((part) => part !== undefined) as LayerJson[];
   const present = innerLayers(layer);

@@ -26,6 +26,7 @@ export function chooseLoss(facts: LossFacts): string {
   // An index for each of several outputs: nothing else compares one with the other.
   if (
     !isSigmoid &&
+    kind !== 'opaque' &&
     classes > 1 &&
     product(labelShape) * classes === outputs &&
     all((value) => value >= 0 && Number.isInteger(value))
@@ -45,15 +46,20 @@ export function chooseLoss(facts: LossFacts): string {
   const ends =
     kind === 'unknown'
       ? 'in no softmax or sigmoid'
-      : `in ${kind === 'softmax' || kind === 'sigmoid' ? 'a' : 'values made of a'} ${kind.replace('from_', '')}`;
+      : kind === 'opaque'
+        ? 'in a layer of which the graph does not say whether it gives probabilities,'
+        : `in ${kind === 'softmax' || kind === 'sigmoid' ? 'a' : 'values made of a'} ${kind.replace('from_', '')}`;
   throw new UsageError({
     code: 'LOSS_NEEDED',
     message:
       `no loss was named, the model is not compiled, and more than one would fit: it ends ${ends} with [${outputShape.join(', ')}] values per example, ` +
       `a label is [${labelShape.join(', ')}]`,
     next:
-      'Name it with --loss (loss in the library): softmax_cross_entropy for one class of several, sigmoid_cross_entropy for yes and no, ' +
-      'mean_squared_error for real-valued targets; or compile the model.',
+      kind === 'opaque'
+        ? 'Name it with --loss (loss in the library): softmax_cross_entropy_from_logits or sigmoid_cross_entropy_from_logits for logits, ' +
+          'categoricalCrossentropy, sparseCategoricalCrossentropy or binaryCrossentropy for probabilities, mean_squared_error for real-valued targets; or compile the model.'
+        : 'Name it with --loss (loss in the library): softmax_cross_entropy for one class of several, sigmoid_cross_entropy for yes and no, ' +
+          'mean_squared_error for real-valued targets; or compile the model.',
   });
 }
 

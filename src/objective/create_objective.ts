@@ -13,7 +13,7 @@ import { requireLabels, type LabeledData } from './labels.js';
 import { ANY_SUM, PROBABILITIES, SHARES, type CrossEntropies, type Loss } from './loss.js';
 import { LOSSES } from './losses.js';
 import { maskedMetric } from './masked_metric.js';
-import { outputKindOf } from './output_kind.js';
+import { outputKindOf, requireSaid } from './output_kind.js';
 import { partOf, partsOf } from './per_output.js';
 import type { ObjectiveRequest } from './request.js';
 import { takesIndices } from './shapes.js';
@@ -78,10 +78,13 @@ interface ObjectiveFacts {
 export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: ObjectiveFacts): Objective {
   const { request, compiled, model, dataset, output: at = 0, masked = false } = facts;
   const outputShape = outputShapeOf(tf, model, facts.inputShapes, at);
-  const kind = outputKindOf(model, at);
+  const said = outputKindOf(model, at);
   requireKnownLoss(compiled, request);
-  const given = request.loss ?? compiled?.loss ?? chooseLoss({ kind, outputShape, dataset });
+  const given = request.loss ?? compiled?.loss ?? chooseLoss({ kind: said, outputShape, dataset });
   const { name, loss } = typeof given === 'string' ? findLoss(given) : { name: nameOf(given), loss: lossOfFunction(given) };
+  if (said === 'opaque') requireSaid({ name, loss });
+  // What reads logits now was told that they are.
+  const kind = said === 'opaque' ? 'unknown' : said;
   const shapes = { output: outputShape, label: dataset.labelShape, classes: dataset.classes };
   // A function takes labels as the data set has them; one value per example stands in a column, as model.fit puts it.
   const own = typeof given === 'string' ? null : dataset.labelShape.length === 0 ? [1] : dataset.labelShape;

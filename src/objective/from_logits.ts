@@ -7,5 +7,5 @@ export const sigmoidCrossEntropyFromLogits = fromLogits(sigmoidCrossEntropy);
 export const softmaxCrossEntropyFromLogits = fromLogits(softmaxCrossEntropy);
 
 function fromLogits(loss: Loss): Loss {
-  return { ...loss, create: (parts) => loss.create({ ...parts, kind: 'unknown' }) };
+  return { ...loss, fromLogits: true, create: (parts) => loss.create({ ...parts, kind: 'unknown' }) };
 }

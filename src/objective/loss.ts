@@ -48,6 +48,8 @@ export interface Loss {
   readonly predicts: 'class' | 'each' | null;
   /** Whether an output that is no probability is a logit to it; otherwise it is taken as it is. */
   readonly readsLogits: boolean;
+  /** Outputs are logits whatever the graph says. */
+  readonly fromLogits?: true;
   create(parts: ObjectiveParts): LossValues;
 }
 

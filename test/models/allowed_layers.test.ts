@@ -94,6 +94,14 @@ it.each([
   expect(() => requireAllowedLayers(topology)).toThrow(what);
 });
 
+it('takes numbers of any size where they say none', () => {
+  requireAllowedLayers(layer('Masking', { mask_value: -1e10 }));
+  requireAllowedLayers(layer('Rescaling', { scale: 1e-30, offset: 1e30 }));
+  expect(
+    accepts('{"class_name":"Sequential","config":{"layers":[{"class_name":"Masking","config":{"mask_value":1e999}}]}}'),
+  ).toBe(false);
+});
+
 it.each(['className', 'class__name', 'class_Name', 'class___name'])(
   'refuses a foreign layer whose class is under %s, which tfjs reads as className',
   (key) => {

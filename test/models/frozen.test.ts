@@ -45,6 +45,17 @@ const KINDS: readonly [what: string, make: () => tf.layers.Layer, freeze: (layer
     (layer) => freeze(parts(layer).cell.cells[1]),
     3,
   ],
+  [
+    'two stacked cells together',
+    () =>
+      tf.layers.rnn({
+        cell: [tf.layers.lstmCell({ units: 2 }), tf.layers.gruCell({ units: 2 })],
+        returnSequences: true,
+        inputShape: [3, 2],
+      }),
+    (layer) => freeze(parts(layer).cell),
+    6,
+  ],
   ['a single weight', () => tf.layers.dense({ units: 2, inputShape: [3, 2] }), (layer) => freeze(firstWeight(layer)), 1],
   ['a TimeDistributed', () => tf.layers.timeDistributed({ layer: tf.layers.dense({ units: 2 }), inputShape: [3, 2] }), freeze, 2],
   [

@@ -158,6 +158,17 @@ describe('a model.json', () => {
     expect(valuesOf(await buildModel(tf, source, 1))).toEqual(valuesOf(original));
   });
 
+  it('with a weight that is NaN is refused, and the value named', async () => {
+    const { path } = await converted();
+    const values = new Float32Array(20);
+    values[19] = NaN;
+    await writeFile(join(path, '..', 'w.bin'), values);
+    await expect(resolveModelSource(path)).rejects.toMatchObject({
+      code: 'MODEL_INVALID',
+      message: expect.stringMatching(/value \d+ of weight \S+ is NaN: nothing can be trained from there$/) as string,
+    });
+  });
+
   it('that is missing, no JSON, or with too few bytes is refused with exit code 2', async () => {
     const { path } = await converted();
     await writeFile(join(path, '..', 'w.bin'), new Uint8Array(40));
