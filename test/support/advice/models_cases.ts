@@ -175,6 +175,13 @@ export const MODELS_CASES: Cases = {
     [/--loss sigmoid_cross_entropy/],
     true,
   ),
+  'a last layer of one’s own': flags(
+    'src/objective/output_kind.ts',
+    'Choose --loss',
+    small('--model', ownLayerFile('own_last.mjs'), '--data', YES, '--loss', 'sigmoid_cross_entropy'),
+    [/--loss sigmoid_cross_entropy_from_logits/],
+    true,
+  ),
   'real targets under a cross-entropy': OTHER_LOSS(
     'Write no and yes as 0 and 1',
     modelFile('probability.mjs', 1),
