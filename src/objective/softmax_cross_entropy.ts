@@ -24,9 +24,10 @@ export const softmaxCrossEntropy: Loss = {
   },
 };
 
-/** Logits of the distribution: the logarithm of probabilities is one, and the softmax divides by their sum where that is not 1. */
+/** Logits of the distribution: the logarithm of probabilities is one, and the softmax divides by their sum where that is not 1, as that of sigmoids. */
 export function classLogits({ tf, kind }: ObjectiveParts, output: tfjs.Tensor): tfjs.Tensor {
-  if (kind === 'softmax') return tf.log(tf.clipByValue(output, PROBABILITY_EPSILON, 1));
+  if (kind === 'unknown') return output;
   // Dropout scales what it leaves, sums add up: such shares may pass 1.
-  return kind === 'from_softmax' ? tf.log(tf.clipByValue(output, PROBABILITY_EPSILON, LARGEST_FLOAT32)) : output;
+  const most = kind === 'softmax' ? 1 : LARGEST_FLOAT32;
+  return tf.log(tf.clipByValue(output, PROBABILITY_EPSILON, most));
 }

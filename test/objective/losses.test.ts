@@ -93,6 +93,14 @@ describe('softmax cross-entropy', () => {
     expect(own.sum().dataSync()[0]).toBeCloseTo(wanted, 5);
   });
 
+  it('takes sigmoids for shares of their sum, as tfjs does', () => {
+    const outputs = tf.sigmoid(tf.tensor2d(LOGITS.slice(0, 2)));
+    const loss = lossFor('softmax_cross_entropy', ending('sigmoid', 3), [], 3);
+    const own = tf.metrics.categoricalCrossentropy(tf.oneHot(CLASSES.slice(0, 2), 3), outputs);
+    const { sum } = valuesOf(loss, tf.tensor1d(CLASSES.slice(0, 2), 'int32'), outputs as tf.Tensor2D);
+    expect(sum).toBeCloseTo(own.sum().dataSync()[0], 5);
+  });
+
   it('has the gradient softmax − one-hot, through a softmax layer too', () => {
     const labels = tf.tensor1d(CLASSES.slice(0, 3), 'int32');
     const logits = tf.tensor2d(LOGITS.slice(0, 3));
