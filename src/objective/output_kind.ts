@@ -3,8 +3,6 @@
  * Does not: run anything: layers that only move, choose, average or scale probabilities leave them probabilities.
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { UsageError } from '../common/errors.js';
-import type { Loss } from './loss.js';
 
 /**
  * `softmax`, `sigmoid`: the last operation, but for layers that only move whole examples or positions. `from_softmax`, `from_sigmoid`: averaged, joined,
@@ -55,18 +53,6 @@ type Outside = (input: tfjs.layers.Layer) => OutputKind;
 
 export function outputKindOf(model: tfjs.LayersModel, output = 0): OutputKind {
   return kindOf(model.outputs[output], () => 'unknown');
-}
-
-/** Of an opaque output. @throws UsageError LOSS_UNFIT for a loss that takes probabilities or logits, by the graph */
-export function requireSaid({ name, loss }: { name: string; loss: Loss }): void {
-  if (!loss.readsLogits || loss.fromLogits) return;
-  const ofProbabilities =
-    loss.predicts === 'class' ? 'categoricalCrossentropy or sparseCategoricalCrossentropy' : 'binaryCrossentropy';
-  throw new UsageError({
-    code: 'LOSS_UNFIT',
-    message: `${name} takes logits, or probabilities where the graph says so, and the model ends in a layer of which it does not: one of your own, or one that computes with probabilities`,
-    next: `Choose --loss ${name}_from_logits where it gives logits, ${ofProbabilities} where it gives probabilities.`,
-  });
 }
 
 function kindOf(tensor: tfjs.SymbolicTensor, outside: Outside): OutputKind {

@@ -2,7 +2,8 @@ import * as tf from '@tensorflow/tfjs';
 import { expect, test } from 'vitest';
 import type { UsageError } from '../../src/common/errors.js';
 import { findLoss } from '../../src/objective/find_names.js';
-import { outputKindOf, requireSaid } from '../../src/objective/output_kind.js';
+import { requireSaid } from '../../src/objective/opaque_output.js';
+import { outputKindOf } from '../../src/objective/output_kind.js';
 
 const input = (): tf.SymbolicTensor => tf.input({ shape: [4] });
 const head = (of: tf.SymbolicTensor, activation: 'softmax' | 'sigmoid' | 'linear', units = 2): tf.SymbolicTensor =>

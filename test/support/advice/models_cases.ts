@@ -176,7 +176,7 @@ export const MODELS_CASES: Cases = {
     true,
   ),
   'a last layer of one’s own': flags(
-    'src/objective/output_kind.ts',
+    'src/objective/opaque_output.ts',
     'Choose --loss',
     small('--model', ownLayerFile('own_last.mjs'), '--data', YES, '--loss', 'sigmoid_cross_entropy'),
     [/--loss sigmoid_cross_entropy_from_logits/],
