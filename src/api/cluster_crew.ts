@@ -127,6 +127,8 @@ export class ClusterRecruiter implements Recruiter {
         numerics: first.numerics,
         versions: first.versions,
         fleet,
+        // Its workers compile it, and the coordinator never sees it.
+        stepGraph: () => Promise.resolve(null),
         stop: {
           get reason() {
             return stop.reason;

@@ -45,6 +45,8 @@ export interface Crew {
   readonly fleet: Fleet;
   /** The fleet's only replica, where the weights may stay with it. */
   readonly resident?: ResidentReplica | null;
+  /** What a replica computes in a training step, as a GraphDef; null where nobody here knows. */
+  stepGraph(): Promise<Uint8Array | null>;
   readonly stop: StopRequest;
   /** Right after the start event. */
   onStart(): void;
@@ -185,6 +187,7 @@ async function composeSeen(
     }
     request.onWait?.(recruiter.waitsFor);
     const crew = await recruiter.gather({ config, shards, source, dataset, run, observe });
+    const afterStep = graphTold(crew, report);
     let end: EndEvent | null = null;
     try {
       const settled = known ?? settle(crew.model.compiled);
@@ -214,7 +217,10 @@ async function composeSeen(
         fleet: crew.fleet,
         resident: crew.resident ?? null,
         cores: availableCores(),
-        observe,
+        observe: (event) => {
+          observe(event);
+          if (event.type === 'step') afterStep();
+        },
         stop: crew.stop,
         wishes,
         onWeights: (weights) => report?.weights(weights),
@@ -239,6 +245,20 @@ async function composeSeen(
     await report?.close(stop.hurry);
     await run.folder?.closeOrDiscard();
   }
+}
+
+/** Asks once, after the first step: then a replica has compiled it. */
+function graphTold(crew: Crew, report: RunReport | null): () => void {
+  let isAsked = report?.wantsGraph !== true;
+  return () => {
+    if (isAsked) return;
+    isAsked = true;
+    crew.stepGraph().then(
+      (graphDef) => graphDef !== null && report?.graph(graphDef),
+      // A replica that is gone has none; its loss is told where it matters.
+      () => undefined,
+    );
+  };
 }
 
 /** The run folder with the report in it, and the caller. */

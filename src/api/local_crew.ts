@@ -83,6 +83,7 @@ export class LocalRecruiter implements Recruiter {
       memoryKept: opened.memoryKept,
       fleet,
       resident: residentReplica(opened),
+      stepGraph: () => opened.replicas[0].stepGraph(),
       stop: request.stop,
       onStart: () => {
         started = true;

@@ -9,6 +9,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import { UsageError } from '../common/errors.js';
 import type { EngineParts } from './engine_parts.js';
+import { graphDefOf } from './graph_api.js';
 import { GraphFunction } from './graph_function.js';
 import { BACKEND_NAME, kernelBackend, type KernelBackend } from './kernel_backend.js';
 import { typeName } from './printer.js';
@@ -22,6 +23,8 @@ export interface CompileOptions {
   name?: string;
   /** Record again to see that the function does the same (default). Without it a recording is made once and trusted. */
   verify?: boolean;
+  /** Hears of each kind of arguments what was recorded, as a GraphDef (tensorflow/core/framework/graph.proto), unless its constants are larger than 4 MiB. */
+  onGraph?: (graphDef: Uint8Array) => void;
 }
 
 export interface CompiledFunction<A extends unknown[], R> {
@@ -40,6 +43,8 @@ export interface CompiledFunction<A extends unknown[], R> {
 const MAX_SIGNATURES = 64;
 /** Recordings until two must agree: the first may make variables, the second meet what the first cached. */
 const MAX_RECORDINGS = 3;
+/** Bytes of constants in a graph that is told: TensorBoard shows nodes, and no values. */
+const MAX_TOLD_CONSTANTS = 4 * 2 ** 20;
 
 interface Entry {
   recorded: Recorded;
@@ -58,7 +63,7 @@ export function compile<A extends unknown[], R>(
   options: CompileOptions = {},
 ): CompiledFunction<A, R> {
   requireFunction(fn);
-  const { name = fn.name || 'compiled', verify = true } = options;
+  const { name = fn.name || 'compiled', verify = true, onGraph } = options;
   const entries = new Map<string, Entry>();
 
   const forget = (key: string, { graphFunction }: Entry): void => {
@@ -74,6 +79,7 @@ export function compile<A extends unknown[], R>(
     }
     if (entries.size >= MAX_SIGNATURES) throw tooMany(name, key);
     const recorded = recordUntilStable(engine, name, fn, spec, inputs, verify);
+    if (onGraph !== undefined) tellGraph(engine, recorded, onGraph);
     const outputs = [...recorded.results, ...recorded.updates.map(({ value }) => value)];
     try {
       const entry = { recorded, graphFunction: new GraphFunction(engine, recorded.recording, name, outputs), calls: 0 };
@@ -114,6 +120,12 @@ export function compile<A extends unknown[], R>(
       entries.clear();
     },
   });
+}
+
+/** As it was recorded, before anything is lowered. */
+function tellGraph({ context }: EngineParts, { recording }: Recorded, onGraph: (graphDef: Uint8Array) => void): void {
+  const constantBytes = recording.constants.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  if (constantBytes <= MAX_TOLD_CONSTANTS) onGraph(graphDefOf(context.api, recording.graph, context.status));
 }
 
 function describeArguments(args: readonly unknown[]): { spec: ArgumentSpec; key: string; tensors: tfjs.Tensor[] } {

@@ -25,6 +25,7 @@ const GRAPH_FUNCTIONS = {
   TF_SetAttrTensor: ['void', 'pointer', 'pointer', 'pointer', 'pointer'],
   TF_FinishOperation: ['nullable', 'pointer', 'pointer'],
   TF_GraphGetOpDef: ['void', 'pointer', 'pointer', 'pointer', 'pointer'],
+  TF_GraphToGraphDef: ['void', 'pointer', 'pointer', 'pointer'],
   TF_NewBuffer: ['pointer'],
   TF_DeleteBuffer: ['void', 'pointer'],
   TF_GraphToFunction: [
@@ -130,16 +131,32 @@ const BUFFER_HEAD_BYTES = 16;
 
 /** The declared inputs of an op. Throws TensorFlow's error for a name it does not have. */
 export function inputArguments(api: CApi, graph: Pointer, opName: string, status: Status): readonly InputArgument[] {
+  const bytes = written(api, (functions, buffer) => {
+    functions.TF_GraphGetOpDef(graph, api.cString(opName), buffer, status.pointer);
+    status.check(opName);
+  });
+  return (OpDef.decode(bytes) as unknown as { inputArg: InputArgument[] }).inputArg;
+}
+
+/** A graph as TensorFlow keeps it in files: GraphDef of tensorflow/core/framework/graph.proto, values of constants included. */
+export function graphDefOf(api: CApi, graph: Pointer, status: Status): Uint8Array {
+  return written(api, (functions, buffer) => {
+    functions.TF_GraphToGraphDef(graph, buffer, status.pointer);
+    status.check('writing the graph');
+  });
+}
+
+/** A copy of what is written into a TF_Buffer. */
+function written(api: CApi, write: (functions: GraphApi, buffer: Pointer) => void): Uint8Array {
   const functions = graphApi(api);
   const buffer = functions.TF_NewBuffer();
   try {
-    functions.TF_GraphGetOpDef(graph, api.cString(opName), buffer, status.pointer);
-    status.check(opName);
+    write(functions, buffer);
     const head = new BigUint64Array(BUFFER_HEAD_BYTES / 8);
     api.memcpy(head, buffer, BUFFER_HEAD_BYTES);
     const bytes = new Uint8Array(Number(head[1]));
     if (bytes.length > 0) api.memcpy(bytes, head[0], bytes.length);
-    return (OpDef.decode(bytes) as unknown as { inputArg: InputArgument[] }).inputArg;
+    return bytes;
   } finally {
     functions.TF_DeleteBuffer(buffer);
   }

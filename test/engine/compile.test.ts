@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import protobuf from 'protobufjs/light.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compile, installEngine, type Engine } from '../../src/engine/index.js';
 
@@ -52,6 +53,24 @@ describe('compile', () => {
     `);
     weight.dispose();
     step.dispose();
+  });
+
+  it('tells what it recorded as a GraphDef, once for each kind of arguments; not where constants are large', () => {
+    // GraphDef.node is field 1, NodeDef.name and op its fields 1 and 2 (tensorflow/core/framework/graph.proto, node_def.proto).
+    const NodeDef = new protobuf.Type('NodeDef').add(new protobuf.Field('op', 2, 'string'));
+    const GraphDef = new protobuf.Type('GraphDef').add(NodeDef).add(new protobuf.Field('node', 1, 'NodeDef', 'repeated'));
+    const graphs: string[][] = [];
+    const onGraph = (bytes: Uint8Array): void => {
+      graphs.push((GraphDef.decode(bytes) as unknown as { node: { op: string }[] }).node.map(({ op }) => op));
+    };
+    const f = engine.compile((x: tf.Tensor) => tf.sub(x, tf.square(x)), { onGraph });
+    for (const length of [2, 2, 3]) f(tf.ones([length])).dispose();
+    expect(graphs).toEqual(Array.from({ length: 2 }, () => ['Placeholder', 'Square', 'Sub']));
+    const large = engine.compile((x: tf.Tensor) => tf.add(x, tf.tensor1d(new Float32Array(2 ** 20 + 1))), { onGraph });
+    large(tf.scalar(1)).dispose();
+    expect(graphs).toHaveLength(2);
+    f.dispose();
+    large.dispose();
   });
 
   it('takes and gives nested structures, and the same tensor twice as one', () => {

@@ -30,7 +30,8 @@ parsed = {tag: frame[frame.tag == tag][['step', 'value']].values.tolist() for ta
 def shape(value):
     return [value.num, value.min, value.max, sum(value.bucket), value.bucket_limit[-1]]
 weights = {tag: [[event.step, *shape(event.histogram_value)] for event in accumulator.Histograms(tag)] for tag in accumulator.Tags()['histograms']}
-print(json.dumps([told, parsed, weights]))
+nodes = [[node.op, len(node.input)] for node in accumulator.Graph().node]
+print(json.dumps([told, parsed, weights, nodes]))
 `;
 
 type History = Record<string, [step: number, value: number][]>;
@@ -40,6 +41,8 @@ describe.skipIf(!isInstalled)('the event files of a run that was killed in its s
   let [tensorboard, tbparse]: [History, History] = [{}, {}];
   let losses: [number, number][] = [];
   let weights: Record<string, [step: number, count: number, min: number, max: number, inBuckets: number, limit: number][]> = {};
+
+  let nodes: [op: string, inputs: number][] = [];
 
   beforeAll(async () => {
     const run = startTrain([
@@ -66,7 +69,7 @@ describe.skipIf(!isInstalled)('the event files of a run that was killed in its s
     writeFileSync(join(scratch, 'read.py'), READ);
     const { stdout, stderr } = spawnSync(python, [join(scratch, 'read.py'), join(folder, 'tensorboard')], { encoding: 'utf8' });
     expect(stdout, stderr).not.toBe('');
-    [tensorboard, tbparse, weights] = JSON.parse(stdout) as [History, History, typeof weights];
+    [tensorboard, tbparse, weights, nodes] = JSON.parse(stdout) as [History, History, typeof weights, typeof nodes];
   });
 
   it('are one history in TensorBoard: every step once, with the resumed run’s values', () => {
@@ -86,6 +89,12 @@ describe.skipIf(!isInstalled)('the event files of a run that was killed in its s
         expect(min).toBeLessThanOrEqual(max);
       }
     }
+  });
+
+  it('hold the graph of the training step as TensorFlow recorded it, the backward pass included', () => {
+    const ops = new Set(nodes.map(([op]) => op));
+    expect([...ops]).toEqual(expect.arrayContaining(['Placeholder', 'Conv2D', 'Conv2DBackpropFilter', 'BatchMatMulV2']));
+    expect(nodes.some(([, inputs]) => inputs > 0)).toBe(true);
   });
 
   // tbparse forgets nothing: the steps that were computed twice have the same value twice.

@@ -18,7 +18,7 @@ import { reportPage } from './page.js';
 import { recordsIn } from './records_in.js';
 import { resultsCsv } from './results_csv.js';
 import { RunStory } from './run_story.js';
-import { eventFileHead, eventOf, histogramEvent } from './tensorboard.js';
+import { eventFileHead, eventOf, graphEvent, histogramEvent } from './tensorboard.js';
 
 export interface ReportPlace {
   readonly folder: string;
@@ -34,6 +34,8 @@ export class ReportFolder {
   #events: number | null = null;
   #lastStep: RunRecord | null = null;
   #classes: JudgedClasses | null = null;
+  /** Until it is told. */
+  #graph: Uint8Array | null = null;
 
   constructor(place: ReportPlace) {
     this.#place = place;
@@ -51,6 +53,12 @@ export class ReportFolder {
   addWeights(weights: ToldWeights): void {
     if (this.#events === null) return;
     writeSync(this.#events, histogramEvent(weights, { step: this.#step, seconds: this.#place.now() }));
+  }
+
+  /** Once a start; told with its first events. */
+  addGraph(graphDef: Uint8Array): void {
+    this.#graph = graphEvent(graphDef, { step: this.#step, seconds: this.#place.now() });
+    this.#tellGraph();
   }
 
   /** Shown from the next writing on. */
@@ -98,6 +106,13 @@ export class ReportFolder {
     this.#events ??= this.#openEvents(at, record);
     const bytes = eventOf(record, at);
     if (bytes.length > 0) writeSync(this.#events, bytes);
+    this.#tellGraph();
+  }
+
+  #tellGraph(): void {
+    if (this.#events === null || this.#graph === null) return;
+    writeSync(this.#events, this.#graph);
+    this.#graph = null;
   }
 
   /**

@@ -15,6 +15,8 @@ export interface ReportMessage {
   readonly records: readonly RunRecord[];
   /** After these records. */
   readonly weights?: ToldWeights;
+  /** After these records: what a training step computes, as a GraphDef. */
+  readonly graph?: Uint8Array;
   /** After these records: of the finished model. */
   readonly classes?: JudgedClasses;
   /** The last message: write once more, and say so. */
@@ -36,11 +38,12 @@ let writing = Promise.resolve();
 let nextMs = 0;
 let timer: NodeJS.Timeout | null = null;
 
-parentPort?.on('message', ({ records, weights, classes, isLast }: ReportMessage) => {
+parentPort?.on('message', ({ records, weights, graph, classes, isLast }: ReportMessage) => {
   guarded(() => {
     report ??= new ReportFolder({ folder, names, drawing, now: () => Date.now() / 1000 });
     for (const record of records) report.add(record);
     if (weights !== undefined) report.addWeights(weights);
+    if (graph !== undefined) report.addGraph(graph);
     if (classes !== undefined) report.addClasses(classes);
     if (records.some(({ type }) => type === 'epoch' || type === 'end')) timer ??= setTimeout(write, Math.max(0, nextMs - performance.now()));
   });

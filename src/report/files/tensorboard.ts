@@ -26,6 +26,11 @@ export function eventOf(record: RunRecord, { step, seconds }: { step: number; se
   return framed(message.ldelim().finish());
 }
 
+/** The graph of the training step: `graph_def`, field 4 of Event. */
+export function graphEvent(graphDef: Uint8Array, { step, seconds }: { step: number; seconds: number }): Uint8Array {
+  return framed(event(seconds, step).uint32(34).bytes(graphDef).finish());
+}
+
 /** How each weight is distributed. HistogramProto of summary.proto: min 1, max 2, num 3, sum 4, sum_squares 5, bucket_limit 6, bucket 7. */
 export function histogramEvent({ values, slots }: ToldWeights, { step, seconds }: { step: number; seconds: number }): Uint8Array {
   const message = event(seconds, step).uint32(42).fork();

@@ -18,6 +18,9 @@ export interface RunReport {
   readonly observer: RunObserver;
   /** How they are distributed is told to TensorBoard; the values are no longer the caller's. */
   weights(told: ToldWeights): void;
+  /** What a training step computes, as TensorFlow's GraphDef. */
+  readonly wantsGraph: boolean;
+  graph(graphDef: Uint8Array): void;
   /** Whether anything shows them. */
   readonly wantsClasses: boolean;
   /** What the finished model says of the validation examples. */
@@ -38,7 +41,15 @@ const BATCH = 256;
 export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
   if (names.includes('none')) {
     const nothing = (): void => undefined;
-    return { observer: nothing, weights: nothing, wantsClasses: false, classes: nothing, close: async () => undefined };
+    return {
+      observer: nothing,
+      weights: nothing,
+      wantsGraph: false,
+      graph: nothing,
+      wantsClasses: false,
+      classes: nothing,
+      close: async () => undefined,
+    };
   }
   let worker: Worker | null = null;
   let waiting: RunRecord[] = [];
@@ -58,8 +69,17 @@ export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
     opened.unref();
     return opened;
   };
-  const send = (isLast: boolean, { weights, classes }: Pick<ReportMessage, 'weights' | 'classes'> = {}): void => {
-    const message: ReportMessage = { records: waiting, isLast, ...(weights && { weights }), ...(classes && { classes }) };
+  const send = (
+    isLast: boolean,
+    { weights, graph, classes }: Pick<ReportMessage, 'weights' | 'graph' | 'classes'> = {},
+  ): void => {
+    const message: ReportMessage = {
+      records: waiting,
+      isLast,
+      ...(weights && { weights }),
+      ...(graph && { graph }),
+      ...(classes && { classes }),
+    };
     waiting = [];
     if (told && worker === null) return;
     try {
@@ -78,6 +98,8 @@ export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
       const named = slots.map(({ name, offset, size }) => ({ name, offset, size }));
       if (names.includes('tensorboard')) send(false, { weights: { epoch, values, slots: named } });
     },
+    wantsGraph: names.includes('tensorboard'),
+    graph: (graph) => send(false, { graph }),
     wantsClasses: names.includes('page'),
     classes: (classes) => send(false, { classes }),
     async close(hurry) {

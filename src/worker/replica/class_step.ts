@@ -11,7 +11,7 @@ import { applyModel, scaledInputs, type StepParts } from './train_step.js';
 export type ClassStep = (batch: TensorBatch) => tfjs.Tensor;
 
 /** Null for a model that tells no classes. */
-export function createClassStep(parts: Omit<StepParts, 'augment' | 'softObjective'>): ClassStep | null {
+export function createClassStep(parts: Omit<StepParts, 'augment' | 'softObjective' | 'onGraph'>): ClassStep | null {
   const { engine, objective, spec } = parts;
   const { tellClasses } = objective;
   if (tellClasses === undefined) return null;

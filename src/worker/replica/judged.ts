@@ -40,6 +40,7 @@ export class Judged {
   #read: ReadBatch = () => Promise.reject(new Error('internal: rows are read before there are any'));
 
   #waitedMs = 0;
+  #stepGraph: Uint8Array | null = null;
 
   private constructor(given: Parts, own: ((...given: never[]) => unknown) | null) {
     const { model, dataset } = given;
@@ -47,7 +48,8 @@ export class Judged {
     const { objective, masks, soft } = judgedModel({ ...given, binding });
     const { augment, softens } = openAugment({ ...given, binding, objective, masks, own });
     const softObjective = softens.includes(true) ? soft(softens) : objective;
-    const parts = { ...given, objective, softObjective, augment, binding, masks };
+    const onGraph = this.hearGraph;
+    const parts = { ...given, onGraph, objective, softObjective, augment, binding, masks };
     this.#augment = augment;
     this.objective = objective;
     this.train = createTrainStep(parts);
@@ -70,6 +72,14 @@ export class Judged {
     const ms = this.#waitedMs;
     this.#waitedMs = 0;
     return ms;
+  }
+
+  /** Keeps the graph of a training step: the newest one. */
+  readonly hearGraph = (graphDef: Uint8Array): void => void (this.#stepGraph = graphDef);
+
+  /** As a GraphDef; null before the first step, and where nothing is compiled. */
+  get stepGraph(): Uint8Array | null {
+    return this.#stepGraph;
   }
 
   readBatch(asked: RowsAsked): Promise<TensorBatch> {

@@ -124,6 +124,11 @@ export class LocalReplica implements ResidentReplica {
     return this.run<PredictAnswer>({ type: 'predict', batch });
   }
 
+  /** What it computes in a training step, as TensorFlow's GraphDef; null before the first one, and where steps are not compiled. */
+  stepGraph(): Promise<Uint8Array | null> {
+    return this.run<Uint8Array | null>({ type: 'step_graph' });
+  }
+
   /** Live tensors and native handles in the thread. */
   memory(): Promise<MemoryAnswer> {
     return this.run<MemoryAnswer>({ type: 'memory' });

@@ -45,6 +45,7 @@ export type ReplicaTask =
   | { readonly type: 'bind'; readonly key: string; readonly spec: BoundSpec }
   | { readonly type: 'take_data'; readonly key: string; readonly dataset: Dataset }
   | { readonly type: 'predict'; readonly batch: PredictTask }
+  | { readonly type: 'step_graph' }
   | { readonly type: 'memory' }
   | { readonly type: 'close' };
 

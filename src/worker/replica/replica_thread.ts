@@ -73,7 +73,7 @@ export default async function handle(task: ReplicaTask): Promise<ThreadAnswer<un
 
 async function answer(
   task: ReplicaTask,
-): Promise<OpenAnswer | ModelDescription | ShardAnswer | PredictAnswer | MemoryAnswer | null> {
+): Promise<OpenAnswer | ModelDescription | ShardAnswer | PredictAnswer | MemoryAnswer | Uint8Array | null> {
   switch (task.type) {
     case 'open':
       return open(task.spec);
@@ -94,6 +94,8 @@ async function answer(
       return null;
     case 'predict':
       return predict(opened(), task.batch);
+    case 'step_graph':
+      return judgedIn(opened()).stepGraph;
     case 'memory':
       return memoryOf(opened().engine);
     case 'close':
@@ -204,7 +206,8 @@ async function trainingFeed(replica: ReplicaState, shard: ShardTask): Promise<Fe
 
 function reside(replica: ReplicaState, residence: Residence): null {
   const { engine, model, layout } = replica;
-  replica.resident = new Resident({ engine, model, layout, residence }, judgedIn(replica).train);
+  const { train, hearGraph } = judgedIn(replica);
+  replica.resident = new Resident({ engine, model, layout, residence }, train, hearGraph);
   return null;
 }
 

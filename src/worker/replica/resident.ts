@@ -69,7 +69,7 @@ export class Resident {
   #pending: Pending | null = null;
   #underWay: StepUnderWay | null = null;
 
-  constructor(parts: ResidentParts, train: TrainStep) {
+  constructor(parts: ResidentParts, train: TrainStep, onGraph: (graphDef: Uint8Array) => void) {
     const { engine, model, layout, residence } = parts;
     const { tf } = engine;
     this.#parts = parts;
@@ -88,7 +88,7 @@ export class Resident {
         tf.dispose([gradients, statistics]);
         return { loss, sums, next };
       },
-      { name: 'resident_step' },
+      { name: 'resident_step', onGraph },
     );
     this.#apply = engine.compile(applied, { name: 'resident_update' });
     this.#add = engine.compile((left: tfjs.Tensor[], right: tfjs.Tensor[]) => left.map((value, at) => tf.add(value, right[at])), {

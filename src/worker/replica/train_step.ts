@@ -53,6 +53,8 @@ export interface StepParts {
   readonly binding: Binding;
   readonly masks: OutputMasks;
   readonly spec: ReplicaSpec;
+  /** Hears the graph of the training step, where it is compiled. */
+  readonly onGraph: (graphDef: Uint8Array) => void;
 }
 
 interface BatchNormInternals {
@@ -67,7 +69,7 @@ const BACKWARD = {
 };
 
 export function createTrainStep(parts: StepParts): TrainStep {
-  const { engine, model, layout, spec, augment, softObjective } = parts;
+  const { engine, model, layout, spec, augment, softObjective, onGraph } = parts;
   const { tf } = engine;
   const variables = trainedVariables(model);
   const statisticIndex = indexStatistics(model, layout);
@@ -111,11 +113,11 @@ export function createTrainStep(parts: StepParts): TrainStep {
     });
     return { loss: value, sums, gradients, statistics };
   };
-  return spec.compile ? engine.compile(step, { name: 'train_step' }) : step;
+  return spec.compile ? engine.compile(step, { name: 'train_step', onGraph }) : step;
 }
 
 /** Forward pass and loss with moving statistics and no dropout. */
-export function createEvaluateStep(parts: Omit<StepParts, 'augment' | 'softObjective'>): EvaluateStep {
+export function createEvaluateStep(parts: Omit<StepParts, 'augment' | 'softObjective' | 'onGraph'>): EvaluateStep {
   const { engine, model, spec } = parts;
   const { tf } = engine;
   const step: EvaluateStep = (batch, regularization) =>
@@ -146,7 +148,7 @@ function judge(
 
 /** Positions of each masked output that count, by its target's name; null where none is masked. */
 export function createPositionCount(
-  parts: Omit<StepParts, 'objective' | 'layout' | 'augment' | 'softObjective'>,
+  parts: Omit<StepParts, 'objective' | 'layout' | 'augment' | 'softObjective' | 'onGraph'>,
 ): CountPositions | null {
   const { engine, binding, masks, spec } = parts;
   const { tf } = engine;

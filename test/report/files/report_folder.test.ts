@@ -47,6 +47,23 @@ describe('the report in a run folder', () => {
     ]);
   });
 
+  it('has the graph of the step in each start’s event file, whenever it comes', async () => {
+    const folder = await folderWith({});
+    const graph = Buffer.from('a graph of some bytes');
+    for (const [start, events] of [EPOCHS(1), EPOCHS(2)].entries()) {
+      const place = new ReportFolder({ folder, names: ['tensorboard'], drawing: () => Promise.resolve(null), now: () => 1 });
+      if (start === 0) place.addGraph(graph);
+      for (const event of events) place.add(runRecord(event));
+      if (start === 1) place.addGraph(graph);
+      place.close();
+    }
+    const files = readdirSync(join(folder, 'tensorboard')).map((name) => readFileSync(join(folder, 'tensorboard', name)));
+    expect(files.map((bytes) => bytes.indexOf(graph) > 0 && bytes.indexOf(graph) === bytes.lastIndexOf(graph))).toEqual([
+      true,
+      true,
+    ]);
+  });
+
   it('escapes what others named, and asks nothing of the network', async () => {
     const evil = '<img src=x onerror="alert(1)">';
     const log = `${JSON.stringify({ time: 'now', type: 'worker_lost', worker: evil, detail: `${evil} is gone` })}\n{"cut`;

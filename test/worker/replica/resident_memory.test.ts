@@ -41,7 +41,11 @@ describe('on the device', () => {
         gradients: layout.slots.map(({ shape }) => tf.ones([...shape])),
         statistics: [],
       });
-    const resident = new Resident({ engine: watched, model, layout, residence: { optimizer, rates: [1, 1, 1, 1] } }, train);
+    const resident = new Resident(
+      { engine: watched, model, layout, residence: { optimizer, rates: [1, 1, 1, 1] } },
+      train,
+      () => undefined,
+    );
     const { slots } = optimizerProgram(optimizer);
     resident.takeSlots(0, firstSlots(slots, new Float32Array(layout.trainedSize)));
     const work = { globalBatch: 4, learningRate: 0.1, shards: Array.from({ length: shards }, (_, shard) => shard) };
