@@ -63,13 +63,17 @@ export class ReplicaLines {
     const grouped = rows.length > MOST_LINES ? byMachine(rows) : rows;
     const shown = grouped.length > MOST_LINES ? grouped.slice(0, MOST_LINES - 1) : grouped;
     const width = Math.min(NAME_COLUMNS, Math.max(0, ...shown.map(({ name }) => name.length)));
-    const lines = shown.map(({ name, known }) => `${cut(name, width)}  ${this.#words(known)}  ${besides(name)}`.trimEnd());
+    const lines = shown.map(({ name, known }) => {
+      const named = `${cut(name, width)}  ${this.#words(known)}`;
+      const fits = named.length <= columns ? named : `${cut(name, width)}  ${this.#words(known, { short: true })}`;
+      return `${fits}  ${besides(name)}`.trimEnd();
+    });
     if (shown.length < grouped.length) lines.push(`and ${grouped.length - shown.length} more`);
     return lines.map((line) => line.slice(0, Math.max(0, columns)));
   }
 
   /** Means over those that are not lost. */
-  #words(known: readonly Known[]): string {
+  #words(known: readonly Known[], { short = false } = {}): string {
     const here = known.filter(({ isLost }) => !isLost);
     const count = known.length === 1 ? '' : `${here.length} replicas  `;
     if (here.length === 0) return `${count}lost`;
@@ -79,7 +83,10 @@ export class ReplicaLines {
     const mean = (pick: (shares: Shares) => number): number =>
       here.reduce((sum, { shares }) => sum + pick(shares), 0) / here.length;
     const [compute, exchange] = [mean((shares) => shares.compute), mean((shares) => shares.exchange)];
-    const share = (part: number): string => `${Math.round(100 * Math.max(0, part))} %`.padStart(5);
+    const percent = (part: number): number => Math.round(100 * Math.max(0, part));
+    const brief = (part: number): string => `${percent(part)}%`.padStart(4);
+    if (short) return `${count}comp ${brief(compute)}  exch ${brief(exchange)}  wait ${brief(1 - compute - exchange)}`;
+    const share = (part: number): string => `${percent(part)} %`.padStart(5);
     return `${count}computing ${share(compute)}  exchanging ${share(exchange)}  waiting ${share(1 - compute - exchange)}`;
   }
 }

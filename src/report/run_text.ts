@@ -194,8 +194,12 @@ export function curveLine(
   if (last === undefined || history.length < 2) return null;
   const better = (a: number, b: number): boolean => (direction === 'max' ? a > b : a < b);
   const best = history.reduce((so, point) => (better(point.value, so.value) || Number.isNaN(so.value) ? point : so));
-  const after = ` ${valueText(name, last.value)}  best ${valueText(name, best.value)} at epoch ${best.epoch}`;
-  const room = Math.min(CURVE_COLUMNS, columns - name.length - 1 - after.length);
+  const values = ` ${valueText(name, last.value)}  best ${valueText(name, best.value)}`;
+  const roomBeside = (after: string): number => Math.min(CURVE_COLUMNS, columns - name.length - 1 - after.length);
+  const whole = `${values} at epoch ${best.epoch}`;
+  // A curve is worth more than the epoch's number.
+  const after = roomBeside(whole) < LEAST_CURVE_COLUMNS ? values : whole;
+  const room = roomBeside(after);
   const curve = sparkline(
     history.map(({ value }) => value),
     room,
@@ -204,6 +208,7 @@ export function curveLine(
 }
 
 const CURVE_COLUMNS = 40;
+const LEAST_CURVE_COLUMNS = 5;
 
 /** The same without a bar, for logs. */
 export function progressLogLine(progress: Progress): string {

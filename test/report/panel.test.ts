@@ -26,6 +26,7 @@ test('the monitored value is drawn from the second epoch on, with its best, neve
     'val_loss ▁█▆ 0.8000  best 0.5000 at epoch 1',
   );
   const long = Array.from({ length: 200 }, (_, index) => ({ epoch: index + 1, value: index / 200 }));
+  expect(curveLine(max, history, { columns: 39 })).toBe('val_acc ▁█▆ 80.00 %  best 90.00 %');
   for (let columns = 0; columns < 120; columns++) expect(curveLine(max, long, { columns })?.length).toBeLessThanOrEqual(columns);
 });
 
@@ -86,7 +87,10 @@ test('each replica has a line with what it computes, exchanges and waits, lost o
     'b:cpu(0)  computing  40 %  exchanging  40 %  waiting  20 %',
   ];
   expect(lines.lines({ columns: 80 })).toEqual(full);
-  expect(lines.lines({ columns: 20 })).toEqual(full.map((line) => line.slice(0, 20)));
+  // As wide as a terminal of 42 columns leaves; below that they are cut.
+  const short = ['cpu(0)    comp  60%  exch   0%  wait  40%', 'b:cpu(0)  comp  40%  exch  40%  wait  20%'];
+  expect(lines.lines({ columns: 41 })).toEqual(short);
+  expect(lines.lines({ columns: 20 })).toEqual(short.map((line) => line.slice(0, 20)));
   lines.took(stepOf([{ replica: 'cpu(0)', computeMs: 60, startMs: 0, endMs: 60 }], 2));
   lines.heard({ type: 'worker_lost', worker: 'b', detail: '' });
   expect(lines.lines({ columns: 80 })[1]).toBe('b:cpu(0)  lost');

@@ -45,7 +45,8 @@ parentPort?.on('message', ({ records, weights, graph, classes, isLast }: ReportM
     if (weights !== undefined) report.addWeights(weights);
     if (graph !== undefined) report.addGraph(graph);
     if (classes !== undefined) report.addClasses(classes);
-    if (records.some(({ type }) => type === 'epoch' || type === 'end')) timer ??= setTimeout(write, Math.max(0, nextMs - performance.now()));
+    if (records.some(({ type }) => type === 'epoch' || type === 'end'))
+      timer ??= setTimeout(write, Math.max(0, nextMs - performance.now()));
   });
   if (isLast) {
     write();
