@@ -20,6 +20,8 @@ export type { Evaluation } from './api/evaluate_model.js';
 export type { VerifyReport } from './api/verify.js';
 export type { BatchLogs, EpochLogs, RateFunction, TrainCallbacks } from './api/callback_runner.js';
 export type { ArraysSource, SourceArray, SplitSource } from './data/arrays.js';
+export type { SequencesSource } from './data/sequence/sequence_dataset.js';
+export type { SequenceFactory, SequenceOf, SequenceSource } from './data/sequence/sequence_source.js';
 export type { RunEvent, RunObserver } from './common/run_events.js';
 export type { OptimizerConfig, ScheduleConfig, TrainConfig } from './common/train_config.js';
 export {

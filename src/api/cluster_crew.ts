@@ -33,6 +33,7 @@ export class ClusterRecruiter implements Recruiter {
   readonly shards: number;
   readonly decided = { config: {}, sources: {} };
   readonly neededAtEnd = false;
+  readonly takesSequences = false;
   readonly waitsFor = 'waiting for workers';
   #door: { readonly secret: Secret; readonly tls: ServerTls } | null = null;
 

@@ -4,6 +4,7 @@
  */
 import { settleOn, type CompiledModel, type SettledRun } from '../common/compiled_model.js';
 import { changesSince } from '../common/setting_change.js';
+import { requireCounted } from '../common/schedule.js';
 import { requireAuditable, requireBatchCoversShards } from '../common/config_checks.js';
 import type { Dataset } from '../common/dataset.js';
 import type { ModelDescription, NumericsClass, ResidentReplica } from '../common/replica.js';
@@ -28,6 +29,7 @@ import { availableCores } from '../system/cores.js';
 import { writeReport, type RunReport } from '../report/files/write_report.js';
 import type { Dashboard } from '../report/dashboard/open_dashboard.js';
 import { dashboardOf } from './dashboard.js';
+import { openStreams, sizesOf, triedOut, type SequenceStreams } from './sequence_streams.js';
 import { orOfProgram } from './run_of_program.js';
 import type { RunRequestWithParts } from './run_request.js';
 import { readSaved } from './saved_models.js';
@@ -48,6 +50,8 @@ export interface Crew {
   /** What a replica computes in a training step, as a GraphDef; null where nobody here knows. */
   stepGraph(): Promise<Uint8Array | null>;
   readonly stop: StopRequest;
+  /** Gives replicas other rows of the same fields; absent where they read their own. */
+  readonly takeData?: (dataset: Dataset) => Promise<void>;
   /** Right after the start event. */
   onStart(): void;
   /** Lets everybody go, whatever happened; `end` is null where the run failed. */
@@ -76,6 +80,8 @@ export interface Recruiter {
   readonly decided: { readonly config: Partial<TrainConfig>; readonly sources: Readonly<Record<string, string>> };
   /** Whether a run that has nothing left to compute still needs its crew, for the model. */
   readonly neededAtEnd: boolean;
+  /** Whether the crew can be handed one batch after the other: its replicas are in this process. */
+  readonly takesSequences: boolean;
   /** What gathering the crew waits for, in a few words. */
   readonly waitsFor: string;
   /** Right after the cheap refusals: what may be refused before anything is loaded. */
@@ -146,11 +152,12 @@ async function composeSeen(
   const initFrom = request.initFrom === null ? null : await readSaved(request.initFrom);
   const onProgress = (progress: DataProgress): void => say(describeProgress(progress), shareOf(progress));
   request.onWait?.(`loading data ${asked.data}`);
-  const loaded = request.dataset ?? (await unlessHurried(loadDatasetAside(asked, { onProgress }), stop));
-  const trial = asked.fastDevRun
-    ? fastDevRun(asked, { train: loaded.train.count, validation: loaded.validation?.count ?? 0 })
-    : null;
-  const dataset = trial === null ? loaded : limitDataset(loaded, trial);
+  const sequences = recruiter.takesSequences ? 'streamed' : 'refused';
+  const loaded = request.dataset ?? (await unlessHurried(loadDatasetAside({ ...asked, sequences }, { onProgress }), stop));
+  const trial = asked.fastDevRun ? fastDevRun(asked, sizesOf(loaded)) : null;
+  const dataset = trial === null ? loaded : triedOut(limitDataset(loaded, trial));
+  const { sequence } = dataset;
+  if (sequence !== undefined) requireCounted(asked.optimizer.schedule, { name: dataset.name, count: sequence.train.count });
 
   const run = request.inMemory === true || trial !== null ? IN_MEMORY : await openRun(request);
   let report: RunReport | null = null;
@@ -189,9 +196,11 @@ async function composeSeen(
     const crew = await recruiter.gather({ config, shards, source, dataset, run, observe });
     const afterStep = graphTold(crew, report);
     let end: EndEvent | null = null;
+    let streams: SequenceStreams | null = null;
     try {
       const settled = known ?? settle(crew.model.compiled);
       if (known === null) await keep(settled);
+      streams = sequence === undefined ? null : openStreams({ dataset, sequence, config, readers: request.sequences, crew });
       const ended = await startRun({
         config: settled.config,
         notes: [...settled.notes, ...(foreseen?.notes ?? [])],
@@ -201,8 +210,7 @@ async function composeSeen(
         data: {
           name: dataset.name,
           sha256: dataset.sha256,
-          train: dataset.train.count,
-          validation: dataset.validation?.count ?? 0,
+          ...sizesOf(dataset),
         },
         versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...crew.versions },
         memoryKept: crew.memoryKept ?? false,
@@ -233,12 +241,14 @@ async function composeSeen(
         ...(request.hooks && { hooks: request.hooks }),
         ...(request.stream && { stream: request.stream }),
         ...(request.validationStream && { validationStream: request.validationStream }),
+        ...streams?.of,
         onStart: () => crew.onStart(),
       });
       end = ended.end;
       const { weights, values, orderOffset } = ended;
       return { end, runFolder: run.folder?.path ?? null, trained: { model: crew.model, weights, values, orderOffset } };
     } finally {
+      await streams?.close();
       await crew.dismiss(end);
     }
   } finally {

@@ -52,7 +52,7 @@ export async function evaluateModel({ path, config, say, dataset: own, devices }
   const shards = config.shards ?? placement.replicas.length;
   requireBatchCoversShards({ batch: config.batch, shards });
   const saved = await readSaved(path);
-  const dataset = own ?? (await loadDatasetAside(config, {}));
+  const dataset = own ?? (await loadDatasetAside({ ...config, sequences: 'evaluated' }, {}));
   if (dataset.validation === null)
     throw new DataError({
       code: 'DATA_NO_VALIDATION',

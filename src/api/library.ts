@@ -6,11 +6,10 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { CallbackRunner, type EpochLogs } from './callback_runner.js';
 import type { EndEvent } from '../common/run_events.js';
 import { toSnakeCase } from '../common/snake_case.js';
-import { datasetFromArrays } from '../data/arrays.js';
-import { limitDataset } from '../data/load.js';
 import { buildModel } from '../models/build.js';
 import { resolveModelSource } from '../models/load.js';
 import { putWeights } from '../models/weights.js';
+import { datasetOf } from './given_data.js';
 import { folderName, loadTfjs, setWeights, sourceOf, stopOn } from './caller_model.js';
 import { errorInOptions } from './option_words.js';
 import { trainLocally } from './train.js';
@@ -53,8 +52,7 @@ async function trainAsTold(options: TrainOptions | ResumeOptions): Promise<Train
     model === null
       ? await orOfProgram(resume.run, 'model', config.model, () => resolveModelSource(config.model))
       : sourceOf(tf, model, config);
-  const { data } = options;
-  const dataset = typeof data === 'object' ? limitDataset(await datasetFromArrays(data), config) : undefined;
+  const given = typeof options.data === 'string' ? null : await datasetOf(options.data, config, 'streamed');
   const stop = stopOn(options.signal);
   const calls = new CallbackRunner({
     ...{ tf, model, callbacks: options.callbacks ?? {}, abort: stop.abort },
@@ -77,7 +75,7 @@ async function trainAsTold(options: TrainOptions | ResumeOptions): Promise<Train
       stop: stop.request,
       say: options.onProgress ?? (() => undefined),
       model: source,
-      ...(dataset && { dataset }),
+      ...given,
       ...(options.devices && { devices: options.devices }),
       hooks: calls.hooks,
     });

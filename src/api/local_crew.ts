@@ -20,6 +20,7 @@ export class LocalRecruiter implements Recruiter {
   readonly decided: Recruiter['decided'];
   /** The library gives the model back, whose description comes from a replica. */
   readonly neededAtEnd = true;
+  readonly takesSequences = true;
   readonly waitsFor = 'starting TensorFlow and building the model';
   readonly #placement: Placement;
 
@@ -85,6 +86,12 @@ export class LocalRecruiter implements Recruiter {
       resident: residentReplica(opened),
       stepGraph: () => opened.replicas[0].stepGraph(),
       stop: request.stop,
+      // Those of a caller that keeps them are bound under a key of its own.
+      ...(request.replicas === undefined && {
+        takeData: async (rows) => {
+          await Promise.all(opened.replicas.map((replica) => replica.takeData('', rows)));
+        },
+      }),
       onStart: () => {
         started = true;
         request.onFirstStep?.();

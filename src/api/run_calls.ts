@@ -3,8 +3,7 @@
  * Does not: compute (evaluate_model.ts, verify.ts, the next hops).
  */
 import { chooseDevices, replicasOf } from '../common/device_choice.js';
-import { datasetFromArrays, type ArraysSource } from '../data/arrays.js';
-import { limitDataset } from '../data/load.js';
+import { datasetOf, type GivenData } from './given_data.js';
 import { loadTfjs, sourceOf } from './caller_model.js';
 import { evaluateModel, type Evaluation } from './evaluate_model.js';
 import { errorInOptions } from './option_words.js';
@@ -19,8 +18,8 @@ type Shared = Pick<TrainOptions, (typeof PLACES)[number] | Exclude<(typeof JUDGE
 
 /** What is left out is as in the run that the model is from. */
 export interface EvaluateRunOptions extends Shared, Pick<TrainOptions, 'monitor' | 'validationLimit'> {
-  /** Your arrays, of which the validation set is evaluated, or a name as in train(). */
-  readonly data?: ArraysSource | string;
+  /** Your arrays or sequences, of which the validation set is evaluated, or a name as in train(). */
+  readonly data?: GivenData | string;
   /** Of a state, which has no layers, and of layers that only a module defines: the model by name or path. */
   readonly model?: string;
 }
@@ -43,8 +42,8 @@ export async function evaluateRun(path: string, options: EvaluateRunOptions = {}
       { call: 'evaluateRun()', known: [...PLACES, ...JUDGED, 'model', 'monitor', 'validationLimit'] },
     );
     const { data, devices, onProgress = () => undefined } = options;
-    const dataset = typeof data === 'object' ? limitDataset(await datasetFromArrays(data), config) : undefined;
-    return evaluateModel({ path, config, say: onProgress, ...(dataset && { dataset }), ...(devices && { devices }) });
+    const given = typeof data === 'string' ? null : await datasetOf(data, config, 'evaluated');
+    return evaluateModel({ path, config, say: onProgress, ...given, ...(devices && { devices }) });
   });
 }
 
@@ -58,12 +57,12 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     const config = configOf(options, null, { call: 'verify()', known });
     const { model, data, devices, onProgress = () => undefined } = options;
     const source = typeof model === 'object' ? sourceOf(await loadTfjs(), model, config) : undefined;
-    const dataset = typeof data === 'object' ? limitDataset(await datasetFromArrays(data), config) : undefined;
+    const given = typeof data === 'string' ? null : await datasetOf(data, config, 'refused');
     const shards = config.shards ?? Math.max(2, devices?.length ?? replicasOf(chooseDevices(config)) ?? 2);
     return verifyGradients({
       ...{ config, shards, say: onProgress },
       ...(source && { source }),
-      ...(dataset && { dataset }),
+      ...given,
       ...(devices && { devices }),
     });
   });

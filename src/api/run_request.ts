@@ -7,6 +7,7 @@ import type { Beginning } from '../coordinator/beginning.js';
 import type { OpenedReplicas, ReplicaRequest } from './replicas.js';
 import type { MakeHooks } from '../coordinator/run_hooks.js';
 import type { Dataset } from '../common/dataset.js';
+import type { SequenceReaders } from '../data/sequence/sequence_dataset.js';
 import type { Endpoint } from '../common/endpoint.js';
 import type { RunObserver } from '../common/run_events.js';
 import type { SettingChange } from '../common/setting_change.js';
@@ -47,6 +48,8 @@ export interface RunRequestWithParts extends RunRequest {
   /** The library's callers bring their own; the command line names them in the configuration. */
   readonly model?: ModelSource;
   readonly dataset?: Dataset;
+  /** Of a data set whose examples come one after the other, which a caller holds. */
+  readonly sequences?: SequenceReaders;
   /** The changes of a resume are those of its configuration against the run's state. */
   readonly changesFromState?: boolean;
   /** Nothing is written anywhere: neither resumed nor resumable. */

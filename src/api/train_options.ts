@@ -12,7 +12,7 @@ import { completeConfig, SETTINGS, type ConfigLayer, type LibrarySetting } from 
 import { renameKeys, toSnakeCase } from '../common/snake_case.js';
 import type { OptimizerConfig, ScheduleConfig, TrainConfig } from '../common/train_config.js';
 import { invalid, OFFERED, refuseUnknown, wrong } from './option_checks.js';
-import type { ArraysSource } from '../data/arrays.js';
+import { nameOfData, type GivenData } from './given_data.js';
 
 /** `'flip'`, `{ shift: 2, fill: 'edge' }` (docs/augmentation.md). */
 export type AugmentationOption = string | Readonly<Record<string, string | number | boolean>>;
@@ -34,8 +34,11 @@ export interface ByOutput {
 export interface TrainOptions extends SettingOptions {
   /** A tf.LayersModel (its weights are the initial ones, and it is trained in place), `gluon_cnn`, or a path to model.json or model.mjs. */
   readonly model: tfjs.LayersModel | string;
-  /** Your arrays, `mnist`, `synthetic`, `idx` (with `dataDir`), or a path to data.mjs. */
-  readonly data: ArraysSource | string;
+  /**
+   * Your arrays, examples that come one after the other (a tf.data.Dataset, a function that makes an iterator), `mnist`, `synthetic`, `idx` (with `dataDir`),
+   * or a path to data.mjs or a file.
+   */
+  readonly data: GivenData | string;
   /** A run folder, one of its states or a saved model, whose weights are the first ones. */
   readonly initFrom?: string;
   /** Changes training examples at random, in this order. */
@@ -108,7 +111,7 @@ export function configOf(
   const config: TrainConfig = {
     ...completeConfig(over(recorded ?? {}, checked.data)),
     ...(model !== undefined && { model: typeof model === 'string' ? model : model.name }),
-    ...(data !== undefined && { data: typeof data === 'string' ? data : (data.name ?? 'arrays') }),
+    ...(data !== undefined && { data: typeof data === 'string' ? data : nameOfData(data) }),
   };
   checkConfig(config, {});
   return config;
@@ -143,11 +146,11 @@ function requireParts(options: TrainOptions | ResumeOptions, recorded: ConfigLay
     typeof model === 'string' ||
     (typeof model === 'object' && model !== null && typeof (model as Partial<tfjs.LayersModel>).toJSON === 'function');
   if (!isModel) throw wrong('model', 'a tf.LayersModel, gluon_cnn, or a path to model.json or model.mjs', model);
-  const isData = typeof data === 'string' || (typeof data === 'object' && data !== null);
+  const isData = ['string', 'function'].includes(typeof data) || (typeof data === 'object' && data !== null);
   if (!isData)
     throw wrong(
       'data',
-      '{ train, validation, inputShape } of typed arrays, or mnist, synthetic, idx or a path to data.mjs',
+      '{ train, validation, inputShape } of typed arrays, a tf.data.Dataset, a function that makes an iterator of examples, or mnist, synthetic, idx or a path to data.mjs',
       data,
     );
 }

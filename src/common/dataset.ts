@@ -38,6 +38,8 @@ export type DataSplit = MemorySplit | StoredSplit;
 
 export interface MemorySplit extends Batch {
   readonly count: number;
+  /** Of a batch of a sequence: where each example stands in it, which keys its augmentation. Absent: in the order of the rows. */
+  readonly places?: Int32Array;
 }
 
 /** Its inputs lie elsewhere: each thread that needs rows opens it by its source (data/sources/table.ts). Its targets are in memory all the same. */
@@ -58,6 +60,24 @@ export interface Dataset {
   readonly validation: DataSplit | null;
   /** SHA-256 (hex) over fields and every byte of both splits, before any limit: two processes hold the same data if equal. Empty where nobody compares. */
   readonly sha256: string;
+  /** Where examples come one after the other: then splits hold the first one, or the batch of the next step. */
+  readonly sequence?: DataSequence;
+}
+
+/** Examples that are read one after the other, in each epoch anew (data/sequence). */
+export interface DataSequence {
+  readonly train: SequenceFacts;
+  /** Null where there is no validation set, or one in memory. */
+  readonly validation: SequenceFacts | null;
+  /** What a thread opens it from: plain data. Null: whoever made the data set holds it. */
+  readonly where: unknown;
+}
+
+export interface SequenceFacts {
+  /** Examples of an epoch; null: nobody knows before the first has ended. */
+  readonly count: number | null;
+  /** Of a limit that a trial sets: fewer are as well. */
+  readonly atMost?: boolean;
 }
 
 /** With all of it in memory. */

@@ -21,6 +21,9 @@ export const LIMITS = {
   /** Asked of read(rows) at once while all are read the first time: whichever of both is less, so that their memory is bounded. */
   maxRowsReadAtOnce: 4096,
   readSliceBytes: 16 * 2 ** 20,
+  /** Examples that a shuffle buffer holds where nobody says how many: whichever of both is less. */
+  maxShuffleBuffer: 10_000,
+  shuffleBufferBytes: 256 * 2 ** 20,
   /** Largest file accepted from a mirror, bytes: MNIST's largest is 47 MB uncompressed. */
   maxDownloadBytes: 64 * 2 ** 20,
   /** A mirror that sends nothing for this long is given up, ms. */

@@ -14,6 +14,7 @@
  *     noise        example · blocksPerExample + block       step
  *     augment      block number (low word), row in the data (high word)    epoch
  *     mixup        the same                                 epoch
+ *     buffer       block number within the epoch            epoch
  *     (streams)    block number within the stream           stream
  *
  * TensorFlow's stateless ops with alg = 1 (StatelessRandomUniformFullIntV2, ...) draw the same words when given
@@ -33,7 +34,16 @@ export interface PhiloxKey {
 }
 
 /** What a key is for. The numbers are part of every result: never change or reuse one. */
-export const PURPOSE = { shuffle: 1, dropout: 2, initializer: 3, synthetic: 4, noise: 5, augment: 6, mixup: 7 } as const;
+export const PURPOSE = {
+  shuffle: 1,
+  dropout: 2,
+  initializer: 3,
+  synthetic: 4,
+  noise: 5,
+  augment: 6,
+  mixup: 7,
+  buffer: 8,
+} as const;
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];
 
 const TWO_32 = 2 ** 32;

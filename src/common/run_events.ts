@@ -15,14 +15,16 @@ export interface StartEvent {
   replicas: string[];
   numerics: NumericsClass;
   runFolder: string;
-  dataset: { name: string; train: number; validation: number; sha256: string };
+  /** Numbers of examples: null where they come one after the other and nobody said it. */
+  dataset: { name: string; train: number | null; validation: number | null; sha256: string };
   model: { name: string; trainedParameters: number; totalParameters: number };
   /** Names of the loss and the metrics, and what "best" means. */
   objective: { loss: string; metrics: string[]; monitor: Monitor };
   plan: {
     shards: number;
     shardSizes: number[];
-    stepsPerEpoch: number;
+    /** Null where only the first epoch will tell. */
+    stepsPerEpoch: number | null;
     epochs: number;
     firstEpoch: number;
     bytesPerReplicaStep: number;
@@ -68,7 +70,8 @@ export interface StepEvent {
   /** Global step, from 1. */
   step: number;
   stepInEpoch: number;
-  stepsPerEpoch: number;
+  /** Null where no epoch has told yet. */
+  stepsPerEpoch: number | null;
   /** Mean over the global batch. */
   loss: number;
   /** `{ loss, acc }` and so on, over the epoch so far; in records `epoch_loss`, `epoch_acc`. */

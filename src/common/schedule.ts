@@ -5,6 +5,7 @@
  * Warm-up (Goyal et al.: "Accurate, large minibatch SGD", 2017) is a factor that rises linearly until it is 1, on whatever the schedule says.
  * Cosine: Loshchilov and Hutter, "SGDR", 2017, without restarts, from the end of the warm-up to the end of the run.
  */
+import { UsageError } from './errors.js';
 import type { ScheduleConfig } from './train_config.js';
 
 /** The learning rates of a whole run. */
@@ -15,6 +16,8 @@ export interface RatePlan {
   readonly stepsPerEpoch: number;
   /** Planned epochs of the run. */
   readonly epochs: number;
+  /** The step's, from 1, where it does not follow from the steps: epochs of a sequence may have other numbers of them. */
+  readonly epoch?: number;
 }
 
 export interface ScheduleQuery extends RatePlan {
@@ -23,10 +26,27 @@ export interface ScheduleQuery extends RatePlan {
 }
 
 /** In float64; the optimizer rounds it to float32 once. */
-export function learningRateAt({ schedule, base, step, stepsPerEpoch, epochs }: ScheduleQuery): number {
+export function learningRateAt({ schedule, base, step, stepsPerEpoch, epochs, epoch }: ScheduleQuery): number {
   const warmupSteps = schedule.warmupEpochs * stepsPerEpoch;
   const warmup = step + 1 < warmupSteps ? (step + 1) / warmupSteps : 1;
-  return base * warmup * factorAt(schedule, { step, stepsPerEpoch, warmupSteps, steps: epochs * stepsPerEpoch });
+  return base * warmup * factorAt(schedule, { step, stepsPerEpoch, warmupSteps, steps: epochs * stepsPerEpoch, epoch });
+}
+
+/** @throws UsageError SCHEDULE_NEEDS_COUNT where the rates go by the steps of an epoch, and nobody knows them */
+export function requireCounted(
+  { name, warmupEpochs }: ScheduleConfig,
+  data: { readonly name: string; readonly count: number | null },
+): void {
+  if (data.count !== null || (name !== 'cosine' && warmupEpochs === 0)) return;
+  const what =
+    name === 'cosine'
+      ? 'a cosine schedule goes to the last step of the run'
+      : `a warm-up of ${warmupEpochs} epochs ends after so many steps`;
+  throw new UsageError({
+    code: 'SCHEDULE_NEEDS_COUNT',
+    message: `${what}, and how many examples ${data.name} has in an epoch is known when the first has ended`,
+    next: 'Give their number beside the sequence, { examples, count }, or --train-limit N; or take the step schedule, or a function learningRate.',
+  });
 }
 
 /** The rate after the last step of a run planned for `before` epochs, and of the next one when it is made longer, where that one is higher; else null. */
@@ -46,15 +66,16 @@ interface Position {
   readonly stepsPerEpoch: number;
   readonly warmupSteps: number;
   readonly steps: number;
+  readonly epoch: number | undefined;
 }
 
-function factorAt(schedule: ScheduleConfig, { step, stepsPerEpoch, warmupSteps, steps }: Position): number {
+function factorAt(schedule: ScheduleConfig, { step, stepsPerEpoch, warmupSteps, steps, epoch }: Position): number {
   switch (schedule.name) {
     case 'constant':
       return 1;
     case 'step': {
-      const epoch = Math.floor(step / stepsPerEpoch) + 1;
-      return schedule.decay ** schedule.milestones.filter((milestone) => epoch >= milestone).length;
+      const now = epoch ?? Math.floor(step / stepsPerEpoch) + 1;
+      return schedule.decay ** schedule.milestones.filter((milestone) => now >= milestone).length;
     }
     case 'cosine': {
       // A warm-up as long as the run leaves nothing to anneal over.

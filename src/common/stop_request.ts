@@ -85,3 +85,19 @@ export async function unlessHurried<T>(work: Promise<T>, { hurry }: StopRequest)
     hurry.removeEventListener('abort', giveUp);
   }
 }
+
+/** A source of data may take its time: who stops the run does not wait for it. */
+export async function unlessAsked<T>(work: Promise<T>, { asked }: Pick<StopRequest, 'asked'>): Promise<T | 'asked'> {
+  let give = (): void => undefined;
+  const stopped = new Promise<'asked'>((resolve) => {
+    give = () => resolve('asked');
+    if (asked.aborted) give();
+    else asked.addEventListener('abort', give, { once: true });
+  });
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    asked.removeEventListener('abort', give);
+    work.catch(() => undefined);
+  }
+}

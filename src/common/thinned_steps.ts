@@ -13,7 +13,7 @@ export function isStepKept({
 }: {
   step: number;
   stepInEpoch: number;
-  stepsPerEpoch: number;
+  stepsPerEpoch: number | null;
 }): boolean {
   if (step <= ALL_UP_TO || stepInEpoch === stepsPerEpoch) return true;
   let stride = 2;

@@ -7,9 +7,10 @@ import type { TrainConfig } from './train_config.js';
 const STEPS = 2;
 
 interface Sizes {
-  readonly train: number;
+  /** Null where nobody knows: there may be fewer than a trial takes. */
+  readonly train: number | null;
   /** 0 where there is none. */
-  readonly validation: number;
+  readonly validation: number | null;
 }
 
 /** One epoch of two steps and an evaluation of as many examples, judged by nothing; `sizes` are those of the data, limits applied. */
@@ -20,10 +21,10 @@ export function fastDevRun(config: TrainConfig, sizes: Sizes): TrainConfig {
     ...{ epochs: 1, maxSteps: null, target: null, saveAbove: null },
     ...(config.overfit === null
       ? {
-          trainLimit: Math.min(most, sizes.train),
-          validationLimit: sizes.validation === 0 ? null : Math.min(most, sizes.validation),
+          trainLimit: Math.min(most, sizes.train ?? most),
+          validationLimit: sizes.validation === 0 ? null : Math.min(most, sizes.validation ?? most),
         }
-      : { overfit: Math.min(most, sizes.train) }),
+      : { overfit: Math.min(most, sizes.train ?? most) }),
   };
 }
 

@@ -66,7 +66,7 @@ export function endOfFinished(
   { epochs, maxSteps, earlyStopping }: Pick<TrainConfig, 'epochs' | 'maxSteps' | 'earlyStopping'>,
 ): EndEvent | null {
   const { epoch, step, nextExample, best } = progress;
-  const cut = maxSteps !== null && step >= maxSteps && nextExample < data.train;
+  const cut = maxSteps !== null && step >= maxSteps && nextExample < (data.train ?? Infinity);
   const stopped = isStopped(earlyStopping, progress.watch ?? {});
   if (epoch <= epochs && !cut && !stopped) return null;
   const sha256 = valuesSha256({ parameters, optimizerSlots });

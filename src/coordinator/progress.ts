@@ -4,6 +4,7 @@
  */
 import type { Monitor, ObjectiveDescription, ShardSums } from '../common/objective.js';
 import { addBatch, isBetter, noTotals, type Totals } from '../objective/values.js';
+import type { StreamMark } from './batch_stream.js';
 import type { Progress, Watch } from './storage/state/state_schema.js';
 
 export class RunProgress {
@@ -34,7 +35,7 @@ export class RunProgress {
   }
 
   /** One step more, and the epoch's totals with it. */
-  commit(batch: ShardSums): void {
+  commit(batch: ShardSums, stream: StreamMark | null = null): void {
     const { now } = this;
     this.now = {
       ...now,
@@ -42,12 +43,14 @@ export class RunProgress {
       stepInEpoch: now.stepInEpoch + 1,
       nextExample: now.nextExample + batch.examples,
       totals: writable(addBatch(this.objective, now.totals, [batch])),
+      ...(stream !== null && { stream }),
     };
   }
 
   /** Ends the epoch in progress. Returns whether the value is the best so far; NaN never is. */
-  endEpoch(monitor: Monitor, value: number, watch: Watch): boolean {
-    const { step, epoch, best, orderOffset } = this.now;
+  endEpoch(monitor: Monitor, value: number, watch: Watch, mark: StreamMark | null = null): boolean {
+    const { step, epoch, best, orderOffset, stream = null } = this.now;
+    const last = mark ?? stream;
     const isBest = Number.isFinite(value) && (best?.monitor !== monitor.name || isBetter(monitor, value, best.value));
     this.now = {
       step,
@@ -58,6 +61,7 @@ export class RunProgress {
       best: isBest ? { epoch, monitor: monitor.name, value } : best,
       ...(orderOffset !== undefined && { orderOffset }),
       ...(Object.keys(watch).length > 0 && { watch }),
+      ...(last !== null && { stream: last }),
     };
     return isBest;
   }

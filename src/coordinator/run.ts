@@ -6,12 +6,12 @@
  * In exact mode one step is: draw the examples → cut them into shards → replicas compute gradient sums → add in tree order, divide once by
  * the global batch → optimizer → commit (planes/exact/exact_plane.ts, the next hop).
  */
-import { DivergedError } from '../common/errors.js';
+import { DivergedError, invariant } from '../common/errors.js';
 import type { Monitor } from '../common/objective.js';
 import type { ModelDescription } from '../common/replica.js';
 import type { EndEvent, RunObserver } from '../common/run_events.js';
 import type { RunWishes } from '../common/run_wishes.js';
-import type { StopReason, StopRequest } from '../common/stop_request.js';
+import { unlessAsked, type StopReason, type StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { addBatch, addTotals, noTotals, valuesOf, type Totals } from '../objective/values.js';
 import type { BatchStream } from './batch_stream.js';
@@ -25,8 +25,8 @@ import type { RunStore } from './storage/run_store.js';
 export interface RunParts {
   readonly config: TrainConfig;
   readonly model: Pick<ModelDescription, 'objective'>;
-  /** Examples in each split, limits applied. */
-  readonly examples: { readonly train: number; readonly validation: number };
+  /** Examples in each split, limits applied; 0 where there is none, null where a stream has not told. */
+  readonly examples: { readonly train: number | null; readonly validation: number | null };
   readonly plane: Plane;
   readonly progress: RunProgress;
   readonly monitor: Monitor;
@@ -95,10 +95,10 @@ async function runEpoch(parts: RunParts): Promise<Ending | null> {
   let decision: Decision = 'go_on';
   if (mayStep(parts)) {
     await hooks?.epochBegin?.(progress.now.epoch);
-    if (stream === undefined) decision = await takeSteps(parts, meter);
+    if (stream === undefined) decision = await takeSteps(parts, meter, countOf(examples));
     else ({ decision, isOver } = await takeStreamedSteps(parts, meter, stream));
   }
-  if (stream === undefined) isOver = progress.now.nextExample >= examples.train;
+  if (stream === undefined) isOver = progress.now.nextExample >= countOf(examples);
   if (decision === 'stop' && !isOver) return endInside(parts);
   if (stop.reason !== null) return stop.reason;
   if (isOver) return (await endEpoch(parts, meter)) ?? (decision === 'stop' ? 'stopped_early' : null);
@@ -114,18 +114,20 @@ async function endInside({ model, progress, hooks }: RunParts): Promise<Ending> 
 
 function mayStep({ config, progress, examples, stop, stream }: RunParts): boolean {
   const { nextExample, step } = progress.now;
-  return (stream !== undefined || nextExample < examples.train) && step < (config.maxSteps ?? Infinity) && stop.reason === null;
+  return (
+    (stream !== undefined || nextExample < countOf(examples)) && step < (config.maxSteps ?? Infinity) && stop.reason === null
+  );
 }
 
 /** Until the epoch's examples are used, a stop or the last step. */
-async function takeSteps(parts: RunParts, meter: EpochMeter): Promise<Decision> {
+async function takeSteps(parts: RunParts, meter: EpochMeter, inEpoch: number): Promise<Decision> {
   const { hooks } = parts;
   let base = baseRate(parts);
   let steps = stepsFrom(parts, base);
   try {
     // The generator computes nothing before it is asked: leaving it names a boundary.
     while (mayStep(parts)) {
-      await hooks?.batchBegin?.(nextBatch(parts));
+      await hooks?.batchBegin?.(nextBatch(parts, inEpoch));
       if (baseRate(parts) !== base) {
         await steps.return(undefined);
         base = baseRate(parts);
@@ -148,7 +150,8 @@ async function takeStreamedSteps(
   stream: BatchStream,
 ): Promise<{ decision: Decision; isOver: boolean }> {
   while (mayStep(parts)) {
-    const examples = await stream.next();
+    const examples = await unlessAsked(stream.next(), parts.stop);
+    if (examples === 'asked') return { decision: 'go_on', isOver: false };
     if (examples === null) return { decision: 'go_on', isOver: true };
     const { epoch, stepInEpoch } = parts.progress.now;
     await parts.hooks?.batchBegin?.({ epoch, batch: stepInEpoch + 1, examples });
@@ -158,7 +161,7 @@ async function takeStreamedSteps(
     if (done === true) break;
     if ((await commit(parts, meter, outcome)) === 'stop') return { decision: 'stop', isOver: false };
   }
-  return { decision: 'go_on', isOver: false };
+  return { decision: 'go_on', isOver: parts.stop.reason === null && (await stream.isAtEnd?.()) === true };
 }
 
 /** The step is in the plane's weights: it is counted, told and, where one is due, saved. */
@@ -166,7 +169,7 @@ async function commit(parts: RunParts, meter: EpochMeter, outcome: StepOutcome):
   const { progress, store, hooks } = parts;
   if (outcome.kind === 'non_finite') throw diverged(parts, outcome.what);
   const { epoch, stepInEpoch } = progress.now;
-  progress.commit(outcome.sums);
+  progress.commit(outcome.sums, parts.stream?.mark);
   tellStep(parts, meter, outcome);
   await store.afterCommit(progress.now, { epochEnded: false });
   if (hooks?.batchEnd === undefined) return 'go_on';
@@ -175,9 +178,18 @@ async function commit(parts: RunParts, meter: EpochMeter, outcome: StepOutcome):
   return hooks.batchEnd({ epoch, batch: stepInEpoch + 1, examples: outcome.sums.examples, values });
 }
 
-function nextBatch({ config, progress, examples }: RunParts): { epoch: number; batch: number; examples: number } {
+function nextBatch({ config, progress }: RunParts, inEpoch: number): { epoch: number; batch: number; examples: number } {
   const { epoch, stepInEpoch, nextExample } = progress.now;
-  return { epoch, batch: stepInEpoch + 1, examples: Math.min(config.batch, examples.train - nextExample) };
+  return { epoch, batch: stepInEpoch + 1, examples: Math.min(config.batch, inEpoch - nextExample) };
+}
+
+function countOf({ train }: RunParts['examples']): number {
+  invariant(train !== null, 'only a stream does not know its examples');
+  return train;
+}
+
+function stepsPerEpoch({ config, examples, stream }: RunParts): number | null {
+  return stream === undefined ? Math.ceil(countOf(examples) / config.batch) : stream.batchesPerEpoch;
 }
 
 function baseRate({ config, progress, hooks }: RunParts): number {
@@ -191,20 +203,26 @@ async function* stepsFrom(parts: RunParts, base: number, streamed?: number): Asy
   const { config, plane, examples, stop } = parts;
   const { step, epoch, nextExample, orderOffset = 0 } = parts.progress.now;
   const { schedule } = config.optimizer;
-  const stepsPerEpoch = Math.ceil(examples.train / config.batch);
   try {
     const order = { seed: config.seed, epoch: epoch + orderOffset };
     yield* plane.advance({
       ...(streamed === undefined
         ? {
             ...{ from: { step, example: nextExample }, upTo: config.maxSteps ?? Infinity },
-            rows: { ...order, shuffle: config.shuffle, examples: examples.train, batch: config.batch },
+            rows: { ...order, shuffle: config.shuffle, examples: countOf(examples), batch: config.batch },
           }
         : {
             ...{ from: { step, example: 0 }, upTo: step + 1 },
             rows: { ...order, shuffle: false, examples: streamed, batch: streamed },
           }),
-      rates: { schedule, base, stepsPerEpoch, epochs: config.epochs },
+      // Schedules that go by the steps of an epoch are refused where nobody knows them (requireCounted).
+      rates: {
+        schedule,
+        base,
+        stepsPerEpoch: stepsPerEpoch(parts) ?? 1,
+        epochs: config.epochs,
+        ...(streamed !== undefined && { epoch }),
+      },
       signal: stop.hurry,
     });
   } catch (error) {
@@ -212,7 +230,8 @@ async function* stepsFrom(parts: RunParts, base: number, streamed?: number): Asy
   }
 }
 
-function tellStep({ config, model, examples, progress, observe }: RunParts, meter: EpochMeter, step: CommittedStep): void {
+function tellStep(parts: RunParts, meter: EpochMeter, step: CommittedStep): void {
+  const { model, progress, observe } = parts;
   const { epoch, stepInEpoch, totals } = progress.now;
   const { sums, ms, phasesMs, replicaTimes, learningRate, gradientNorm } = step;
   observe({
@@ -220,7 +239,7 @@ function tellStep({ config, model, examples, progress, observe }: RunParts, mete
     epoch,
     step: progress.now.step,
     stepInEpoch,
-    stepsPerEpoch: Math.ceil(examples.train / config.batch),
+    stepsPerEpoch: stepsPerEpoch(parts),
     loss: sums.lossSum / sums.examples,
     epochValues: valuesOf(model.objective, totals),
     learningRate,
@@ -237,11 +256,11 @@ async function endEpoch(parts: RunParts, meter: EpochMeter): Promise<Ending | nu
   const { epoch, totals } = progress.now;
   const validation = await evaluated(parts);
   if (validation === null) return stop.reason ?? 'stopped';
-  const values = { ...valuesOf(objective, totals), ...(examples.validation > 0 && valuesOf(objective, validation, 'val_')) };
+  const values = { ...valuesOf(objective, totals), ...(examples.validation !== 0 && valuesOf(objective, validation, 'val_')) };
   const value = values[monitor.name];
   await store.afterEvaluation(values.val_loss ?? values.loss);
   const { watch, improved, notices } = watchEpoch(config, parts.watched, progress.now.watch ?? {}, { epoch, values });
-  const isBest = progress.endEpoch(monitor, value, watch);
+  const isBest = progress.endEpoch(monitor, value, watch, parts.stream?.mark);
   if (improved) await parts.keepBest?.(epoch);
   const saved = await store.saveIfBest(progress.now, { epoch, value, isBest });
   observe({
@@ -262,9 +281,11 @@ async function endEpoch(parts: RunParts, meter: EpochMeter): Promise<Ending | nu
 /** Over the whole validation set; null where it was given up. */
 async function evaluated({ config, model, plane, examples, stop, validationStream }: RunParts): Promise<Totals | null> {
   const signal = stop.hurry;
-  if (validationStream === undefined) return plane.evaluate({ examples: examples.validation, batch: config.batch, signal });
+  if (validationStream === undefined) return plane.evaluate({ examples: examples.validation ?? 0, batch: config.batch, signal });
   let totals = noTotals(model.objective);
-  for (let count = await validationStream.next(); count !== null; count = await validationStream.next()) {
+  const next = (): Promise<number | null | 'asked'> => unlessAsked(validationStream.next(), { asked: signal });
+  for (let count = await next(); count !== null; count = await next()) {
+    if (count === 'asked') return null;
     const batch = await plane.evaluate({ examples: count, batch: count, signal });
     if (batch === null) return null;
     totals = addTotals(totals, batch);

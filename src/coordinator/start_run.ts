@@ -150,7 +150,7 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
   const { config, shards, model, numerics, data, versions, fleet, observe, stop } = parts;
   const { folder, saved } = parts.run;
   const { objective } = model;
-  const validated = data.validation > 0;
+  const validated = data.validation !== 0;
   const monitor = monitorOf(objective, { asked: config.monitor, validated });
   requireReachable(config, monitor);
   requireShards(objective, shards);
@@ -166,6 +166,8 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
     await plane.restore({ ...saved, version: progress.now.step });
   }
   await folder?.keepChanges(parts.changes, { step: progress.now.step });
+  await parts.stream?.begin?.(progress.now);
+  await parts.validationStream?.begin?.(progress.now);
   const platform = `${process.platform} ${process.arch}`;
   await folder?.writeEnvironment({ versions, numerics, replicas: fleet.replicas, platform });
   observe({
@@ -179,8 +181,8 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
     objective: { loss: objective.loss.name, metrics: objective.metrics.map(({ name }) => name), monitor },
     plan: {
       shards,
-      shardSizes: shardSizes({ globalBatch: Math.min(config.batch, data.train), shards }),
-      stepsPerEpoch: Math.ceil(data.train / config.batch),
+      shardSizes: shardSizes({ globalBatch: Math.min(config.batch, data.train ?? config.batch), shards }),
+      stepsPerEpoch: parts.stream === undefined ? stepsOf(data, config) : parts.stream.batchesPerEpoch,
       epochs: config.epochs,
       firstEpoch: progress.now.epoch,
       bytesPerReplicaStep: model.layout.trainedSize * 4,
@@ -212,7 +214,7 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
     const { epoch, step } = progress.now;
     const isTold = onClasses && validated && objective.classes !== undefined && validationStream === undefined;
     if (!isTold || step === firstStep) return;
-    const evaluation = { examples: data.validation, batch: config.batch, signal: stop.hurry };
+    const evaluation = { examples: data.validation ?? 0, batch: config.batch, signal: stop.hurry };
     const at = { epoch: epoch - 1, step };
     await classifyAtEnd({ at, plane, fleet, evaluation, weights: await finalWeights(), hear: onClasses, observe });
   };
@@ -264,6 +266,10 @@ async function openStore({ parts, folder, plane, progress, monitor, finalWeights
   return store;
 }
 
+function stepsOf({ train }: DataIdentity, { batch }: TrainConfig): number | null {
+  return train === null ? null : Math.ceil(train / batch);
+}
+
 /** A norm that nobody exceeds clips nothing, and is computed. */
 function normed({ optimizer, gradientNorm }: TrainConfig): TrainConfig['optimizer'] {
   return gradientNorm && optimizer.clipNorm === null ? { ...optimizer, clipNorm: Infinity } : optimizer;
@@ -273,7 +279,7 @@ function normed({ optimizer, gradientNorm }: TrainConfig): TrainConfig['optimize
 function tellRise({ config, data, run, observe }: StartParts, step: number): void {
   if (run.saved === null || run.saved.config.epochs === config.epochs) return;
   const { schedule, learningRate: base } = config.optimizer;
-  const stepsPerEpoch = Math.ceil(data.train / config.batch);
+  const stepsPerEpoch = stepsOf(data, config) ?? 1;
   const epochs = { before: run.saved.config.epochs, now: config.epochs };
   const rise = rateRise({ schedule, base, step, stepsPerEpoch }, epochs);
   if (rise === null) return;

@@ -4,8 +4,17 @@
  *
  * What was asked for is loaded or refused; nothing is ever put in its place.
  */
-import { isInMemory, type Dataset, type DataSplit, type Field, type NumericArray } from '../common/dataset.js';
+import {
+  isInMemory,
+  type DataSequence,
+  type Dataset,
+  type DataSplit,
+  type Field,
+  type NumericArray,
+  type SequenceFacts,
+} from '../common/dataset.js';
 import { DataError, UsageError } from '../common/errors.js';
+import { LIMITS } from '../common/limits.js';
 import { product } from './assemble.js';
 import type { OnDataProgress } from './progress.js';
 import type { DataConfig } from './sources/source.js';
@@ -20,7 +29,11 @@ export interface LoadOptions {
 /** @throws DataError, or UsageError where `data` names nothing known. */
 export async function loadDataset(config: DataConfig, { onProgress = () => {} }: LoadOptions = {}): Promise<Dataset> {
   const row = Object.values(SOURCES).find(({ isMeant }) => isMeant(config.data));
-  if (row !== undefined) return limitDataset(await row.load(config, onProgress), config);
+  if (row !== undefined) {
+    // Of a sequence that is evaluated, training examples were not read.
+    const limits = config.sequences === 'evaluated' ? { ...config, trainLimit: null } : config;
+    return limitDataset(await row.load(config, onProgress), limits);
+  }
   const known = Object.values(SOURCES).map(({ says }) => says);
   throw new UsageError({
     code: 'DATA_UNKNOWN',
@@ -64,8 +77,34 @@ export function limitDataset<D extends Dataset>(dataset: D, limits: Limits): D {
     const few = cut(dataset.train, overfit, 'overfit') ?? dataset.train;
     return { ...dataset, train: few, validation: few };
   }
+  if (dataset.sequence !== undefined) return limitSequences(dataset, dataset.sequence, limits, cut);
   const train = cut(dataset.train, limits.trainLimit, 'train') ?? dataset.train;
   return { ...dataset, train, validation: cut(dataset.validation, limits.validationLimit, 'validation') };
+}
+
+/** Of a sequence so many examples are read, which is then known of it. */
+function limitSequences<D extends Dataset>(
+  dataset: D,
+  { train, validation, where }: DataSequence,
+  limits: Limits,
+  cut: (split: DataSplit | null, limit: number | null, which: Limited) => DataSplit | null,
+): D {
+  const limited = (facts: SequenceFacts, limit: number | null, which: Limited): SequenceFacts => {
+    if (limit === null) return facts;
+    if (!Number.isInteger(limit) || limit < 1 || limit > (facts.count ?? Infinity))
+      throw beyond(dataset, { limit, which, count: facts.count ?? LIMITS.maxReadExamples });
+    return { ...facts, count: limit };
+  };
+  const { trainLimit, validationLimit } = limits;
+  return {
+    ...dataset,
+    validation: validation === null ? cut(dataset.validation, validationLimit, 'validation') : dataset.validation,
+    sequence: {
+      train: limited(train, trainLimit, 'train'),
+      validation: validation && limited(validation, validationLimit, 'validation'),
+      where,
+    },
+  };
 }
 
 type Limited = 'train' | 'validation' | 'overfit';

@@ -93,14 +93,14 @@ export function headerLines({
     ...chosenLines({ numerics, memoryKept }),
     `  data     ${joined([
       dataset.name,
-      `${count(dataset.train)} train`,
-      `${dataset.validation === 0 ? 'no' : count(dataset.validation)} validation`,
+      `${dataset.train === null ? 'a sequence to' : count(dataset.train)} train`,
+      `${validationText(dataset.validation)} validation`,
       `sha256 ${dataset.sha256.slice(0, 12)}`,
     ])}`,
     `  model    ${joined([model.name, `${count(model.trainedParameters)} trained parameters`])}`,
     `  plan     ${joined([
       `batch ${config.batch}${splitText(plan.shardSizes)}`,
-      `${plural(plan.stepsPerEpoch, 'step')}/epoch`,
+      ...(plan.stepsPerEpoch === null ? [] : [`${plural(plan.stepsPerEpoch, 'step')}/epoch`]),
       epochs,
       optimizerText(config.optimizer),
       `all-reduce exact, ${megabytes} MB/step/replica`,
@@ -175,12 +175,13 @@ const MIN_BAR_COLUMNS = 6;
 /** `epoch   2/130 ━━━━━━━━━━━╸──── 214/300  loss 0.0431  acc 98.6 %  14,310 img/s  eta 10m 26s`, in at most `columns`: what is last goes first. */
 export function progressLine({ step, epochs, etaS }: Progress, { columns }: { columns: number }): string {
   const head = `epoch ${String(step.epoch).padStart(String(epochs).length)}/${epochs} `;
-  const steps = ` ${String(step.stepInEpoch).padStart(String(step.stepsPerEpoch).length)}/${step.stepsPerEpoch}`;
+  const { stepInEpoch, stepsPerEpoch: all } = step;
+  const steps = all === null ? ` step ${stepInEpoch}` : ` ${String(stepInEpoch).padStart(String(all).length)}/${all}`;
   const details = progressDetails({ step, epochs, etaS }).map((detail) => `  ${detail}`);
   const fixed = head.length + steps.length;
   while (details.length > 0 && fixed + MIN_BAR_COLUMNS + lengthOf(details) > columns) details.pop();
   const bar = Math.min(BAR_COLUMNS, columns - fixed - lengthOf(details));
-  const drawn = bar < MIN_BAR_COLUMNS ? '' : barText({ done: step.stepInEpoch, all: step.stepsPerEpoch, columns: bar });
+  const drawn = bar < MIN_BAR_COLUMNS || all === null ? '' : barText({ done: stepInEpoch, all, columns: bar });
   return `${head}${drawn}${steps}${details.join('')}`.slice(0, Math.max(0, columns));
 }
 
@@ -215,7 +216,7 @@ export function progressLogLine(progress: Progress): string {
   const { step, epochs } = progress;
   return joined([
     `epoch ${step.epoch}/${epochs}`,
-    `step ${step.stepInEpoch}/${step.stepsPerEpoch}`,
+    `step ${step.stepInEpoch}${step.stepsPerEpoch === null ? '' : `/${step.stepsPerEpoch}`}`,
     ...progressDetails(progress),
   ]);
 }
@@ -265,6 +266,11 @@ export function duration(seconds: number): string {
 }
 
 /** 60000 → `60,000`, whatever the locale. */
+function validationText(examples: number | null): string {
+  if (examples === null) return 'a sequence of';
+  return examples === 0 ? 'no' : count(examples);
+}
+
 export function count(value: number): string {
   return value.toLocaleString('en-US');
 }

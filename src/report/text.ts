@@ -124,10 +124,11 @@ export function createTextReporter({ out, err, live, now, verbose, besides, afte
   /** From this epoch's own pace; later epochs, evaluation included, from the last one's time. */
   function etaS(step: StepEvent, { plan, config }: StartEvent, since: { stepInEpoch: number; atMs: number }): number | null {
     const steps = step.stepInEpoch - since.stepInEpoch;
-    if (steps < 1) return null;
+    const { stepsPerEpoch } = step;
+    if (steps < 1 || stepsPerEpoch === null) return null;
     const stepS = (now() - since.atMs) / 1000 / steps;
-    const here = stepS * (step.stepsPerEpoch - step.stepInEpoch);
-    const epochS = Math.max(lastEpochS ?? 0, stepS * step.stepsPerEpoch);
+    const here = stepS * (stepsPerEpoch - step.stepInEpoch);
+    const epochS = Math.max(lastEpochS ?? 0, stepS * stepsPerEpoch);
     const whole = here + epochS * (plan.epochs - step.epoch);
     return config.maxSteps === null ? whole : Math.min(whole, stepS * (config.maxSteps - step.step));
   }

@@ -35,9 +35,9 @@ export function whyOf(story: RunStory): Why | null {
 }
 
 function outsideOf(story: RunStory, rows: readonly EpochRow[], stepMs: number): number {
-  const steps = (story.start?.plan as { steps_per_epoch?: number } | undefined)?.steps_per_epoch ?? 0;
+  const steps = (story.start?.plan as { steps_per_epoch?: number | null } | undefined)?.steps_per_epoch ?? 0;
   const epochMs = 1000 * mean(rows.map(({ seconds }) => seconds));
-  return epochMs > 0 ? Math.max(0, 1 - (steps * stepMs) / epochMs) : 0;
+  return epochMs > 0 && steps > 0 ? Math.max(0, 1 - (steps * stepMs) / epochMs) : 0;
 }
 
 /** What the start of a run says of how it computes. */

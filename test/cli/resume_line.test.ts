@@ -74,6 +74,7 @@ const REFUSED: Record<string, string> = {
   shards: '3',
   seed: '2',
   shuffle: 'false',
+  shuffle_buffer: '50',
   accumulate: '2',
   augment: 'flip',
   batch_norm: 'fixed',

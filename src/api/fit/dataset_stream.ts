@@ -29,6 +29,10 @@ export class DatasetStream implements BatchStream {
   #first: ExampleRows | null = null;
   #taken = 0;
   #epoch = 0;
+  /** Batches of the epoch before. */
+  #whole: number | null = null;
+  /** Nothing is saved of it. */
+  readonly mark = null;
 
   constructor(request: Request) {
     this.#request = request;
@@ -39,6 +43,10 @@ export class DatasetStream implements BatchStream {
     this.#first = await this.read();
     if (this.#first === null) throw empty(`${this.#request.what} has no batch`);
     return this.#first;
+  }
+
+  get batchesPerEpoch(): number | null {
+    return this.#request.limit ?? this.#whole;
   }
 
   /** Says where batches go from now on. */
@@ -64,6 +72,7 @@ export class DatasetStream implements BatchStream {
   }
 
   #endEpoch(): null {
+    this.#whole = this.#taken;
     this.#taken = 0;
     this.#epoch += 1;
     if (!this.#request.isOne) this.#iterator = null;

@@ -23,7 +23,7 @@ import type { BatchSource, NamedRows } from './rows.js';
 /** Of the model, its compile() and tfjs's own option names. */
 type NotOffered =
   | ('batch' | 'epochs' | 'shuffle' | 'runDir' | 'loss' | 'metrics' | 'trainLimit' | 'validationLimit' | 'dataDir' | 'maxSteps')
-  | 'fastDevRun'
+  | ('fastDevRun' | 'shuffleBuffer')
   | (typeof DATA_OPTIONS)[number];
 
 /** Settings of a run (docs/settings.md), beside tfjs's options. */
@@ -100,7 +100,7 @@ const SHARED = ['epochs', 'initialEpoch', 'validationData', 'callbacks', 'verbos
 const OURS = [...WATCHES, 'devices', 'learningRate', 'weightsInBatchCallbacks', 'signal', 'observer', 'onProgress'];
 const NOT_OFFERED: readonly string[] = [
   ...['batch', 'loss', 'metrics', 'trainLimit', 'validationLimit', 'dataDir', 'maxSteps'],
-  ...['fastDevRun', ...DATA_OPTIONS],
+  ...['fastDevRun', 'shuffleBuffer', ...DATA_OPTIONS],
 ];
 const SETTINGS_OFFERED = OFFERED.filter((name) => !NOT_OFFERED.includes(name));
 /** A stream cannot be gone on with: nothing is saved. */

@@ -43,6 +43,7 @@ export function fitProgress({
 const COLUMNS = 24;
 
 function stepLine({ epoch, stepInEpoch, stepsPerEpoch, epochValues }: StepEvent, epochs: number): string {
+  if (stepsPerEpoch === null) return `Epoch ${epoch}/${epochs} step ${stepInEpoch}  ${shown(epochValues)}`;
   const full = Math.floor((COLUMNS * stepInEpoch) / stepsPerEpoch);
   const bar = '━'.repeat(full) + '─'.repeat(COLUMNS - full);
   return `Epoch ${epoch}/${epochs} ${bar} ${stepInEpoch}/${stepsPerEpoch}  ${shown(epochValues)}`;

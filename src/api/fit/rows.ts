@@ -4,8 +4,10 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { DataError } from '../../common/errors.js';
+import { flatNested, isTensor, type NestedNumbers } from '../../data/given_numbers.js';
 
-export type NestedNumbers = readonly (number | boolean | ArrayLike<number> | NestedNumbers)[];
+export { isTensor, type NestedNumbers } from '../../data/given_numbers.js';
+
 /** A tensor, a typed array (of rows of the shape that the model takes), or a nested array. */
 export type Rows = tfjs.Tensor | ArrayBufferView | NestedNumbers;
 
@@ -40,14 +42,11 @@ export interface FlatRows {
 export async function flatRows(given: Rows, name: string, wanted: readonly (number | null)[]): Promise<FlatRows> {
   if (isTensor(given)) return ofTensor(given, name);
   if (ArrayBuffer.isView(given)) return ofTyped(given, name, wanted);
-  if (Array.isArray(given)) return ofNested(given as NestedNumbers, name);
+  if (Array.isArray(given)) {
+    const { shape, values } = flatNested(given as NestedNumbers, name, refuse);
+    return { count: shape[0], shape: shape.slice(1), values };
+  }
   throw refuse(`${name} is ${given === null ? 'null' : typeof given}, wanted a tensor, a typed array or a nested array`);
-}
-
-/** Of any copy of tfjs. */
-export function isTensor(given: unknown): given is tfjs.Tensor {
-  const { dataId, data, dtype } = (given ?? {}) as Partial<tfjs.Tensor>;
-  return typeof dataId === 'object' && typeof data === 'function' && typeof dtype === 'string';
 }
 
 async function ofTensor(tensor: tfjs.Tensor, name: string): Promise<FlatRows> {
@@ -78,37 +77,6 @@ function numbersOf(view: ArrayBufferView, name: string): FlatRows['values'] {
   if (kind === 'Uint8Array' || kind === 'Uint8ClampedArray') return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   if (kind.startsWith('Float')) return kind === 'Float32Array' ? given : Float32Array.from(given);
   return kind === 'Int32Array' ? (view as Int32Array) : Int32Array.from(given);
-}
-
-/** Numbers are float32 and booleans 0 and 1, as tf.tensor makes of them. */
-function ofNested(rows: NestedNumbers, name: string): FlatRows {
-  const shape: number[] = [];
-  for (let at: unknown = rows; isList(at); at = at[0]) {
-    if (at.length === 0) throw refuse(`${name} has an empty list in it`);
-    shape.push(at.length);
-  }
-  const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
-  let next = 0;
-  const fill = (list: ArrayLike<unknown>, depth: number): void => {
-    if (list.length !== shape[depth])
-      throw refuse(`${name} is ragged: a list of ${list.length} where others have ${shape[depth]}`);
-    for (let at = 0; at < list.length; at++) {
-      const item = list[at];
-      if (depth + 1 < shape.length && isList(item)) fill(item, depth + 1);
-      else if (depth + 1 === shape.length && (typeof item === 'number' || typeof item === 'boolean'))
-        values[next++] = Number(item);
-      else
-        throw refuse(
-          `${name} has ${isList(item) ? 'a list' : typeof item} where others have ${depth + 1 < shape.length ? 'a list' : 'a number'}`,
-        );
-    }
-  };
-  fill(rows, 0);
-  return { count: shape[0], shape: shape.slice(1), values };
-}
-
-function isList(value: unknown): value is ArrayLike<unknown> {
-  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }
 
 export function refuse(message: string): DataError {

@@ -179,6 +179,11 @@ export const TRAINING_SETTINGS = {
     help: 'take the training examples in their order, every epoch alike',
     ...{ workers: false, library: true, aliases: ['shuffle_data', 'shuffle_train'] },
   }),
+  shuffleBuffer: setting(whole({ atLeast: 1, atMost: 100_000_000 }), null, {
+    ...{ flag: '--shuffle-buffer <n>', commands: RUNS, group: 'training', resume: 'fixed' },
+    help: 'of data that are a sequence: examples among which the next one is drawn (default: 10,000, or as many as 256 MiB hold)',
+    ...{ workers: false, library: true, aliases: ['buffer_size', 'shuffle_buffer_size', 'shuffle_size'] },
+  }),
   fastDevRun: setting(flag, false, {
     ...{ flag: '--fast-dev-run', commands: RUNS, group: 'training', resume: 'fixed' },
     help: 'two steps and an evaluation of as many examples, to see that all of it works; nothing is kept',

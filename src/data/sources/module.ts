@@ -1,6 +1,6 @@
 /**
- * Owns: `--data ./data.mjs`: a user's module that makes a data set, of arrays or of rows that are read.
- * Does not: check the arrays themselves (../arrays.ts does) or the rows (read_rows.ts).
+ * Owns: `--data ./data.mjs`: a user's module that makes a data set, of arrays, of rows that are read, or of examples one after the other.
+ * Does not: check the arrays themselves (../arrays.ts does), the rows (read_rows.ts) or sequences (../sequence).
  *
  * The path comes from the command line or the configuration of this machine, never from the wire: running it is running the user's code.
  */
@@ -9,37 +9,63 @@ import { basename, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { DataFields, Dataset, StoredSplit } from '../../common/dataset.js';
 import { isErrorLike } from '../../common/error_facts.js';
-import { DataError, ExpectedError } from '../../common/errors.js';
+import { DataError, ExpectedError, invariant } from '../../common/errors.js';
 import { typeScriptError } from '../../common/typescript_module.js';
 import { datasetFromArrays, type ArraysSource } from '../arrays.js';
 import { assembleDataset, type ReadHashes } from '../assemble.js';
 import { inputFields, targetFields } from '../fields.js';
 import { isRecord } from '../named.js';
 import { failureIn, firstRow, openRead, readOnce, requireReadSource, type ReadSource } from './read_rows.js';
-import type { OpenedSplit, SourceRow } from './source.js';
+import { isSequence } from '../sequence/sequence_source.js';
+import { openSequences, type SequenceReaders, type SequencesSource } from '../sequence/sequence_dataset.js';
+import type { DataConfig, OpenedSplit, SourceRow } from './source.js';
 
 export const module: SourceRow = {
   says: 'the path of a module such as ./data.mjs',
   isMeant: (data) => /\.([cm]?[jt]s)$/.test(data),
   everywhere: false,
-  load: ({ data }) => loadDataModule(data),
+  load: (config) => loadDataModule(config.data, config),
   open: openModule,
 };
 
 const EXAMPLE =
-  'It must export train, { x, y } of typed arrays or { count, read }, inputShape, and validation where there is one; or a default function that returns these.';
+  'It must export train, { x, y } of typed arrays, { count, read } or a sequence, inputShape, and validation where there is one; or a default function that returns these.';
 
 /** What a module may give beside ArraysSource: a set may carry `shape`, the shape of one example, in place of `inputShape`. */
 type Exports = Partial<ArraysSource> & { readonly default?: unknown };
 
-/** @throws DataError DATA_MISSING, DATA_MODULE, DATA_ROWS, or what datasetFromArrays throws. */
-export async function loadDataModule(path: string): Promise<Dataset> {
+/** @throws DataError DATA_MISSING, DATA_MODULE, DATA_ROWS, DATA_SEQUENCE, DATA_SEQUENTIAL, or what datasetFromArrays throws. */
+export async function loadDataModule(
+  path: string,
+  { sequences = 'refused', ...limits }: Pick<DataConfig, 'sequences' | 'overfit'> = {},
+): Promise<Dataset> {
   const absolute = resolve(path);
   if (!existsSync(absolute))
     throw new DataError({ code: 'DATA_MISSING', message: `${path}: no such data module`, next: EXAMPLE });
   const made = await madeBy(path);
+  if (isSequence(made.train)) {
+    const { dataset, readers } = await openSequences(sequencesIn(path, made), sequences, limits);
+    if (readers === undefined || dataset.sequence === undefined) return dataset;
+    return { ...dataset, sequence: { ...dataset.sequence, where: { path: absolute } satisfies SequenceWhere } };
+  }
   const source = { ...made, name: made.name ?? basename(path), inputShape: made.inputShape ?? shapeInSets(path, made) };
   return isRead(made.train) ? readDataset(source, absolute) : datasetFromArrays(source);
+}
+
+export interface SequenceWhere {
+  readonly path: string;
+}
+
+/** What the thread reads that runs the module anew (sequence/sequence_thread.ts). */
+export async function openModuleSequences({ path }: SequenceWhere): Promise<SequenceReaders> {
+  const { readers } = await openSequences(sequencesIn(path, await madeBy(path)), 'streamed', {});
+  invariant(readers, 'a module that gave a sequence gives it again');
+  return readers;
+}
+
+function sequencesIn(path: string, made: object): SequencesSource {
+  const source = made as SequencesSource;
+  return { ...source, name: source.name ?? basename(path) };
 }
 
 function isRead(set: unknown): boolean {

@@ -8,6 +8,7 @@ import type { Batch, DataFields, Dataset, StoredSplit } from '../../common/datas
 import { SETTINGS } from '../../common/settings/table.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import type { OnDataProgress } from '../progress.js';
+import type { SequenceUse } from '../sequence/sequence_dataset.js';
 
 /** Settings that say how files are read. */
 export const DATA_OPTIONS = [
@@ -27,13 +28,16 @@ export const DATA_OPTIONS = [
 ] as const satisfies readonly (keyof TrainConfig)[];
 
 export type DataConfig = Pick<TrainConfig, 'data' | 'dataDir' | 'trainLimit' | 'validationLimit' | 'seed'> &
-  Partial<Pick<TrainConfig, (typeof DATA_OPTIONS)[number]>>;
+  Partial<Pick<TrainConfig, (typeof DATA_OPTIONS)[number]>> & {
+    /** What examples that come one after the other are wanted for. Default `refused`. */
+    readonly sequences?: SequenceUse;
+  };
 
 /** Of a whole configuration what loading reads: plain data that can go to a thread. */
 export function dataConfigOf(config: DataConfig): DataConfig {
-  const { data, dataDir, trainLimit, validationLimit, seed } = config;
+  const { data, dataDir, trainLimit, validationLimit, seed, sequences = 'refused' } = config;
   const options = DATA_OPTIONS.flatMap((name) => (config[name] === undefined ? [] : [[name, config[name]]]));
-  return { data, dataDir, trainLimit, validationLimit, seed, ...(Object.fromEntries(options) as Partial<DataConfig>) };
+  return { data, dataDir, trainLimit, validationLimit, seed, sequences, ...(Object.fromEntries(options) as Partial<DataConfig>) };
 }
 
 export function memoryBytesOf({ dataMemory = SETTINGS.dataMemory.default }: DataConfig): number {

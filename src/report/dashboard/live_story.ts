@@ -5,7 +5,7 @@
 import type { RunRecord } from '../../common/run_record.js';
 import { wordsOf } from '../files/happenings.js';
 import type { Happening } from '../files/page.js';
-import { RunStory, type EpochRow, type Phases } from '../files/run_story.js';
+import { RunStory, shareOfEpoch, type EpochRow, type Phases } from '../files/run_story.js';
 import type { EpochValues, Everything, Facts, Happened, Lane, News, Point, Timeline } from './messages.js';
 
 /** Beyond it every second point is let go. */
@@ -107,7 +107,7 @@ export class LiveStory {
 
   get #at(): number | null {
     const { epoch, step_in_epoch: inEpoch, steps_per_epoch: perEpoch } = (this.#step ?? {}) as unknown as StepRecord;
-    return this.#step === null ? null : epoch - 1 + inEpoch / perEpoch;
+    return this.#step === null ? null : epoch - 1 + shareOfEpoch(inEpoch, perEpoch);
   }
 
   #become(state: string): void {
@@ -179,7 +179,7 @@ interface StepRecord {
   readonly step: number;
   readonly epoch: number;
   readonly step_in_epoch: number;
-  readonly steps_per_epoch: number;
+  readonly steps_per_epoch: number | null;
   readonly loss: unknown;
   readonly learning_rate: number;
   readonly images_per_s: number;
@@ -204,7 +204,7 @@ function pointOf(record: StepRecord): Point {
   const computeMs = replicas.reduce((sum, { compute_ms: ms }) => sum + ms, 0);
   const pace = record.images_per_s;
   return {
-    at: rounded(epoch - 1 + inEpoch / perEpoch),
+    at: rounded(epoch - 1 + shareOfEpoch(inEpoch, perEpoch)),
     loss: typeof record.loss === 'number' ? rounded(record.loss) : null,
     rate: rounded(record.learning_rate),
     pace: rounded(pace),

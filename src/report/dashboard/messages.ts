@@ -32,7 +32,8 @@ export interface Timeline {
   readonly epoch: number;
   readonly step: number;
   readonly stepInEpoch: number;
-  readonly stepsPerEpoch: number;
+  /** Null where no epoch has told yet. */
+  readonly stepsPerEpoch: number | null;
   /** In the order in which they follow each other, ms. */
   readonly phases: Readonly<Record<string, number>>;
   readonly lanes: readonly Lane[];

@@ -86,7 +86,7 @@ export class RunStory {
     for (const { replica, compute_ms: ms } of (record.replica_times ?? []) as unknown as ReplicaTime[])
       this.#replicas[replica] = (this.#replicas[replica] ?? 0) + ms;
     if (step % this.#stride !== 0) return;
-    this.points.push({ at: epoch - 1 + inEpoch / perEpoch, loss: finite(record.loss), learningRate: rate });
+    this.points.push({ at: epoch - 1 + shareOfEpoch(inEpoch, perEpoch), loss: finite(record.loss), learningRate: rate });
     if (this.points.length <= MOST_POINTS) return;
     this.#stride *= 2;
     this.points = this.points.filter((_, index) => index % 2 === 1);
@@ -125,8 +125,13 @@ interface StepRecord {
   step: number;
   epoch: number;
   step_in_epoch: number;
-  steps_per_epoch: number;
+  steps_per_epoch: number | null;
   learning_rate: number;
+}
+
+/** How much of the epoch has passed; where nobody knows how long it is, something that rises towards 1. */
+export function shareOfEpoch(inEpoch: number, perEpoch: number | null): number {
+  return inEpoch / (perEpoch ?? inEpoch + 1);
 }
 
 function finite(value: unknown): number | null {

@@ -71,7 +71,7 @@ function scalarsOf(record: RunRecord): Record<string, number> {
   if (record.type === 'epoch') {
     for (const [name, value] of Object.entries(record)) if (!NO_VALUES.has(name)) put(`epoch/${name}`, value);
   } else if (record.type === 'step') {
-    const stride = Math.ceil(Number(record.steps_per_epoch) / MOST_STEPS_OF_EPOCH);
+    const stride = Math.ceil(Number(record.steps_per_epoch ?? record.step_in_epoch) / MOST_STEPS_OF_EPOCH);
     if (Number(record.step_in_epoch) % stride !== 0) return {};
     for (const name of ['loss', 'learning_rate', 'gradient_norm', 'images_per_s']) put(`step/${name}`, record[name]);
     for (const [phase, ms] of Object.entries((record.phases_ms ?? {}) as object)) put(`step_ms/${phase}`, ms);

@@ -11,17 +11,20 @@ interface Parts {
   readonly seed: number;
   readonly augment: Augment;
   readonly readBatch: ReadBatch;
+  /** Of a batch of a sequence: where its rows stand in that. */
+  readonly places: Int32Array | undefined;
 }
 
 export async function drawnRows(
-  { engine, seed, augment: { mixup: alpha }, readBatch }: Parts,
+  { engine, seed, augment: { mixup: alpha }, readBatch, places }: Parts,
   shard: ShardTask,
 ): Promise<DrawnRows> {
   const { rows, epoch, batchRows, firstExample: first } = shard;
   const vector = (values: Int32Array | Float32Array) => upload(engine, values, [values.length]);
-  const drawn = { rows: vector(rows), epoch: vector(Int32Array.of(epoch | 0, Math.floor(epoch / 2 ** 32))) };
+  const placesOf = (own: Int32Array): Int32Array => (places === undefined ? own : own.map((row) => places[row]));
+  const drawn = { rows: vector(placesOf(rows)), epoch: vector(Int32Array.of(epoch | 0, Math.floor(epoch / 2 ** 32))) };
   if (alpha === null) return drawn;
-  const plan = planMixup({ seed, alpha, epoch, batchRows, first, count: rows.length });
+  const plan = planMixup({ seed, alpha, epoch, batchRows, places: placesOf(batchRows), first, count: rows.length });
   const { inputs, targets } = await readBatch({ split: 'train', rows: plan.rows, batchRows: plan.rows });
-  return { ...drawn, partner: { inputs, targets, rows: vector(plan.rows), shares: vector(plan.shares) } };
+  return { ...drawn, partner: { inputs, targets, rows: vector(placesOf(plan.rows)), shares: vector(plan.shares) } };
 }

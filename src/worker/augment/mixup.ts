@@ -19,17 +19,19 @@ interface MixupRequest {
   readonly epoch: number;
   /** Of the global batch, in which the shard's `count` examples begin at `first`. */
   readonly batchRows: Int32Array;
+  /** Where those rows stand in the data. */
+  readonly places: Int32Array;
   readonly first: number;
   readonly count: number;
 }
 
-export function planMixup({ seed, alpha, epoch, batchRows, first, count }: MixupRequest): MixupPlan {
+export function planMixup({ seed, alpha, epoch, batchRows, places, first, count }: MixupRequest): MixupPlan {
   const key = deriveKey({ seed, purpose: PURPOSE.mixup, layer: 0 });
   const rows = new Int32Array(count);
   const shares = new Float32Array(count);
   const others = batchRows.length - 1;
   for (let i = 0; i < count; i++) {
-    const next = exampleWords(key, { row: batchRows[first + i], epoch });
+    const next = exampleWords(key, { row: places[first + i], epoch });
     // One of the others; alone in its batch, an example is mixed with itself.
     const away = others === 0 ? 0 : 1 + below(others, next);
     rows[i] = batchRows[(first + i + away) % batchRows.length];

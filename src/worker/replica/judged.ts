@@ -5,7 +5,7 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { BucketLayout } from '../../common/bucket_layout.js';
-import type { Dataset } from '../../common/dataset.js';
+import { isInMemory, type Dataset } from '../../common/dataset.js';
 import type { Engine } from '../../engine/index.js';
 import { moduleAugment } from '../../models/user_augment.js';
 import type { ModelObjective } from '../../objective/model_objective.js';
@@ -39,6 +39,7 @@ export class Judged {
   readonly #countPositions: CountPositions | null;
   #read: ReadBatch = () => Promise.reject(new Error('internal: rows are read before there are any'));
 
+  #places: Int32Array | undefined;
   #waitedMs = 0;
   #stepGraph: Uint8Array | null = null;
 
@@ -91,13 +92,17 @@ export class Judged {
     const batch = await this.#read({ split: 'train', rows: shard.rows, batchRows: shard.batchRows, ahead: shard.ahead });
     const [augment, { engine, spec }] = [this.#augment, this.#parts];
     if (augment === null) return batch;
-    return { ...batch, drawn: await drawnRows({ engine, seed: spec.seed, augment, readBatch: this.#read }, shard) };
+    return {
+      ...batch,
+      drawn: await drawnRows({ engine, seed: spec.seed, augment, readBatch: this.#read, places: this.#places }, shard),
+    };
   }
 
   /** Other rows in the place of those before: nothing computes meanwhile. @throws DataError DATA_LABELS */
   async takeData(dataset: Dataset): Promise<void> {
     this.objective.requireLabels(this.#binding.targets.map((target) => labelsOf(dataset, target)));
     this.#read = await this.#readerOf(dataset);
+    this.#places = isInMemory(dataset.train) ? dataset.train.places : undefined;
   }
 
   #readerOf(dataset: Dataset): Promise<ReadBatch> {

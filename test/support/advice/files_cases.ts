@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { program, refusal } from '../program_under_test.js';
-import { folder, modelFile, small, type Cases } from './cases.js';
+import { filled, folder, modelFile, small, type Cases } from './cases.js';
 import { commandIn, withFlags } from './sources.js';
 
 const real = { real: true };
@@ -36,6 +36,11 @@ export const FILES_CASES: Cases = {
     },
     follow: async (next) => program(withFlags(await pictures(), commandIn(next, /--on-bad-file skip/)), real),
   },
+  'a schedule by the steps of an epoch that nobody knows': {
+    says: [{ file: 'src/common/schedule.ts', begins: 'Give their number beside the sequence' }],
+    provoke: () => refusal(() => program(sequence(), real)),
+    follow: (next) => program([...sequence(), ...filled(next, /--train-limit/, '4')], real),
+  },
   'a column that is not there': {
     says: [{ file: 'src/data/tables/dataset.ts', begins: 'Name what the model takes with --inputs' }],
     provoke: () => refusal(() => program(columns('--labels', 'z'), real)),
@@ -45,6 +50,13 @@ export const FILES_CASES: Cases = {
     },
   },
 };
+
+function sequence(): string[] {
+  const path = join(folder, 'sequence.mjs');
+  writeFileSync(path, 'export const train = () => [1, 2, 3, 4, 5, 6].map((x) => ({ x: [x, -x], y: [x] }));\n');
+  const schedule = ['--set', 'optimizer.schedule.name=cosine'];
+  return small('--model', modelFile('sequence_model.mjs', 1), '--data', path, '--loss', 'mse', ...schedule);
+}
 
 function columns(...flags: string[]): string[] {
   const path = join(folder, 'columns.csv');

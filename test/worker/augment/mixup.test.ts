@@ -3,7 +3,7 @@ import { planMixup } from '../../../src/worker/augment/mixup.js';
 
 const BATCH = Int32Array.from([40, 7, 19, 3, 100, 55, 8]);
 const plan = (over: Partial<Parameters<typeof planMixup>[0]> = {}) =>
-  planMixup({ seed: 1, alpha: 0.2, epoch: 3, batchRows: BATCH, first: 0, count: BATCH.length, ...over });
+  planMixup({ seed: 1, alpha: 0.2, epoch: 3, batchRows: BATCH, places: BATCH, first: 0, count: BATCH.length, ...over });
 
 test('partners and shares are the same in any cut of the batch, others in another epoch or from another seed', () => {
   const whole = plan();

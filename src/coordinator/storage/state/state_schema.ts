@@ -38,6 +38,8 @@ export const progressSchema = z.strictObject({
   /** Added to an epoch's number to draw its order: epochs that a program trained the model for before. Absent for none. */
   orderOffset: count.optional(),
   watch: watchSchema.optional(),
+  /** Of examples that come one after the other: what was read of this epoch, or of the one that ended last, and how many a whole one had. */
+  stream: z.strictObject({ epoch: count, examples: count, sha256: digest, whole: count.nullable() }).optional(),
 });
 export type Progress = z.infer<typeof progressSchema>;
 
@@ -45,7 +47,13 @@ export type Progress = z.infer<typeof progressSchema>;
 export const metricsCursorSchema = z.strictObject({ bytes: count, lines: count, crc32: count.optional() });
 export type MetricsCursor = z.infer<typeof metricsCursorSchema>;
 
-export const dataIdentitySchema = z.strictObject({ name: brief, sha256: digest, train: count, validation: count });
+/** A number of examples is null where they come one after the other, and nobody said it. */
+export const dataIdentitySchema = z.strictObject({
+  name: brief,
+  sha256: digest,
+  train: count.nullable(),
+  validation: count.nullable(),
+});
 export type DataIdentity = z.infer<typeof dataIdentitySchema>;
 
 export const numericsSchema = z.strictObject({

@@ -17,7 +17,8 @@ function draw(): void {
   drawTiles();
   drawCharts();
   if (step !== null) {
-    byId('step-title').textContent = `Step ${step.step} (epoch ${step.epoch}, ${step.stepInEpoch} of ${step.stepsPerEpoch})`;
+    byId('step-title').textContent =
+      `Step ${step.step} (epoch ${step.epoch}, ${step.stepInEpoch}${step.stepsPerEpoch === null ? '' : ` of ${step.stepsPerEpoch}`})`;
     drawTimeline(byId('timeline'), step);
     drawReplicas(byId('replicas'), step);
   }
