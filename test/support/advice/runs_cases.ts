@@ -110,7 +110,7 @@ export const RUNS_CASES: Cases = {
       program(withFlags(named('longer', '--monitor', 'val_loss', '--target', target), `${commandIn(next, /--epochs/)} 6`), real),
   },
   'a name that is taken, and a run to go on with': {
-    says: [{ file: `${STORAGE}/run_folder/run_folder.ts`, begins: 'continue it with --resume' }],
+    says: [{ file: `${STORAGE}/run_folder/new_run_folder.ts`, begins: 'continue it with --resume' }],
     provoke: async () => {
       const args = named('taken');
       await program(args, real);
@@ -171,7 +171,7 @@ export const RUNS_CASES: Cases = {
     follow: (next) => program(named(`${commandIn(next, /--name/).slice(2)}-beside`), real),
   },
   'no state that can be trusted': {
-    says: [{ file: `${STORAGE}/run_folder/run_folder.ts`, begins: 'check the disk; start' }],
+    says: [{ file: `${STORAGE}/run_folder/resumed_run_folder.ts`, begins: 'check the disk; start' }],
     provoke: async () => {
       await program(named('damaged'), real);
       const states = join(folder, 'damaged', 'state');
