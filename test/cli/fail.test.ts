@@ -37,7 +37,7 @@ test('anything else is a bug of ours, says how to report it, and shows no stack'
 test('with -v the stack follows, and the causes behind it', () => {
   const cause = new Error('ENOSPC: no space left');
   const { text } = describeFailure(new StorageError({ ...DETAILS, cause }), { verbose: true });
-  expect(text).toMatch(/^error SOME_CODE: wanted 1, found 2\nnext: give 1\nCheckpointError: wanted 1, found 2\n {4}at /);
+  expect(text).toMatch(/^error SOME_CODE: wanted 1, found 2\nnext: give 1\nStorageError: wanted 1, found 2\n {4}at /);
   expect(text).toMatch(/\ncaused by Error: ENOSPC: no space left\n {4}at /);
   const loop = new Error('loop');
   loop.cause = loop;
