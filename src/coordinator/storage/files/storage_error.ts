@@ -74,7 +74,7 @@ const OF_READING: Record<string, string> = {
 const NO_PARENT = { next: 'use --run-dir with a folder in which folders can be made' };
 
 /**
- * Turns a system error into a StorageError; errors that already are CheckpointErrors, and errors that do not come from the system, pass unchanged.
+ * Turns a system error into a StorageError; errors that already are StorageErrors, and errors that do not come from the system, pass unchanged.
  * `doing` reads like `write the state of step 300 to runs/mnist-001/state`.
  */
 export function storageError(error: unknown, doing: string, stands?: string): unknown {
