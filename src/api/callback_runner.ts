@@ -56,6 +56,8 @@ export interface CallbackParts {
   readonly learningRate: RateFunction | null;
   /** What the model's own optimizer says now, where the run goes by it. */
   readonly optimizerRate?: () => number;
+  /** Of a call that resumes a run: it may go on otherwise than undisturbed. */
+  readonly fromHere?: boolean;
 }
 
 export class CallbackRunner {
@@ -66,6 +68,7 @@ export class CallbackRunner {
   /** Known when the run begins: a compiled model may bring it. */
   #baseRate = NaN;
   #rate = NaN;
+  #lastRate: RunAccess['lastRate'] = null;
 
   constructor(parts: CallbackParts) {
     this.#parts = parts;
@@ -75,6 +78,7 @@ export class CallbackRunner {
   readonly hooks = (access: RunAccess): RunHooks => {
     const { tf, model, callbacks, weightsInBatchCallbacks } = this.#parts;
     this.#baseRate = this.#rate = access.learningRate;
+    this.#lastRate = access.lastRate;
     this.#weights = model === null || this.#parts.showsWeights === false ? null : new ModelWeights({ tf, model, access });
     return {
       trainBegin: async () => {
@@ -87,6 +91,8 @@ export class CallbackRunner {
       ...((callbacks.onBatchEnd ?? weightsInBatchCallbacks) && { batchEnd: (at) => this.#batchEnd(at) }),
       epochEnd: (at) => this.#epochEnd(at),
       baseRate: () => this.#rate,
+      givesRate: this.#parts.learningRate !== null,
+      fromHere: this.#parts.fromHere ?? false,
     };
   };
 
@@ -115,7 +121,9 @@ export class CallbackRunner {
         await callbacks.onEpochBegin(epoch - 1);
         await this.#weights?.takeBack();
       }
-      if (learningRate !== null) this.#rate = checkedRate(learningRate(epoch - 1, this.#baseRate), epoch - 1);
+      if (learningRate === null) return;
+      this.#rate = checkedRate(learningRate(epoch - 1, this.#baseRate), epoch - 1);
+      this.#requireSameRate(epoch);
     });
     this.#readOptimizer();
   }
@@ -156,6 +164,17 @@ export class CallbackRunner {
   async #takeBackInBatch(): Promise<void> {
     if (this.#parts.weightsInBatchCallbacks) await this.#weights?.takeBack();
     else this.#weights?.requireUntouched();
+  }
+
+  /** In the epoch in which the run was stopped. */
+  #requireSameRate(epoch: number): void {
+    const { epoch: last, base } = this.#lastRate ?? {};
+    if (last !== epoch || base === this.#rate || this.#parts.fromHere === true) return;
+    throw new UsageError({
+      code: 'RATE_NOT_RESUMED',
+      message: `the function learningRate gives ${this.#rate} for epoch ${epoch - 1}, and the run went by ${base} in it`,
+      next: 'Give the function that the run was begun with, or set callbacksFromHere: true where another rate is meant from here on.',
+    });
   }
 
   #readOptimizer(): void {

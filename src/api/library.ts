@@ -58,6 +58,7 @@ async function trainAsTold(options: TrainOptions | ResumeOptions): Promise<Train
     ...{ tf, model, callbacks: options.callbacks ?? {}, abort: stop.abort },
     weightsInBatchCallbacks: options.weightsInBatchCallbacks ?? false,
     learningRate: typeof options.learningRate === 'function' ? options.learningRate : null,
+    fromHere: resume.fromHere,
   });
   try {
     const outcome = await trainLocally({

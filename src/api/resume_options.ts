@@ -15,18 +15,20 @@ export interface Resume {
   readonly run: string | null;
   readonly initFrom: string | null;
   readonly numerics: 'strict' | 'relaxed';
+  /** Callbacks and rates may be others than those that the run was begun with. */
+  readonly fromHere: boolean;
 }
 
 /** @throws UsageError OPTION_INVALID, CALLBACKS_NOT_RESUMED */
 export function resumeIn(options: Given): Resume {
-  const { callbacks = null, callbacksFromHere = false } = options;
+  const { callbacks = null, callbacksFromHere: fromHere = false } = options;
   const run = pathIn('resume', 'the folder of a run, such as runs/model-001', options.resume);
   const initFrom = pathIn('initFrom', 'a run folder or a saved model, such as runs/model-001/checkpoints/best', options.initFrom);
   const numerics = options.numerics ?? 'strict';
   if (numerics !== 'strict' && numerics !== 'relaxed') throw wrong('numerics', "'strict' or 'relaxed'", numerics);
   if (run !== null && initFrom !== null)
     throw wrong('initFrom', 'absent where a run is resumed, which has weights of its own', initFrom);
-  if (run === null || callbacks === null || callbacksFromHere) return { run, initFrom, numerics };
+  if (run === null || callbacks === null || fromHere) return { run, initFrom, numerics, fromHere };
   throw new UsageError({
     code: 'CALLBACKS_NOT_RESUMED',
     message:

@@ -35,21 +35,23 @@ export class RunProgress {
   }
 
   /** One step more, and the epoch's totals with it. */
-  commit(batch: ShardSums, stream: StreamMark | null = null): void {
+  commit(batch: ShardSums, { stream = null, rate = null }: { stream?: StreamMark | null; rate?: number | null } = {}): void {
     const { now } = this;
+    const { rate: _before, ...kept } = now;
     this.now = {
-      ...now,
+      ...kept,
       step: now.step + 1,
       stepInEpoch: now.stepInEpoch + 1,
       nextExample: now.nextExample + batch.examples,
       totals: writable(addBatch(this.objective, now.totals, [batch])),
       ...(stream !== null && { stream }),
+      ...(rate !== null && { rate: { epoch: now.epoch, base: rate } }),
     };
   }
 
   /** Ends the epoch in progress. Returns whether the value is the best so far; NaN never is. */
   endEpoch(monitor: Monitor, value: number, watch: Watch, mark: StreamMark | null = null): boolean {
-    const { step, epoch, best, orderOffset, stream = null } = this.now;
+    const { step, epoch, best, orderOffset, stream = null, rate } = this.now;
     const last = mark ?? stream;
     const isBest = Number.isFinite(value) && (best?.monitor !== monitor.name || isBetter(monitor, value, best.value));
     this.now = {
@@ -61,6 +63,7 @@ export class RunProgress {
       best: isBest ? { epoch, monitor: monitor.name, value } : best,
       ...(orderOffset !== undefined && { orderOffset }),
       ...(Object.keys(watch).length > 0 && { watch }),
+      ...(rate !== undefined && { rate }),
       ...(last !== null && { stream: last }),
     };
     return isBest;

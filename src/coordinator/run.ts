@@ -169,7 +169,7 @@ async function commit(parts: RunParts, meter: EpochMeter, outcome: StepOutcome):
   const { progress, store, hooks } = parts;
   if (outcome.kind === 'non_finite') throw diverged(parts, outcome.what);
   const { epoch, stepInEpoch } = progress.now;
-  progress.commit(outcome.sums, parts.stream?.mark);
+  progress.commit(outcome.sums, { stream: parts.stream?.mark, rate: givenRate(parts) });
   tellStep(parts, meter, outcome);
   await store.afterCommit(progress.now, { epochEnded: false });
   if (hooks?.batchEnd === undefined) return 'go_on';
@@ -192,10 +192,16 @@ function stepsPerEpoch({ config, examples, stream }: RunParts): number | null {
   return stream === undefined ? Math.ceil(countOf(examples) / config.batch) : stream.batchesPerEpoch;
 }
 
-function baseRate({ config, progress, hooks }: RunParts): number {
+function baseRate(parts: RunParts): number {
+  const { config, progress } = parts;
+  return (givenRate(parts) ?? config.optimizer.learningRate) * rateFactor(progress.now.watch ?? {});
+}
+
+/** The base rate where it is not the configuration's. */
+function givenRate({ config, progress, hooks }: RunParts): number | null {
   const { epoch, step } = progress.now;
   const base = hooks?.baseRate?.({ epoch, step }) ?? config.optimizer.learningRate;
-  return base * rateFactor(progress.now.watch ?? {});
+  return hooks?.givesRate === true || base !== config.optimizer.learningRate ? base : null;
 }
 
 /** The rest of the epoch's steps from the plane, or the one of a streamed batch; the plane's own errors are told with the epoch. */

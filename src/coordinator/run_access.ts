@@ -7,11 +7,12 @@ import type { RunAccess } from './run_hooks.js';
 
 export function accessTo(
   plane: Plane,
-  { model, optimizer }: { model: ModelDescription; optimizer: TrainConfig['optimizer'] },
+  { model, optimizer, lastRate }: { model: ModelDescription; optimizer: TrainConfig['optimizer'] } & Pick<RunAccess, 'lastRate'>,
 ): RunAccess {
   return {
     model,
     learningRate: optimizer.learningRate,
+    lastRate,
     weights: () => plane.model(),
     async replaceWeights(parameters) {
       if (optimizer.emaFor.includes('model')) {

@@ -34,6 +34,10 @@ export interface RunHooks {
   epochEnd?(at: EpochEnd): Promise<Decision>;
   /** The base learning rate from the next step on; absent: the run's own. */
   baseRate?(at: { readonly epoch: number; readonly step: number }): number;
+  /** The rate is a function's, also where that gives what the run has anyway. */
+  readonly givesRate?: boolean;
+  /** The caller knows that a resumed run may go on otherwise than undisturbed. */
+  readonly fromHere?: boolean;
 }
 
 /** What hooks may do to the run between two steps. */
@@ -41,6 +45,8 @@ export interface RunAccess {
   readonly model: ModelDescription;
   /** The run's base rate: what was configured, or what the model was compiled with. */
   readonly learningRate: number;
+  /** Of a resumed run whose program gave the rate: that of its last step. */
+  readonly lastRate: { readonly epoch: number; readonly base: number } | null;
   /** As the model would be saved now: all weights in layout order. A copy. */
   weights(): Promise<Float32Array>;
   /** Goes on from these weights; the optimizer keeps what it remembers. */

@@ -31,7 +31,7 @@ import type { OpenedRun } from './opened_run.js';
 import type { BatchStream } from './batch_stream.js';
 import { RunProgress } from './progress.js';
 import { accessTo } from './run_access.js';
-import type { MakeHooks } from './run_hooks.js';
+import type { MakeHooks, RunAccess, RunHooks } from './run_hooks.js';
 import { runTraining } from './run.js';
 import { createRunStore, KEEPS_NOTHING, type RunStore } from './storage/run_store.js';
 import { rateRise } from '../common/schedule.js';
@@ -219,7 +219,9 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
     await classifyAtEnd({ at, plane, fleet, evaluation, weights: await finalWeights(), hear: onClasses, observe });
   };
   const digest = async (): Promise<string> => valuesSha256(await plane.values());
-  const hooks = parts.hooks?.(accessTo(plane, { model, optimizer: config.optimizer }));
+  const lastRate = progress.now.rate ?? null;
+  const hooks = parts.hooks?.(accessTo(plane, { model, optimizer: config.optimizer, lastRate }));
+  requireRateGiven(lastRate, hooks);
   await hooks?.trainBegin?.();
   const loop = runTraining({
     ...{ config, model, examples, plane, progress, monitor, watched, keepBest, tellWeights },
@@ -232,6 +234,16 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
   });
   const { orderOffset = 0 } = progress.now;
   return { end, weights: await finalWeights(), values: await plane.values(), orderOffset };
+}
+
+/** @throws UsageError RATE_NOT_RESUMED where a program gave the run's rate, and this one does not */
+function requireRateGiven(last: RunAccess['lastRate'], hooks: RunHooks | undefined): void {
+  if (last === null || hooks?.givesRate === true || hooks?.fromHere === true) return;
+  throw new UsageError({
+    code: 'RATE_NOT_RESUMED',
+    message: `the learning rate of this run was given by the program that began it, ${last.base} in epoch ${last.epoch}, and is not in its configuration`,
+    next: 'Resume it from that program with its learningRate or callbacks; callbacksFromHere: true goes on at the rate of the configuration.',
+  });
 }
 
 interface StoreRequest {

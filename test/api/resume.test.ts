@@ -72,6 +72,23 @@ describe('a run of a model and arrays that a program holds', () => {
     expect(await failure(evaluateRun(resume, { batch_size: 3 } as never))).toMatchObject({ code: 'OPTION_UNKNOWN' });
   });
 
+  it('whose rates a function gave goes on with that function alone, inside an epoch', async () => {
+    const learningRate = (epoch: number): number => 0.5 / (epoch + 1);
+    const wanted = await train(await options({ learningRate }));
+    const { runFolder: resume } = await train(await options({ learningRate, maxSteps: 4 }));
+    const again = { model: model(), data: DATA, resume };
+    expect(await failure(train(again))).toMatchObject({
+      code: 'RATE_NOT_RESUMED',
+      message: expect.stringContaining('0.25 in epoch 2') as string,
+    });
+    expect(await failure(train({ ...again, learningRate: () => 0.1 }))).toMatchObject({ code: 'RATE_NOT_RESUMED' });
+    const resumed = await train({ ...again, learningRate });
+    expect(resumed.weightsSha256).toBe(wanted.weightsSha256);
+    // Another rate on purpose.
+    const other = { ...again, epochs: 3, learningRate: () => 0.1, callbacksFromHere: true };
+    expect((await train(other)).end).toMatchObject({ epochs: 3 });
+  });
+
   it('begins from the weights of another run, in train() as in fit()', async () => {
     const first = await train(await options({ epochs: 1 }));
     const initFrom = join(first.runFolder, 'checkpoints/last');

@@ -48,12 +48,12 @@ export async function fit(model: tfjs.LayersModel, x: NamedRows, y: NamedRows, o
     const tf = await loadTfjs();
     requireModel('fit()', model);
     const plan = planOf('fit()', model, options);
-    const { run: resume, initFrom, numerics } = resumeIn(options);
+    const { run: resume, initFrom, numerics, fromHere } = resumeIn(options);
     const saved = initFrom === null ? null : await readSaved(initFrom);
     const inMemory = (options.runDir ?? null) === null && resume === null;
     return await whileTraining(model, async (warm) =>
       trainOn({
-        ...{ tf, call: 'fit()', model, plan, options, warm, batch: plan.config.batch, inMemory, resume },
+        ...{ tf, call: 'fit()', model, plan, options, warm, batch: plan.config.batch, inMemory, resume, fromHere },
         ...{ initFrom: saved, numerics },
         // Who resumes a run compares its rows by their hash; nobody else asks for it.
         dataset: await fitData(model, x, y, { ...options, hashed: !inMemory }),
@@ -75,6 +75,7 @@ export interface FitRequest {
   readonly inMemory: boolean;
   /** Folder of the run to go on with. */
   readonly resume: string | null;
+  readonly fromHere?: boolean;
   /** Weights to begin from in place of the model's. */
   readonly initFrom?: SavedWeights | null;
   readonly numerics?: 'strict' | 'relaxed';
@@ -99,6 +100,7 @@ export async function trainOn(request: FitRequest): Promise<FitHistory> {
     weightsInBatchCallbacks: options.weightsInBatchCallbacks ?? false,
     showsWeights: !list.isEmpty,
     learningRate: options.learningRate ?? null,
+    fromHere: request.fromHere,
     ...(!list.isEmpty && { optimizerRate: () => readTfjsOptimizer(model.optimizer).settings.learningRate }),
   });
   const progress = (options.verbose ?? 1) === 0 ? SILENT : fitProgress({ epochs: config.epochs });

@@ -38,6 +38,8 @@ export const progressSchema = z.strictObject({
   /** Added to an epoch's number to draw its order: epochs that a program trained the model for before. Absent for none. */
   orderOffset: count.optional(),
   watch: watchSchema.optional(),
+  /** The base rate that the program gave for the last step, in that step's epoch; absent where the rate is the configuration's. */
+  rate: z.strictObject({ epoch: count, base: z.number() }).optional(),
   /** Of examples that come one after the other: what was read of this epoch, or of the one that ended last, and how many a whole one had. */
   stream: z.strictObject({ epoch: count, examples: count, sha256: digest, whole: count.nullable() }).optional(),
 });
