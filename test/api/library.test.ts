@@ -229,7 +229,7 @@ describe('train()', () => {
         "callbacks: 2 OPTION_UNKNOWN: train() has no option callbacks.onEpochEnds, did you mean callbacks.onEpochEnd?",
         "model: 2 OPTION_INVALID: model must be a tf.LayersModel, gluon_cnn, or a path to model.json or model.mjs, found 3",
         "model: 2 MODEL_UNKNOWN: no model "resnet50"",
-        "data: 2 OPTION_INVALID: data must be { train, validation, inputShape } of typed arrays, or mnist, synthetic, idx or a path to data.mjs, found undefined",
+        "data: 2 OPTION_INVALID: data must be { train, validation, inputShape } of typed arrays, a tf.data.Dataset, a function that makes an iterator of examples, or mnist, synthetic, idx or a path to data.mjs, found undefined",
         "data: 4 DATA_ARRAYS: arrays: train is undefined, wanted { x, y } of typed arrays",
         "data: 4 DATA_ARRAYS: sides: train.x has 20 values, not a multiple of 3: inputShape is [3]",
         "devices: 2 DEVICE_INVALID: the list of devices is empty, and a run needs at least one",
