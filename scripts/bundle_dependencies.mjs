@@ -98,7 +98,7 @@ async function bundleDrawing(root, vendor, options) {
     stdin: {
       resolveDir: root,
       contents: `
-        export { plot, lineY, rectY, cell, dot, text, ruleX, ruleY, selectLast } from '@observablehq/plot';
+        export { plot, lineY, rectY, cell, dot, text, ruleX, ruleY } from '@observablehq/plot';
         export { parseHTML } from 'linkedom';`,
     },
     plugins: [leftOut],

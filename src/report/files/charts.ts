@@ -19,6 +19,8 @@ interface Point {
 }
 
 const SIZE = { width: 640, height: 240, marginLeft: 56, marginRight: 84, marginTop: 16 };
+/** Of a line's name, in pixels. */
+const NAME_HEIGHT = 11;
 /** Okabe and Ito's colours, told apart by everyone. */
 const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
 
@@ -92,13 +94,17 @@ function throughput(story: RunStory, drawing: Drawing): string {
 function lines(drawing: Drawing, points: readonly Point[]): Mark[] {
   // Named, because Plot warns where it finds as many lines as points: after the first epoch.
   const options = { x: 'x', y: 'y', z: 'line', stroke: 'line' };
-  const named = points.filter(({ line }) => line !== '');
+  const last = new Map(points.filter(({ line }) => line !== '').map((point) => [point.line, point]));
+  const ends = [...last.values()].sort((a, b) => b.y - a.y);
   return [
     drawing.lineY(points, options),
     ...(points.length <= 2 ? [drawing.dot(points, { x: 'x', y: 'y', z: 'line', fill: 'line' })] : []),
-    drawing.text(
-      named,
-      drawing.selectLast({ x: 'x', y: 'y', z: 'line', text: 'line', fill: 'line', textAnchor: 'start', dx: 6 }),
+    // Apart by a line of text, the upper one above: where lines end in one place their names would cover each other.
+    ...ends.map((end, at) =>
+      drawing.text([end], {
+        ...{ x: 'x', y: 'y', text: 'line', fill: 'line', textAnchor: 'start' },
+        ...{ dx: 6, dy: (at - (ends.length - 1) / 2) * NAME_HEIGHT },
+      }),
     ),
   ];
 }

@@ -13,7 +13,6 @@ export interface Drawing {
   text(data: readonly object[], options: object): Mark;
   ruleX(data: readonly number[], options?: object): Mark;
   ruleY(data: readonly number[], options?: object): Mark;
-  selectLast(options: object): object;
   parseHTML(html: string): { readonly document: object };
 }
 
