@@ -20,4 +20,13 @@ export default tseslint.config(
     },
   },
   { files: ['src/**/*.ts'], ignores: ['src/cli/**'], rules: { 'no-restricted-properties': ['error', { object: 'process', property: 'exit', message: 'Only src/cli ends the process.' }] } },
+  {
+    files: ['src/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { paths: [{ name: '@tensorflow/tfjs', allowTypeImports: true, message: 'Take tf from src/engine/tfjs.ts: Node reads an imported tfjs twice.' }] },
+      ],
+    },
+  },
 );

@@ -83,16 +83,19 @@ describe('reading a model', () => {
     expect([...(await readModel(path)).values]).toEqual([-1, -0.5, 0, 0.5, 1, 1.5, 6, 7, 8, 9, 10, 11]);
   });
 
-  it('reads float16 weights, subnormal ones and infinities too', async () => {
-    // 1.5, −2, 2^-24 (the smallest), 65504 (the largest), −∞, 0.
-    const halves = Buffer.from(Uint16Array.of(0x3e00, 0xc000, 0x0001, 0x7bff, 0xfc00, 0).buffer);
-    writeFileSync(join(path, 'weights.bin'), Buffer.concat([halves, readFileSync(join(path, 'weights.bin')).subarray(24)]));
-    const edited = await change((json) => {
-      json.userDefinedMetadata = undefined;
-      json.weightsManifest[0].weights[0].quantization = { dtype: 'float16', original_dtype: 'float32' };
-    });
-    expect(edited).toBe('accepted');
-    expect([...(await readModel(path)).values.subarray(0, 6)]).toEqual([1.5, -2, 2 ** -24, 65504, -Infinity, 0]);
+  it('reads float16 weights, subnormal ones too, and refuses what is not finite', async () => {
+    const rest = readFileSync(join(path, 'weights.bin')).subarray(24);
+    const halved = (...halves: number[]): Promise<string> => {
+      writeFileSync(join(path, 'weights.bin'), Buffer.concat([Buffer.from(Uint16Array.from(halves).buffer), rest]));
+      return change((json) => {
+        json.userDefinedMetadata = undefined;
+        json.weightsManifest[0].weights[0].quantization = { dtype: 'float16', original_dtype: 'float32' };
+      });
+    };
+    // 1.5, −2, 2^-24 (the smallest), 65504 (the largest), −65504 or −∞, 0.
+    expect(await halved(0x3e00, 0xc000, 0x0001, 0x7bff, 0xfbff, 0)).toBe('accepted');
+    expect([...(await readModel(path)).values.subarray(0, 6)]).toEqual([1.5, -2, 2 ** -24, 65504, -65504, 0]);
+    expect(await halved(0x3e00, 0xc000, 0x0001, 0x7bff, 0xfc00, 0)).toContain('value 4 of weight dense/kernel is -Infinity');
   });
 
   it('refuses other types, scales that are missing, and things that are no model', async () => {
