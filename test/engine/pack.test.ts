@@ -51,7 +51,7 @@ describe('the published package', () => {
       import * as tf from '@tensorflow/tfjs';
       import { installEngine } from 'tfjs-parallel/engine';
       const engine = installEngine();
-      console.log(tf.getBackend(), engine.tf === tf, Array.from(tf.add([1, 2], [10, 20]).dataSync()).join());
+      console.log(tf.getBackend(), engine.tf.Tensor === tf.Tensor, Array.from(tf.add([1, 2], [10, 20]).dataSync()).join());
       engine.dispose();
     `);
     expect(stdout.trim()).toBe('tensorflow true 11,22');
