@@ -63,6 +63,9 @@ export const TASKS = [
   ]),
 ];
 
+/** Models that scripts/peers/tf_models.py has. */
+const IN_TENSORFLOW = new Set(['gluon_cnn', 'resnet', 'mlp']);
+
 /**
  * All entries of one task on `threads` cores. `anyVendorMkl`: path of the library that lets MKL use its best kernels on AMD, or null.
  * One replica per core holds PyTorch to DDP and MXNet to its contexts.

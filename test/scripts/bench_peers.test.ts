@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chooseEntries, interleave, median, nextBest, summarize } from '../../scripts/bench_peers/choose.mjs';
 import type { BenchSample } from '../../scripts/bench_peers/choose.mjs';
+import { entriesOf, TASKS } from '../../scripts/bench_peers/plan.mjs';
 import { processorTicks, shareOfOthers } from '../../scripts/bench_peers/processor_time.mjs';
 import { runEntry } from '../../scripts/bench_peers/programs.mjs';
 import { readRecords, recordKey, recordsText, withRecord } from '../../scripts/bench_peers/records.mjs';
@@ -213,4 +214,13 @@ describe('peers that die', () => {
     program('echo starting; echo \'{"images_per_s": 12.5}\'');
     expect((await runEntry(entry, where())).line).toEqual({ images_per_s: 12.5 });
   });
+});
+
+it('every task has programs of ours and of a peer, each under a name of its own', () => {
+  for (const task of TASKS) {
+    const entries = entriesOf(task, { threads: 2, anyVendorMkl: null });
+    expect(new Set(entries.map(({ system }) => system)).size, task.id).toBeGreaterThan(1);
+    expect(entries.map(({ system }) => system)).toContain('tfjs-parallel');
+    expect(new Set(entries.map(({ system, label }) => `${system} ${label}`)).size).toBe(entries.length);
+  }
 });

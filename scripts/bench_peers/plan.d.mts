@@ -1,0 +1,7 @@
+import type { BenchEntry } from './choose.mjs';
+
+export interface BenchTask {
+  readonly id: string;
+}
+export const TASKS: readonly BenchTask[];
+export function entriesOf(task: BenchTask, setting: { threads: number; anyVendorMkl: string | null }): BenchEntry[];
