@@ -3,7 +3,7 @@
  * Does not: know what was being done; whoever knows says it better, and before.
  */
 import { errorCode, errorMessage, isErrorLike } from './error_facts.js';
-import { DivergedError, EnvironmentError, type ExpectedError } from './errors.js';
+import { DivergedError, EnvironmentError, ExpectedError, type ErrorDetails, type ExitCode } from './errors.js';
 
 const OUT_OF_MEMORY =
   /^(Array buffer allocation failed|Invalid array buffer length|Invalid typed array length|.*could not allocate memory)/;
@@ -77,4 +77,12 @@ export function environmentErrorOf(error: unknown): ExpectedError | null {
     );
   const next = SYSTEM[code];
   return next === undefined || !('syscall' in error || 'errno' in error) ? null : because('SYSTEM_REFUSED', next);
+}
+
+/** What a thread tells another of an error that has words; null for a bug, which whoever started the thread hears of as of any that nobody caught. */
+export function factsToTell(error: unknown): (ErrorDetails & { readonly exitCode: ExitCode }) | null {
+  const expected = error instanceof ExpectedError ? error : environmentErrorOf(error);
+  if (expected === null) return null;
+  const { code, message, next, exitCode } = expected;
+  return { code, message, next, exitCode };
 }

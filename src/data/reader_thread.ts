@@ -4,8 +4,8 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { emptyArray, type DataFields, type NumericArray, type StoredSplit } from '../common/dataset.js';
-import { environmentErrorOf } from '../common/environment_error.js';
-import { ExpectedError, invariant, type ErrorDetails, type ExitCode } from '../common/errors.js';
+import { factsToTell } from '../common/environment_error.js';
+import { invariant, type ErrorDetails, type ExitCode } from '../common/errors.js';
 import { product } from './assemble.js';
 import { openStored } from './open_stored.js';
 
@@ -41,15 +41,14 @@ async function answer({ id, rows }: ReadRequest): Promise<void> {
     await (await opened).read(rows, { inputs, targets: {} });
     port.postMessage({ id, inputs } satisfies ReadAnswer);
   } catch (error) {
-    const expected = error instanceof ExpectedError ? error : environmentErrorOf(error);
+    const failure = factsToTell(error);
     // Nobody catches it here: the replica's thread hears of it as of any error of its own.
-    if (expected === null) {
+    if (failure === null) {
       setImmediate(() => {
         throw error;
       });
       return;
     }
-    const { code, message, next, exitCode } = expected;
-    port.postMessage({ id, failure: { code, message, next, exitCode } } satisfies ReadAnswer);
+    port.postMessage({ id, failure } satisfies ReadAnswer);
   }
 }

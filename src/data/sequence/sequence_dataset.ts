@@ -16,7 +16,7 @@ import { DataError } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import { datasetFromArrays, type ArraysSource } from '../arrays.js';
-import { product } from '../assemble.js';
+import { rowBytes } from '../assemble.js';
 import type { FieldOptions } from '../fields.js';
 import { isRecord, optionOf, type Named } from '../named.js';
 import { keptAs, type Fail, type SourceArray } from '../share.js';
@@ -110,7 +110,7 @@ const ROWS_AT_ONCE = 1024;
 function bufferOf({ inputs, targets }: DataFields, { shuffle, shuffleBuffer }: ReaderSettings): number {
   if (!shuffle) return 1;
   if (shuffleBuffer !== null) return shuffleBuffer;
-  const bytes = [...inputs, ...targets].reduce((sum, { type, shape }) => sum + product(shape) * (type === 'uint8' ? 1 : 4), 0);
+  const bytes = rowBytes([...inputs, ...targets]);
   return Math.max(1, Math.min(LIMITS.maxShuffleBuffer, Math.floor(LIMITS.shuffleBufferBytes / bytes)));
 }
 

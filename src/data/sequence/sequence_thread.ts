@@ -4,8 +4,8 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { SequenceFacts } from '../../common/dataset.js';
-import { environmentErrorOf } from '../../common/environment_error.js';
-import { ExpectedError, invariant, type ErrorDetails, type ExitCode } from '../../common/errors.js';
+import { factsToTell } from '../../common/environment_error.js';
+import { invariant, type ErrorDetails, type ExitCode } from '../../common/errors.js';
 import { openModuleSequences, type SequenceWhere } from '../sources/module.js';
 import type { ReaderSettings } from './sequence_dataset.js';
 import type { SequenceBatch, SequenceMark, SequenceReader } from './sequence_batches.js';
@@ -45,15 +45,14 @@ async function answer(request: SequenceRequest): Promise<void> {
   try {
     port.postMessage({ id, value: await asked(await reader, request) } satisfies SequenceAnswer);
   } catch (error) {
-    const expected = error instanceof ExpectedError ? error : environmentErrorOf(error);
-    if (expected === null) {
+    const failure = factsToTell(error);
+    if (failure === null) {
       setImmediate(() => {
         throw error;
       });
       return;
     }
-    const { code, message, next, exitCode } = expected;
-    port.postMessage({ id, failure: { code, message, next, exitCode } } satisfies SequenceAnswer);
+    port.postMessage({ id, failure } satisfies SequenceAnswer);
   }
 }
 

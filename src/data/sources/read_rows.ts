@@ -7,7 +7,7 @@ import { emptyArray, typeOf, type Batch, type DataFields, type Field, type Numer
 import { DataError, ExpectedError } from '../../common/errors.js';
 import { isErrorLike } from '../../common/error_facts.js';
 import { LIMITS } from '../../common/limits.js';
-import { byteSlices, product } from '../assemble.js';
+import { byteSlices, product, rowBytes } from '../assemble.js';
 import { gather, requireWithin } from '../gather.js';
 import { arraysByName, isRecord, pathOf, type Names } from '../named.js';
 import { keptAs, requireFinite, text, type Fail, type SourceArray } from '../share.js';
@@ -115,7 +115,7 @@ function emptyBatch({ inputs, targets }: DataFields, rows: number): Batch {
 }
 
 function rowsAtOnce({ inputs, targets }: DataFields): number {
-  const bytes = [...inputs, ...targets].reduce((sum, { type, shape }) => sum + product(shape) * (type === 'uint8' ? 1 : 4), 0);
+  const bytes = rowBytes([...inputs, ...targets]);
   return Math.max(1, Math.min(LIMITS.maxRowsReadAtOnce, Math.floor(LIMITS.readSliceBytes / bytes)));
 }
 

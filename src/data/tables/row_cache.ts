@@ -10,7 +10,7 @@ import { DataError } from '../../common/errors.js';
 import { errorMessage } from '../../common/error_facts.js';
 
 import { cacheFolder } from '../cache_folder.js';
-import { byteSlices, product } from '../assemble.js';
+import { byteSlices, product, rowBytes } from '../assemble.js';
 import type { RowFile, Rows, Table, TableField } from './table.js';
 
 /** The table with its inputs in row files, and its targets as they came by. */
@@ -91,8 +91,8 @@ async function rowFileOf({ count }: Table, { type, shape }: TableField, path: st
   return { path, at: 0, type, bigEndian, count, width: product(shape), bytes: size, changedMs: mtimeMs };
 }
 
-export function bytesOf({ type, shape }: TableField, count: number): number {
-  return product(shape) * count * (type === 'uint8' ? 1 : 4);
+export function bytesOf(field: TableField, count: number): number {
+  return count * rowBytes([field]);
 }
 
 const fileName = (name: string): string => createHash('sha256').update(name).digest('hex').slice(0, 8);

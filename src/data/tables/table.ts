@@ -6,7 +6,7 @@ import { DataError } from '../../common/errors.js';
 import type { NumericArray, NumericType } from '../../common/dataset.js';
 import { LIMITS } from '../../common/limits.js';
 import type { Layout } from '../files/value_type.js';
-import { product } from '../assemble.js';
+import { rowBytes } from '../assemble.js';
 
 export interface TableField {
   readonly name: string;
@@ -43,7 +43,7 @@ export interface RowFile extends Layout {
 
 /** As many as LIMITS allows at once. */
 export function rowsAtOnce(fields: readonly TableField[]): number {
-  const bytes = fields.reduce((sum, { type, shape }) => sum + product(shape) * (type === 'uint8' ? 1 : 4), 0);
+  const bytes = rowBytes(fields);
   return Math.max(1, Math.min(LIMITS.maxRowsReadAtOnce, Math.floor(LIMITS.readSliceBytes / Math.max(1, bytes))));
 }
 

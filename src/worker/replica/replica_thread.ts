@@ -6,8 +6,8 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
-import { environmentErrorOf } from '../../common/environment_error.js';
-import { ExpectedError, invariant, UsageError } from '../../common/errors.js';
+import { factsToTell } from '../../common/environment_error.js';
+import { invariant, UsageError } from '../../common/errors.js';
 import type { HostValues, Residence, ResidentStep } from '../../common/resident.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import type { Dataset } from '../../common/dataset.js';
@@ -64,10 +64,9 @@ export default async function handle(task: ReplicaTask): Promise<ThreadAnswer<un
   try {
     return { value: await answer(task) };
   } catch (error) {
-    const expected = error instanceof ExpectedError ? error : environmentErrorOf(error);
-    if (expected === null) throw error;
-    const { code, message, next, exitCode } = expected;
-    return { failure: { code, message, next, exitCode } };
+    const failure = factsToTell(error);
+    if (failure === null) throw error;
+    return { failure };
   }
 }
 
