@@ -6,21 +6,28 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
+
+/** A failure as `end` prints it: its name, and indented what it said. */
+const FAILURE = /^FAILED .*(?:\n {4}.*)*/gm;
+const WORDS_OF_A_FAILURE = 2000;
 
 export class TestTotals {
   passed = 0;
   failed = 0;
   skipped = 0;
+  /** What failed, for the end of the output: where only its tail is kept, a failure of the first minutes would be lost otherwise. */
+  #failures = [];
 
   /** A step without tests of its own counts as one. */
   count(name, passed) {
     this[passed ? 'passed' : 'failed']++;
-    if (!passed) console.log(`${name} failed`);
+    if (!passed) this.#failures.push(`FAILED ${name}`);
   }
 
   /** A program without tests of its own: passes when it ends with 0. */
@@ -40,6 +47,7 @@ export class TestTotals {
       this.passed += counted.numPassedTests;
       this.failed += counted.numFailedTests;
       this.skipped += counted.numPendingTests + counted.numTodoTests;
+      this.#failures.push(...failuresOf(name, counted));
       // A file that cannot be loaded, or an error outside any test, fails no test and yet is a failure.
       if (code !== 0 && counted.numFailedTests === 0) this.count(name, false);
     } catch (error) {
@@ -60,14 +68,31 @@ export class TestTotals {
     this.passed += passed;
     this.failed += failed;
     this.skipped += skipped;
+    this.#failures.push(...(output.match(FAILURE) ?? []));
     if (code !== 0 && failed === 0) this.count(name, false);
   }
 
-  /** The last line, and the exit code that goes with it. */
+  /** What failed, the last line, and the exit code that goes with it. */
   end() {
+    for (const failure of this.#failures) console.log(failure);
     console.log(`${this.passed} passed, ${this.failed} failed, ${this.skipped} skipped`);
     process.exitCode = this.failed === 0 ? 0 : 1;
   }
+}
+
+/** The tests that failed, and the files that could not be run, in vitest's JSON report. */
+function failuresOf(name, report) {
+  return report.testResults.flatMap((file) => {
+    const failed = file.assertionResults.filter(({ status }) => status === 'failed');
+    const place = `${name}: ${relative(root, file.name)}`;
+    if (failed.length === 0 && file.status === 'failed') return [failure(place, file.message)];
+    return failed.map(({ fullName, failureMessages }) => failure(`${place} ${fullName}`, failureMessages.join('\n')));
+  });
+}
+
+function failure(place, words) {
+  const said = stripVTControlCharacters(words).slice(0, WORDS_OF_A_FAILURE).trim().split('\n');
+  return [`FAILED ${place.replaceAll('\n', ' ')}`, ...said.filter((line) => !line.includes('node_modules'))].join('\n    ');
 }
 
 /** Runs a program in the project's folder, its output shown as it comes. */
