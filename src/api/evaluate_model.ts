@@ -57,7 +57,7 @@ export async function evaluateModel({ path, config, say, dataset: own, devices }
     throw new DataError({
       code: 'DATA_NO_VALIDATION',
       message: `${dataset.name} has no validation set, which is what a model is evaluated on`,
-      next: 'Name data with a validation set.',
+      next: 'Name data with one, or put examples that the model never saw into a validation file.',
     });
   const examples = dataset.validation.count;
   const source = await sourceOf(saved, config);

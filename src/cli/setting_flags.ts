@@ -24,14 +24,19 @@ function flagsOf(command: Command): FlagSetting[] {
   });
 }
 
-/** Adds the command's flags and `--config`, `--set`, `-v`. */
-export function addSettingFlags(command: Command): Command {
+/** The flags of the command's settings alone. */
+export function addOwnFlags(command: Command): void {
   for (const row of flagsOf(command)) {
     const [flag, ...former] = namesOf(row);
     const option = new Option(flag, row.setting.help).helpGroup(GROUP[row.setting.group]);
     command.addOption(row.setting.bare === undefined ? option : option.preset(row.setting.bare));
     for (const name of former) command.addOption(new Option(name).hideHelp().helpGroup(GROUP[row.setting.group]));
   }
+}
+
+/** Adds the command's flags and `--config`, `--set`, `-v`. */
+export function addSettingFlags(command: Command): Command {
+  addOwnFlags(command);
   command.addOption(
     new Option('--config <file>', 'YAML or JSON (default: config/mnist.yaml of the package)').helpGroup(GROUP.config),
   );

@@ -4,6 +4,7 @@
  *
  * What was asked for is loaded or refused; nothing is ever put in its place.
  */
+import { existsSync } from 'node:fs';
 import {
   isInMemory,
   type DataSequence,
@@ -34,6 +35,12 @@ export async function loadDataset(config: DataConfig, { onProgress = () => {} }:
     const limits = config.sequences === 'evaluated' ? { ...config, trainLimit: null } : config;
     return limitDataset(await row.load(config, onProgress), limits);
   }
+  if (/^\.{0,2}[/\\]|\.\w+$/.test(config.data) && !existsSync(config.data))
+    throw new DataError({
+      code: 'DATA_MISSING',
+      message: `${config.data} is not there`,
+      next: 'Correct the path; it is read from the folder that the command is started in.',
+    });
   const known = Object.values(SOURCES).map(({ says }) => says);
   throw new UsageError({
     code: 'DATA_UNKNOWN',

@@ -1,7 +1,18 @@
 /**
  * Owns: the files that a first run of one's own data begins with, as text: settings, a model, and a data module where no file of data is named.
- * Does not: look at data (src/cli/commands/init.ts hands in what was found) or write.
+ * Does not: look at data (src/cli/commands/init.ts hands in what was found), word the model (model_module.ts) or write.
  */
+import { modelModule } from './model_module.js';
+
+export interface TargetFacts {
+  readonly name: string;
+  /** Values of one example. */
+  readonly size: number;
+  /** Of labels that are indices of classes. */
+  readonly classes?: number;
+  /** Of labels that are numbers: of each value over the training set, where they are far from 0 and 1. */
+  readonly scale?: readonly { readonly mean: number; readonly spread: number }[];
+}
 
 /** What the model must take and answer. */
 export interface DataFacts {
@@ -9,7 +20,7 @@ export interface DataFacts {
   readonly name: string;
   /** Of one example, channels last. */
   readonly inputs: readonly { readonly name: string; readonly shape: readonly number[] }[];
-  readonly targets: readonly { readonly name: string; readonly size: number; readonly classes?: number }[];
+  readonly targets: readonly TargetFacts[];
   readonly train: number;
   /** 0 where there is none. */
   readonly validation: number;
@@ -21,6 +32,8 @@ export interface ProjectRequest {
   readonly inputs: readonly string[] | null;
   readonly labels: readonly string[] | null;
   readonly validationFile: string | null;
+  /** Further settings that say how the data are read, by their names in a file: `image_size: 64`. */
+  readonly reading?: Readonly<Record<string, string>>;
   readonly facts: DataFacts;
 }
 
@@ -41,7 +54,7 @@ export const MODULE_FACTS: DataFacts = {
 export function projectFiles(request: ProjectRequest): ProjectFile[] {
   return [
     { name: 'run.yaml', text: settings(request) },
-    { name: 'model.mjs', text: model(request.facts) },
+    { name: 'model.mjs', text: modelModule(request.facts, described(request.facts)) },
     ...(request.data === null ? [{ name: 'data.mjs', text: DATA_MODULE }] : []),
   ];
 }
@@ -51,7 +64,7 @@ function batchFor(examples: number): number {
   return Math.min(64, 2 ** Math.max(0, Math.floor(Math.log2(examples / 10))));
 }
 
-function settings({ data, inputs, labels, validationFile, facts }: ProjectRequest): string {
+function settings({ data, inputs, labels, validationFile, reading = {}, facts }: ProjectRequest): string {
   const list = (names: readonly string[]): string => `[${names.map((name) => JSON.stringify(name)).join(', ')}]`;
   const lines = [
     '# Settings of a run: npx tfjs-parallel train --config run.yaml',
@@ -70,7 +83,9 @@ function settings({ data, inputs, labels, validationFile, facts }: ProjectReques
       : validationFile === null
         ? ['# validation_file: another file of the same form, of examples that the model never learns from']
         : [`validation_file: ${JSON.stringify(validationFile)} # examples that the model never learns from`]),
+    ...Object.entries(reading).map(([name, value]) => `${name}: ${JSON.stringify(value)}`),
     '',
+    ...judged(facts),
     'epochs: 20',
     `batch: ${batchFor(facts.train)} # examples in a step, over all devices together; larger is faster and takes a larger rate`,
     'seed: 1 # the same seed gives the same weights, to the bit',
@@ -92,6 +107,24 @@ function settings({ data, inputs, labels, validationFile, facts }: ProjectReques
   return `${lines.join('\n')}\n`;
 }
 
+/** Said and not left to be guessed: one column of numbers may be a price, or a yes or no. */
+function judged({ targets }: DataFacts): string[] {
+  const [{ classes }] = targets;
+  const lossOf = (target: TargetFacts): string => (target.classes === undefined ? 'mean_squared_error' : 'softmax_cross_entropy');
+  const says = classes === undefined ? 'numbers' : 'one class of several';
+  if (targets.length === 1)
+    return [
+      `loss: ${lossOf(targets[0])} # ${says}; docs/models.md has all`,
+      ...(classes === undefined
+        ? ['metrics: [mean_absolute_error] # by how much an answer is wrong, in the unit of the labels']
+        : []),
+    ];
+  return [
+    'loss: # of each output; docs/models.md has all',
+    ...targets.map((target) => `  ${JSON.stringify(target.name)}: ${lossOf(target)}`),
+  ];
+}
+
 const isClasses = ({ targets }: DataFacts): boolean => targets.some(({ classes }) => classes !== undefined);
 
 function described({ inputs, targets, train, validation }: DataFacts): string {
@@ -102,89 +135,12 @@ function described({ inputs, targets, train, validation }: DataFacts): string {
   return `${train} examples of ${shapes} to ${answers.join(' and ')}${validation === 0 ? '' : `, ${validation} for validation`}`;
 }
 
-function model(facts: DataFacts): string {
-  const body = facts.inputs.length === 1 && facts.targets.length === 1 ? sequential(facts) : functional(facts);
-  return `/**
- * The model: ${described(facts)}.
- * \`createModel\` gets tfjs and returns a tf.LayersModel; initial weights are drawn from the run's seed. Try layers here, then train again.
- * What can be used, and losses and metrics: docs/models.md of the package.
- */
-export function createModel(tf) {
-${body}
-}
-`;
-}
-
-function sequential({ inputs: [{ shape }], targets: [target] }: DataFacts): string {
-  const layers = [...hiddenLayers(shape, true), lastLayer(target)];
-  return `  return tf.sequential({\n    layers: [\n${layers.map((layer) => `      ${layer}`).join('\n')}\n    ],\n  });`;
-}
-
-/** Several inputs or outputs: each input has layers of its own, which are joined. */
-function functional({ inputs, targets }: DataFacts): string {
-  const lines = inputs.flatMap(({ name, shape }, at) => {
-    const steps = hiddenLayers(shape, false).map((layer) => `  x${at} = ${layer.replace(/,?( \/\/.*)?$/, '')}.apply(x${at});`);
-    return [
-      `  const input${at} = tf.input({ shape: ${json(shape)}, name: ${JSON.stringify(name)} });`,
-      `  let x${at} = input${at};`,
-      ...steps,
-    ];
-  });
-  const joined = inputs.length === 1 ? 'x0' : `tf.layers.concatenate().apply([${inputs.map((_, at) => `x${at}`).join(', ')}])`;
-  const outputs = targets.map((target) => {
-    const layer = lastLayer(target)
-      .replace(/,?( \/\/.*)?$/, '')
-      .replace(' })', `, name: ${JSON.stringify(target.name)} })`);
-    return `${layer}.apply(joined)`;
-  });
-  return [
-    ...lines,
-    `  const joined = ${joined};`,
-    `  return tf.model({ inputs: [${inputs.map((_, at) => `input${at}`).join(', ')}], outputs: [${outputs.join(', ')}] });`,
-  ].join('\n');
-}
-
-/** By the shape of an example: images, sequences, vectors. `named`: the first layer says what comes in. */
-function hiddenLayers(shape: readonly number[], named: boolean): string[] {
-  const first = named ? `inputShape: ${json(shape)}` : '';
-  const also = named ? `, ${first}` : '';
-  if (shape.length === 3 && Math.min(shape[0], shape[1]) >= 8)
-    return [
-      `tf.layers.conv2d({ filters: 16, kernelSize: 3, activation: 'relu'${also} }),`,
-      'tf.layers.maxPooling2d({ poolSize: 2 }),',
-      "tf.layers.conv2d({ filters: 32, kernelSize: 3, activation: 'relu', padding: 'same' }),",
-      'tf.layers.globalAveragePooling2d({}),',
-      "tf.layers.dense({ units: 64, activation: 'relu' }),",
-    ];
-  if (shape.length === 2 && shape[0] >= 8)
-    return [
-      `tf.layers.conv1d({ filters: 32, kernelSize: 5, activation: 'relu', padding: 'same'${also} }),`,
-      'tf.layers.globalAveragePooling1d({}),',
-      "tf.layers.dense({ units: 64, activation: 'relu' }),",
-    ];
-  const flat = shape.length === 1 ? [] : [`tf.layers.flatten({ ${first} }),`];
-  const start = shape.length === 1 ? `{ ${first} }` : '{}';
-  return [
-    ...flat,
-    `tf.layers.batchNormalization(${start.replace('{  }', '{}')}), // columns of any size: brings each to mean 0 and spread 1`,
-    "tf.layers.dense({ units: 64, activation: 'relu' }),",
-    "tf.layers.dense({ units: 64, activation: 'relu' }),",
-  ].map((layer) => layer.replace('{  }', '{}'));
-}
-
-function lastLayer({ size, classes }: DataFacts['targets'][number]): string {
-  if (classes === undefined) return `tf.layers.dense({ units: ${size} }), // numbers: the loss is mean_squared_error`;
-  return `tf.layers.dense({ units: ${classes} }), // a score for each class: the loss is softmax_cross_entropy`;
-}
-
-const json = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
-
 const DATA_MODULE = `/**
  * The data: typed arrays, one example after the other. Here three kinds of drawn points, so that it runs at once; put your own in their place:
  * read files with node:fs, or a database, and return numbers. For data that do not fit into memory export { count, read(rows) } (docs/data.md of the package).
  */
 export const inputShape = [2]; // of one example: [28, 28, 1] for gray images, [columns] for a table
-export const classes = 3; // leave this out for a regression, and make y a Float32Array
+export const classes = 3; // a regression: leave this out, make y a Float32Array, its loss in run.yaml mean_squared_error, and the model's last layer as wide as an answer
 
 export const train = points(${MODULE_FACTS.train}, 7);
 export const validation = points(${MODULE_FACTS.validation}, 13); // examples that the model never learns from

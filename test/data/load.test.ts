@@ -84,6 +84,8 @@ test('an unknown name and an IDX set without its folder are errors of usage', as
     exitCode: 2,
     message: 'unknown data "mnits"',
   });
+  for (const data of ['./none.csv', 'photos/none.png', '/none/of/these'])
+    await expect(loadDataset({ ...CONFIG, data })).rejects.toMatchObject({ code: 'DATA_MISSING', exitCode: 4 });
   await expect(loadDataset({ ...CONFIG, data: 'idx' })).rejects.toMatchObject({ code: 'DATA_DIR_NEEDED', exitCode: 2 });
 });
 

@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { initCommand } from '../../src/cli/commands/init.js';
 import type { CommandContext } from '../../src/cli/context.js';
@@ -15,19 +16,21 @@ import { MODULE_FACTS, projectFiles, type DataFacts } from '../../src/init/proje
 import { captureStream } from '../support/capture_stream.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
-async function init(args: readonly string[]): Promise<string> {
-  const stdout = captureStream();
+const init = async (args: readonly string[]): Promise<string> => (await initialize(args)).stdout;
+
+async function initialize(args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+  const [stdout, stderr] = [captureStream(), captureStream()];
   const context = {
     environment: {},
     stdout,
-    stderr: captureStream(),
+    stderr,
     warn: () => undefined,
     finish: () => undefined,
   } as unknown as CommandContext;
   await createProgram(context, [initCommand(context, () => Promise.resolve(loadDataset))]).parseAsync(['init', ...args], {
     from: 'user',
   });
-  return stdout.text();
+  return { stdout: stdout.text(), stderr: stderr.text() };
 }
 
 const settingsOf = (file: string) => resolveConfig({ file, resume: null, environment: {}, flags: [], sets: [] }).config;
@@ -43,6 +46,10 @@ async function modelFor(facts: Partial<DataFacts>): Promise<tf.LayersModel> {
 }
 
 const classes = (count: number) => [{ name: 'y', size: 1, classes: count }];
+const PICTURE_LAYERS = [
+  ...['Conv2D', 'BatchNormalization', 'ReLU', 'MaxPooling2D', 'Conv2D', 'BatchNormalization', 'ReLU', 'GlobalAveragePooling2D'],
+  ...['Dense', 'Dense'],
+];
 const input = (...shape: number[]) => [{ name: 'x', shape }];
 
 describe('a model that is written', () => {
@@ -51,12 +58,12 @@ describe('a model that is written', () => {
     [
       'gray images',
       { inputs: input(28, 28, 1), targets: classes(10) },
-      ['Conv2D', 'MaxPooling2D', 'Conv2D', 'GlobalAveragePooling2D', 'Dense', 'Dense'],
+      PICTURE_LAYERS,
     ],
     [
       'images of 8 × 8 pixels',
       { inputs: input(8, 8, 3), targets: classes(2) },
-      ['Conv2D', 'MaxPooling2D', 'Conv2D', 'GlobalAveragePooling2D', 'Dense', 'Dense'],
+      PICTURE_LAYERS,
     ],
     [
       'images that are too small to be pooled',
@@ -83,13 +90,37 @@ describe('a model that is written', () => {
     expect(output.shape).toEqual([3, count ?? size]);
   });
 
+  it('answers numbers that are far from 0 by their spread and mean, in a layer that is not trained', async () => {
+    const scale = [
+      { mean: 200_000, spread: 50_000 },
+      { mean: -4, spread: 2 },
+    ];
+    const model = await modelFor({ inputs: input(3), targets: [{ name: 'y', size: 2, scale }] });
+    const [inner, last] = model.layers.slice(-2);
+    const before = tf.model({ inputs: model.inputs, outputs: inner.output as tf.SymbolicTensor });
+    const x = tf.tensor2d([
+      [1, 2, 3],
+      [-5, 0, 7],
+    ]);
+    const [small, answers] = [before.predict(x) as tf.Tensor, model.predict(x) as tf.Tensor].map(
+      (tensor) => tensor.arraySync() as number[][],
+    );
+    // Float32: one rounding of the product and one of the sum.
+    for (const [row, values] of answers.entries())
+      for (const [at, value] of values.entries()) {
+        const wanted = small[row][at] * scale[at].spread + scale[at].mean;
+        expect(Math.abs(value - wanted)).toBeLessThanOrEqual(2 ** -22 * (Math.abs(scale[at].mean) + Math.abs(wanted)));
+      }
+    expect([inner.trainable, last.trainable]).toEqual([true, false]);
+  });
+
   it('takes several inputs and answers several outputs, by their names', async () => {
     const inputs = [...input(28, 28, 1), { name: 'facts', shape: [5] }];
     const model = await modelFor({
       inputs,
       targets: [
         { name: 'kind', size: 1, classes: 3 },
-        { name: 'price', size: 2 },
+        { name: 'price', size: 2, scale: [{ mean: 9, spread: 1 }, { mean: 0, spread: 4 }] },
       ],
     });
     expect(model.inputNames).toEqual(['x', 'facts']);
@@ -135,6 +166,39 @@ describe('settings that are written', () => {
       ...{ batch: 8, epochs: 20, saveAbove: 0, optimizer: { name: 'adam', learningRate: 0.003 } },
     });
     expect(readFileSync(join(folder, 'run.yaml'), 'utf8')).toContain('# 100 examples of [2] to 2 classes, 20 for validation\n');
+  });
+
+  it('name the loss of a regression, with the spread of its labels in the model, and say that nothing was held back', async () => {
+    const folder = await temporaryFolder();
+    const rows = Array.from({ length: 40 }, (_, i) => `${i},${100_000 + 1000.5 * i}`);
+    writeFileSync(join(folder, 'houses.csv'), `area,price\n${rows.join('\n')}\n`);
+    const { stderr } = await initialize([folder, '--data', join(folder, 'houses.csv'), '--labels', 'price']);
+    expect(stderr).toContain('note: houses.csv has no validation set');
+    expect(settingsOf(join(folder, 'run.yaml'))).toMatchObject({ loss: 'mean_squared_error', metrics: ['mean_absolute_error'] });
+    // The mean is 100,000 + 1000.5 × 19.5 = 119,509.75, the spread 1000.5 × √((40² − 1) / 12) = 11,549.1: three digits of each.
+    expect(readFileSync(join(folder, 'model.mjs'), 'utf8')).toContain(
+      'units: 1, trainable: false, weights: [tf.tensor2d([[11500]]), tf.tensor1d([120000])]',
+    );
+  });
+
+  it('of pictures keep the size that they are brought to', async () => {
+    const folder = await temporaryFolder();
+    for (const kind of ['cat', 'dog']) {
+      mkdirSync(join(folder, 'photos', kind), { recursive: true });
+      for (const size of [20, 30])
+        await sharp({ create: { width: size, height: size, channels: 3, background: kind === 'cat' ? 'red' : 'blue' } })
+          .png()
+          .toFile(join(folder, 'photos', kind, `${size}.png`));
+    }
+    await expect(init([folder, '--data', join(folder, 'photos')])).rejects.toMatchObject({ code: 'DATA_IMAGES' });
+    await init([folder, '--data', join(folder, 'photos'), '--image-size', '16', '--image-channels', 'gray']);
+    expect(settingsOf(join(folder, 'run.yaml'))).toMatchObject({
+      ...{ data: './photos', imageSize: '16', imageChannels: 'gray', loss: 'softmax_cross_entropy' },
+    });
+    expect(readFileSync(join(folder, 'run.yaml'), 'utf8')).toContain('# 4 examples of [16, 16, 1] to 2 classes\n');
+    await expect(init([join(folder, 'other'), '--data', join(folder, 'photos'), '--image-size', 'big'])).rejects.toMatchObject({
+      code: 'CONFIG_WRONG_VALUE',
+    });
   });
 
   it('go with a data module that is as it was promised, where no file is named', async () => {

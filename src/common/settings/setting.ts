@@ -73,7 +73,7 @@ export const choice = <const Names extends readonly [string, ...string[]]>(names
 export const names = (wanted: string) => ({ kind: 'names', wanted, known: null }) as const;
 export const text = (wanted: string, pattern?: RegExp) => ({ kind: 'text', wanted, ...(pattern && { pattern }) }) as const;
 
-export type CommandName = 'train' | 'coordinator' | 'worker' | 'evaluate' | 'verify' | 'bench';
+export type CommandName = 'train' | 'coordinator' | 'worker' | 'evaluate' | 'verify' | 'bench' | 'init';
 /** Commands that train. */
 export const RUNS = ['train', 'coordinator'] as const;
 

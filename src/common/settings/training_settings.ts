@@ -4,7 +4,7 @@ import { choice, flag, names, real, RUNS, setting, text, whole } from './setting
 
 const DATA = [...RUNS, 'worker', 'evaluate', 'verify'] as const;
 
-const IMAGES = [...RUNS, 'evaluate', 'verify'] as const;
+const IMAGES = [...RUNS, 'evaluate', 'verify', 'init'] as const;
 
 export const DATA_SETTINGS = {
   model: setting(text('gluon_cnn, a path to model.json, or a path to a module'), 'gluon_cnn', {
@@ -42,7 +42,7 @@ export const DATA_SETTINGS = {
     ...{ workers: true, library: true, aliases: ['targets', 'label_column', 'target_column', 'y', 'labels_column'] },
   }),
   labelFile: setting(text('a CSV file'), null, {
-    ...{ flag: '--label-file <csv>', commands: DATA, group: 'data', resume: 'fixed' },
+    ...{ flag: '--label-file <csv>', commands: [...DATA, 'init'], group: 'data', resume: 'fixed' },
     help: 'CSV that names the pictures of the folder --data, in its order, with their labels (default: a folder for each class)',
     ...{ workers: false, library: true, aliases: ['labels_file', 'labels_csv', 'annotations', 'annotations_file'] },
   }),
