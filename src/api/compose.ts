@@ -234,8 +234,8 @@ async function composeSeen(
         onWeights: (weights) => report?.weights(weights),
         ...(report?.wantsClasses && {
           onClasses: async (told) => {
-            const { fields, validation } = dataset;
-            if (validation !== null) report?.classes(await judgeClasses(told, { fields, validation }));
+            const { fields, validation, classNames } = dataset;
+            if (validation !== null) report?.classes(await judgeClasses(told, { fields, validation, classNames }));
           },
         }),
         ...(request.hooks && { hooks: request.hooks }),

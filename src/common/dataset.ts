@@ -62,6 +62,8 @@ export interface Dataset {
   readonly sha256: string;
   /** Where examples come one after the other: then splits hold the first one, or the batch of the next step. */
   readonly sequence?: DataSequence;
+  /** Of a lone target whose classes were told by words (texts of a column, folders of pictures): those, by their numbers. For people; no part of the identity. */
+  readonly classNames?: readonly string[];
 }
 
 /** Examples that are read one after the other, in each epoch anew (data/sequence). */

@@ -28,6 +28,8 @@ export interface JudgedClasses {
   readonly right: number;
   /** One more than the largest class that is or was said. */
   readonly classes: number;
+  /** Of data that have them, by their numbers. */
+  readonly names?: readonly string[];
   /** Those that occur, in the order of `is` and `said`. */
   readonly pairs: readonly Pair[];
   /** The most confident first. */

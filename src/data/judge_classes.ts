@@ -20,12 +20,14 @@ export interface ToldClasses {
 export interface Validated {
   readonly fields: DataFields;
   readonly validation: DataSplit;
+  /** Of classes that have names. */
+  readonly classNames?: readonly string[] | undefined;
 }
 
 export const MOST_WRONG = 24;
 
 /** Of the whole validation split, in the order of its rows. */
-export async function judgeClasses(told: ToldClasses, { fields, validation }: Validated): Promise<JudgedClasses> {
+export async function judgeClasses(told: ToldClasses, { fields, validation, classNames }: Validated): Promise<JudgedClasses> {
   const { epoch, step, classes, probabilities } = told;
   const labels = labelsOf(fields.targets[0], validation.targets[fields.targets[0].name]);
   const counts = new Map<number, Map<number, number>>();
@@ -44,6 +46,7 @@ export async function judgeClasses(told: ToldClasses, { fields, validation }: Va
   const pictures = await picturesOf({ fields, validation }, rows);
   return {
     ...{ epoch, step, examples: classes.length, right: classes.length - wrong.length, classes: largest + 1 },
+    ...(classNames !== undefined && { names: classNames }),
     pairs: inOrder(counts).flatMap(([is, of]) => inOrder(of).map(([said, count]) => ({ is, said, count }))),
     wrong: rows.map((row, at) => ({
       ...{ row, is: labels(row), said: classes[row], probability: probabilities[row], picture: pictures[at] },

@@ -30,6 +30,7 @@ describe('what a model says of its examples', () => {
       told([0, 1, 0, 2, 0, 2], [0.5, 0.75, 0.625, 0.5, 0.875, 0.625]),
       data(new Array<number>(6).fill(0), [1], Int32Array.of(0, 0, 1, 1, 1, 2), [], 3),
     );
+    expect(judged.names).toBeUndefined();
     expect(judged).toMatchObject({ ...at, examples: 6, right: 2, classes: 3 });
     expect(judged.pairs.map(({ is, said, count }) => `${is}→${said}: ${count}`)).toEqual([
       ...['0→0: 1', '0→1: 1', '1→0: 2', '1→2: 1', '2→2: 1'],

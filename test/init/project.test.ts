@@ -55,16 +55,8 @@ const input = (...shape: number[]) => [{ name: 'x', shape }];
 describe('a model that is written', () => {
   it.each<[string, Partial<DataFacts>, string[]]>([
     ['a table', { inputs: input(4), targets: classes(3) }, ['BatchNormalization', 'Dense', 'Dense', 'Dense']],
-    [
-      'gray images',
-      { inputs: input(28, 28, 1), targets: classes(10) },
-      PICTURE_LAYERS,
-    ],
-    [
-      'images of 8 × 8 pixels',
-      { inputs: input(8, 8, 3), targets: classes(2) },
-      PICTURE_LAYERS,
-    ],
+    ['gray images', { inputs: input(28, 28, 1), targets: classes(10) }, PICTURE_LAYERS],
+    ['images of 8 × 8 pixels', { inputs: input(8, 8, 3), targets: classes(2) }, PICTURE_LAYERS],
     [
       'images that are too small to be pooled',
       { inputs: input(4, 4, 3), targets: classes(2) },
@@ -120,7 +112,14 @@ describe('a model that is written', () => {
       inputs,
       targets: [
         { name: 'kind', size: 1, classes: 3 },
-        { name: 'price', size: 2, scale: [{ mean: 9, spread: 1 }, { mean: 0, spread: 4 }] },
+        {
+          name: 'price',
+          size: 2,
+          scale: [
+            { mean: 9, spread: 1 },
+            { mean: 0, spread: 4 },
+          ],
+        },
       ],
     });
     expect(model.inputNames).toEqual(['x', 'facts']);

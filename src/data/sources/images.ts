@@ -99,7 +99,8 @@ export async function loadImages(config: DataConfig, onProgress: OnDataProgress 
   const sha256 = createHash('sha256')
     .update(JSON.stringify({ found: found.sha256, field, classes }))
     .digest('hex');
-  return assembleDataset({ name: basename(folder), ...parts }, { sha256 });
+  const dataset = await assembleDataset({ name: basename(folder), ...parts }, { sha256 });
+  return names.some((label) => numberOf.get(label) !== Number(label)) ? { ...dataset, classNames: names } : dataset;
 }
 
 async function listSets(config: DataConfig): Promise<Record<string, ListedImage[]>> {

@@ -73,12 +73,13 @@ export async function datasetOfColumns(
     kind: 'note',
     message: `${path}: ${chosen.inputs.length} input columns, labels ${chosen.targets.join(', ')}${told}`,
   });
-  return datasetOfTables({
+  const dataset = await datasetOfTables({
     ...{ name: basename(path), source, train, validation, scale, memoryBytes: memoryBytesOf(config) },
     ...(classes !== null && { classes: classes.length }),
     stamps: await Promise.all(files.map((file) => stampOf(file.path))),
     how: { source, how, ...chosen, scale },
   });
+  return classes === null ? dataset : { ...dataset, classNames: classes };
 }
 
 function choose({ path, names }: ColumnFile, { inputs = null, labels = null }: DataConfig): Chosen {

@@ -121,19 +121,32 @@ function draw(drawing: Drawing, label: string, marks: readonly Mark[], domain?: 
 const COUNTED_CLASSES = 20;
 
 /** A row for each class, a column for what was said of it; the darker a cell, the larger its share of the row. Only cells that are not empty. */
-export function drawConfusion(pairs: readonly Pair[], classes: number, drawing: Drawing): string {
+/** Of the axes' text of 10 pixels, rather more than less. */
+const CHARACTER_PX = 6;
+
+export interface Classes {
+  readonly classes: number;
+  /** What class `at` is called. */
+  readonly named: (at: number) => string;
+}
+
+export function drawConfusion(pairs: readonly Pair[], { classes, named }: Classes, drawing: Drawing): string {
   const rows = new Map<number, number>();
   for (const { is, count } of pairs) rows.set(is, (rows.get(is) ?? 0) + count);
   const cells = pairs.map((pair) => ({ ...pair, share: pair.count / (rows.get(pair.is) ?? 1) }));
   const domain = Array.from({ length: classes }, (_, at) => at);
   const every = Math.ceil(classes / COUNTED_CLASSES);
-  const tickFormat = (at: number): string => (at % every === 0 ? String(at) : '');
+  const tickFormat = (at: number): string => (at % every === 0 ? named(at) : '');
   const side = { domain, tickFormat, tickSize: 0 };
+  const longest = CHARACTER_PX * Math.max(...domain.map((at) => tickFormat(at).length));
+  // Slanted where names would run into each other: then they take their length × sin 40° in height.
+  const slant = longest > (514 - longest) / classes ? 40 : 0;
+  const margins = { marginLeft: 38 + longest, marginTop: 40 + (slant === 0 ? 0 : 0.65 * longest) };
   const at = { x: 'said', y: 'is' };
   const { document } = drawing.parseHTML('<!doctype html><html><body></body></html>');
   const { outerHTML: svg } = drawing.plot({
-    ...{ width: 560, height: 520, marginLeft: 44, marginTop: 40, marginRight: 8, marginBottom: 8, padding: 0.04, document },
-    x: { ...side, axis: 'top', label: 'said' },
+    ...{ width: 560, height: 520, ...margins, marginRight: 8, marginBottom: 8, padding: 0.04, document },
+    x: { ...side, axis: 'top', label: 'said', tickRotate: -slant },
     y: { ...side, label: 'is' },
     color: { type: 'sqrt', domain: [0, 1], range: ['#e8eef4', COLORS[0]] },
     marks: [
@@ -147,7 +160,7 @@ export function drawConfusion(pairs: readonly Pair[], classes: number, drawing: 
     ],
   });
   // A hundredth of a pixel is enough for ten thousand cells.
-  return svg.replace(/(\.\d\d)\d+/g, '$1');
+  return svg.replace(/<[^>]*>/g, (tag) => tag.replace(/(\.\d\d)\d+/g, '$1'));
 }
 
 /** results.svg: the charts below each other, each with its title, on white. */

@@ -69,6 +69,8 @@ test('text labels are classes in the order of their characters, the same for the
   const set = await load(join(folder, 'train.csv'), options, notes);
   expect([set.classes, [...set.train.y], [...set.validation.y]]).toEqual([3, [2, 1, 2, 0], [1]]);
   expect(notes).toEqual(['train.csv: 1 input columns, labels kind; 3 classes: B, a, b, or c']);
+  const { classNames } = await loadDataset({ ...PLAIN, data: join(folder, 'train.csv'), labels: ['kind'] });
+  expect(classNames).toEqual(['B', 'a', 'b, or c']);
   expect(await failure(load(join(folder, 'train.csv'), { ...options, validationFile: join(folder, 'other.csv') }))).toBe(
     'DATA_TABLES other.csv: column kind has the class "zebra", which the training set does not have',
   );

@@ -66,6 +66,7 @@ test('a folder for each class: classes and pictures in the order of their names,
   ]);
   expect([pixelsOf(set.validation.x), [...set.validation.y]]).toEqual([[5], [0]]);
   expect(notes).toEqual(['pictures: 2 classes: cat, dog']);
+  expect((await load(data, { imageChannels: 'gray' })).classNames).toEqual(['cat', 'dog']);
 });
 
 test('a CSV of labels alone fixes the order', async () => {

@@ -33,6 +33,16 @@ it('draws a cell for each pair that occurs, with its count, and names the most c
   expect(rows.map(([, ...row]) => row.join())).toEqual(['1,2,3,100.0', '0,2,1,20.0']);
 });
 
+it('calls classes by their names where they have any, cut and escaped: they are others’ words', async () => {
+  const names = ['cat', '<img src=x onerror=alert(1)>', 'a dog that was seen from behind, in the rain'];
+  const wrong = [{ row: 3, is: 1, said: 0, probability: 0.75, picture: null }];
+  const section = classesSection({ ...judged(3, PAIRS), names, wrong }, await drawing());
+  expect(section).not.toContain('<img');
+  expect(section).toContain('>cat</text>');
+  expect(section).toContain('<tr><td class="n">cat</td><td class="n">a dog that was seen fro…</td><td class="n">1</td>');
+  expect(section).toMatch(/<td class="n">3<\/td><td class="n">&#60;img src=x onerror=aler…<\/td><td class="n">cat<\/td>/);
+});
+
 it('of more classes than are drawn, only pairs are told; every cell of a hundred classes stays below a megabyte', async () => {
   const beyond = classesSection(judged(MOST_CLASSES + 1, PAIRS), await drawing());
   expect(beyond).not.toContain('<svg');
