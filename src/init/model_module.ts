@@ -1,5 +1,5 @@
 /** Owns: the module of a first model, as text: layers by the shape of an example, and a last one by what is to be answered. */
-import type { DataFacts, TargetFacts } from './project.js';
+import type { DataFacts, TargetFacts } from './data_facts.js';
 
 /** Moving statistics that follow within a few hundred steps: tfjs's own, 0.99, are far behind in short runs, and validation is then judged by wrong ones. */
 const NORMALIZATION = 'momentum: 0.9';

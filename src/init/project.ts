@@ -2,29 +2,8 @@
  * Owns: the files that a first run of one's own data begins with, as text: settings, a model, and a data module where no file of data is named.
  * Does not: look at data (src/cli/commands/init.ts hands in what was found), word the model (model_module.ts) or write.
  */
+import type { DataFacts, TargetFacts } from './data_facts.js';
 import { modelModule } from './model_module.js';
-
-export interface TargetFacts {
-  readonly name: string;
-  /** Values of one example. */
-  readonly size: number;
-  /** Of labels that are indices of classes. */
-  readonly classes?: number;
-  /** Of labels that are numbers: of each value over the training set, where they are far from 0 and 1. */
-  readonly scale?: readonly { readonly mean: number; readonly spread: number }[];
-}
-
-/** What the model must take and answer. */
-export interface DataFacts {
-  /** For people: `points.csv`. */
-  readonly name: string;
-  /** Of one example, channels last. */
-  readonly inputs: readonly { readonly name: string; readonly shape: readonly number[] }[];
-  readonly targets: readonly TargetFacts[];
-  readonly train: number;
-  /** 0 where there is none. */
-  readonly validation: number;
-}
 
 export interface ProjectRequest {
   /** A file of data; null: a module is written. */

@@ -12,7 +12,8 @@ import type { CommandContext } from '../../src/cli/context.js';
 import { createProgram } from '../../src/cli/program.js';
 import { resolveConfig } from '../../src/cli/resolve_config.js';
 import { loadDataset } from '../../src/data/load.js';
-import { MODULE_FACTS, projectFiles, type DataFacts } from '../../src/init/project.js';
+import type { DataFacts } from '../../src/init/data_facts.js';
+import { MODULE_FACTS, projectFiles } from '../../src/init/project.js';
 import { captureStream } from '../support/capture_stream.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 

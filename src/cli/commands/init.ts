@@ -8,7 +8,7 @@ import { printable } from '../../common/one_line.js';
 import type { Dataset, Field, NumericArray } from '../../common/dataset.js';
 import { toSnakeCase } from '../../common/snake_case.js';
 import type { DataConfig } from '../../data/load.js';
-import type { DataFacts, TargetFacts } from '../../init/project.js';
+import type { DataFacts, TargetFacts } from '../../init/data_facts.js';
 import type { CommandContext } from '../context.js';
 import { addOwnFlags, GROUP, readOption, readSettingFlags } from '../setting_flags.js';
 
