@@ -120,7 +120,6 @@ function draw(drawing: Drawing, label: string, marks: readonly Mark[], domain?: 
 /** Up to so many classes, each cell holds its count. */
 const COUNTED_CLASSES = 20;
 
-/** A row for each class, a column for what was said of it; the darker a cell, the larger its share of the row. Only cells that are not empty. */
 /** Of the axes' text of 10 pixels, rather more than less. */
 const CHARACTER_PX = 6;
 
@@ -130,6 +129,7 @@ export interface Classes {
   readonly named: (at: number) => string;
 }
 
+/** A row for each class, a column for what was said of it; the darker a cell, the larger its share of the row. Only cells that are not empty. */
 export function drawConfusion(pairs: readonly Pair[], { classes, named }: Classes, drawing: Drawing): string {
   const rows = new Map<number, number>();
   for (const { is, count } of pairs) rows.set(is, (rows.get(is) ?? 0) + count);
