@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest_first.js';
 
 export default defineConfig({
   test: {
@@ -9,6 +10,7 @@ export default defineConfig({
     // A native library is loaded: processes, not threads; one at a time, because each uses all cores.
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     // These end a test that hangs, never one that is slow: other programs may leave it a tenth of a core.
     testTimeout: 1_800_000,
     hookTimeout: 1_800_000,

@@ -1,6 +1,5 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { afterAll, describe, expect, it } from 'vitest';
 import { CountingClusterRun } from '../support/counting_cluster_run.js';
 import { loopbackCluster, modelOf, NUMERICS, TOKEN } from '../support/loopback_cluster.js';
 import { Chance } from '../support/simulated_world.js';
@@ -20,32 +19,41 @@ const PREPARED = {
   golden: [HASH],
 };
 
-/** R3. Processes without TensorFlow, so that twenty schedules of eight fit in a minute; chaos.test.ts has whole workers. */
+/** Threads that are no worker now. */
+const free: Worker[] = [];
+afterAll(() => Promise.all(free.map((thread) => thread.terminate())));
+
+/** R3. Threads without TensorFlow, so that twenty schedules of eight fit in a minute; chaos.test.ts has whole workers in processes of their own. */
 describe(`any schedule of joins and leaves, 1 → ${MOST} → 1`, () => {
   it.each(Array.from({ length: SCHEDULES }, (_, i) => i + 1))('seed %i ends as without a cluster', async (seed) => {
     const chance = new Chance(seed);
     const cluster = await loopbackCluster({ weights: WEIGHTS });
-    const workers = new Set<ChildProcess>();
+    const workers = new Set<Worker>();
     /** Joined, and not asked to leave yet: one of them must be left. */
-    const staying = new Set<ChildProcess>();
-    const exits: (number | null)[] = [];
+    const staying = new Set<Worker>();
+    const ends: string[] = [];
     const join = async (): Promise<void> => {
-      const child = fork(fileURLToPath(new URL('../support/light_worker.mjs', import.meta.url)));
-      workers.add(child);
-      child.once('exit', (code) => {
-        workers.delete(child);
-        exits.push(code);
+      const thread = free.pop() ?? new Worker(new URL('../support/light_worker.mjs', import.meta.url));
+      workers.add(thread);
+      const joined = new Promise<void>((done) => {
+        thread.on('message', (told: 'joined' | { ended: string }) => {
+          if (told === 'joined') return done();
+          thread.removeAllListeners('message');
+          workers.delete(thread);
+          free.push(thread);
+          ends.push(told.ended);
+        });
       });
       const settings = { software: '0.1.0', shardMs: 10, weights: WEIGHTS, prepared: PREPARED };
-      child.send({ port: cluster.port, token: TOKEN, name: 'w', ...settings });
-      await new Promise((resolve) => child.once('message', resolve));
-      staying.add(child);
+      thread.postMessage({ port: cluster.port, token: TOKEN, name: 'w', ...settings });
+      await joined;
+      staying.add(thread);
     };
     const leave = (): void => {
       if (staying.size < 2) return;
-      const child = chance.of([...staying]);
-      staying.delete(child);
-      child.kill('SIGINT');
+      const thread = chance.of([...staying]);
+      staying.delete(thread);
+      thread.postMessage('leave');
     };
     const sleep = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, chance.below(40)));
 
@@ -73,9 +81,9 @@ describe(`any schedule of joins and leaves, 1 → ${MOST} → 1`, () => {
       expect(cluster.fleet.incidents.joined).toBeGreaterThanOrEqual(MOST);
       expect(cluster.fleet.incidents.left).toBeGreaterThanOrEqual(MOST - 1);
       expect(cluster.fleet.incidents.lostCount).toBe(0);
-      expect(exits.every((code) => code === 0)).toBe(true);
+      expect(ends.every((kind) => kind === 'finished')).toBe(true);
     } finally {
-      for (const child of workers) child.kill('SIGKILL');
+      await Promise.all([...workers].map((thread) => thread.terminate()));
     }
   });
 });

@@ -60,6 +60,7 @@ const run = (place: Place, settings: ConfigLayer, resume?: string): Promise<Told
         batch: 8,
         epochs: 2,
         shards: 3,
+        report: ['none'],
         optimizer: { learning_rate: 0.05 },
       },
       ...settings,

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
+import { TINY_DATA } from '../support/real_run.js';
 
 describe('training that is killed and resumed', () => {
   it(
@@ -8,7 +9,7 @@ describe('training that is killed and resumed', () => {
     () => {
       const { stdout, stderr, status } = spawnSync(
         process.execPath,
-        ['scripts/crash.mjs', '--runs', '10', '--seed', '1', '--build', 'build'],
+        ['scripts/crash.mjs', '--runs', '10', '--seed', '1', '--build', 'build', '--', '--data', TINY_DATA],
         {
           encoding: 'utf8',
         },

@@ -9,7 +9,17 @@ import { readNewestState } from '../../src/coordinator/storage/state/state_file.
 import { loadDataset } from '../../src/data/load.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import { runCli } from '../support/built_cli.js';
-import { atStep, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of, type Ended } from '../support/real_run.js';
+import {
+  atStep,
+  metricsOf,
+  recordsIn,
+  startTrain,
+  TINY_DATA,
+  TINY_RUN,
+  train,
+  weightsSha256Of,
+  type Ended,
+} from '../support/real_run.js';
 import { plain } from '../support/plain_data.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'resumed-run-'));
@@ -204,7 +214,7 @@ describe('a wall clock that jumps by hours, back and forth', () => {
 describe('what a run saved', () => {
   it('evaluated by plain tfjs as Keras does, gives the accuracy and loss that the run reported', async () => {
     expect((await train(begin('evaluated', '--epochs', '2', '--workers', '2'))).code).toBe(0);
-    const config = { ...DEFAULT_TRAIN_CONFIG, data: 'synthetic', trainLimit: 600, validationLimit: 100 };
+    const config = { ...DEFAULT_TRAIN_CONFIG, data: TINY_DATA, trainLimit: 600, validationLimit: 100 };
     const { validation, scale } = plain(await loadDataset(config, { onProgress: () => undefined }));
     const x = tf.tensor4d(Float32Array.from(validation.x), [100, 28, 28, 1]).mul(scale);
     const y = tf.oneHot(tf.tensor1d(Int32Array.from(validation.y), 'int32'), 10).toFloat();
@@ -229,7 +239,7 @@ describe('what a run saved', () => {
         'evaluate',
         folder('evaluated'),
         '--data',
-        'synthetic',
+        TINY_DATA,
         '--set',
         'train_limit=600',
         '--validation-limit',

@@ -48,21 +48,22 @@ describe('a real run whose folder is taken from under it', () => {
       rmSync(join(disk, 'continues'), { recursive: true });
     });
 
-    it.each([
-      ['stop', 'at once'],
-      ['continue', 'at the end, whose state is not on the disk'],
-    ])('with --on-save-failure %s exits 7 %s; resumed with space it ends as if nothing had been', async (what) => {
-      const folder = join(disk, what);
-      const run = startTrain(begin(what, disk, '--on-save-failure', what));
-      await run.seen(atStep(40));
-      fill();
-      const { code, err, out } = await run.ended;
-      expect(code).toBe(7);
-      expect(err).toMatch(/^error DISK_FULL: .*no space left on the disk \(ENOSPC\).* intact$/m);
-      expect(err).toContain('next: free some space');
-      expect(out.includes('"step":360')).toBe(what === 'continue');
-      expect(statesIn(folder).length).toBeGreaterThan(0);
-      rmSync(filler);
+    it('with --on-save-failure stop exits 7 at once, with continue at the end; resumed with space it ends as if nothing had been', async () => {
+      const folder = join(disk, 'full');
+      const starts = [begin('full', disk, '--on-save-failure', 'stop'), ['--resume', folder, '--on-save-failure', 'continue']];
+      for (const [at, args] of starts.entries()) {
+        const run = startTrain(args);
+        await run.seen(atStep(40 + 80 * at));
+        fill();
+        const { code, err, out } = await run.ended;
+        expect(code).toBe(7);
+        expect(err).toMatch(/^error DISK_FULL: .*no space left on the disk \(ENOSPC\).* intact$/m);
+        expect(err).toContain('next: free some space');
+        // The second goes on to the end, whose state is not on the disk.
+        expect(out.includes('"step":360')).toBe(at === 1);
+        expect(statesIn(folder).length).toBeGreaterThan(0);
+        rmSync(filler);
+      }
       expect(await train(['--resume', folder])).toMatchObject({ code: 0 });
       expect(weightsSha256Of(folder)).toBe(weightsSha256Of(join(scratch, 'undisturbed')));
       expect(metricsOf(folder)).toEqual(metricsOf(join(scratch, 'undisturbed')));

@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/common/limits.js';
 import { BUILT_CLI } from '../support/built_cli.js';
-import { TINY_MODEL, weightsSha256Of } from '../support/real_run.js';
+import { TINY_DATA, TINY_MODEL, weightsSha256Of } from '../support/real_run.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'stopped-cluster-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -18,10 +18,10 @@ afterEach(() => running.forEach((child) => child.kill('SIGKILL')));
 
 /** 600 examples in batches of 50: 12 steps an epoch. */
 const RUN = [
-  ...['--model', TINY_MODEL, '--data', 'synthetic', '--shards', '2', '--train-limit', '600', '--validation-limit', '100'],
+  ...['--model', TINY_MODEL, '--data', TINY_DATA, '--shards', '2', '--train-limit', '600', '--validation-limit', '100'],
   ...['--batch', '50', '--run-dir', scratch, '--log-every', '1'],
 ];
-const MODEL = ['--model', TINY_MODEL];
+const MODEL = ['--model', TINY_MODEL, '--data', TINY_DATA];
 
 function start(args: readonly string[], nodeOptions = '') {
   const child = spawn(process.execPath, [BUILT_CLI, ...args], {
@@ -87,7 +87,7 @@ describe('a real cluster', () => {
     });
 
     const resume = ['--resume', join(scratch, 'stopped'), '--max-steps'];
-    const second = await startCoordinator([...resume, '2000']);
+    const second = await startCoordinator([...resume, '600']);
     const again = second.worker();
     expect([(await second.ended).code, (await again.ended).code]).toEqual([0, 0]);
     const reached = weightsSha256Of(join(scratch, 'stopped'));

@@ -20,40 +20,38 @@ describe('a real run that is stopped', () => {
     expect((await train(begin('undisturbed'))).code).toBe(0);
   });
 
-  it.each([
-    ['SIGTERM', 75, 'SIGTERM: finishing the step and saving'],
-    ['SIGUSR1', 75, 'SIGUSR1: finishing the step and saving'],
-    ['SIGUSR2', 75, 'SIGUSR2: finishing the step and saving'],
-    ['SIGXCPU', 75, 'SIGXCPU: finishing the step and saving'],
-    ['SIGINT', 130, 'interrupted: finishing the step and saving (Ctrl-C again to end at once)'],
-  ] as const)(
-    'by %s exits %i with a state, and resumes on one replica to the same weights and metrics',
-    async (signal, code, line) => {
-      const run = startTrain(begin(signal));
-      await run.seen(atStep(40));
+  it('by every signal that asks, one after the other, exits with its code and a state, and ends with the undisturbed one’s weights and metrics', async () => {
+    const asked = [
+      ['SIGTERM', 75, 'SIGTERM: finishing the step and saving'],
+      ['SIGUSR1', 75, 'SIGUSR1: finishing the step and saving'],
+      ['SIGUSR2', 75, 'SIGUSR2: finishing the step and saving'],
+      ['SIGXCPU', 75, 'SIGXCPU: finishing the step and saving'],
+      ['SIGINT', 130, 'interrupted: finishing the step and saving (Ctrl-C again to end at once)'],
+    ] as const;
+    const stopped = folder('stopped');
+    for (const [at, [signal, code, line]] of asked.entries()) {
+      // On two replicas and on one by turns, 40 steps each.
+      const run = startTrain(at === 0 ? begin('stopped') : ['--resume', stopped, '--workers', at % 2 === 0 ? '2' : '1']);
+      await run.seen(atStep(40 * (at + 1)));
       run.kill(signal);
       const ended = await run.ended;
-      expect(ended).toMatchObject({ code, signal: null });
+      expect(ended, signal).toMatchObject({ code, signal: null });
       expect(ended.err).toContain(line);
       expect(ended.err).not.toContain('Debugger');
-      expect(readdirSync(join(folder(signal), 'checkpoints'))).toEqual(expect.arrayContaining(['best', 'last']));
-      expect((await train(['--resume', folder(signal), '--workers', '1'])).code).toBe(0);
-      expect(weightsSha256Of(folder(signal))).toBe(weightsSha256Of(folder('undisturbed')));
-      expect(metricsOf(folder(signal))).toEqual(metricsOf(folder('undisturbed')));
-    },
-  );
-
-  it('by Ctrl-C twice ends, its states intact', async () => {
-    const run = startTrain(begin('twice'));
-    await run.seen(atStep(40));
+      expect(readdirSync(join(stopped, 'checkpoints')), signal).toEqual(expect.arrayContaining(['best', 'last']));
+    }
+    // And by Ctrl-C twice, which saves nothing more: the states are intact.
+    const run = startTrain(['--resume', stopped, '--workers', '2']);
+    await run.seen(atStep(240));
     run.kill('SIGINT');
     await sleep(LIMITS.stopRepeatMs + 200);
     run.kill('SIGINT');
     const { code, signal } = await run.ended;
     // A shell shows a process that died by SIGINT as 130.
     expect(signal === 'SIGINT' || code === 130).toBe(true);
-    expect((await train(['--resume', folder('twice')])).code).toBe(0);
-    expect(metricsOf(folder('twice'))).toEqual(metricsOf(folder('undisturbed')));
+    expect((await train(['--resume', stopped, '--workers', '1'])).code).toBe(0);
+    expect(weightsSha256Of(stopped)).toBe(weightsSha256Of(folder('undisturbed')));
+    expect(metricsOf(stopped)).toEqual(metricsOf(folder('undisturbed')));
   });
 
   it.each(['SIGUSR1', 'SIGTERM'] as const)('by %s at any moment of its start, ends', async (signal) => {

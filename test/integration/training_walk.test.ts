@@ -51,7 +51,7 @@ const [MACHINE, EAGER, CLUSTER, ROUGH, ROUGH_CLUSTER]: readonly Way[] = [
 ];
 
 async function walked({ place, precision, compile }: Way, settings: object): Promise<Told> {
-  const common = { batch: N, shards: 1, epochs: 2, precision, compile };
+  const common = { batch: N, shards: 1, epochs: 2, report: ['none'], precision, compile };
   return runAt(place, { runDir: folder, settings: { ...common, loss: 'mean_squared_error', ...settings } });
 }
 

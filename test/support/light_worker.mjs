@@ -1,16 +1,23 @@
 /**
- * A worker process without TensorFlow, for tests that need many: the product's own client and session (from build/), and the arithmetic of
- * IntegerReplica (loopback_cluster.ts). SIGINT: it leaves after its shard, as `tfjs-parallel worker` does.
+ * A thread that is a worker without TensorFlow, one after the other, for tests that need many: the product's own client and session (from build/), and
+ * the arithmetic of IntegerReplica (loopback_cluster.ts). Told where the coordinator is it joins and says `joined`; told `leave` it leaves after its
+ * shard, as `tfjs-parallel worker` does at SIGINT, says how that ended, and can be told of another coordinator.
  */
 import { randomUUID } from 'node:crypto';
+import { parentPort } from 'node:worker_threads';
 import { initialSha256, layoutSha256 } from '../../build/transport/identity.js';
 import { createBucketLayout } from '../../build/common/bucket_layout.js';
 import { secretOf } from '../../build/transport/secrets.js';
 import { connectToCoordinator } from '../../build/transport/client.js';
 import { WorkerSession } from '../../build/worker/host/session.js';
 
-process.once('disconnect', () => process.exit(0));
-process.once('message', async ({ port, token, name, weights, prepared, software, shardMs }) => {
+let leave = () => {};
+parentPort.on('message', (told) => {
+  if (told === 'leave') leave();
+  else void beWorker(told);
+});
+
+async function beWorker({ port, token, name, weights, prepared, software, shardMs }) {
   const shapes = [
     { name: 'w', shape: [weights] },
     { name: 'moving', shape: [1], statisticMomentum: 0.9 },
@@ -50,9 +57,9 @@ process.once('message', async ({ port, token, name, weights, prepared, software,
     // A machine that is busy with other tests is slow to answer, and not gone.
     times: { heartbeatMs: 2_000, heartbeatTimeoutMs: 600_000, sendTimeoutMs: 600_000, questionMs: 600_000 },
     prepare: () => Promise.resolve({ ...job, model }),
-    onAdmitted: () => process.send('joined'),
+    onAdmitted: () => parentPort.postMessage('joined'),
   });
-  process.on('SIGINT', () => session.leave());
-  const end = await session.ended;
-  process.exit(end.kind === 'finished' ? 0 : 1);
-});
+  leave = () => session.leave();
+  const { kind } = await session.ended;
+  parentPort.postMessage({ ended: kind });
+}

@@ -1,4 +1,4 @@
-/** Owns: what a user's model throws, as an error of the run that names the model's own place. */
+/** Owns: what a user's model throws, or TensorFlow on its behalf, as an error of the run that says what to change. */
 import { isErrorLike } from '../../common/error_facts.js';
 import { ExpectedError, UsageError } from '../../common/errors.js';
 import { TensorFlowError } from '../../engine/index.js';
@@ -27,4 +27,31 @@ export function orModelFails<T>(compute: () => T, { during, next }: { during: st
 function whereThrown(error: Error): string {
   const place = placeOf(error);
   return place === undefined || place.includes('/node_modules/') ? '' : ` (${place})`;
+}
+
+/** What TensorFlow finds wrong with the values themselves is the same on any device: the data or the model must change, not the replica. */
+const FAULTS_OF_VALUES: readonly string[] = ['INVALID_ARGUMENT', 'OUT_OF_RANGE'];
+/** So is what it has no kernel for. */
+const FAULTS_OF_OPS: readonly string[] = ['UNIMPLEMENTED', 'NOT_FOUND'];
+
+export function onExamples<T>(compute: () => T): T {
+  try {
+    return compute();
+  } catch (error) {
+    if (error instanceof TensorFlowError && FAULTS_OF_OPS.includes(error.tfCode)) {
+      throw new UsageError({
+        code: 'MODEL_FAILS',
+        message: `TensorFlow cannot compute the model: ${error.operation}: ${error.tfMessage}`,
+        next: 'Replace the layer or op that it has no kernel for; another kind of device may have one.',
+        cause: error,
+      });
+    }
+    if (!(error instanceof TensorFlowError) || !FAULTS_OF_VALUES.includes(error.tfCode)) throw error;
+    throw new UsageError({
+      code: 'MODEL_FAILS',
+      message: `the model does not take these examples: ${error.operation}: ${error.tfMessage}`,
+      next: 'Compare the values of the data with what the layers take, such as the tokens with the inputDim of an embedding.',
+      cause: error,
+    });
+  }
 }

@@ -7,18 +7,18 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
 import { factsToTell } from '../../common/environment_error.js';
-import { invariant, UsageError } from '../../common/errors.js';
+import { invariant } from '../../common/errors.js';
 import type { HostValues, Residence, ResidentStep } from '../../common/resident.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import type { Dataset } from '../../common/dataset.js';
 import type { ModelDescription } from '../../common/replica.js';
-import { allFinite } from '../../common/all_finite.js';
 import { sumSpecs } from '../../common/objective.js';
-import { download, installEngine, TensorFlowError, upload, uploadInPlace, type Engine } from '../../engine/index.js';
+import { download, installEngine, upload, uploadInPlace, type Engine } from '../../engine/index.js';
 import { buildModel } from '../../models/build.js';
 import { describeModel, NOTHING_JUDGED, numericsOf, precisionNoteOf } from './describe.js';
-import { finiteProbe } from './finite_probe.js';
+import { createFiniteProbe, firstNonFinite, type FiniteProbe } from './finite_probe.js';
 import { Judged } from './judged.js';
+import { onExamples } from './model_fails.js';
 import { layoutOf } from './model_layout.js';
 import type { TensorBatch } from './bind_fields.js';
 import { createPredictStep, type PredictStep } from './predict_step.js';
@@ -46,7 +46,7 @@ interface ReplicaState {
   readonly bound: Map<string, Judged>;
   /** The one that steps are taken with. */
   judged: Judged | null;
-  readonly probe: (values: readonly tfjs.Tensor[]) => tfjs.Tensor;
+  readonly probe: FiniteProbe;
   /** The memory that the model's variables read, where they are no copies of it. */
   lent: Float32Array | null;
   /** Version of the parameters that the model's variables hold; -1 before the first. */
@@ -140,7 +140,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     predict: createPredictStep({ engine, model, spec }),
     bound: new Map(judged && [['', judged]]),
     judged,
-    probe: createProbe(engine, spec),
+    probe: createFiniteProbe(engine, spec),
     lent: null,
     loadedVersion: -1,
     resident: null,
@@ -188,11 +188,6 @@ function load(replica: ReplicaState, { version, parameters }: Pick<ShardTask, 'v
   });
   replica.lent = parameters;
   replica.loadedVersion = version;
-}
-
-function createProbe({ tf, compile }: Engine, spec: ReplicaSpec): ReplicaState['probe'] {
-  const probe = (values: readonly tfjs.Tensor[]): tfjs.Tensor => tf.tidy(() => finiteProbe(tf, values));
-  return spec.compile ? compile(probe, { name: 'finite_probe' }) : probe;
 }
 
 /** What the training step takes. */
@@ -270,7 +265,7 @@ async function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Flo
   const sums = readSums(outputs.sums);
   const isFinite = Number.isFinite(lossSum) && Number.isFinite(probe.dataSync()[0]);
   tf.dispose([...args, outputs, probe] as unknown as tfjs.TensorContainer);
-  const nonFinite = isFinite ? undefined : firstNonFinite(lossSum, gradient, statistics, layout);
+  const nonFinite = isFinite ? undefined : firstNonFinite({ lossSum, gradient, statistics }, layout);
   return { lossSum, sums, statistics, ...(nonFinite !== undefined && { nonFinite }), ...times(replica, begin) };
 }
 
@@ -319,54 +314,4 @@ function times(replica: ReplicaState, begin: number): Pick<ShardAnswer, 'compute
 
 function readSums(sums: readonly tfjs.Tensor[]): number[] {
   return sums.flatMap((sum) => Array.from(sum.dataSync()));
-}
-
-/** What TensorFlow finds wrong with the values themselves is the same on any device: the data or the model must change, not the replica. */
-const FAULTS_OF_VALUES: readonly string[] = ['INVALID_ARGUMENT', 'OUT_OF_RANGE'];
-/** So is what it has no kernel for. */
-const FAULTS_OF_OPS: readonly string[] = ['UNIMPLEMENTED', 'NOT_FOUND'];
-
-function onExamples<T>(compute: () => T): T {
-  try {
-    return compute();
-  } catch (error) {
-    if (error instanceof TensorFlowError && FAULTS_OF_OPS.includes(error.tfCode)) {
-      throw new UsageError({
-        code: 'MODEL_FAILS',
-        message: `TensorFlow cannot compute the model: ${error.operation}: ${error.tfMessage}`,
-        next: 'Replace the layer or op that it has no kernel for; another kind of device may have one.',
-        cause: error,
-      });
-    }
-    if (!(error instanceof TensorFlowError) || !FAULTS_OF_VALUES.includes(error.tfCode)) throw error;
-    throw new UsageError({
-      code: 'MODEL_FAILS',
-      message: `the model does not take these examples: ${error.operation}: ${error.tfMessage}`,
-      next: 'Compare the values of the data with what the layers take, such as the tokens with the inputDim of an embedding.',
-      cause: error,
-    });
-  }
-}
-
-/** Name of the first tensor with a NaN or Inf: `loss`, a weight (its gradient) or a moving statistic. */
-function firstNonFinite(
-  lossSum: number,
-  gradient: Float32Array,
-  statistics: Float32Array,
-  layout: BucketLayout,
-): string | undefined {
-  if (!Number.isFinite(lossSum)) return 'loss';
-  if (!allFinite(gradient)) {
-    return layout.slots
-      .slice(0, layout.trainedSlots)
-      .find(({ offset, size }) => !allFinite(gradient.subarray(offset, offset + size)))?.name;
-  }
-  if (allFinite(statistics)) return undefined;
-  let at = 0;
-  for (const { slot } of layout.statistics) {
-    const { name, size } = layout.slots[slot];
-    if (!allFinite(statistics.subarray(at, at + size))) return name;
-    at += size;
-  }
-  return undefined;
 }

@@ -4,6 +4,7 @@
 import { afterAll, expect, it } from 'vitest';
 import { removeFolder } from '../../support/advice/cases.js';
 import { ADVICE, isOf } from '../../support/advice/follow_cases.js';
+import { DOOR_CASES } from '../../support/advice/door_cases.js';
 import { FILES_CASES } from '../../support/advice/files_cases.js';
 import { MODELS_CASES } from '../../support/advice/models_cases.js';
 import { NETWORK_CASES } from '../../support/advice/network_cases.js';
@@ -36,7 +37,7 @@ const NOT_HERE: readonly { readonly file: string; readonly begins: string; reado
 
 it('every next with a command has a case, or a reason', () => {
   expect(ADVICE.length).toBeGreaterThan(80);
-  const tables = [SETTINGS_CASES, MODELS_CASES, FILES_CASES, RUNS_CASES, NETWORK_CASES];
+  const tables = [SETTINGS_CASES, MODELS_CASES, FILES_CASES, RUNS_CASES, DOOR_CASES, NETWORK_CASES];
   const said = tables.flatMap((cases) => Object.values(cases).flatMap(({ says }) => says));
   const lacking = ADVICE.filter((one) => ![...said, ...NOT_HERE].some(isOf(one)));
   expect(lacking).toEqual([]);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { completeConfig } from '../../../src/common/settings/table.js';
 import { renderConfig } from '../../../src/coordinator/storage/run_folder/config_yaml.js';
+import { TOKEN } from '../loopback_cluster.js';
 import { program, refusal } from '../program_under_test.js';
 import { commandIn, withFlags } from './sources.js';
 
@@ -71,7 +72,7 @@ export function runFolder(name: string, settings: object = {}): string {
 export const ONE_REPLICA = ['--gpus', 'none', '--workers', '1', '--threads-per-worker', '1'];
 export const small = (...args: string[]): string[] => [
   ...['train', ...ONE_REPLICA, '--batch', '6', '--epochs', '1', '--shards', '1'],
-  ...['--lr', '0.01', '--run-dir', folder, '--set', 'save_above=null', ...args],
+  ...['--lr', '0.01', '--run-dir', folder, '--set', 'save_above=null', '--report', 'none', ...args],
 ];
 
 /** A regression that any of these may train. */
@@ -94,3 +95,10 @@ export const filled = (next: string, wanted: RegExp, value: string): string[] =>
   ...commandIn(next, wanted).split(' ').slice(0, 1),
   value,
 ];
+
+/** A file of this name with a token in it. */
+export function tokenFile(name: string, token = TOKEN, mode = 0o600): string {
+  const path = join(mkdtempSync(join(folder, 'token-')), name);
+  writeFileSync(path, `${token}\n`, { mode });
+  return path;
+}

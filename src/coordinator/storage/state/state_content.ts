@@ -138,13 +138,15 @@ export async function decodeState(source: ByteSource, index: SafetensorsIndex): 
   return { ...words, parameters, optimizerSlots, model: { ...model, layout } };
 }
 
+const sectionsSchema = z.record(z.string(), z.number());
+
 /** Whether the file is of the first version, which knew no sections. @throws DamagedFileError naming the version that is not read here */
 function isOfFirstVersion(metadata: ReadonlyMap<string, string>): boolean {
   const version = metadata.get('version');
   if (version === '1') return true;
   if (version !== VERSION)
     throw new DamagedFileError(`its version is ${version?.slice(0, 20)}, this program reads 1 and ${VERSION}`);
-  const sections = words(metadata, 'sections', z.record(z.string(), z.number()));
+  const sections = words(metadata, 'sections', sectionsSchema);
   const known: Readonly<Record<string, number>> = SECTIONS;
   for (const [name, found] of Object.entries(sections)) {
     if (known[name] === found) continue;
