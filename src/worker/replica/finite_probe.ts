@@ -23,10 +23,7 @@ interface Computed {
 }
 
 /** Name of the first tensor with a NaN or Inf: `loss`, a weight (its gradient) or a moving statistic. */
-export function firstNonFinite(
-  { lossSum, gradient, statistics }: Computed,
-  layout: BucketLayout,
-): string | undefined {
+export function firstNonFinite({ lossSum, gradient, statistics }: Computed, layout: BucketLayout): string | undefined {
   if (!Number.isFinite(lossSum)) return 'loss';
   if (!allFinite(gradient)) {
     return layout.slots

@@ -102,3 +102,5 @@ export function tokenFile(name: string, token = TOKEN, mode = 0o600): string {
   writeFileSync(path, `${token}\n`, { mode });
   return path;
 }
+
+export const coordinatorWith = (...more: string[]): string[] => ['coordinator', '--shards', '1', ...more];

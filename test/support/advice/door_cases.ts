@@ -9,7 +9,7 @@ import { findToken } from '../../../src/transport/token.js';
 import { addWorkerToken, revokeWorkerToken, WorkerTokens, workerTokenFolder } from '../../../src/transport/worker_tokens.js';
 import { loopbackCluster, TOKEN } from '../loopback_cluster.js';
 import { program, refusal } from '../program_under_test.js';
-import { filled, flags, folder, once, ONE_REPLICA, tokenFile, type Case, type Cases } from './cases.js';
+import { coordinatorWith, filled, flags, folder, once, ONE_REPLICA, tokenFile, type Case, type Cases } from './cases.js';
 import { commandIn } from './sources.js';
 
 const real = { real: true } as const;
@@ -56,8 +56,6 @@ const fromEnvironment = async (next: string): Promise<void> => {
   const found = await findToken({ source: worker!.token, create: false, environment: { [name]: TOKEN }, stdin: [] as never });
   expect(found.token).toBe(TOKEN);
 };
-const coordinatorWith = (...more: string[]): string[] => ['coordinator', '--shards', '1', ...more];
-
 export const DOOR_CASES: Cases = {
   'a token that was taken back': {
     says: [{ file: 'src/coordinator/cluster/cluster.ts', begins: 'Ask for a new one' }],

@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { ClusterError } from '../../../src/common/errors.js';
+import type { ClusterError } from '../../../src/common/errors.js';
 import { requireAllowedLayers } from '../../../src/models/allowed_layers.js';
 import { impossibleResult } from '../../../src/coordinator/cluster/session_errors.js';
 import { initialSha256 } from '../../../src/transport/identity.js';
@@ -15,7 +15,21 @@ import { keepInTouch } from '../../../src/worker/host/keep_in_touch.js';
 import { CountingClusterRun } from '../counting_cluster_run.js';
 import { loopbackCluster, modelOf, NUMERICS, SECRET } from '../loopback_cluster.js';
 import { program, refusal, type Asked } from '../program_under_test.js';
-import { dataFile, flags, folder, modelFile, once, ONE_REPLICA, ownLayerFile, plain, SIX, tokenFile, type Case, type Cases } from './cases.js';
+import {
+  coordinatorWith,
+  dataFile,
+  flags,
+  folder,
+  modelFile,
+  once,
+  ONE_REPLICA,
+  ownLayerFile,
+  plain,
+  SIX,
+  tokenFile,
+  type Case,
+  type Cases,
+} from './cases.js';
 import { commandIn, withFlags } from './sources.js';
 
 const LISTEN = 'src/common/listen_error.ts';
