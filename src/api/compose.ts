@@ -6,7 +6,7 @@ import { settleOn, type CompiledModel, type SettledRun } from '../common/compile
 import { changesSince } from '../common/setting_change.js';
 import { requireCounted } from '../common/schedule.js';
 import { requireAuditable, requireBatchCoversShards } from '../common/config_checks.js';
-import type { Dataset } from '../common/dataset.js';
+import type { Dataset, SplitName } from '../common/dataset.js';
 import type { ModelDescription, NumericsClass, ResidentReplica } from '../common/replica.js';
 import type { EndEvent, RunObserver } from '../common/run_events.js';
 import { unlessHurried, type StopRequest } from '../common/stop_request.js';
@@ -51,7 +51,7 @@ export interface Crew {
   stepGraph(): Promise<Uint8Array | null>;
   readonly stop: StopRequest;
   /** Gives replicas other rows of the same fields; absent where they read their own. */
-  readonly takeData?: (dataset: Dataset) => Promise<void>;
+  readonly takeData?: (dataset: Dataset, changed: SplitName) => Promise<void>;
   /** Right after the start event. */
   onStart(): void;
   /** Lets everybody go, whatever happened; `end` is null where the run failed. */

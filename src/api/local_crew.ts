@@ -88,8 +88,8 @@ export class LocalRecruiter implements Recruiter {
       stop: request.stop,
       // Those of a caller that keeps them are bound under a key of its own.
       ...(request.replicas === undefined && {
-        takeData: async (rows) => {
-          await Promise.all(opened.replicas.map((replica) => replica.takeData('', rows)));
+        takeData: async (rows, changed) => {
+          await Promise.all(opened.replicas.map((replica) => replica.takeData('', rows, changed)));
         },
       }),
       onStart: () => {

@@ -2,7 +2,7 @@
  * Owns: examples that come one after the other as the streams of a run: batches read ahead, put where replicas read, and replayed where a run goes on.
  * Does not: read or shuffle (data/sequence), or know steps (coordinator/run.ts).
  */
-import type { Dataset, DataSequence, MemorySplit, SequenceFacts } from '../common/dataset.js';
+import type { Dataset, DataSequence, MemorySplit, SequenceFacts, SplitName } from '../common/dataset.js';
 import { DataError, invariant } from '../common/errors.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { BatchStream, StreamMark } from '../coordinator/batch_stream.js';
@@ -22,14 +22,14 @@ interface Request {
   readonly config: TrainConfig;
   /** Of a caller; of a module there are none, and a thread runs it. */
   readonly readers: SequenceReaders | undefined;
-  readonly crew: { readonly takeData?: (dataset: Dataset) => Promise<void> };
+  readonly crew: { readonly takeData?: (dataset: Dataset, changed: SplitName) => Promise<void> };
 }
 
 export function openStreams({ dataset, sequence, config, readers, crew: { takeData } }: Request): SequenceStreams {
   invariant(takeData !== undefined, 'replicas of this process are handed their rows');
   let now = dataset;
   const opened: SequenceReader[] = [];
-  const streamOf = (which: 'train' | 'validation', facts: SequenceFacts): BatchStream => {
+  const streamOf = (which: SplitName, facts: SequenceFacts): BatchStream => {
     const { batch, seed, shuffle, shuffleBuffer } = config;
     const settings = { batch, seed, shuffle, shuffleBuffer };
     const reader =
@@ -37,7 +37,7 @@ export function openStreams({ dataset, sequence, config, readers, crew: { takeDa
     opened.push(reader);
     const put = async (split: MemorySplit): Promise<void> => {
       now = { ...now, [which]: split };
-      await takeData(now);
+      await takeData(now, which);
     };
     return new SequenceStream({
       reader,

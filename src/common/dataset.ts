@@ -42,6 +42,8 @@ export interface MemorySplit extends Batch {
   readonly places?: Int32Array;
 }
 
+export type SplitName = 'train' | 'validation';
+
 /** Its inputs lie elsewhere: each thread that needs rows opens it by its source (data/sources/table.ts). Its targets are in memory all the same. */
 export interface StoredSplit extends Pick<Batch, 'targets' | 'weights'> {
   readonly count: number;

@@ -5,6 +5,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { DataError } from '../../common/errors.js';
 import type { BatchStream } from '../../coordinator/batch_stream.js';
+import { isWeights } from '../../data/sequence/example_values.js';
 import { isTensor, refuse, type BatchIterator, type BatchOfRows, type BatchSource, type NamedRows } from './rows.js';
 import { exampleRows, type ExampleRows } from './example_rows.js';
 
@@ -94,6 +95,9 @@ async function nextBatch(model: tfjs.LayersModel, iterator: BatchIterator): Prom
     throw refuse('the dataset gave nothing in place of a batch');
   }
   const { xs, ys } = value as Partial<BatchOfRows>;
+  const weights = Object.keys(value as object).find(isWeights);
+  if (weights !== undefined)
+    throw refuse(`the dataset gives ${weights} beside xs and ys: fit() takes weights of examples, of arrays`);
   if (xs === undefined || ys === undefined)
     throw refuse("the dataset gives no { xs, ys }, where xs are a batch's rows and ys their targets; zip() makes them of two");
   try {

@@ -56,7 +56,7 @@ export async function evaluateDataset(
     const first = await stream.first();
     const data = await assembleFit(first, first);
     await evaluation.open(data);
-    const rows = new StreamedRows(data, (others) => evaluation.warm.takeData(others));
+    const rows = new StreamedRows(data, (others, changed) => evaluation.warm.takeData(others, changed));
     stream.into((batch) => rows.put('validation', batch));
     let totals = noTotals(evaluation.objective);
     for (let count = await stream.next(); count !== null; count = await stream.next())

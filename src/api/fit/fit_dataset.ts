@@ -34,7 +34,7 @@ export async function fitDataset(model: tfjs.LayersModel, dataset: BatchSource, 
       const validation = await validationOf(model, options, warn);
       const weights = await exampleWeights(model, first, options);
       const data = await assembleFit(first, validation.first, { weights });
-      const rows = new StreamedRows(data, (others) => warm.takeData(others));
+      const rows = new StreamedRows(data, (others, changed) => warm.takeData(others, changed));
       const plan = { ...asked, config: { ...asked.config, batch: first.count } };
       return trainOn({
         ...{ tf, call: 'fitDataset()', model, plan, options, warm, dataset: data, inMemory: true, resume: null, batch: null },

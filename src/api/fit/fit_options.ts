@@ -31,6 +31,9 @@ type RunSettings = Partial<
   Omit<Pick<TrainConfig, Exclude<LibrarySetting, NotOffered | 'augment'>>, 'lossWeights'> & Pick<ByOutput, 'lossWeights'>
 >;
 
+/** Weights as a third item, which tfjs's own type has, are refused: a program's `tf.ModelFitArgs` is taken as it is. */
+type RowPair = readonly [NamedRows, NamedRows] | readonly [NamedRows, NamedRows, NamedRows];
+
 /** Of fit() and fitDataset() alike. */
 export interface SharedFitOptions extends RunSettings {
   /** Epochs before this one are taken as done. Default 0. */
@@ -40,8 +43,8 @@ export interface SharedFitOptions extends RunSettings {
   readonly earlyStopping?: Partial<TrainConfig['earlyStopping']>;
   /** Lowers the learning rate when a value gets no better. */
   readonly reduceOnPlateau?: Partial<TrainConfig['reduceOnPlateau']>;
-  /** 1: progress on standard error; 0: silent. Default 1. */
-  readonly verbose?: 0 | 1;
+  /** 1: progress on standard error; 0: silent; 2 is 1, as in tfjs. Default 1. */
+  readonly verbose?: 0 | 1 | 2;
   readonly yieldEvery?: 'auto' | 'batch' | 'epoch' | 'never' | number;
   /** TensorFlow's names, one replica on each: `['GPU:0', 'GPU:1']`. Default: every GPU, or the CPU where there is none. */
   readonly devices?: readonly string[];
@@ -65,7 +68,7 @@ export interface FitOptions extends SharedFitOptions, WeightOptions {
   /** Number of the last epoch. Default 1. */
   readonly epochs?: number;
   /** `[x, y]`. */
-  readonly validationData?: readonly [NamedRows, NamedRows];
+  readonly validationData?: RowPair;
   /** The last part of the rows, as tfjs takes it: from `floor(rows × (1 − split))` on. */
   readonly validationSplit?: number;
   /** Another order in each epoch, drawn from `seed`. Default true. */
@@ -89,7 +92,7 @@ export interface FitDatasetOptions extends Omit<SharedFitOptions, OfFolders>, Pi
   /** Batches of an epoch, from one iterator for all epochs. By default each epoch takes a new iterator to its end. */
   readonly batchesPerEpoch?: number;
   /** `[x, y]`, or a dataset, which is read after each epoch. */
-  readonly validationData?: readonly [NamedRows, NamedRows] | BatchSource;
+  readonly validationData?: RowPair | BatchSource;
   /** Of a validation dataset: so many batches and no more. */
   readonly validationBatches?: number;
   /** Examples that are evaluated at once, where validationData is arrays. Default 32. */
@@ -162,7 +165,7 @@ export function planOf(call: FitCall, model: tfjs.LayersModel, given: FitOptions
   const { epochs = 1, initialEpoch = 0, verbose = 1 } = given;
   if (!isWhole(initialEpoch, 0)) throw wrong('initialEpoch', 'a whole number of at least 0', initialEpoch);
   if (!isWhole(batchSize, 1)) throw wrong('batchSize', 'a whole number of at least 1', batchSize);
-  if (verbose !== 0 && verbose !== 1) throw wrong('verbose', '0 or 1', verbose);
+  if (![0, 1, 2].includes(verbose)) throw wrong('verbose', '0, 1 or 2', verbose);
   if (given.learningRate !== undefined && typeof given.learningRate !== 'function')
     throw wrong('learningRate', "a function of the epoch; a number is the compiled optimizer's", given.learningRate);
   const devices = given.devices ?? [];

@@ -2,26 +2,34 @@
  * Owns: rows of batches that come one after the other, in memory that replicas read: the whole of a split is the batch of the next step.
  * Does not: read a dataset (dataset_stream.ts).
  */
-import { emptyArray, typeOf, type MemoryDataset, type MemorySplit, type NumericArray } from '../../common/dataset.js';
+import {
+  emptyArray,
+  typeOf,
+  type MemoryDataset,
+  type MemorySplit,
+  type NumericArray,
+  type SplitName,
+} from '../../common/dataset.js';
 import { invariant } from '../../common/errors.js';
 import type { ExampleRows, RowsByName } from './example_rows.js';
 import type { ExampleWeights } from './example_weights.js';
 import { refuse } from './rows.js';
 
 type Arrays = Readonly<Record<string, NumericArray>>;
+type Take = (data: MemoryDataset, changed: SplitName) => Promise<void>;
 
 export class StreamedRows {
   #data: MemoryDataset;
-  readonly #take: (data: MemoryDataset) => Promise<void>;
+  readonly #take: Take;
 
   /** `data`: of the first batches; `take`: gives replicas other rows. */
-  constructor(data: MemoryDataset, take: (data: MemoryDataset) => Promise<void>) {
+  constructor(data: MemoryDataset, take: Take) {
     this.#data = data;
     this.#take = take;
   }
 
   /** @throws DataError DATA_ARRAYS for rows unlike the first batch's, DATA_LABELS */
-  async put(which: 'train' | 'validation', { count, x, y }: ExampleRows, weights: ExampleWeights | null = null): Promise<void> {
+  async put(which: SplitName, { count, x, y }: ExampleRows, weights: ExampleWeights | null = null): Promise<void> {
     const { fields } = this.#data;
     const before = this.#data[which];
     invariant(before !== null, 'a stream begins with its first batch');
@@ -40,7 +48,7 @@ export class StreamedRows {
       }),
     };
     this.#data = { ...this.#data, [which]: split };
-    await this.#take(this.#data);
+    await this.#take(this.#data, which);
   }
 }
 

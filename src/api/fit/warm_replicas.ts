@@ -3,7 +3,7 @@
  * Does not: compute. They keep no process alive, and go with the model or by release().
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { isInMemory, type Dataset, type MemoryDataset } from '../../common/dataset.js';
+import { isInMemory, type Dataset, type MemoryDataset, type SplitName } from '../../common/dataset.js';
 import { invariant } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { ModelDescription } from '../../common/replica.js';
@@ -58,7 +58,7 @@ export class WarmReplicas {
     }
     const { opened, descriptions } = this.#open;
     if (dataset === null || bound === null) return opened;
-    if (descriptions.has(bound)) await this.#take(bound, dataset);
+    if (descriptions.has(bound)) await this.#take(bound, dataset, null);
     else await this.#bind(bound, { ...request, dataset });
     const model = descriptions.get(bound);
     invariant(model !== undefined, 'what replicas are bound to is described');
@@ -66,15 +66,15 @@ export class WarmReplicas {
   }
 
   /** Rows that replicas read from the next step on, of the fields that they are bound to. */
-  async takeData(dataset: Dataset): Promise<void> {
+  async takeData(dataset: Dataset, changed: SplitName): Promise<void> {
     invariant(this.#open !== null && this.#open.bound !== null, 'replicas are bound to data');
-    await this.#take(this.#open.bound, dataset);
+    await this.#take(this.#open.bound, dataset, changed);
   }
 
-  async #take(key: string, dataset: Dataset): Promise<void> {
+  async #take(key: string, dataset: Dataset, changed: SplitName | null): Promise<void> {
     const open = this.#open;
     invariant(open !== null, 'replicas are open');
-    await Promise.all(open.opened.replicas.map((replica) => replica.takeData(key, dataset)));
+    await Promise.all(open.opened.replicas.map((replica) => replica.takeData(key, dataset, changed)));
     open.bound = key;
   }
 

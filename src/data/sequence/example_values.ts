@@ -37,12 +37,22 @@ export async function exampleOf(item: unknown, which: string, fail: Fail): Promi
   }
 }
 
+const OF_ARRAYS = ': weights of examples are taken of arrays in memory alone';
+
+/** As Keras, tfjs and our own arrays call them. */
+export function isWeights(name: string): boolean {
+  return /^(sample_?)?weights?$/i.test(name);
+}
+
 function sidesOf(item: unknown, which: string, fail: Fail): { x: unknown; y: unknown } {
   if (Array.isArray(item) && item.length === 2) return { x: item[0] as unknown, y: item[1] as unknown };
+  if (Array.isArray(item) && item.length === 3)
+    throw fail(`${which} gave three values for an example, wanted [x, y]${OF_ARRAYS}`);
   if (isRecord(item)) {
     const { xs, ys, x = xs, y = ys } = item;
     const stray = Object.keys(item).find((key) => !['x', 'y', 'xs', 'ys'].includes(key));
-    if (stray !== undefined) throw fail(`${which} gave an example with ${stray}, wanted x and y alone`);
+    if (stray !== undefined)
+      throw fail(`${which} gave an example with ${stray}, wanted x and y alone${isWeights(stray) ? OF_ARRAYS : ''}`);
     if (x !== undefined && y !== undefined) return { x, y };
   }
   throw fail(`${which} gave ${text(item)} for an example, wanted { x, y }, { xs, ys } or [x, y]`);

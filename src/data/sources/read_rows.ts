@@ -7,11 +7,12 @@ import { emptyArray, typeOf, type Batch, type DataFields, type Field, type Numer
 import { DataError, ExpectedError } from '../../common/errors.js';
 import { isErrorLike } from '../../common/error_facts.js';
 import { LIMITS } from '../../common/limits.js';
-import { byteSlices, product, rowBytes } from '../assemble.js';
+import { byteSlices, product } from '../assemble.js';
 import { gather, requireWithin } from '../gather.js';
 import { arraysByName, isRecord, pathOf, type Names } from '../named.js';
 import { keptAs, requireFinite, text, type Fail, type SourceArray } from '../share.js';
 import { INPUT, TARGET } from '../../common/dataset.js';
+import { rowsAtOnce } from '../tables/table.js';
 import type { OpenedSplit } from './source.js';
 
 /** What a module gives in place of arrays. */
@@ -65,7 +66,7 @@ export async function readOnce(source: ReadSource, fields: DataFields, which: st
   const targets = Object.fromEntries(
     fields.targets.map(({ name, type, shape }) => [name, emptyArray(type, count * product(shape), { shared: true })]),
   );
-  const step = rowsAtOnce(fields);
+  const step = rowsAtOnce([...fields.inputs, ...fields.targets]);
   for (let first = 0; first < count; first += step) {
     const rows = Int32Array.from({ length: Math.min(step, count - first) }, (_, at) => first + at);
     const batch = emptyBatch(fields, rows.length);
@@ -112,11 +113,6 @@ function emptyBatch({ inputs, targets }: DataFields, rows: number): Batch {
   const side = (fields: readonly Field[]): Record<string, NumericArray> =>
     Object.fromEntries(fields.map(({ name, type, shape }) => [name, emptyArray(type, rows * product(shape))]));
   return { inputs: side(inputs), targets: side(targets) };
-}
-
-function rowsAtOnce({ inputs, targets }: DataFields): number {
-  const bytes = rowBytes([...inputs, ...targets]);
-  return Math.max(1, Math.min(LIMITS.maxRowsReadAtOnce, Math.floor(LIMITS.readSliceBytes / bytes)));
 }
 
 interface Asked {

@@ -5,7 +5,7 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { BucketLayout } from '../../common/bucket_layout.js';
-import { isInMemory, type Dataset } from '../../common/dataset.js';
+import { isInMemory, type Dataset, type DataSplit, type SplitName } from '../../common/dataset.js';
 import type { Engine } from '../../engine/index.js';
 import { moduleAugment } from '../../models/user_augment.js';
 import type { ModelObjective } from '../../objective/model_objective.js';
@@ -98,9 +98,10 @@ export class Judged {
     };
   }
 
-  /** Other rows in the place of those before: nothing computes meanwhile. @throws DataError DATA_LABELS */
-  async takeData(dataset: Dataset): Promise<void> {
-    this.objective.requireLabels(this.#binding.targets.map((target) => labelsOf(dataset, target)));
+  /** Other rows in the place of those before: nothing computes meanwhile. `changed`: of one split alone. @throws DataError DATA_LABELS */
+  async takeData(dataset: Dataset, changed: SplitName | null): Promise<void> {
+    const unseen = changed === null ? dataset : { ...dataset, ...LABELS_SEEN_BUT_OF[changed](dataset) };
+    this.objective.requireLabels(this.#binding.targets.map((target) => labelsOf(unseen, target)));
     this.#read = await this.#readerOf(dataset);
     this.#places = isInMemory(dataset.train) ? dataset.train.places : undefined;
   }
@@ -113,3 +114,12 @@ export class Judged {
     return createBatchReader({ engine, model, dataset, indices, waited, ...bound });
   }
 }
+
+/** The labels of the other split were checked when it came: a stream's next batch must not cost a pass over a validation set. */
+const LABELS_SEEN_BUT_OF: Readonly<Record<SplitName, (dataset: Dataset) => Partial<Dataset>>> = {
+  train: () => ({ validation: null }),
+  validation: ({ train }) => {
+    const none = Object.entries(train.targets).map(([name, values]) => [name, values.subarray(0, 0)]);
+    return { train: { ...train, targets: Object.fromEntries(none) as DataSplit['targets'] } };
+  },
+};

@@ -7,7 +7,7 @@
 import { Piscina } from 'piscina';
 import { errorMessage } from '../../common/error_facts.js';
 import { EnvironmentError, ExpectedError, invariant } from '../../common/errors.js';
-import type { Dataset } from '../../common/dataset.js';
+import type { Dataset, SplitName } from '../../common/dataset.js';
 import { LIMITS } from '../../common/limits.js';
 import { hostGradient } from '../../common/host_gradient.js';
 import { sharedFloats } from '../../common/shared_floats.js';
@@ -114,9 +114,9 @@ export class LocalReplica implements ResidentReplica {
     return this.run<ModelDescription>({ type: 'bind', key, spec });
   }
 
-  /** Trains and evaluates on other rows of the fields that `key` was bound to. @throws DataError DATA_LABELS */
-  async takeData(key: string, dataset: Dataset): Promise<void> {
-    await this.run<null>({ type: 'take_data', key, dataset });
+  /** Trains and evaluates on other rows of the fields that `key` was bound to; `changed`: those of one split, or of both. @throws DataError DATA_LABELS */
+  async takeData(key: string, dataset: Dataset, changed: SplitName | null): Promise<void> {
+    await this.run<null>({ type: 'take_data', key, dataset, changed });
   }
 
   /** The model's outputs for these rows. @throws DataError TOKEN_OUT_OF_RANGE, UsageError MODEL_FAILS */

@@ -2,7 +2,7 @@
  * Owns: what a replica's thread is started from, and the tasks it takes; plain data and shared memory only.
  * Does not: act on them (replica_thread.ts does).
  */
-import type { Dataset, NumericArray } from '../../common/dataset.js';
+import type { Dataset, NumericArray, SplitName } from '../../common/dataset.js';
 import type { ExitCode } from '../../common/errors.js';
 import type { ModelDescription, NumericsClass, ShardAssignment } from '../../common/replica.js';
 import type { HostValues, Residence, ResidentOutcome, ResidentStep } from '../../common/resident.js';
@@ -43,7 +43,7 @@ export type ReplicaTask =
   | { readonly type: 'write_values'; readonly version: number; readonly into: HostValues }
   | { readonly type: 'evaluate'; readonly shard: ShardTask }
   | { readonly type: 'bind'; readonly key: string; readonly spec: BoundSpec }
-  | { readonly type: 'take_data'; readonly key: string; readonly dataset: Dataset }
+  | { readonly type: 'take_data'; readonly key: string; readonly dataset: Dataset; readonly changed: SplitName | null }
   | { readonly type: 'predict'; readonly batch: PredictTask }
   | { readonly type: 'step_graph' }
   | { readonly type: 'memory' }

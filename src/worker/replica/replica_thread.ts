@@ -10,7 +10,6 @@ import { factsToTell } from '../../common/environment_error.js';
 import { invariant } from '../../common/errors.js';
 import type { HostValues, Residence, ResidentStep } from '../../common/resident.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
-import type { Dataset } from '../../common/dataset.js';
 import type { ModelDescription } from '../../common/replica.js';
 import { sumSpecs } from '../../common/objective.js';
 import { download, installEngine, upload, uploadInPlace, type Engine } from '../../engine/index.js';
@@ -89,7 +88,7 @@ async function answer(
     case 'bind':
       return bind(opened(), task.key, task.spec);
     case 'take_data':
-      await take(opened(), task.key, task.dataset);
+      await take(opened(), task);
       return null;
     case 'predict':
       return predict(opened(), task.batch);
@@ -163,10 +162,13 @@ async function bind(replica: ReplicaState, key: string, given: BoundSpec): Promi
   return describeModel(spec, model, layout, judged.objective, engine);
 }
 
-async function take(replica: ReplicaState, key: string, dataset: Dataset): Promise<void> {
+async function take(
+  replica: ReplicaState,
+  { key, dataset, changed }: Extract<ReplicaTask, { type: 'take_data' }>,
+): Promise<void> {
   const judged = replica.bound.get(key);
   invariant(judged, 'a replica is bound before it takes other rows');
-  await judged.takeData(dataset);
+  await judged.takeData(dataset, changed);
   replica.judged = judged;
 }
 

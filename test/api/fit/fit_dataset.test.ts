@@ -137,11 +137,13 @@ it('refuses what is no dataset, and ends where one is out of batches', async () 
     const { code, message } = error as { code: string; message: string };
     return `${code}: ${message}`;
   };
+  const weighted = tf.data.array([{ xs: [1, 2], ys: [1], sampleWeight: 2 }]).batch(1);
   expect([
     await refusal(batches(), { epochs: undefined }),
     await refusal(3, {}),
     await refusal(tf.data.array([]), {}),
     await refusal(tf.data.array([1, 2]), {}),
+    await refusal(weighted, {}),
     await refusal(batches(), { batchSize: 3 }),
     await refusal(batches(), { batchesPerEpoch: 0.5 }),
     await refusal(batches(), { runDir: 'runs' }),
@@ -153,6 +155,7 @@ it('refuses what is no dataset, and ends where one is out of batches', async () 
       "OPTION_INVALID: the dataset must be a tf.data.Dataset, or an object with iterator(), found 3",
       "DATA_EMPTY: the dataset has no batch",
       "DATA_ARRAYS: the dataset gives no { xs, ys }, where xs are a batch's rows and ys their targets; zip() makes them of two",
+      "DATA_ARRAYS: the dataset gives sampleWeight beside xs and ys: fit() takes weights of examples, of arrays",
       "OPTION_UNKNOWN: fitDataset() has no option batchSize",
       "OPTION_INVALID: batchesPerEpoch must be a whole number of at least 1, found 0.5",
       "OPTION_UNKNOWN: fitDataset() has no option runDir",

@@ -166,6 +166,13 @@ describe('refuses', () => {
     ['no number', at([{ x: [1, NaN], y: 0 }]), 'DATA_SEQUENCE', 'train.x of example 1 in epoch 1 has NaN, wanted finite'],
     ['text', at([{ x: 'ab', y: 0 }]), 'DATA_SEQUENCE', 'train.x is "ab", wanted a number, a tensor'],
     ['weights', at([{ x: [1, 2], y: 0, weights: 1 }]), 'DATA_SEQUENCE', 'an example with weights, wanted x and y alone'],
+    [
+      'weights by the name that Keras has',
+      at([{ xs: [1, 2], ys: 0, sampleWeight: 1 }]),
+      'DATA_SEQUENCE',
+      'an example with sampleWeight, wanted x and y alone: weights of examples are taken of arrays in memory alone',
+    ],
+    ['weights as a third', at([[[1, 2], 0, 1]]), 'DATA_SEQUENCE', 'gave three values for an example, wanted [x, y]: weights'],
     ['nothing', { train: () => [] }, 'DATA_EMPTY', 'train gave no example'],
     ['no example', { train: () => [5] }, 'DATA_SEQUENCE', 'train gave 5 for an example, wanted { x, y }'],
     ['no iterator', { train: () => 5 }, 'DATA_SEQUENCE', 'train gave 5, wanted an iterator or an iterable of examples'],
