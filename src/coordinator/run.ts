@@ -128,6 +128,7 @@ async function takeSteps(parts: RunParts, meter: EpochMeter, inEpoch: number): P
     // The generator computes nothing before it is asked: leaving it names a boundary.
     while (mayStep(parts)) {
       await hooks?.batchBegin?.(nextBatch(parts, inEpoch));
+      if (!mayStep(parts)) break;
       if (baseRate(parts) !== base) {
         await steps.return(undefined);
         base = baseRate(parts);
@@ -155,6 +156,7 @@ async function takeStreamedSteps(
     if (examples === null) return { decision: 'go_on', isOver: true };
     const { epoch, stepInEpoch } = parts.progress.now;
     await parts.hooks?.batchBegin?.({ epoch, batch: stepInEpoch + 1, examples });
+    if (!mayStep(parts)) break;
     const steps = stepsFrom(parts, baseRate(parts), examples);
     const { value: outcome, done } = await steps.next();
     await steps.return(undefined);

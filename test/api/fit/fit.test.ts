@@ -259,6 +259,19 @@ describe('fit()', () => {
     expect(seen.length).toBeGreaterThan(0);
     expect(flat(own)).toEqual(seen);
     expect((await fit(own, X, Y, QUIET)).epoch).toEqual([0]);
+    // Before a batch: it is not computed any more.
+    const steps: number[] = [];
+    const inBatch = fit(own, X, Y, {
+      ...QUIET,
+      observer: (event) => void (event.type === 'step' && steps.push(event.stepInEpoch)),
+      callbacks: {
+        onBatchBegin: (batch) => {
+          if (batch === 1) throw new RangeError('no more');
+        },
+      },
+    });
+    await expect(inBatch).rejects.toThrow(new RangeError('no more'));
+    expect(steps).toEqual([1]);
   });
 
   it('refuses what it cannot do, before anything is opened', async () => {

@@ -32,12 +32,12 @@ export function requireSameRun(state: RunState, { model, data, numerics, numeric
     throw new StorageError({
       code: 'RESUME_MODEL_DIFFERS',
       message: `${run} was saved with another model: ${tensor}`,
-      next: anew,
+      next: sameButNames(state.model.layout, model.layout) ? `${NAMES}, or ${anew}` : anew,
     });
   const topology = topologySha256(model);
-  if (topology !== state.model.topologySha256) {
+  if (topology !== state.model.topologySha256 && renamed(model.topology, state.model.name) !== state.model.topologySha256) {
     const message = `${run} was saved with another model: all weights agree, but the layers do not (topology ${state.model.topologySha256.slice(0, 12)}… saved, ${topology.slice(0, 12)}… now)`;
-    throw new StorageError({ code: 'RESUME_MODEL_DIFFERS', message, next: anew });
+    throw new StorageError({ code: 'RESUME_MODEL_DIFFERS', message, next: `${NAMES}, or ${anew}` });
   }
   for (const item of ['sha256', 'train', 'validation'] as const) {
     if (state.data[item] === data[item]) continue;
@@ -97,6 +97,22 @@ export function progressUnder(present: ObjectiveDescription, { objective: saved,
 
 export function topologySha256({ topology }: Pick<ModelDescription, 'topology'>): string {
   return createHash('sha256').update(topology).digest('hex');
+}
+
+const NAMES =
+  'give the layers names of their own where only names differ (tfjs numbers layers without one by how many the program has made)';
+
+/** Of the same model under the name that it was saved with: tfjs numbers models too, and no weight depends on that. */
+function renamed(topology: string, name: string): string {
+  const json = JSON.parse(topology) as { config?: { name?: string } };
+  if (json.config !== undefined) json.config.name = name;
+  return topologySha256({ topology: JSON.stringify(json) });
+}
+
+function sameButNames(saved: BucketLayout, present: BucketLayout): boolean {
+  const shapes = ({ slots, trainedSlots }: BucketLayout): string =>
+    JSON.stringify([trainedSlots, slots.map(({ shape }) => shape)]);
+  return shapes(saved) === shapes(present);
 }
 
 /** The first tensor that differs, as `weight 3 is conv2d/kernel [3, 3, 1, 64] in the file, and … here`; null where all agree. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createBucketLayout } from '../../../../src/common/bucket_layout.js';
-import { requireSameRun, requireSameSettings } from '../../../../src/coordinator/storage/state/state_match.js';
+import { requireSameRun, requireSameSettings, topologySha256 } from '../../../../src/coordinator/storage/state/state_match.js';
 import type { Present } from '../../../../src/coordinator/storage/state/state_match.js';
 import { tinyData, tinyModel, tinyNumerics, tinyState } from '../../../support/run_state.js';
 
@@ -49,6 +49,22 @@ describe('resuming', () => {
     expect(refusal({ model: withWeights(weights, 1) })).toContain(
       'weight 2 is dense/bias [2] there, dense/bias [2] (not trained) here',
     );
+  });
+
+  it('says what tfjs does with names where nothing else differs, and takes a model of another name', () => {
+    expect(refusal({ model: withWeights([{ name: 'dense_1/kernel', shape: [3, 2] }, ...weights.slice(1)], 2) })).toContain(
+      '→ give the layers names of their own where only names differ (tfjs numbers layers without one by how many the program has made), or continue with',
+    );
+    const topologyOf = (name: string, units: number): string =>
+      JSON.stringify({ config: { name, layers: [{ units }] }, more: 1 });
+    const saved = tinyState();
+    const state = {
+      ...saved,
+      model: { ...saved.model, name: 'first', topologySha256: topologySha256({ topology: topologyOf('first', 2) }) },
+    };
+    const resume = (topology: string): void => requireSameRun(state, { ...present, model: { ...tinyModel, topology } });
+    expect(() => resume(topologyOf('second', 2))).not.toThrow();
+    expect(() => resume(topologyOf('first', 3))).toThrow('all weights agree, but the layers do not');
   });
 
   it('names a momentum that changed', () => {
