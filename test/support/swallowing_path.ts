@@ -13,7 +13,7 @@ const net = require('node:net');
 const [from, to] = JSON.parse(process.argv[1]);
 net.createServer((near) => {
   const far = net.connect(to);
-  for (const [a, b] of [[near, far], [far, near]]) a.on('error', () => b.destroy()).on('close', () => b.destroy()).pipe(b);
+  for (const [a, b] of [[near, far], [far, near]]) a.on('error', () => b.destroy()).on('close', () => b.end()).pipe(b);
 }).listen(from, () => console.log('listening'));
 `;
 
@@ -70,7 +70,7 @@ export async function swallowingPath(
       for (const [one, other] of ends)
         one
           .on('error', () => other.destroy())
-          .on('close', () => other.destroy())
+          .on('close', () => other.end())
           .pipe(other);
     });
     await new Promise<void>((resolve) => server.listen(from as string, resolve));

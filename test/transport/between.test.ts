@@ -35,7 +35,7 @@ function join(near: Socket, far: Socket): void {
     [near, far],
     [far, near],
   ]) {
-    from.on('error', () => to.destroy()).on('close', () => to.destroy());
+    from.on('error', () => to.destroy()).on('close', () => to.end());
     from.pipe(to);
   }
 }
