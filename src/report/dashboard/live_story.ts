@@ -34,7 +34,8 @@ export class LiveStory {
   /** What earlier starts of the run left behind. */
   remember(records: readonly RunRecord[], happened: readonly Happening[]): void {
     for (const record of records) this.#take(record);
-    for (const { time, text, type } of happened) this.#tell({ time, text, kind: kindOf(type), at: null });
+    for (const { time, text, type, at } of happened)
+      this.#tell({ time, text, kind: kindOf(type), at: at === null ? null : rounded(at) });
   }
 
   waitFor(what: string): void {

@@ -24,6 +24,8 @@ export interface Happening {
   readonly text: string;
   /** Of the event; empty for a note of the folder's own. */
   readonly type: string;
+  /** Where in the run, in epochs; null where that is not known. */
+  readonly at: number | null;
 }
 
 const STYLE = `

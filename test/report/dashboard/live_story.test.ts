@@ -50,12 +50,13 @@ describe('what a dashboard is told', () => {
   it('goes on after a restart: what is on the disk once, what comes again not twice', () => {
     const before = [SAMPLE_START, ...epochOf(1)].map(runRecord);
     const story = new LiveStory('mnist-001');
-    story.remember(before, [{ time: NOW, text: 'start on cpu(0)', type: 'start' }]);
+    story.remember(before, [{ time: NOW, text: 'start on cpu(0)', type: 'start', at: 0.5 }]);
     for (const event of [SAMPLE_START, ...epochOf(1), ...epochOf(2)]) story.add(runRecord(event), NOW);
     const known = new Known();
     known.take(sent(story.all()));
     expect(known.epochs.map(({ epoch }) => epoch)).toEqual([1, 2]);
     expect(known.points.length).toBe(6);
+    expect(known.happened[0]).toEqual({ time: NOW, text: 'start on cpu(0)', kind: 'plain', at: 0.5 });
   });
 
   it('compares the pace with N × one replica', () => {
