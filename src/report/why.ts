@@ -150,7 +150,10 @@ function computingChange(
 function idleChange({ isCluster, bytes }: RunFacts, { idle, part }: { idle: number; part: string }): string {
   if (!isCluster)
     return `Waiting for the last shard is ${part}: replicas that share cores or differ in speed. Give --workers and --threads-per-worker whose product is the number of cores, and stop what else runs on this machine.`;
-  const rate = bytes > 0 && idle > 0 ? `, for ${(bytes / 1e6).toFixed(1)} MB to each replica and as much back` : '';
+  const rate =
+    bytes > 0 && idle > 0
+      ? `, for ${bytes < 1e5 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`} to each replica and as much back`
+      : '';
   return `The way between the machines is ${part}${rate}: measure it with tfjs-parallel doctor --host on a worker; a larger --batch makes fewer steps of the same work.`;
 }
 

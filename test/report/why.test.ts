@@ -102,6 +102,15 @@ describe('why a run is as fast as it is', () => {
       /3 shards are not shared evenly by 2 replicas.*--shards 4/,
     ],
     [
+      'the same of a small model',
+      { compute: 20, wait: 80 },
+      {
+        replicas: { 'a:cpu(0)': 20, 'b:cpu(0)': 19 },
+        start: { plan: { shards: 2, steps_per_epoch: 2, bytes_per_replica_step: 10_728 } },
+      },
+      / 11 kB to each replica/,
+    ],
+    [
       'a cluster whose network is slow',
       { compute: 20, wait: 80 },
       { replicas: { 'a:cpu(0)': 20, 'b:cpu(0)': 19 } },
