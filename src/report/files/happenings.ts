@@ -6,7 +6,10 @@ type Entry = Readonly<Record<string, unknown>>;
 
 /** Of each line that is one; a last line that was cut short is none. */
 export function happeningsOf(log: string): Happening[] {
-  const entries = log.split('\n').flatMap((line) => entryOf(line) ?? []);
+  const entries = log
+    .split('\n')
+    .map(entryOf)
+    .filter((entry) => entry !== null);
   const places = placesOf(entries);
   return entries.flatMap((entry, index) => {
     const text = wordsOf(entry);
