@@ -2,6 +2,7 @@
  * Owns: a dozen mistakes one could make in the cores or their rims, each as a wrapper, to prove that the simulated cluster
  * would find them.
  */
+import { Members } from '../../src/coordinator/planes/exact/fleet/members.js';
 import type { MembershipEvent, Transition } from '../../src/coordinator/planes/exact/fleet/membership.js';
 import type { MembershipCommand } from '../../src/coordinator/planes/exact/fleet/membership_draft.js';
 import type { MembershipState } from '../../src/coordinator/planes/exact/fleet/membership_state.js';
@@ -113,11 +114,11 @@ export const PLANTED_BUGS: Record<string, Bug> = {
   ),
   'keeps a lost replica on its books': remembering((after, before, event) => {
     const member = event.type === 'lost' ? before.members.get(event.member) : undefined;
-    return member ? { ...after, members: new Map([...after.members, [member.id, member]]) } : after;
+    return member ? { ...after, members: new Members([...after.members, [member.id, member]]) } : after;
   }),
   'gives work to a replica that drains': remembering((after) => ({
     ...after,
-    members: new Map([...after.members].map(([id, member]) => [id, { ...member, draining: false }])),
+    members: new Members([...after.members].map(([id, member]) => [id, { ...member, draining: false }])),
   })),
   'takes a broken link for a death': hearing((state, event) =>
     event.type === 'joined' ? { ...event, process: `${event.process} ${state.nextMemberId}` } : event,

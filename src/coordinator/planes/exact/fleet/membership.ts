@@ -18,6 +18,7 @@ import {
   type Draft,
   type MembershipCommand,
 } from './membership_draft.js';
+import { Members } from './members.js';
 import { beginTrust, settleAudited } from './membership_audit.js';
 import { clearStrikes, endIfDeadly, forgive, giveUpReturning, lostBy, strike } from './membership_losses.js';
 import { schedule } from './membership_schedule.js';
@@ -66,7 +67,7 @@ export interface Transition {
 export function reduceMembership(state: MembershipState, event: MembershipEvent, nowMs: number): Transition {
   const draft: Draft = {
     ...state,
-    members: new Map(state.members),
+    members: new Members(state.members),
     round: state.round === null ? null : { ...state.round, units: [...state.round.units] },
     incidents: { ...state.incidents },
     commands: [],

@@ -2,6 +2,7 @@
  * Owns: what the membership core asks of its data: how long a shard may take, who computes it, who may take it next, when to look again.
  * Does not: change the data (membership.ts does) or read a clock: every time is passed in.
  */
+import { firstFree } from './members.js';
 import type { Loss, Member, MembershipState, Unit } from './membership_state.js';
 
 /** Enough for a stable 95th percentile, few enough that a change of load shows soon. */
@@ -32,10 +33,10 @@ export function stragglerMs(state: MembershipState, kind: 'train' | 'evaluate'):
 }
 
 /** Members computing a shard of the current round. */
-export function runnersOf(state: MembershipState, shard: number): Member[] {
-  const round = state.round;
+export function runnersOf(state: MembershipState, shard: number): readonly Member[] {
+  const { round, members } = state;
   if (round === null) return [];
-  return [...state.members.values()].filter(({ running }) => running?.round === round.number && running.id.shard === shard);
+  return members.runners(round.number, shard);
 }
 
 /** True if a second answer to this member's shard exists or may come: the rim needs a checksum only then. */
@@ -127,35 +128,42 @@ export function isBarred(state: MembershipState, unit: Unit, member: Member): bo
   return member.id === unit.nonFinite.memberId && others.some(({ id }) => id !== member.id);
 }
 
+/** A shard that one more replica may compute, if it is one that may: nobody has it, or it is audited and another machine is wanted. */
+export function isOpen(state: MembershipState, unit: Unit): boolean {
+  if (unit.done) return false;
+  const runners = runnersOf(state, unit.shard).length;
+  return unit.audit === null ? runners === 0 : runners < Math.max(2 - unit.audit.length, 1);
+}
+
 /** When the core wants to hear a `tick`, in the clock of the events; null for not at all. */
 export function nextWakeMs(state: MembershipState): number | null {
   const { round, waitingSinceMs, settings, started } = state;
-  const times: number[] = [];
-  for (const { running } of state.members.values()) if (running !== null) times.push(running.deadlineMs);
-  if (waitingSinceMs !== null && settings.joinTimeoutMs !== null) times.push(waitingSinceMs + settings.joinTimeoutMs);
-  const limitMs = round === null || !started ? null : stragglerMs(state, round.kind);
-  const free = [...state.members.values()].filter(({ running, draining }) => running === null && !draining);
+  let wake = Infinity;
+  const at = (ms: number): void => void (wake = Math.min(wake, ms));
+  for (const { running } of state.members.busy()) if (running !== null) at(running.deadlineMs);
+  if (waitingSinceMs !== null && settings.joinTimeoutMs !== null) at(waitingSinceMs + settings.joinTimeoutMs);
   if (round !== null && started) {
+    const limitMs = stragglerMs(state, round.kind);
+    const free = firstFree(state.members.values());
     for (const unit of round.units) {
-      for (const { died, atMs } of unit.losses) if (!died && !unit.done) times.push(atMs + settings.returnGraceMs);
-      if (unit.done || (unit.audit === null && runnersOf(state, unit.shard).length > 0)) continue;
-      for (const member of free) {
-        // Of an audited shard only for a machine that has not had it: another's wake would change nothing, and come again at once.
-        if (unit.audit !== null && !mayAudit(state, unit, member)) continue;
-        if (!isBarred(state, unit, member)) times.push(takesFromMs(state, unit, member));
+      if (unit.done) continue;
+      for (const { died, atMs } of unit.losses) if (!died) at(atMs + settings.returnGraceMs);
+      if (isOpen(state, unit)) {
+        for (const member of free) {
+          // Of an audited shard only for a machine that has not had it: another's wake would change nothing, and come again at once.
+          if (unit.audit !== null && !mayAudit(state, unit, member)) continue;
+          if (!isBarred(state, unit, member)) at(takesFromMs(state, unit, member));
+        }
       }
-    }
-  }
-  if (round !== null && limitMs !== null) {
-    for (const unit of round.units) {
       const [runner] = runnersOf(state, unit.shard);
       // A wake that changes nothing would come again at once, for ever: only where somebody may act on it, and when.
-      if (!runner?.running) continue;
+      if (limitMs === null || !runner?.running) continue;
+      const soonest = runner.running.startedMs + limitMs;
       for (const member of free) {
-        if (mayRepeat(state, unit, member))
-          times.push(Math.max(runner.running.startedMs + limitMs, pausedUntilMs(state, member)));
+        if (wake <= soonest) break;
+        if (mayRepeat(state, unit, member)) at(Math.max(soonest, pausedUntilMs(state, member)));
       }
     }
   }
-  return times.length === 0 ? null : Math.min(...times);
+  return wake === Infinity ? null : wake;
 }

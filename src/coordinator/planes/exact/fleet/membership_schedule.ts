@@ -6,10 +6,12 @@
  * the slowest one once it is a straggler.
  */
 import { endIfUndecided } from './membership_audit.js';
+import { FIRST } from './members.js';
 import { count, fail, note, replaceUnit, where, workers, type Draft } from './membership_draft.js';
 import {
   deadlineMs,
   isBarred,
+  isOpen,
   mayAudit,
   mayRepeat,
   pausedUntilMs,
@@ -26,17 +28,43 @@ export function schedule(draft: Draft, nowMs: number): void {
     draft.waitingSinceMs = null;
     return;
   }
-  const usable = [...draft.members.values()].filter(({ draining }) => !draining);
-  if (!draft.started && new Set(usable.map(({ worker }) => worker)).size >= draft.settings.minWorkers) draft.started = true;
-  if (!draft.started || usable.length === 0) return wait(draft, nowMs);
+  draft.started ||= usableWorkers(draft, draft.settings.minWorkers) >= draft.settings.minWorkers;
+  if (!draft.started || usableWorkers(draft, 1) === 0) return wait(draft, nowMs);
   if (draft.waitingSinceMs !== null) {
     draft.waitingSinceMs = null;
     note(draft, 'info', 'going_on', '', `going on with ${count(draft)}`);
   }
-  for (const member of usable) {
-    if (member.running !== null || nowMs < pausedUntilMs(draft, member)) continue;
-    const unit = round.units.find((candidate) => mayTake(draft, candidate, member, nowMs)) ?? straggler(draft, member, nowMs);
-    if (unit === undefined) continue;
+  giveOut(draft, round, nowMs);
+  endIfUndecided(draft);
+}
+
+/** Of which replicas are not on their way out, counted up to `most`. */
+function usableWorkers({ members }: Draft, most: number): number {
+  const found = new Set<string>();
+  for (const { draining, worker } of members.values()) {
+    if (!draining) found.add(worker);
+    if (found.size >= most) break;
+  }
+  return found.size;
+}
+
+/** What is left goes to those who are free, in order of joining; who finds nothing repeats what is slow. */
+function giveOut(draft: Draft, round: NonNullable<Draft['round']>, nowMs: number): void {
+  const open = new Map(round.units.filter((unit) => isOpen(draft, unit)).map((unit) => [unit.shard, unit]));
+  const slow = stragglers(draft, round, nowMs);
+  /** By session: its replicas that found nothing. */
+  const idle = new Map<string, number>();
+  if (open.size === 0 && slow.size === 0) return;
+  for (const member of [...draft.members.values()]) {
+    if (open.size === 0 && slow.size === 0) return;
+    const before = idle.get(member.worker) ?? 0;
+    if (member.running !== null || member.draining || before === FIRST) continue;
+    const isPaused = nowMs < pausedUntilMs(draft, member);
+    const unit = isPaused ? undefined : (lowest(draft, { open, member, nowMs }) ?? slowest(draft, slow, member));
+    if (unit === undefined) {
+      idle.set(member.worker, before + 1);
+      continue;
+    }
     if (unit.attempts > 0 && unit.audit === null) {
       const repeated = runnersOf(draft, unit.shard).length > 0;
       if (repeated) draft.incidents.speculative += 1;
@@ -52,31 +80,45 @@ export function schedule(draft: Draft, nowMs: number): void {
       deadlineMs: nowMs + deadlineMs(draft, round.kind),
       winner: null,
     };
-    replaceUnit(draft, { ...unit, attempts: unit.attempts + 1 });
+    const given = { ...unit, attempts: unit.attempts + 1 };
+    replaceUnit(draft, given);
     draft.members.set(member.id, { ...member, running });
     draft.commands.push({ type: 'assign', member: member.id, attempt });
+    slow.delete(unit.shard);
+    if (isOpen(draft, given)) open.set(unit.shard, given);
+    else open.delete(unit.shard);
   }
-  endIfUndecided(draft);
 }
 
-/** A shard nobody computes, and this member may. */
-function mayTake(draft: Draft, unit: Unit, member: Member, nowMs: number): boolean {
-  if (unit.done || isBarred(draft, unit, member)) return false;
-  if (unit.audit === null ? runnersOf(draft, unit.shard).length > 0 : !mayAudit(draft, unit, member)) return false;
-  return nowMs >= takesFromMs(draft, unit, member);
+/** The lowest shard that this member may take. */
+function lowest(
+  draft: Draft,
+  { open, member, nowMs }: { open: ReadonlyMap<number, Unit>; member: Member; nowMs: number },
+): Unit | undefined {
+  for (const unit of open.values()) {
+    if (isBarred(draft, unit, member) || (unit.audit !== null && !mayAudit(draft, unit, member))) continue;
+    if (nowMs >= takesFromMs(draft, unit, member)) return unit;
+  }
+  return undefined;
 }
 
-/** The longest-running shard that one other replica has had for too long. */
-function straggler(draft: Draft, member: Member, nowMs: number): Unit | undefined {
-  const limit = draft.round === null ? null : stragglerMs(draft, draft.round.kind);
-  if (draft.round === null || limit === null) return undefined;
-  let slowest: { unit: Unit; startedMs: number } | undefined;
-  for (const unit of draft.round.units) {
-    const startedMs = runnersOf(draft, unit.shard)[0]?.running?.startedMs;
-    if (!mayRepeat(draft, unit, member) || startedMs === undefined || nowMs < startedMs + limit) continue;
-    if (slowest === undefined || startedMs < slowest.startedMs) slowest = { unit, startedMs };
+/** Shards that one replica has had for too long, the longest first. */
+function stragglers(draft: Draft, round: NonNullable<Draft['round']>, nowMs: number): Map<number, Unit> {
+  const limit = stragglerMs(draft, round.kind);
+  if (limit === null) return new Map();
+  const late: { readonly unit: Unit; readonly startedMs: number }[] = [];
+  for (const unit of round.units) {
+    if (unit.done || unit.audit !== null) continue;
+    const runners = runnersOf(draft, unit.shard);
+    const startedMs = runners[0]?.running?.startedMs;
+    if (runners.length === 1 && startedMs !== undefined && nowMs >= startedMs + limit) late.push({ unit, startedMs });
   }
-  return slowest?.unit;
+  return new Map(late.sort((a, b) => a.startedMs - b.startedMs).map(({ unit }) => [unit.shard, unit]));
+}
+
+function slowest(draft: Draft, slow: ReadonlyMap<number, Unit>, member: Member): Unit | undefined {
+  for (const unit of slow.values()) if (mayRepeat(draft, unit, member)) return unit;
+  return undefined;
 }
 
 function wait(draft: Draft, nowMs: number): void {

@@ -6,6 +6,7 @@
  * shards; several members can belong to one worker process.
  */
 import type { ShardId } from '../../../../common/replica.js';
+import { Members } from './members.js';
 
 /** What a round asks for. */
 export interface RoundSpec {
@@ -161,7 +162,8 @@ export interface MembershipState {
   readonly generation: number;
   /** Member ids are never used twice. */
   readonly nextMemberId: number;
-  readonly members: ReadonlyMap<number, Member>;
+  /** A draft of one event is the only one that is written. */
+  readonly members: Members;
   readonly round: Round | null;
   readonly rounds: number;
   /** True once `minWorkers` were here together. */
@@ -186,7 +188,7 @@ export function createMembership(settings: MembershipSettings): MembershipState 
     settings,
     generation: 0,
     nextMemberId: 1,
-    members: new Map(),
+    members: new Members(),
     round: null,
     rounds: 0,
     started: false,
