@@ -131,7 +131,7 @@ export class Link {
         this.#socket.send(piece, { binary: true, fin: true }, sent);
         this.#life.handedOver(bytesOf(this.#socket));
       });
-      this.#life.sendingEnded(performance.now());
+      this.#life.sendingEnded(performance.now(), bytesOf(this.#socket));
     }
   }
 
@@ -142,7 +142,10 @@ export class Link {
       if (!isBinary) throw new Error('text, where frames are binary');
       const [head = NOTHING, piece] = data as Buffer[];
       const complete = this.#reader.push(head, piece);
-      if (complete !== null && complete.message.type !== 'heartbeat') this.#handlers.onMessage(complete);
+      if (complete === null) return;
+      const { message } = complete;
+      if (message.type === 'heartbeat') this.#life.toldRead(message.read, bytesOf(this.#socket), performance.now());
+      else this.#handlers.onMessage(complete);
     } catch (error) {
       const message = errorMessage(error);
       const isOurs = error instanceof ExpectedError || message.startsWith('internal: ');
@@ -151,8 +154,9 @@ export class Link {
   }
 
   #beat(): void {
-    const due = this.#life.beat(bytesOf(this.#socket), performance.now());
-    if (due.kind === 'speak') void this.send({ type: 'heartbeat' });
+    const bytes = bytesOf(this.#socket);
+    const due = this.#life.beat(bytes, performance.now());
+    if (due.kind === 'speak') void this.send({ type: 'heartbeat', ...(bytes.read !== null && { read: bytes.read }) });
     else if (due.kind === 'end') this.close(due.reason, CLOSE_POLICY);
   }
 

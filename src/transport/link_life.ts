@@ -22,10 +22,11 @@ export function linkTimes(silenceMs: number): LinkTimes {
   return { heartbeatMs: silenceMs / 5, heartbeatTimeoutMs: silenceMs, sendTimeoutMs };
 }
 
-/** Of the connection so far: bytes that came, and bytes handed over that the system has not taken. Null where it does not tell. */
+/** Of the connection so far: bytes that came, bytes handed over, and those of them that the system has not taken. Null where it does not tell. */
 export interface LinkBytes {
   readonly read: number | null;
   readonly unsent: number | null;
+  readonly written?: number | null;
 }
 
 /** `speak`: nothing is on its way to the other side. */
@@ -39,6 +40,17 @@ interface Sending {
   /** Bytes that the system had not taken then. */
   readonly unsent: number | null;
   readonly taken: number;
+  /** What the other side had read when it began, as it says; and whether tensor bytes are in it. */
+  readonly readBefore: number;
+  readonly isPiece: boolean;
+}
+
+/** What the system has taken whole, and the other side has not read to its end. */
+interface Carried {
+  /** Of all bytes handed over. */
+  readonly end: number;
+  readonly sinceMs: number;
+  readonly readBefore: number;
 }
 
 const WAIT: AtBeat = { kind: 'wait' };
@@ -57,6 +69,9 @@ export class LinkLife {
   /** How long the system took for the pieces of late, and until when it may still carry them: what it took it has not delivered. */
   #busyMs = 0;
   #carriesUntilMs = -Infinity;
+  /** Bytes that the other side says it has read, and when it last said more. Null where it does not. */
+  #told: { readonly bytes: number; readonly atMs: number } | null = null;
+  #carried: Carried | null = null;
 
   constructor(times: LinkTimes, { nowMs, read }: { nowMs: number; read: number | null }) {
     this.#times = times;
@@ -67,7 +82,25 @@ export class LinkLife {
 
   /** Bytes are on their way, in either direction, of the first piece of a message too; after what was sent for as long as sending it took. */
   moving({ read }: Pick<LinkBytes, 'read'>, nowMs: number): boolean {
-    return this.#sending !== null || (read ?? 0) > this.#frame.bytes || nowMs <= this.#carriesUntilMs;
+    return this.#sending !== null || (read ?? 0) > this.#frame.bytes || nowMs <= this.#carriesUntilMs || this.#isCarried(nowMs);
+  }
+
+  /** The other side says how many bytes it has read of all that was written to it. What it cannot have read does not count. */
+  toldRead(read: number | undefined, { written = null }: Pick<LinkBytes, 'written'>, nowMs: number): void {
+    if (read === undefined || written === null) return;
+    const bytes = Math.min(read, written);
+    if (this.#told === null || bytes > this.#told.bytes) this.#told = { bytes, atMs: nowMs };
+    if (this.#carried !== null && bytes >= this.#carried.end) this.#carried = null;
+  }
+
+  /** A system's buffer may hold a message whole, for minutes on a slow line: it is on its way as long as the other side reads on. */
+  #isCarried(nowMs: number): boolean {
+    const [told, carried] = [this.#told, this.#carried];
+    if (told === null || carried === null || nowMs - told.atMs > this.#times.heartbeatTimeoutMs) return false;
+    const ms = nowMs - carried.sinceMs;
+    return told.bytes > carried.readBefore
+      ? trickle(ms, told.bytes - carried.readBefore, this.#times) === null
+      : ms <= this.#times.heartbeatTimeoutMs;
   }
 
   /** Goes by other times from now on. */
@@ -84,16 +117,21 @@ export class LinkLife {
 
   sendingBegan(nowMs: number): void {
     if (nowMs > this.#carriesUntilMs) this.#busyMs = 0;
-    this.#sending = { sinceMs: nowMs, progressMs: nowMs, unsent: null, taken: 0 };
+    const readBefore = this.#told?.bytes ?? 0;
+    this.#sending = { sinceMs: nowMs, progressMs: nowMs, unsent: null, taken: 0, readBefore, isPiece: false };
   }
 
   /** All of the piece is handed over, and so much of it waits. */
   handedOver({ unsent }: Pick<LinkBytes, 'unsent'>): void {
-    if (this.#sending !== null) this.#sending = { ...this.#sending, unsent };
+    if (this.#sending !== null) this.#sending = { ...this.#sending, unsent, isPiece: true };
   }
 
-  sendingEnded(nowMs: number): void {
+  sendingEnded(nowMs: number, { written = null }: Pick<LinkBytes, 'written'> = {}): void {
     if (this.#sending === null) return;
+    if (this.#sending.isPiece && written !== null) {
+      const { sinceMs, readBefore } = this.#carried ?? { sinceMs: nowMs, readBefore: this.#told?.bytes ?? 0 };
+      this.#carried = { end: written, sinceMs, readBefore };
+    }
     this.#busyMs += nowMs - this.#sending.sinceMs;
     this.#carriesUntilMs = nowMs + this.#busyMs;
     this.#sending = null;
@@ -120,12 +158,14 @@ export class LinkLife {
   /** How the other side takes the piece that is being sent. */
   #watchReader(before: Sending, unsent: number | null, nowMs: number): AtBeat {
     const { sendTimeoutMs } = this.#times;
-    const moved = unsent !== before.unsent;
-    const taken = before.taken + (moved ? Math.max(0, (before.unsent ?? 0) - (unsent ?? 0)) : 0);
+    const readOn = this.#told !== null && this.#told.atMs > before.progressMs;
+    const moved = unsent !== before.unsent || readOn;
+    const taken = before.taken + Math.max(0, (before.unsent ?? 0) - (unsent ?? 0));
     const sending = { ...before, unsent, taken, progressMs: moved ? nowMs : before.progressMs };
     this.#sending = sending;
     if (nowMs - sending.progressMs > sendTimeoutMs) return end(`reads nothing since ${Math.round(sendTimeoutMs / 1000)} s`);
-    const trickled = unsent === null ? null : trickle(nowMs - sending.sinceMs, taken, this.#times);
+    const readOf = (this.#told?.bytes ?? 0) - before.readBefore;
+    const trickled = unsent === null ? null : trickle(nowMs - sending.sinceMs, Math.max(taken, readOf), this.#times);
     return trickled === null ? WAIT : end(`reads only ${trickled}`);
   }
 }

@@ -6,12 +6,18 @@ import { onTestFinished } from 'vitest';
 
 const SLICE_MS = 50;
 
-function carry(from: Socket, to: Socket, bytesPerS: number): void {
+interface Line {
+  readonly bytesPerS: number;
+  /** Whoever sends is rid of it at once, as with a large buffer of the system. */
+  readonly takesAll?: boolean;
+}
+
+function carry(from: Socket, to: Socket, { bytesPerS, takesAll = false }: Line): void {
   let waiting: Buffer[] = [];
   let ended = false;
   from.on('data', (chunk: Buffer) => {
     waiting.push(chunk);
-    from.pause();
+    if (!takesAll) from.pause();
   });
   from.on('end', () => (ended = true)).on('error', () => to.destroy());
   const timer = setInterval(() => {
@@ -26,13 +32,13 @@ function carry(from: Socket, to: Socket, bytesPerS: number): void {
 }
 
 /** The port to connect to instead. */
-export async function slowLine({ port, bytesPerS }: { port: number; bytesPerS: number }): Promise<number> {
+export async function slowLine({ port, ...line }: Line & { port: number }): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (near) => {
     const far = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     for (const socket of [near, far]) sockets.add(socket.on('error', () => {}));
-    carry(near, far, bytesPerS);
-    carry(far, near, bytesPerS);
+    carry(near, far, line);
+    carry(far, near, line);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {

@@ -69,7 +69,8 @@ export const jobSchema = z.strictObject({
 });
 export type Job = z.infer<typeof jobSchema>;
 
-const shardId = z.strictObject({ kind, step: count, shard: count.max(LIMITS.maxShards - 1), attempt: count });
+/** An evaluation numbers the shards of all its batches through: as many as it has examples, at most. */
+const shardId = z.strictObject({ kind, step: count, shard: count.max(LIMITS.maxReadExamples), attempt: count });
 const asked = { id: shardId, version: count, replica: count };
 
 export const MESSAGES = {
@@ -152,7 +153,8 @@ export const MESSAGES = {
   leaving: z.strictObject({ type: z.literal('leaving') }),
   /** `done`: the run ended. `stopped`: it ended early and may be resumed. `left`: goodbye to a worker that leaves. `failed`: it cannot go on. */
   finish: z.strictObject({ type: z.literal('finish'), reason: z.enum(['done', 'stopped', 'left', 'failed']) }),
-  heartbeat: z.strictObject({ type: z.literal('heartbeat') }),
+  /** `read`: bytes that this connection has brought its sender so far: what lies beyond, the systems and lines between still carry. */
+  heartbeat: z.strictObject({ type: z.literal('heartbeat'), read: count.optional() }),
 } as const;
 
 export type MessageType = keyof typeof MESSAGES;
