@@ -102,7 +102,7 @@ export class ClusterRecruiter implements Recruiter {
       say,
       times: request.times ?? linkTimes(request.silenceMs),
     });
-    const workerTokens = new WorkerTokens(workerTokenFolder(request.token, process.env));
+    const workerTokens = new WorkerTokens(workerTokenFolder(request.token, process.env), say);
     if (workerTokens.size > 0) say(`${workerTokens.size} workers have tokens of their own`);
     const revocations = setInterval(() => cluster.putOutRevoked((id) => workerTokens.find(id) !== null), REVOCATION_MS);
     const letGo = async (goodbye: 'done' | 'stopped' | 'failed'): Promise<void> => {

@@ -3,8 +3,9 @@
  * Does not: let anybody in (coordinator/cluster/server.ts does). They may be made and taken back while a run goes on.
  */
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode } from '../common/error_facts.js';
 import { ClusterError, UsageError } from '../common/errors.js';
 import { isToken } from '../common/protocol/login.js';
 import { makeFolder } from '../system/make_folder.js';
@@ -95,14 +96,25 @@ function fileError(what: string, cause: unknown): ClusterError {
   });
 }
 
+interface Known {
+  readonly secret: Secret;
+  readonly name: string;
+}
+
 /** What a coordinator knows of them, read anew as the folder changes. */
 export class WorkerTokens {
-  #known = new Map<string, { readonly secret: Secret; readonly name: string }>();
+  #known = new Map<string, Known>();
   #readMs = -Infinity;
+  /** Names whose file is not taken, told once. */
+  readonly #told = new Set<string>();
 
-  constructor(private readonly folder: string) {}
+  /** `say` hears in one line of a file that is not taken. */
+  constructor(
+    private readonly folder: string,
+    private readonly say: (line: string) => void = () => {},
+  ) {}
 
-  find(id: string): { readonly secret: Secret; readonly name: string } | null {
+  find(id: string): Known | null {
     this.#refresh();
     return this.#known.get(id) ?? null;
   }
@@ -116,31 +128,57 @@ export class WorkerTokens {
     const now = performance.now();
     if (now - this.#readMs < FRESH_MS) return;
     this.#readMs = now;
-    const known = new Map<string, { readonly secret: Secret; readonly name: string }>();
-    for (const name of namesIn(this.folder).slice(0, MAX_TOKENS)) {
-      const token = tokenIn(join(this.folder, name));
-      if (token === null) continue;
-      const secret = secretOf(token);
-      known.set(secret.id, { secret, name });
+    const names = namesIn(this.folder);
+    // A disk or a system that refuses for a moment takes nobody's token back.
+    if (names === null) return;
+    const before = new Map([...this.#known.values()].map((known) => [known.name, known]));
+    const known = new Map<string, Known>();
+    for (const name of names.slice(0, MAX_TOKENS)) {
+      const found = tokenIn(join(this.folder, name));
+      const kept = found.kind === 'refused' ? before.get(name) : undefined;
+      const secret = found.kind === 'token' ? secretOf(found.token) : kept?.secret;
+      if (found.kind === 'foreign') this.#tell(name, found.why);
+      else this.#told.delete(name);
+      if (secret !== undefined) known.set(secret.id, { secret, name });
     }
     this.#known = known;
   }
-}
 
-/** A folder that cannot be read lets nobody in by it. */
-function namesIn(folder: string): string[] {
-  try {
-    return listWorkerTokens(folder);
-  } catch {
-    return [];
+  #tell(name: string, why: string): void {
+    if (this.#told.has(name)) return;
+    this.#told.add(name);
+    this.say(`the token of ${name} is not taken: ${join(this.folder, name)} ${why}`);
   }
 }
 
-function tokenIn(path: string): string | null {
+/** Null where the system does not tell. */
+function namesIn(folder: string): string[] | null {
   try {
-    const token = readFileSync(path, 'utf8').trim();
-    return isToken(token) ? token : null;
+    return listWorkerTokens(folder);
   } catch {
     return null;
   }
 }
+
+/** `gone`: between two looks. `refused`: the system does not let it be read now. `foreign`: it is there, and no token that can be taken. */
+type Found =
+  | { readonly kind: 'token'; readonly token: string }
+  | { readonly kind: 'gone' | 'refused' }
+  | { readonly kind: 'foreign'; readonly why: string };
+
+/** Of a file: whoever opens a pipe waits until somebody writes. */
+function tokenIn(path: string): Found {
+  try {
+    const found = statSync(path);
+    if (!found.isFile()) return { kind: 'foreign', why: 'is no file' };
+    if (found.size > MAX_TOKEN_BYTES) return { kind: 'foreign', why: `has ${found.size} bytes, and a token 43` };
+    if (process.platform !== 'win32' && (found.mode & 0o022) !== 0)
+      return { kind: 'foreign', why: `may be written by others (mode ${(found.mode & 0o777).toString(8)}, wanted 600)` };
+    const token = readFileSync(path, 'utf8').trim();
+    return isToken(token) ? { kind: 'token', token } : { kind: 'foreign', why: 'holds no token' };
+  } catch (error) {
+    return { kind: errorCode(error) === 'ENOENT' ? 'gone' : 'refused' };
+  }
+}
+
+const MAX_TOKEN_BYTES = 1024;
