@@ -164,6 +164,7 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
     requireSameRun(saved, { model, data, numerics, numericsCheck: parts.numericsCheck, run: folder.path });
     progress = new RunProgress(objective, progressUnder(objective, saved, folder.path));
     await plane.restore({ ...saved, version: progress.now.step });
+    fleet.trust(saved.trusted ?? []);
   }
   await folder?.keepChanges(parts.changes, { step: progress.now.step });
   await parts.stream?.begin?.(progress.now);
@@ -273,6 +274,7 @@ async function openStore({ parts, folder, plane, progress, monitor, finalWeights
     finalWeights,
     generatedBy: `tfjs-parallel ${versions.tfjsParallel}`,
     firstStep: progress.now.step,
+    ...(config.audit > 0 && config.audit < 1 && { trusted: () => [...parts.fleet.trusted] }),
   });
   if (parts.initFrom !== null || parts.begin) await store.begin(progress.now);
   return store;

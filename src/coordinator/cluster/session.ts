@@ -255,7 +255,10 @@ export class Session {
       return this.#putOut(`${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}: ${wrong}`);
     this.#pending.delete(message.replica);
     this.#host.onResult();
-    const nonFinite = message.nonFinite ?? (Number.isFinite(lossSum) ? null : 'loss');
+    // A metric that is none stops no run; of an evaluation, whose values say what is best, another is asked.
+    const asked = kind === 'evaluate' ? [lossSum, ...sums] : [lossSum];
+    const nonFinite =
+      message.nonFinite ?? (Number.isFinite(lossSum) ? (asked.every(Number.isFinite) ? null : 'metrics') : 'loss');
     const result = {
       id,
       version,

@@ -81,6 +81,8 @@ export interface StoreParts {
   /** Where a resumed run stands. */
   readonly firstStep: number;
   readonly sound: SoundStates;
+  /** Who was found right by audits, until when; nothing where all shards are audited or none is. */
+  readonly trusted?: () => NonNullable<RunState['trusted']>;
 }
 
 export function createRunStore(parts: StoreParts): RunStore {
@@ -212,7 +214,7 @@ export function createRunStore(parts: StoreParts): RunStore {
 }
 
 function stateOf(
-  { config, shards, model, numerics, data, folder }: StoreParts,
+  { config, shards, model, numerics, data, folder, trusted }: StoreParts,
   topology: string,
   progress: Progress,
   { parameters, optimizerSlots }: RunValues,
@@ -231,5 +233,6 @@ function stateOf(
     data,
     numerics,
     metrics: folder.metricsCursor(),
+    ...(trusted && { trusted: trusted() }),
   };
 }

@@ -13,6 +13,12 @@ const count = z.int().nonnegative();
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const brief = z.string().max(1_000);
 
+/** A metric may honestly be NaN where the loss is a number; JSON has null for it. */
+const maybeNan = z
+  .number()
+  .nullable()
+  .transform((value) => value ?? NaN);
+
 const watched = { best: z.number().nullable(), wait: count };
 /** What early stopping and the rate's plateau remember (coordinator/watch.ts); each absent where it is off. */
 export const watchSchema = z.strictObject({
@@ -32,7 +38,7 @@ export const progressSchema = z.strictObject({
   /** Position in the epoch's permutation of the first example not yet used. */
   nextExample: count,
   /** Over the epoch's batches so far (objective/values.ts). */
-  totals: z.strictObject({ examples: count, loss: z.number(), metrics: z.array(z.number()).max(64) }),
+  totals: z.strictObject({ examples: count, loss: z.number(), metrics: z.array(maybeNan).max(64) }),
   /** The best monitored value so far; null before the first. */
   best: z.strictObject({ epoch: count, monitor: brief, value: z.number() }).nullable(),
   /** Added to an epoch's number to draw its order: epochs that a program trained the model for before. Absent for none. */
@@ -89,6 +95,11 @@ export const runSchema = z.strictObject({
   optimizerSlots: z.array(z.string().regex(/^[a-z0-9_]{1,40}$/)).max(8),
   /** The run's own (run_lock.ts): a state that came from another run's folder has another. Absent from older states. */
   runId: z.string().max(100).optional(),
+  /** Under `--audit` with a share: by machine or process, from which step on nothing that it computed was checked. */
+  trusted: z
+    .array(z.tuple([brief, count]))
+    .max(1_000)
+    .optional(),
 });
 
 /** As the first version of states told progress: one metric, counted as right predictions. */
@@ -118,6 +129,7 @@ export interface RunState {
   readonly shards: number;
   readonly coordinatorEpoch: number;
   readonly runId?: string;
+  readonly trusted?: readonly (readonly [voter: string, step: number])[];
   readonly config: TrainConfig;
   readonly model: { readonly name: string; readonly topologySha256: string; readonly layout: BucketLayout };
   readonly data: DataIdentity;

@@ -44,6 +44,19 @@ describe('a state file', () => {
     expect((await readState(path, on)).progress.totals.loss).toBe(0.30000000000000004);
   });
 
+  it('holds a metric that is NaN, and who was found right by audits until when', async () => {
+    const { progress, ...rest } = tinyState({ step: 3 });
+    const totals = { ...progress.totals, metrics: progress.totals.metrics.map(() => NaN) };
+    const trusted: [string, number][] = [
+      ['machine rack-2', 17],
+      ['a process', 4],
+    ];
+    const on = await disk();
+    const { path } = await writeState({ ...rest, progress: { ...progress, totals }, trusted }, { folder, fileSystem: on });
+    const read = await readState(path, on);
+    expect([read.progress.totals, read.trusted]).toEqual([totals, trusted]);
+  });
+
   it('holds a model without optimizer slots', async () => {
     const on = await disk();
     const state = { ...tinyState(), optimizerSlots: [] };

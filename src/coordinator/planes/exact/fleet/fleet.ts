@@ -74,6 +74,16 @@ export class Fleet {
     return this.#state.incidents;
   }
 
+  /** By machine or process: from this step on nothing that it computed was checked by an audit. */
+  get trusted(): ReadonlyMap<string, number> {
+    return this.#state.trusted;
+  }
+
+  /** What an earlier start knew of that, before the first round. */
+  trust(known: Iterable<readonly [string, number]>): void {
+    this.#state = { ...this.#state, trusted: new Map([...known, ...this.#state.trusted]) };
+  }
+
   /** A replica may join at any time, mid-round too. By default it is a worker and a process of its own, on this machine. */
   add(replica: Replica, home: ReplicaHome = { worker: replica.name, process: replica.name, machine: 'this one' }): void {
     invariant(this.#seatOf(replica) === null, 'a replica joins once');

@@ -45,7 +45,12 @@ function sameBits(a: ShardResult, b: ShardResult): boolean {
   const numbers = ({ lossSum, sums, examples }: ShardResult): Float64Array => Float64Array.of(lossSum, ...sums, examples);
   const none = new Float32Array(0);
   const values = ({ gradient }: ShardResult): Float32Array => (gradient ? hostValues(gradient) : none);
-  return same(numbers(a), numbers(b)) && same(values(a), values(b)) && same(a.statistics ?? none, b.statistics ?? none);
+  return (
+    same(numbers(a), numbers(b)) &&
+    same(values(a), values(b)) &&
+    same(a.statistics ?? none, b.statistics ?? none) &&
+    same(a.classified ?? none, b.classified ?? none)
+  );
 }
 
 function same(a: Float32Array | Float64Array, b: Float32Array | Float64Array): boolean {
