@@ -7,8 +7,12 @@ import { join } from 'node:path';
 import { afterAll, afterEach } from 'vitest';
 import type { RunEvent } from '../../src/common/run_events.js';
 import type { RunFolder } from '../../src/coordinator/storage/run_folder/run_folder.js';
+import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
+import { nodeFileSystem } from '../../src/coordinator/storage/files/file_system.js';
+import { createRunFolder } from '../../src/coordinator/storage/run_folder/new_run_folder.js';
+import { saveModel } from '../../src/coordinator/storage/state/checkpoint.js';
 import { createStateWriter } from '../../src/coordinator/storage/state/state_writer.js';
-import { tinyState } from './run_state.js';
+import { tinyModelToSave, tinyState } from './run_state.js';
 
 /** Called once in a test file: its scratch folder, removed after it, and `keep`, which has a run closed after its test. */
 export function scratchRuns(): { scratch: string; keep: (run: RunFolder) => RunFolder } {
@@ -43,4 +47,29 @@ export async function saveState(run: RunFolder, step: number): Promise<string> {
   await writer.flush();
   if (writer.failure !== null) throw writer.failure;
   return at;
+}
+
+/** A run of three epochs, the second and third of which have a state and a saved model. */
+export async function threeEpochs(scratch: string): Promise<string> {
+  const run = await createRunFolder({ parent: join(scratch, 'runs'), configName: 'long', name: null });
+  await run.writeConfig(DEFAULT_TRAIN_CONFIG, {});
+  run.record(startEvent);
+  for (let step = 1; step <= 3; step++) {
+    run.record({
+      type: 'epoch',
+      epoch: step,
+      values: { loss: 1 / step },
+      seconds: 1,
+      imagesPerS: 1,
+      saved: step > 1,
+    } as unknown as RunEvent);
+    if (step === 1) continue;
+    await saveModel(tinyModelToSave(0), { folder: run.checkpointFolder, epoch: step, fileSystem: nodeFileSystem });
+    const written = await saveState(run, step);
+    run.record({ type: 'state', epoch: step, step, path: written, bytes: 1, snapshotMs: 0, ms: 0 });
+  }
+  for (const name of ['best', 'last'])
+    await saveModel(tinyModelToSave(0), { folder: run.checkpointFolder, epoch: 1, name, fileSystem: nodeFileSystem });
+  await run.close();
+  return run.path;
 }

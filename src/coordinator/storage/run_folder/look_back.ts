@@ -1,8 +1,9 @@
 /**
- * Owns: what a resume finds gone of the states that the run once wrote: the newest that its log knows.
+ * Owns: what a resume finds gone of the states that the run once wrote: the newest that its log knows, the sound one; and what becomes of a subfolder that is none.
  * Does not: repair anything, read states (state_file.ts), or look at saved models (saved_models.ts).
  */
 import { join } from 'node:path';
+import { errorCode } from '../../../common/error_facts.js';
 import { readAll } from '../files/atomic_file.js';
 import type { FileSystem } from '../files/file_system.js';
 
@@ -22,6 +23,24 @@ export async function lostState(run: string, fileSystem: FileSystem): Promise<st
     return states.has(name) || states.has(`${name}.suspect`) ? null : name;
   }
   return null;
+}
+
+/** The run came to an end of its own, or was stopped, and saved its last model. Only versions that do write a checksum of the metrics. */
+export async function hasEnded(run: string, fileSystem: FileSystem): Promise<boolean> {
+  const text = await endOf(join(run, 'logs', 'run.log'), fileSystem);
+  return /"type":"end".*"reason":"(done|stopped_early|max_steps|interrupted|stopped)"/.test(text);
+}
+
+/** What is no folder, in place of one that the run has, is moved away; true where it was. */
+export async function movedAway(path: string, aside: string, fileSystem: FileSystem): Promise<boolean> {
+  try {
+    await fileSystem.list(path);
+    return false;
+  } catch (error) {
+    if (!['ENOTDIR', 'ENOENT', 'ELOOP'].includes(errorCode(error))) throw error;
+    await fileSystem.rename(path, aside);
+    return true;
+  }
 }
 
 async function endOf(path: string, fileSystem: FileSystem): Promise<string> {

@@ -9,9 +9,9 @@ import { clearRemains } from '../files/atomic_file.js';
 import { nodeFileSystem } from '../files/file_system.js';
 import type { FileSystem } from '../files/file_system.js';
 import { explained } from '../files/storage_error.js';
-import { readNewestState } from '../state/state_file.js';
+import { damagedOlder, readNewestState } from '../state/state_file.js';
 import type { NewestState } from '../state/state_file.js';
-import { lostState } from './look_back.js';
+import { hasEnded, lostState, movedAway } from './look_back.js';
 import { openRunFolder, type RunFolder } from './run_folder.js';
 import { acquireRunLock } from './run_lock.js';
 import type { LockOptions } from './run_lock.js';
@@ -47,6 +47,8 @@ export async function resumeRunFolder({
       const there = await fileSystem.list(path);
       for (const folder of SUBFOLDERS) {
         if (!there.includes(folder)) findings.push(`${folder}/ was gone and is made anew`);
+        else if (await movedAway(join(path, folder), join(path, `${folder}.before-start-${lock.coordinatorEpoch}`), fileSystem))
+          findings.push(`${folder} is no folder, and is ${folder}.before-start-${lock.coordinatorEpoch} now`);
         await createWhereAbsent(join(path, folder), fileSystem);
       }
       const cleared = (
@@ -57,6 +59,9 @@ export async function resumeRunFolder({
       const newest = await readNewestState({ folder: states, fileSystem, runId: lock.runId });
       if (newest.state === null && newest.rejected.length > 0) throw noneVerifies(path, newest);
       const lost = await lostState(path, fileSystem);
+      for (const { path: file, reason } of await damagedOlder({ folder: states, fileSystem }, newest))
+        findings.push(`state/${basename(file)}, which is older than the one that is taken, is damaged: ${reason}`);
+      if (!there.includes('metrics.jsonl') && newest.state === null) findings.push('metrics.jsonl is gone');
       if (lost !== null) findings.push(`state/${lost}, the newest that logs/run.log knows, is gone`);
       const cursor = newest.state?.metrics ?? { bytes: 0, lines: 0 };
       const passedOver = new Set(newest.rejected.map(({ path: file }) => basename(file)));
@@ -64,7 +69,9 @@ export async function resumeRunFolder({
       const isBereft = newest.state === null && (lost !== null || !there.includes('state'));
       const run = await openRunFolder({
         ...{ path, lock, fileSystem, cursor, isNew: false, passedOver, isBereft, findings },
-        bestEpoch: newest.state?.progress.best?.epoch ?? null,
+        // Versions that kept no best model wrote no checksum of the metrics either.
+        hadEnded: cursor.crc32 !== undefined && (await hasEnded(path, fileSystem)),
+        bestEpoch: cursor.crc32 === undefined ? null : (newest.state?.progress.best?.epoch ?? null),
       });
       run.log({ message: 'resumed', state: newest.path, rejected: newest.rejected, cleared, findings });
       return { run, ...newest, findings };

@@ -74,6 +74,7 @@ export async function openRunFolder({
   isBereft = false,
   findings = [],
   bestEpoch = null,
+  hadEnded = false,
 }: {
   path: string;
   lock: RunLock;
@@ -86,6 +87,8 @@ export async function openRunFolder({
   findings?: string[];
   /** Of the state. */
   bestEpoch?: number | null;
+  /** An earlier start saved the last model. */
+  hadEnded?: boolean;
 }): Promise<RunFolder> {
   const moveAway = async (name: string, why: string): Promise<void> => {
     const aside = `${name}.before-start-${lock.coordinatorEpoch}`;
@@ -105,13 +108,15 @@ export async function openRunFolder({
     () => openLog(join(path, logFile), fileSystem),
     (why) => moveAway(logFile, why),
   );
+  if (!isNew && cursor.bytes > 0 && log.cursor().bytes === 0)
+    findings.push(`${logFile} is gone or empty: what happened to earlier starts is not known`);
   if (missingBytes > 0)
     findings.push(
       `metrics.jsonl is ${missingBytes} bytes shorter than the state knew it: records of steps or epochs are missing`,
     );
   if (isChanged)
     findings.push('metrics.jsonl was changed since its state was written: reports and results.csv tell what it says now');
-  if (!isNew) findings.push(...(await lostModels(path, { epochs: saved.epochs, bestEpoch }, fileSystem)));
+  if (!isNew) findings.push(...(await lostModels(path, { epochs: saved.epochs, bestEpoch, hadEnded }, fileSystem)));
   const isResumed = cursor.lines > 0;
   let begun = false;
   let closed = false;

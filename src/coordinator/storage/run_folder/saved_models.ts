@@ -3,8 +3,8 @@
  * Does not: repair anything, or read a model's values (state/saved_model.ts).
  */
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
-import { errorMessage } from '../../../common/error_facts.js';
+import { basename, join } from 'node:path';
+import { errorCode, errorMessage } from '../../../common/error_facts.js';
 import { LIMITS } from '../../../common/limits.js';
 import { parseModelFile, withoutOwnHash } from '../../../common/model_file.js';
 import { readWholeFile } from '../files/atomic_file.js';
@@ -17,13 +17,19 @@ export interface ToldModels {
   readonly epochs: readonly number[];
   /** The best so far, as the state tells; null for none yet. */
   readonly bestEpoch: number | null;
+  /** An earlier start ended and saved `last`. */
+  readonly hadEnded?: boolean;
 }
 
 /** One sentence for each model that is gone or damaged. */
-export async function lostModels(run: string, { epochs, bestEpoch }: ToldModels, fileSystem: FileSystem): Promise<string[]> {
+export async function lostModels(
+  run: string,
+  { epochs, bestEpoch, hadEnded = false }: ToldModels,
+  fileSystem: FileSystem,
+): Promise<string[]> {
   const folder = join(run, 'checkpoints');
   const there = new Set(await fileSystem.list(folder));
-  const told = new Set([...epochs.map(modelFolderName), ...(bestEpoch === null ? [] : ['best'])]);
+  const told = new Set([...epochs.map(modelFolderName), ...(bestEpoch === null ? [] : ['best']), ...(hadEnded ? ['last'] : [])]);
   const found = [...there].filter((name) => /^(epoch-\d{4,}|best|last)$/.test(name));
   const lost: string[] = [];
   // Best and last, then the newest: whose weights are read where there are more than can be.
@@ -66,8 +72,15 @@ async function damageOf(
     if (isRead && noted.weights !== weights.digest('hex')) return damaged('its weights are not those that were written', read);
     return { what: null, read };
   } catch (error) {
-    return damaged(errorMessage(error));
+    return damaged(plainWords(error));
   }
+}
+
+/** Without the system's own words where they say that something is not there. */
+function plainWords(error: unknown): string {
+  const name = basename((error as { path?: string }).path ?? '');
+  if (errorCode(error) === 'ENOENT' && name !== '') return `its ${name} is gone`;
+  return errorCode(error) === 'ENOTDIR' ? 'it is no folder' : errorMessage(error);
 }
 
 /** The file's bytes, put into the hash; or its size alone. */

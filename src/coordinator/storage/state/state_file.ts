@@ -4,7 +4,7 @@
  *
  * `state/start-0002-step-000000300-<sha256>.safetensors`: the digest is that of the whole file. There is no pointer to the latest: the newest that verifies wins.
  */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { errorCode, errorMessage } from '../../../common/error_facts.js';
 import { invariant } from '../../../common/errors.js';
 import { writeFileAtomically } from '../files/atomic_file.js';
@@ -65,6 +65,28 @@ export async function readNewestState({ folder, fileSystem, runId }: StateFolder
     }
   }
   return { state: null, path: null, rejected };
+}
+
+/** Those older than the one that was taken that cannot be trusted: nothing is resumed from them now. */
+export async function damagedOlder({ folder, fileSystem }: StateFolder, { path }: NewestState): Promise<RejectedState[]> {
+  if (path === null) return [];
+  const names = newestFirst(await fileSystem.list(folder)).map((name) => join(folder, name));
+  const damaged: RejectedState[] = [];
+  for (const older of names.slice(names.indexOf(path) + 1)) {
+    try {
+      const file = await fileSystem.open(older, 'read_own');
+      try {
+        const { fileSha256 } = await verifySafetensors(file);
+        if (fileSha256 !== parseName(basename(older))?.sha256) throw new DamagedFileError('its name says another hash');
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      if (!(error instanceof DamagedFileError) && errorCode(error) === '') throw error;
+      damaged.push({ path: older, reason: errorMessage(error) });
+    }
+  }
+  return damaged;
 }
 
 /** Reads one state file. @throws DamagedFileError with what is wrong */

@@ -17,15 +17,13 @@ import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readRunConfig } from '../../../../src/cli/config_file.js';
-import type { RunEvent } from '../../../../src/common/run_events.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../../../src/common/train_config.js';
 import { nodeFileSystem } from '../../../../src/coordinator/storage/files/file_system.js';
 import { createRunFolder } from '../../../../src/coordinator/storage/run_folder/new_run_folder.js';
 import { resumeRunFolder } from '../../../../src/coordinator/storage/run_folder/resumed_run_folder.js';
-import { saveModel } from '../../../../src/coordinator/storage/state/checkpoint.js';
 import { pruneStates, writeState } from '../../../../src/coordinator/storage/state/state_file.js';
-import { saveState, scratchRuns, startEvent } from '../../../support/run_folders.js';
-import { tinyModelToSave, tinyState } from '../../../support/run_state.js';
+import { scratchRuns, threeEpochs } from '../../../support/run_folders.js';
+import { tinyState } from '../../../support/run_state.js';
 
 const { scratch, keep } = scratchRuns();
 
@@ -166,30 +164,7 @@ describe('a state of another run', () => {
 });
 
 describe('what a run once wrote', () => {
-  /** A run of three epochs, the second and third of which have a state and a saved model. */
-  async function longRun(): Promise<string> {
-    const run = await createRunFolder({ parent: join(scratch, 'runs'), configName: 'long', name: null });
-    await run.writeConfig(DEFAULT_TRAIN_CONFIG, {});
-    run.record(startEvent);
-    for (let step = 1; step <= 3; step++) {
-      run.record({
-        type: 'epoch',
-        epoch: step,
-        values: { loss: 1 / step },
-        seconds: 1,
-        imagesPerS: 1,
-        saved: step > 1,
-      } as unknown as RunEvent);
-      if (step === 1) continue;
-      await saveModel(tinyModelToSave(0), { folder: run.checkpointFolder, epoch: step, fileSystem: nodeFileSystem });
-      const written = await saveState(run, step);
-      run.record({ type: 'state', epoch: step, step, path: written, bytes: 1, snapshotMs: 0, ms: 0 });
-    }
-    for (const name of ['best', 'last'])
-      await saveModel(tinyModelToSave(0), { folder: run.checkpointFolder, epoch: 1, name, fileSystem: nodeFileSystem });
-    await run.close();
-    return run.path;
-  }
+  const longRun = (): Promise<string> => threeEpochs(scratch);
   const findingsOf = async (path: string): Promise<readonly string[]> => {
     const { run, findings } = await resumeRunFolder({ path });
     await run.close();
