@@ -3,7 +3,13 @@
  * and 256 workers may be here.
  * Does not: decide anything (membership.ts does).
  */
-import type { Member } from './membership_state.js';
+/** What is asked of a member here. */
+interface Placed {
+  readonly id: number;
+  readonly worker: string;
+  readonly draining: boolean;
+  readonly running: { readonly round: number; readonly id: { readonly shard: number } } | null;
+}
 
 /** Members whose numbers differ in these last bits alone are copied together. */
 const CHUNK_BITS = 7;
@@ -11,17 +17,15 @@ const chunkOf = (id: number): number => Math.floor(id / 2 ** CHUNK_BITS);
 /** Shards have 31 bits (protocol/messages.ts); rounds that are 2^21 apart share keys, and are told apart when they are asked for. */
 const keyOf = (round: number, shard: number): number => (round % 2 ** 21) * 2 ** 31 + shard;
 
-const NOBODY: readonly Member[] = [];
-
-export class Members implements ReadonlyMap<number, Member> {
-  readonly #chunks: Map<number, Map<number, Member>>;
+export class Members<M extends Placed> implements ReadonlyMap<number, M> {
+  readonly #chunks: Map<number, Map<number, M>>;
   /** Chunks that no copy shares. */
   readonly #owned = new Set<number>();
   /** By round and shard, in order of joining. */
-  readonly #running: Map<number, readonly Member[]>;
+  readonly #running: Map<number, readonly M[]>;
   #size: number;
 
-  constructor(members: Iterable<readonly [number, Member]> = []) {
+  constructor(members: Iterable<readonly [number, M]> = []) {
     if (members instanceof Members) {
       this.#chunks = new Map(members.#chunks);
       this.#running = new Map(members.#running);
@@ -40,7 +44,7 @@ export class Members implements ReadonlyMap<number, Member> {
     return this.#size;
   }
 
-  get(id: number): Member | undefined {
+  get(id: number): M | undefined {
     return this.#chunks.get(chunkOf(id))?.get(id);
   }
 
@@ -48,7 +52,7 @@ export class Members implements ReadonlyMap<number, Member> {
     return this.get(id) !== undefined;
   }
 
-  set(id: number, member: Member): this {
+  set(id: number, member: M): this {
     const before = this.get(id);
     if (before === undefined) this.#size += 1;
     this.#forget(before);
@@ -75,20 +79,20 @@ export class Members implements ReadonlyMap<number, Member> {
   }
 
   /** Who computes this shard, in order of joining. */
-  runners(round: number, shard: number): readonly Member[] {
+  runners(round: number, shard: number): readonly M[] {
     const found = this.#running.get(keyOf(round, shard));
-    if (found === undefined) return NOBODY;
+    if (found === undefined) return [];
     return found.every(({ running }) => running?.round === round)
       ? found
       : found.filter(({ running }) => running?.round === round);
   }
 
   /** Who computes anything. */
-  *busy(): Generator<Member> {
+  *busy(): Generator<M> {
     for (const members of this.#running.values()) yield* members;
   }
 
-  *values(): MapIterator<Member> {
+  *values(): MapIterator<M> {
     for (const chunk of this.#chunks.values()) yield* chunk.values();
   }
 
@@ -96,19 +100,19 @@ export class Members implements ReadonlyMap<number, Member> {
     for (const chunk of this.#chunks.values()) yield* chunk.keys();
   }
 
-  *entries(): MapIterator<[number, Member]> {
+  *entries(): MapIterator<[number, M]> {
     for (const chunk of this.#chunks.values()) yield* chunk.entries();
   }
 
-  [Symbol.iterator](): MapIterator<[number, Member]> {
+  [Symbol.iterator](): MapIterator<[number, M]> {
     return this.entries();
   }
 
-  forEach(call: (member: Member, id: number, members: ReadonlyMap<number, Member>) => void): void {
+  forEach(call: (member: M, id: number, members: ReadonlyMap<number, M>) => void): void {
     for (const [id, member] of this) call(member, id, this);
   }
 
-  #own(id: number): Map<number, Member> {
+  #own(id: number): Map<number, M> {
     const at = chunkOf(id);
     const shared = this.#chunks.get(at);
     if (shared !== undefined && this.#owned.has(at)) return shared;
@@ -118,7 +122,7 @@ export class Members implements ReadonlyMap<number, Member> {
     return chunk;
   }
 
-  #forget(member: Member | undefined): void {
+  #forget(member: M | undefined): void {
     if (!member?.running) return;
     const key = keyOf(member.running.round, member.running.id.shard);
     const left = (this.#running.get(key) ?? []).filter(({ id }) => id !== member.id);
@@ -131,9 +135,9 @@ export class Members implements ReadonlyMap<number, Member> {
  * Of those who are free, the first two of each session: what neither may take, no later one of its session may. They are of one process and machine, and a
  * rule that looks at the member itself spares who came first, or bars the one that found a bad number.
  */
-export function firstFree(members: Iterable<Member>): Member[] {
+export function firstFree<M extends Placed>(members: Iterable<M>): M[] {
   const seen = new Map<string, number>();
-  const first: Member[] = [];
+  const first: M[] = [];
   for (const member of members) {
     if (member.running !== null || member.draining) continue;
     const before = seen.get(member.worker) ?? 0;

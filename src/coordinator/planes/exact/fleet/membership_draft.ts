@@ -5,7 +5,7 @@
 import type { ShardId } from '../../../../common/replica.js';
 import { invariant } from '../../../../common/errors.js';
 import type { Members } from './members.js';
-import type { Attempt, Incidents, MembershipState, Round, RoundSpec, RunningAttempt, Unit } from './membership_state.js';
+import type { Attempt, Incidents, Member, MembershipState, Round, RoundSpec, RunningAttempt, Unit } from './membership_state.js';
 
 export type RefusalReason = 'dead_session' | 'old_epoch' | 'not_assigned' | 'twin' | 'round_over' | 'non_finite';
 export type NoteCode =
@@ -55,7 +55,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** A private copy that one event may change. Members, units and attempts in it are replaced, never written. */
 export interface Draft extends Omit<Mutable<MembershipState>, 'members' | 'round' | 'incidents'> {
-  members: Members;
+  members: Members<Member>;
   round: (Omit<Mutable<Round>, 'units'> & { units: Unit[] }) | null;
   incidents: Mutable<Incidents>;
   commands: MembershipCommand[];

@@ -163,7 +163,7 @@ export interface MembershipState {
   /** Member ids are never used twice. */
   readonly nextMemberId: number;
   /** A draft of one event is the only one that is written. */
-  readonly members: Members;
+  readonly members: Members<Member>;
   readonly round: Round | null;
   readonly rounds: number;
   /** True once `minWorkers` were here together. */
