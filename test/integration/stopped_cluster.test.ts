@@ -93,7 +93,7 @@ describe('a real cluster', () => {
     const reached = weightsSha256Of(join(scratch, 'stopped'));
     expect(reached).toMatch(/^[0-9a-f]{64}$/);
     // Nothing is left to compute: nobody has to come, and the metrics end as they did.
-    const third = await start(['coordinator', '--listen', '127.0.0.1:0', ...resume, '2000']).ended;
+    const third = await start(['coordinator', '--listen', '127.0.0.1:0', ...resume, '600']).ended;
     expect(third).toMatchObject({ code: 0, err: expect.stringContaining('nothing is left to compute in') as string });
     expect(weightsSha256Of(join(scratch, 'stopped'))).toBe(reached);
   });
