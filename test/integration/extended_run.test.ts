@@ -130,7 +130,9 @@ describe('a run that was begun from other weights', () => {
 
 describe('evaluate of a run that has saved no model yet', () => {
   it('scores its newest state and says so', async () => {
-    const { code } = await train(begin('early', '--epochs', '9', '--workers', '1', '--save-above', '1', '--max-steps', '30'));
+    const { code } = await train(
+      begin('early', '--epochs', '9', '--workers', '1', '--lr', '1e-9', '--save-above', '1', '--max-steps', '30'),
+    );
     expect(code).toBe(0);
     const path = folder('early');
     const { state } = await readNewestState({ folder: join(path, 'state'), fileSystem: nodeFileSystem });
