@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasBrowser, startBrowser, type Browser, type Page } from '../support/browser.js';
 import { BUILT_CLI } from '../support/built_cli.js';
-import { TINY_MODEL, TINY_RUN } from '../support/real_run.js';
+import { TINY_DATA, TINY_MODEL, TINY_RUN } from '../support/real_run.js';
 
 if (!hasBrowser) console.warn('dashboard.test.ts skipped: there is no chromium, chromium-browser or google-chrome');
 
@@ -53,6 +53,8 @@ const worker = (port: number, name: string) =>
     `127.0.0.1:${port}`,
     '--model',
     TINY_MODEL,
+    '--data',
+    TINY_DATA,
     '--workers',
     '1',
     '--threads-per-worker',

@@ -29,8 +29,7 @@ function added(summands: readonly Float32Array[], size: number): Float32Array {
   return sumGradients({ results, shards: summands.length, layout });
 }
 
-const sumOver = (present: readonly boolean[], size: number) =>
-  new ArrivingSum({ present, size, turnMs: 5, nowMs: () => 0 });
+const sumOver = (present: readonly boolean[], size: number) => new ArrivingSum({ present, size, turnMs: 5, nowMs: () => 0 });
 
 test('whatever the order of arrival, the sum is that of the tree to the bit, and every buffer is given back', async () => {
   const size = SLICE_ELEMENTS + 3;
