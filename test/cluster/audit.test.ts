@@ -32,8 +32,7 @@ describe('with all shards audited', () => {
     await joined(cluster, ['a'], honest);
     const [liar] = await joined(cluster, ['liar'], { sums: LIE, ...(when === 'last' && { behave: SLOW }) });
     await joined(cluster, ['b'], honest);
-    const { model } = await cluster.cluster.first;
-    const run = new CountingClusterRun(cluster.fleet, model.initial, 3);
+    const run = await CountingClusterRun.on(cluster, 3);
     for (let step = 0; step < 3; step++) await run.step();
     expect(run.parameters).toEqual(run.undisturbed());
     await expect(liar.ended).rejects.toMatchObject({ code: 'WORKER_OUTVOTED' });
@@ -50,8 +49,7 @@ describe('with all shards audited', () => {
     const cluster = await loopbackCluster({ fleet: { audit: 1 } });
     await joined(cluster, ['a']);
     await joined(cluster, ['b'], { sums: LIE });
-    const { model } = await cluster.cluster.first;
-    const step = new CountingClusterRun(cluster.fleet, model.initial, 2).step();
+    const step = (await CountingClusterRun.on(cluster, 2)).step();
     await expect(step).rejects.toMatchObject({
       code: 'AUDIT_UNDECIDED',
       exitCode: 5,
@@ -65,8 +63,7 @@ describe('with all shards audited', () => {
   it('a lone worker is not believed: its shard waits for a second machine, and says so', async () => {
     const cluster = await loopbackCluster({ fleet: { audit: 1 } });
     await joined(cluster, ['a']);
-    const { model } = await cluster.cluster.first;
-    const run = new CountingClusterRun(cluster.fleet, model.initial, 2);
+    const run = await CountingClusterRun.on(cluster, 2);
     const step = run.step();
     await expect.poll(() => cluster.lines).toContain('step 2, shard 0 is audited and waits for a second machine; 1 replica now');
     await joined(cluster, ['b']);
@@ -92,8 +89,7 @@ describe('with all shards audited', () => {
     const cluster = await loopbackCluster({ fleet: { audit: 1, minWorkers: 2, firstPauseMs: 10 } });
     await joined(cluster, ['a']);
     const [dying] = await joined(cluster, ['dying'], { behave: () => new Promise(() => {}) });
-    const { model } = await cluster.cluster.first;
-    const run = new CountingClusterRun(cluster.fleet, model.initial, 2);
+    const run = await CountingClusterRun.on(cluster, 2);
     const step = run.step();
     setTimeout(() => dying.close('killed'), 50);
     await joined(cluster, ['b']);
@@ -113,8 +109,7 @@ it('with a share of the shards audited, a liar ends the run, which says since wh
   };
   await joined(cluster, ['a']);
   await joined(cluster, ['late liar'], { sums });
-  const { model } = await cluster.cluster.first;
-  const run = new CountingClusterRun(cluster.fleet, model.initial, 1);
+  const run = await CountingClusterRun.on(cluster, 1);
   for (let step = 0; step < 6; step++) await run.step();
   expect(run.parameters).toEqual(run.undisturbed());
   await joined(cluster, ['b']);

@@ -73,8 +73,7 @@ describe('with all shards audited and three workers, a liar is put out and the r
     await join(cluster, 'a');
     const liar = await join(cluster, 'liar', [lie]);
     await join(cluster, 'b');
-    const { model } = await cluster.cluster.first;
-    const run = new CountingClusterRun(cluster.fleet, model.initial, 3);
+    const run = await CountingClusterRun.on(cluster, 3);
     for (let step = 0; step < 3; step++) await run.step();
     expect(run.parameters).toEqual(run.undisturbed());
     await expect(liar.ended).rejects.toMatchObject({ code: 'WORKER_OUTVOTED' });
@@ -85,8 +84,7 @@ describe('with all shards audited and three workers, a liar is put out and the r
     const cluster = await loopbackCluster({ fleet: { audit: 1, minWorkers: 3 } });
     const liar = await join(cluster, 'liar', [bit]);
     for (const name of ['a', 'b']) await join(cluster, name);
-    const { model } = await cluster.cluster.first;
-    const run = new CountingClusterRun(cluster.fleet, model.initial, 3);
+    const run = await CountingClusterRun.on(cluster, 3);
     for (let step = 0; step < 3; step++) await run.step();
     expect(run.parameters).toEqual(run.undisturbed());
     await expect(liar.ended).rejects.toMatchObject({ code: 'WORKER_OUTVOTED' });
@@ -97,8 +95,7 @@ describe('with all shards audited and three workers, a liar is put out and the r
     await join(cluster, 'a');
     const liar = await join(cluster, 'liar', [from(4, bit)]);
     await join(cluster, 'b');
-    const { model } = await cluster.cluster.first;
-    const run = new CountingClusterRun(cluster.fleet, model.initial, 4);
+    const run = await CountingClusterRun.on(cluster, 4);
     for (let step = 0; step < 3; step++) await run.step();
     expect(cluster.fleet.replicas).toHaveLength(3);
     for (let step = 0; step < 4; step++) await run.step();
@@ -111,8 +108,7 @@ describe('with all shards audited and three workers, a liar is put out and the r
     await join(cluster, 'a');
     const liar = await join(cluster, 'liar', [null, null, bit, null]);
     await join(cluster, 'b');
-    const { model } = await cluster.cluster.first;
-    const run = new CountingClusterRun(cluster.fleet, model.initial, 8);
+    const run = await CountingClusterRun.on(cluster, 8);
     for (let step = 0; step < 4; step++) await run.step();
     expect(run.parameters).toEqual(run.undisturbed());
     await expect(liar.ended).rejects.toMatchObject({ code: 'WORKER_OUTVOTED' });

@@ -4,6 +4,7 @@
  */
 import { hostValues } from '../../src/common/host_gradient.js';
 import type { Fleet } from '../../src/coordinator/planes/exact/fleet/fleet.js';
+import type { TestCluster } from './loopback_cluster.js';
 
 const { fround } = Math;
 
@@ -22,6 +23,11 @@ function next(parameters: Float32Array, gradients: readonly Float32Array[]): Flo
 export class CountingClusterRun {
   steps = 0;
   parameters: Float32Array;
+
+  /** From the initial weights that the first worker describes. */
+  static async on({ fleet, cluster }: Pick<TestCluster, 'fleet' | 'cluster'>, shards: number): Promise<CountingClusterRun> {
+    return new CountingClusterRun(fleet, (await cluster.first).model.initial, shards);
+  }
 
   constructor(
     private readonly fleet: Fleet,

@@ -255,10 +255,7 @@ export class Session {
       return this.#putOut(`${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}: ${wrong}`);
     this.#pending.delete(message.replica);
     this.#host.onResult();
-    // A metric that is none stops no run; of an evaluation, whose values say what is best, another is asked.
-    const asked = kind === 'evaluate' ? [lossSum, ...sums] : [lossSum];
-    const nonFinite =
-      message.nonFinite ?? (Number.isFinite(lossSum) ? (asked.every(Number.isFinite) ? null : 'metrics') : 'loss');
+    const nonFinite = message.nonFinite ?? nonFiniteSum(kind, lossSum, sums);
     const result = {
       id,
       version,
@@ -342,4 +339,10 @@ export class Session {
     for (const { reject } of pending) reject(lostWorker(this.name, reason));
     this.#host.onClosed(this, this.#lastWords ?? reason);
   }
+}
+
+/** A metric that is none stops no run; of an evaluation, whose values say what is best, another is asked. */
+function nonFiniteSum(kind: 'train' | 'evaluate', lossSum: number, sums: readonly number[]): string | null {
+  if (!Number.isFinite(lossSum)) return 'loss';
+  return kind === 'train' || sums.every(Number.isFinite) ? null : 'metrics';
 }

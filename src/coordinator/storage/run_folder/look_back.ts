@@ -1,5 +1,5 @@
 /**
- * Owns: what a resume finds gone of the states that the run once wrote: the newest that its log knows, the sound one; and what becomes of a subfolder that is none.
+ * Owns: what a resume finds gone of the states that the run once wrote: the newest that its log knows; and what becomes of a subfolder that is none.
  * Does not: repair anything, read states (state_file.ts), or look at saved models (saved_models.ts).
  */
 import { join } from 'node:path';

@@ -12,7 +12,7 @@ import { explained } from '../files/storage_error.js';
 import { damagedOlder, readNewestState } from '../state/state_file.js';
 import type { NewestState } from '../state/state_file.js';
 import { hasEnded, lostState, movedAway } from './look_back.js';
-import { openRunFolder, type RunFolder } from './run_folder.js';
+import { asideName, openRunFolder, type RunFolder } from './run_folder.js';
 import { acquireRunLock } from './run_lock.js';
 import type { LockOptions } from './run_lock.js';
 import { createWhereAbsent, SUBFOLDERS } from './unbegun_folder.js';
@@ -46,9 +46,10 @@ export async function resumeRunFolder({
     try {
       const there = await fileSystem.list(path);
       for (const folder of SUBFOLDERS) {
+        const aside = asideName(folder, lock);
         if (!there.includes(folder)) findings.push(`${folder}/ was gone and is made anew`);
-        else if (await movedAway(join(path, folder), join(path, `${folder}.before-start-${lock.coordinatorEpoch}`), fileSystem))
-          findings.push(`${folder} is no folder, and is ${folder}.before-start-${lock.coordinatorEpoch} now`);
+        else if (await movedAway(join(path, folder), join(path, aside), fileSystem))
+          findings.push(`${folder} is no folder, and is ${aside} now`);
         await createWhereAbsent(join(path, folder), fileSystem);
       }
       const cleared = (

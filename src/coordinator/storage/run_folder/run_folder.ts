@@ -64,6 +64,11 @@ export interface RunFolder {
 /** Follows from configuration, data and arithmetic alone, but for times and rates. */
 const COMPUTED: ReadonlySet<RunEvent['type']> = new Set(['start', 'step', 'epoch', 'end'] as const);
 
+/** What stands in the way of a run's own is kept under this name. */
+export function asideName(name: string, { coordinatorEpoch }: Pick<RunLock, 'coordinatorEpoch'>): string {
+  return `${name}.before-start-${coordinatorEpoch}`;
+}
+
 export async function openRunFolder({
   path,
   lock,
@@ -91,7 +96,7 @@ export async function openRunFolder({
   hadEnded?: boolean;
 }): Promise<RunFolder> {
   const moveAway = async (name: string, why: string): Promise<void> => {
-    const aside = `${name}.before-start-${lock.coordinatorEpoch}`;
+    const aside = asideName(name, lock);
     await fileSystem.rename(join(path, name), join(path, aside));
     findings.push(`${name} ${why}, and is ${aside} now`);
   };

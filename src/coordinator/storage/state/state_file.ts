@@ -11,7 +11,7 @@ import { writeFileAtomically } from '../files/atomic_file.js';
 import type { AtomicFile } from '../files/atomic_file.js';
 import { failPoint } from '../files/fail_point.js';
 import type { FileSystem } from '../files/file_system.js';
-import { DamagedFileError, verifySafetensors } from './safetensors.js';
+import { DamagedFileError, verifySafetensors, type ByteSource, type SafetensorsIndex } from './safetensors.js';
 import { decodeState, encodeState, requireReadable } from './state_content.js';
 import type { RunState } from './state_schema.js';
 
@@ -60,8 +60,7 @@ export async function readNewestState({ folder, fileSystem, runId }: StateFolder
       if (runId === undefined || state.runId === undefined || state.runId === runId) return { state, path, rejected };
       rejected.push({ path, reason: 'it is of another run' });
     } catch (error) {
-      if (!(error instanceof DamagedFileError) && errorCode(error) === '') throw error;
-      rejected.push({ path, reason: errorMessage(error) });
+      rejected.push({ path, reason: whyRejected(error) });
     }
   }
   return { state: null, path: null, rejected };
@@ -74,16 +73,9 @@ export async function damagedOlder({ folder, fileSystem }: StateFolder, { path }
   const damaged: RejectedState[] = [];
   for (const older of names.slice(names.indexOf(path) + 1)) {
     try {
-      const file = await fileSystem.open(older, 'read_own');
-      try {
-        const { fileSha256 } = await verifySafetensors(file);
-        if (fileSha256 !== parseName(basename(older))?.sha256) throw new DamagedFileError('its name says another hash');
-      } finally {
-        await file.close();
-      }
+      await readVerified(older, fileSystem, () => Promise.resolve());
     } catch (error) {
-      if (!(error instanceof DamagedFileError) && errorCode(error) === '') throw error;
-      damaged.push({ path: older, reason: errorMessage(error) });
+      damaged.push({ path: older, reason: whyRejected(error) });
     }
   }
   return damaged;
@@ -91,19 +83,37 @@ export async function damagedOlder({ folder, fileSystem }: StateFolder, { path }
 
 /** Reads one state file. @throws DamagedFileError with what is wrong */
 export async function readState(path: string, fileSystem: FileSystem): Promise<RunState> {
-  const named = parseName(path.slice(path.lastIndexOf('/') + 1));
+  return readVerified(path, fileSystem, async (file, index) => {
+    const named = parseName(basename(path));
+    const state = await decodeState(file, index);
+    if (named !== null && (named.step !== state.progress.step || named.start !== state.coordinatorEpoch))
+      throw new DamagedFileError('its name belongs to another step');
+    return state;
+  });
+}
+
+/** What `read` makes of a file whose bytes are those that its name tells. @throws DamagedFileError */
+async function readVerified<Read>(
+  path: string,
+  fileSystem: FileSystem,
+  read: (file: ByteSource, index: SafetensorsIndex) => Promise<Read>,
+): Promise<Read> {
+  const named = parseName(basename(path));
   const file = await fileSystem.open(path, 'read_own');
   try {
     const index = await verifySafetensors(file);
     if (named !== null && index.fileSha256 !== named.sha256)
       throw new DamagedFileError(`file hashes to ${index.fileSha256.slice(0, 12)}…, its name says otherwise`);
-    const state = await decodeState(file, index);
-    if (named !== null && (named.step !== state.progress.step || named.start !== state.coordinatorEpoch))
-      throw new DamagedFileError('its name belongs to another step');
-    return state;
+    return await read(file, index);
   } finally {
     await file.close();
   }
+}
+
+/** An I/O error rejects a file as damage does; anything else is thrown on. */
+function whyRejected(error: unknown): string {
+  if (!(error instanceof DamagedFileError) && errorCode(error) === '') throw error;
+  return errorMessage(error);
 }
 
 /** Deletes all but the newest `keep` states and the one named `besides`; those `passedOver` count for nothing and stay. Call only after a newer one is safely on the disk. Returns the names deleted. */

@@ -3,6 +3,7 @@
  * and 256 workers may be here.
  * Does not: decide anything (membership.ts does).
  */
+
 /** What is asked of a member here. */
 interface Placed {
   readonly id: number;
@@ -131,6 +132,9 @@ export class Members<M extends Placed> implements ReadonlyMap<number, M> {
   }
 }
 
+/** Of each session's free replicas, as many are asked. */
+export const FIRST = 2;
+
 /**
  * Of those who are free, the first two of each session: what neither may take, no later one of its session may. They are of one process and machine, and a
  * rule that looks at the member itself spares who came first, or bars the one that found a bad number.
@@ -147,5 +151,3 @@ export function firstFree<M extends Placed>(members: Iterable<M>): M[] {
   }
   return first;
 }
-
-export const FIRST = 2;
