@@ -53,6 +53,7 @@ export async function saveState(run: RunFolder, step: number): Promise<string> {
 export async function threeEpochs(scratch: string): Promise<string> {
   const run = await createRunFolder({ parent: join(scratch, 'runs'), configName: 'long', name: null });
   await run.writeConfig(DEFAULT_TRAIN_CONFIG, {});
+  await run.writeEnvironment({});
   run.record(startEvent);
   for (let step = 1; step <= 3; step++) {
     run.record({

@@ -98,7 +98,7 @@ export function createRunStore(parts: StoreParts): RunStore {
     folder: folder.stateFolder,
     fileSystem: folder.fileSystem,
     keep: config.keep,
-    keepBesides: () => sound.sound?.file ?? null,
+    keepBesides: () => sound.kept,
     passedOver: folder.passedOver,
     beforePublish: () => folder.readyToPublish(),
     onWritten: (written) => {
@@ -227,6 +227,7 @@ function stateOf(
     shards,
     coordinatorEpoch: folder.coordinatorEpoch,
     runId: folder.runId,
+    ...(folder.unkeptBest !== null && { unkeptBest: folder.unkeptBest }),
     config,
     model: { name: model.name, topologySha256: topology, layout: model.layout },
     objective: model.objective,

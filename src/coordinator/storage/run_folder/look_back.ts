@@ -1,14 +1,18 @@
 /**
- * Owns: what a resume finds gone of the states that the run once wrote: the newest that its log knows; and what becomes of a subfolder that is none.
+ * Owns: what a resume finds gone of the states that the run once wrote: the newest that its log knows, the one that sound.json names; lines of the log that are none; and what
+ * becomes of a subfolder that is none.
  * Does not: repair anything, read states (state_file.ts), or look at saved models (saved_models.ts).
  */
 import { join } from 'node:path';
 import { errorCode } from '../../../common/error_facts.js';
+import { oneLine } from '../../../common/one_line.js';
 import { readAll } from '../files/atomic_file.js';
 import type { FileSystem } from '../files/file_system.js';
+import { readSound } from '../state/sound_state.js';
 
-/** Of the end of the log: its last state is in it, wherever a run writes some. */
+/** Of the end of the log: its last state is in it, wherever a run writes some. What no run wrote is looked for in it, too. */
 const LOG_BYTES = 2 ** 20;
+const LINE_BEGINS = '{"time":"';
 
 /** The newest state that logs/run.log tells of, if its file is in the folder no more. */
 export async function lostState(run: string, fileSystem: FileSystem): Promise<string | null> {
@@ -25,9 +29,26 @@ export async function lostState(run: string, fileSystem: FileSystem): Promise<st
   return null;
 }
 
-/** The run came to an end of its own, or was stopped, and saved its last model. Only versions that do write a checksum of the metrics. */
+/** The state that sound.json names, if its file is in the folder no more. */
+export async function lostSound(run: string, fileSystem: FileSystem): Promise<string | null> {
+  const name = (await readSound(run, fileSystem))?.sound?.file;
+  if (name === undefined) return null;
+  const states = new Set(await fileSystem.list(join(run, 'state')));
+  return states.has(name) || states.has(`${name}.suspect`) ? null : oneLine(name);
+}
+
+/** How many lines of the log's end no run wrote. One that a kill or a full disk cut short is a run's own. */
+export async function strangeLogLines(run: string, fileSystem: FileSystem): Promise<number> {
+  const lines = (await endOf(join(run, 'logs', 'run.log'), fileSystem)).split('\n');
+  // The first may be the end of one.
+  const whole = lines.length > 1 ? lines.filter((_, at) => at > 0 || lines[0].length < LOG_BYTES) : lines;
+  return whole.filter((line) => !LINE_BEGINS.startsWith(line.slice(0, LINE_BEGINS.length))).length;
+}
+
+/** The run came to an end of its own, or was stopped, and saved its last model: since a version writes it that does. */
 export async function hasEnded(run: string, fileSystem: FileSystem): Promise<boolean> {
-  const text = await endOf(join(run, 'logs', 'run.log'), fileSystem);
+  const whole = await endOf(join(run, 'logs', 'run.log'), fileSystem);
+  const text = whole.slice(whole.lastIndexOf('"message":"resumed","ofOlderVersion":true') + 1);
   return /"type":"end".*"reason":"(done|stopped_early|max_steps|interrupted|stopped)"/.test(text);
 }
 

@@ -11,7 +11,7 @@ import type { FileSystem } from '../files/file_system.js';
 import { explained } from '../files/storage_error.js';
 import { damagedOlder, readNewestState } from '../state/state_file.js';
 import type { NewestState } from '../state/state_file.js';
-import { hasEnded, lostState, movedAway } from './look_back.js';
+import { hasEnded, lostSound, lostState, movedAway, strangeLogLines } from './look_back.js';
 import { asideName, openRunFolder, type RunFolder } from './run_folder.js';
 import { acquireRunLock } from './run_lock.js';
 import type { LockOptions } from './run_lock.js';
@@ -36,15 +36,22 @@ export async function resumeRunFolder({
     await requireRun(path, fileSystem);
     const findings: string[] = [];
     const states = join(path, 'state');
+    const before = await fileSystem.list(path);
     const lock = await acquireRunLock({
       folder: path,
       fileSystem,
       onForeign: (message) => findings.push(message),
-      lostRunId: async () => (await readNewestState({ folder: states, fileSystem }).catch(() => null))?.state?.runId,
+      lost: async () => {
+        const { runId, coordinatorEpoch: starts } =
+          (await readNewestState({ folder: states, fileSystem }).catch(() => null))?.state ?? {};
+        return { ...(runId !== undefined && { runId }), ...(starts !== undefined && { starts }) };
+      },
       ...lockOptions,
     });
     try {
       const there = await fileSystem.list(path);
+      if (!before.some((name) => LOCK.test(name)))
+        findings.push(`the lock is gone: by the states that are left this is start ${lock.coordinatorEpoch}`);
       for (const folder of SUBFOLDERS) {
         const aside = asideName(folder, lock);
         if (!there.includes(folder)) findings.push(`${folder}/ was gone and is made anew`);
@@ -64,17 +71,35 @@ export async function resumeRunFolder({
         findings.push(`state/${basename(file)}, which is older than the one that is taken, is damaged: ${reason}`);
       if (!there.includes('metrics.jsonl') && newest.state === null) findings.push('metrics.jsonl is gone');
       if (lost !== null) findings.push(`state/${lost}, the newest that logs/run.log knows, is gone`);
+      // It was written before the first of them.
+      if (!there.includes('env.json') && newest.state !== null) findings.push('env.json is gone and is written anew');
+      const sound = await lostSound(path, fileSystem);
+      if (sound !== null)
+        findings.push(`state/${sound}, which sound.json calls sound, is gone: the next good evaluation finds another`);
+      const strange = await strangeLogLines(path, fileSystem);
+      if (strange > 0) findings.push(`logs/run.log has lines that no run wrote (${strange}); they are passed over`);
       const cursor = newest.state?.metrics ?? { bytes: 0, lines: 0 };
       const passedOver = new Set(newest.rejected.map(({ path: file }) => basename(file)));
       // What was computed before is told by nothing else any more.
       const isBereft = newest.state === null && (lost !== null || !there.includes('state'));
+      const best = newest.state?.progress.best?.epoch ?? null;
+      // Versions that kept no best and no last model wrote no checksum of the metrics either.
+      const isOlder = newest.state !== null && cursor.crc32 === undefined;
+      const unkeptBest = isOlder ? best : (newest.state?.unkeptBest ?? null);
       const run = await openRunFolder({
         ...{ path, lock, fileSystem, cursor, isNew: false, passedOver, isBereft, findings },
-        // Versions that kept no best model wrote no checksum of the metrics either.
-        hadEnded: cursor.crc32 !== undefined && (await hasEnded(path, fileSystem)),
-        bestEpoch: cursor.crc32 === undefined ? null : (newest.state?.progress.best?.epoch ?? null),
+        hadEnded: !isOlder && (await hasEnded(path, fileSystem)),
+        bestEpoch: best === unkeptBest ? null : best,
+        unkeptBest,
       });
-      run.log({ message: 'resumed', state: newest.path, rejected: newest.rejected, cleared, findings });
+      run.log({
+        message: 'resumed',
+        ...(isOlder && { ofOlderVersion: true }),
+        state: newest.path,
+        rejected: newest.rejected,
+        cleared,
+        findings,
+      });
       return { run, ...newest, findings };
     } catch (error) {
       await lock.release();
@@ -82,6 +107,8 @@ export async function resumeRunFolder({
     }
   });
 }
+
+const LOCK = /^(lock|released)-\d{6,15}$/;
 
 async function requireRun(path: string, fileSystem: FileSystem): Promise<void> {
   const fail = (what: string) =>

@@ -34,6 +34,8 @@ export interface RunFolder {
   readonly coordinatorEpoch: number;
   /** Random, kept in the lock: another run of the same name has another. */
   readonly runId: string;
+  /** The epoch of the best value, where a version that kept no best model saw it; null for none. */
+  readonly unkeptBest: number | null;
   /** Names in the state folder that a resume could not use: they count for nothing. */
   readonly passedOver: ReadonlySet<string>;
   readonly fileSystem: FileSystem;
@@ -79,6 +81,7 @@ export async function openRunFolder({
   isBereft = false,
   findings = [],
   bestEpoch = null,
+  unkeptBest = null,
   hadEnded = false,
 }: {
   path: string;
@@ -90,8 +93,9 @@ export async function openRunFolder({
   /** All states are gone: the metrics are kept under another name. */
   isBereft?: boolean;
   findings?: string[];
-  /** Of the state. */
+  /** Whose model was kept as the best. */
   bestEpoch?: number | null;
+  unkeptBest?: number | null;
   /** An earlier start saved the last model. */
   hadEnded?: boolean;
 }): Promise<RunFolder> {
@@ -145,6 +149,7 @@ export async function openRunFolder({
     checkpointFolder: join(path, 'checkpoints'),
     coordinatorEpoch: lock.coordinatorEpoch,
     runId: lock.runId,
+    unkeptBest,
     passedOver,
     fileSystem,
     async writeConfig(config, provenance) {

@@ -40,8 +40,8 @@ export interface LockOptions {
   onWaiting?: (message: string) => void;
   /** Told of what is no file, in place of a lock. */
   onForeign?: (message: string) => void;
-  /** The run's id where no lock tells it any more. */
-  lostRunId?: () => Promise<string | undefined>;
+  /** The run's id, and the starts so far, where no lock tells them any more. */
+  lost?: () => Promise<{ readonly runId?: string; readonly starts?: number }>;
 }
 
 const holderSchema = z.object({
@@ -63,8 +63,11 @@ export async function acquireRunLock(options: LockOptions): Promise<RunLock> {
   for (;;) {
     const before = await newest(options);
     if (before?.state === 'lock') await requireAbandoned(options, before.number);
-    const number = (before?.number ?? 0) + 1;
-    const runId = (await recordedRunId(options)) ?? (await options.lostRunId?.()) ?? randomUUID();
+    const recorded = await recordedRunId(options);
+    const lost = before === null || recorded === undefined ? await options.lost?.() : undefined;
+    // Beginning from 1 again, this start would count as older than the states that it goes on from.
+    const number = (before?.number ?? lost?.starts ?? 0) + 1;
+    const runId = recorded ?? lost?.runId ?? randomUUID();
     const holder: Holder = { ...processes.self(), token, run: runId };
     if (!(await claim(options, number, holder))) continue;
     // A rival may have come and gone with this very number between our look and our claim.

@@ -26,6 +26,16 @@ const soundSchema = z.strictObject({
   sound: z.strictObject({ file: z.string().max(200), epoch: z.number().int() }).nullable(),
 });
 
+/** What sound.json says; null where it is not there or cannot be read: it says nothing that the next two evaluations do not. */
+export async function readSound(run: string, fileSystem: FileSystem): Promise<z.infer<typeof soundSchema> | null> {
+  try {
+    const bytes = await readWholeFile(join(run, FILE), MAX_BYTES, fileSystem);
+    return soundSchema.parse(JSON.parse(Buffer.from(bytes ?? []).toString('utf8')));
+  } catch {
+    return null;
+  }
+}
+
 /** Within ten times the best; for a best below zero, as far above it as ten times its size would be. */
 export function isSound(loss: number, bestLoss: number | null): boolean {
   if (!Number.isFinite(loss)) return false;
@@ -35,6 +45,8 @@ export function isSound(loss: number, bestLoss: number | null): boolean {
 export class SoundStates {
   #newest: SoundState | null = null;
   #sound: SoundState | null = null;
+  /** What sound.json names until it names the one above. */
+  #before: SoundState | null = null;
   #bestLoss: number | null = null;
 
   constructor(
@@ -49,17 +61,18 @@ export class SoundStates {
   /** Takes over what an earlier start knew. */
   async restore(): Promise<void> {
     const { run, states, fileSystem } = this.place;
-    try {
-      const bytes = await readWholeFile(join(run, FILE), MAX_BYTES, fileSystem);
-      const { bestLoss, sound } = soundSchema.parse(JSON.parse(Buffer.from(bytes ?? []).toString('utf8')));
-      this.#bestLoss = bestLoss;
-      if (sound !== null && (await fileSystem.list(states)).includes(sound.file)) this.#sound = sound;
-    } catch {
-      // It says nothing that the next two evaluations do not.
-    }
+    const known = await readSound(run, fileSystem);
+    if (known === null) return;
+    this.#bestLoss = known.bestLoss;
+    if (known.sound !== null && (await fileSystem.list(states)).includes(known.sound.file)) this.#sound = known.sound;
   }
 
-  /** The one to keep; null before there is one. */
+  /** Names of the states to keep: a kill must not leave a sound.json that names one that is gone. */
+  get kept(): string[] {
+    return [this.#sound, this.#before].flatMap((state) => state?.file ?? []);
+  }
+
+  /** Null before there is one. */
   get sound(): (SoundState & { readonly path: string }) | null {
     return this.#sound && { ...this.#sound, path: join(this.place.states, this.#sound.file) };
   }
@@ -73,6 +86,7 @@ export class SoundStates {
   async evaluated(loss: number): Promise<boolean> {
     if (!isSound(loss, this.#bestLoss)) return false;
     this.#bestLoss = Math.min(loss, this.#bestLoss ?? Infinity);
+    this.#before = this.#sound;
     this.#sound = this.#newest ?? this.#sound;
     const { run: folder, fileSystem, beforePublish: beforeRename } = this.place;
     const text = `${JSON.stringify({ bestLoss: this.#bestLoss, sound: this.#sound })}\n`;
@@ -81,6 +95,7 @@ export class SoundStates {
     await writeFileAtomically({ folder, name: () => FILE, parts, point: 'file', fileSystem, beforeRename }).catch(
       () => undefined,
     );
+    this.#before = null;
     return true;
   }
 }

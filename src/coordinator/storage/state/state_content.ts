@@ -33,7 +33,7 @@ const SECTIONS = { run: 1, progress: 2, objective: 1, metrics: 1, model: 1, data
 /** The file's content, in order; tensor parts are views of the state's arrays. */
 export async function encodeState(state: RunState): Promise<Uint8Array[]> {
   const { parameters, optimizerSlots, model, progress, objective, metrics, config, data, numerics } = state;
-  const { seed, shards, coordinatorEpoch, runId, trusted } = state;
+  const { seed, shards, coordinatorEpoch, runId, unkeptBest, trusted } = state;
   invariant(parameters.length === model.layout.totalSize, 'the state holds every parameter');
   const tensors = [...tensorsOf('parameters', parameters, model.layout.slots)];
   const trained = model.layout.slots.slice(0, model.layout.trainedSlots);
@@ -42,7 +42,8 @@ export async function encodeState(state: RunState): Promise<Uint8Array[]> {
     tensors.push(...tensorsOf(`optimizer/${name}`, values, trained));
   }
   const { name, topologySha256, layout } = model;
-  const run = { seed, shards, coordinatorEpoch, optimizerSlots: optimizerSlots.map((slot) => slot.name), runId, trusted };
+  const slots = optimizerSlots.map((slot) => slot.name);
+  const run = { seed, shards, coordinatorEpoch, optimizerSlots: slots, runId, unkeptBest, trusted };
   const metadata = {
     format: FORMAT,
     version: VERSION,
@@ -114,11 +115,12 @@ function readWords(index: Pick<SafetensorsIndex, 'metadata' | 'tensors'>): State
     throw new DamagedFileError('metadata progress.totals: not one for each metric');
   const layout = layoutOf(index, model);
   checkSlots(index, layout, run.optimizerSlots);
-  const { seed, shards, coordinatorEpoch, runId, trusted, optimizerSlots: slotNames } = run;
+  const { seed, shards, coordinatorEpoch, runId, unkeptBest, trusted, optimizerSlots: slotNames } = run;
   const { name, topologySha256 } = model;
   return {
     ...{ progress, objective, seed, shards, coordinatorEpoch, config, data, numerics, metrics, slotNames, layout },
     ...(runId !== undefined && { runId }),
+    ...(unkeptBest !== undefined && { unkeptBest }),
     ...(trusted !== undefined && { trusted }),
     model: { name, topologySha256 },
   };

@@ -116,17 +116,17 @@ function whyRejected(error: unknown): string {
   return errorMessage(error);
 }
 
-/** Deletes all but the newest `keep` states and the one named `besides`; those `passedOver` count for nothing and stay. Call only after a newer one is safely on the disk. Returns the names deleted. */
+/** Deletes all but the newest `keep` states and those named `besides`; those `passedOver` count for nothing and stay. Call only after a newer one is safely on the disk. Returns the names deleted. */
 export async function pruneStates(
   { folder, fileSystem }: StateFolder,
   keep: number,
-  { besides = null, passedOver = new Set() }: { besides?: string | null; passedOver?: ReadonlySet<string> } = {},
+  { besides = [], passedOver = new Set() }: { besides?: readonly string[]; passedOver?: ReadonlySet<string> } = {},
 ): Promise<string[]> {
   invariant(keep >= 1, 'at least one state is kept');
   const surplus = newestFirst(await fileSystem.list(folder))
     .filter((name) => !passedOver.has(name))
     .slice(keep)
-    .filter((name) => name !== besides);
+    .filter((name) => !besides.includes(name));
   for (const name of surplus) {
     failPoint('state.delete');
     await fileSystem.removeFile(join(folder, name));

@@ -95,6 +95,8 @@ export const runSchema = z.strictObject({
   optimizerSlots: z.array(z.string().regex(/^[a-z0-9_]{1,40}$/)).max(8),
   /** The run's own (run_lock.ts): a state that came from another run's folder has another. Absent from older states. */
   runId: z.string().max(100).optional(),
+  /** The epoch of the best value, where a version that kept no best model saw it. */
+  unkeptBest: count.optional(),
   /** Under `--audit` with a share: by machine or process, from which step on nothing that it computed was checked. */
   trusted: z
     .array(z.tuple([brief, count]))
@@ -129,6 +131,7 @@ export interface RunState {
   readonly shards: number;
   readonly coordinatorEpoch: number;
   readonly runId?: string;
+  readonly unkeptBest?: number;
   readonly trusted?: readonly (readonly [voter: string, step: number])[];
   readonly config: TrainConfig;
   readonly model: { readonly name: string; readonly topologySha256: string; readonly layout: BucketLayout };

@@ -24,8 +24,8 @@ export interface StateWriterOptions {
   folder: string;
   fileSystem: FileSystem;
   keep: number;
-  /** Name of a state that is kept besides, now; null for none. */
-  keepBesides?: () => string | null;
+  /** Names of states that are kept besides, now. */
+  keepBesides?: () => readonly string[];
   /** Names that a resume could not use: they take no state's place. */
   passedOver?: ReadonlySet<string>;
   /** Called before a state gets its name: the metrics it counts on must be on the disk, and the run folder still ours. */
@@ -85,7 +85,7 @@ export function createStateWriter(options: StateWriterOptions): StateWriter {
 }
 
 async function writeOne(state: RunState, snapshotMs: number, options: StateWriterOptions): Promise<StorageError | null> {
-  const { folder, fileSystem, keep, keepBesides = () => null, passedOver, beforePublish, onWritten, onFailed, now } = options;
+  const { folder, fileSystem, keep, keepBesides = () => [], passedOver, beforePublish, onWritten, onFailed, now } = options;
   const { step, stepInEpoch } = state.progress;
   // Between two epochs the progress names the next one; people mean the one that ended.
   const epoch = Math.max(1, stepInEpoch === 0 ? state.progress.epoch - 1 : state.progress.epoch);
