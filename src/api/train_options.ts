@@ -17,14 +17,17 @@ import { nameOfData, type GivenData } from './given_data.js';
 /** `'flip'`, `{ shift: 2, fill: 'edge' }` (docs/augmentation.md). */
 export type AugmentationOption = string | Readonly<Record<string, string | number | boolean>>;
 
-type SettingOptions = Partial<Omit<Pick<TrainConfig, LibrarySetting>, keyof ByOutput | 'augment'>> & Partial<ByOutput>;
+type SettingOptions = Partial<Omit<Pick<TrainConfig, LibrarySetting>, keyof ByName | 'augment'>> & Partial<ByName>;
 
-/** By the names of the model's outputs, where it has several. */
-export interface ByOutput {
+/** By the names of the model's inputs and outputs, where it has several. */
+export interface ByName {
   readonly loss: string | Readonly<Record<string, string>>;
   readonly metrics: readonly string[] | Readonly<Record<string, string | readonly string[]>>;
   /** Also in the order of the outputs. */
   readonly lossWeights: readonly number[] | readonly string[] | Readonly<Record<string, number>>;
+  /** Columns of a table or arrays of a file: `['age', 'income']`, `{ user: ['age', 'income'], item: 'price' }`. */
+  readonly inputs: readonly string[] | Readonly<Record<string, string | readonly string[]>> | null;
+  readonly labels: readonly string[] | Readonly<Record<string, string | readonly string[]>> | null;
 }
 
 /**

@@ -66,6 +66,8 @@ export interface Dataset {
   readonly sequence?: DataSequence;
   /** Of a lone target whose classes were told by words (texts of a column, folders of pictures): those, by their numbers. For people; no part of the identity. */
   readonly classNames?: readonly string[];
+  /** Of files of named columns or arrays: all that they have to choose from. For people, as well. */
+  readonly columns?: readonly string[];
 }
 
 /** Examples that are read one after the other, in each epoch anew (data/sequence). */

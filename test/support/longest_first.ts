@@ -26,6 +26,7 @@ const LONGEST = [
   'cluster/joins_and_leaves',
   'integration/stopped_cluster',
   'integration/verify',
+  'integration/table_columns',
   'coordinator/storage/state/state_fuzz',
 ].map((name) => `test/${name}.test.ts`);
 

@@ -87,7 +87,14 @@ async function inCluster(parts: Parameters<typeof trainLocally>[0], lines: strin
         devices: chooseDevices({ gpus: 'none', workers: 1 }),
         threadsPerWorker: null,
       },
-      ...{ dataDir: null, model: isModule ? config.model : null, data: config.data, waitMs: 0, stop: noStop() },
+      ...{
+        dataDir: null,
+        model: isModule ? config.model : null,
+        data: config.data,
+        dataMemory: config.dataMemory,
+        waitMs: 0,
+        stop: noStop(),
+      },
       say: (line) => void lines.push(line),
     }),
   );

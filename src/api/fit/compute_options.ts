@@ -10,7 +10,7 @@ import { completeConfig } from '../../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import { placeOnNamedDevices, placeReplicas } from '../devices.js';
-import type { ByOutput } from '../train_options.js';
+import type { ByName } from '../train_options.js';
 import { invalid, refuseUnknown, wrong } from '../option_checks.js';
 import type { ReplicaRequest } from '../replicas.js';
 import type { NamedRows } from './rows.js';
@@ -38,7 +38,7 @@ export interface EvaluateOptions extends PredictOptions {
   /** By how much each example counts in the loss, as in fit() (tfjs throws). */
   readonly sampleWeight?: NamedRows;
   /** By how much the loss of each output counts, as in fit(). */
-  readonly lossWeights?: ByOutput['lossWeights'];
+  readonly lossWeights?: ByName['lossWeights'];
 }
 
 export interface EvaluateDatasetOptions extends ComputeOptions, Pick<EvaluateOptions, 'lossWeights' | 'verbose'> {

@@ -14,7 +14,7 @@ import type { TrainConfig } from '../../common/train_config.js';
 import { DATA_OPTIONS } from '../../data/sources/source.js';
 import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
 import type { RateFunction } from '../callback_runner.js';
-import { WATCHES, type AugmentationOption, type ByOutput } from '../train_options.js';
+import { WATCHES, type AugmentationOption, type ByName } from '../train_options.js';
 import { invalid, OFFERED, refuseUnknown, wrong } from '../option_checks.js';
 import type { FitCallbacks } from './callback_list.js';
 import type { WeightOptions } from './example_weights.js';
@@ -28,7 +28,7 @@ type NotOffered =
 
 /** Settings of a run (docs/settings.md), beside tfjs's options. */
 type RunSettings = Partial<
-  Omit<Pick<TrainConfig, Exclude<LibrarySetting, NotOffered | 'augment'>>, 'lossWeights'> & Pick<ByOutput, 'lossWeights'>
+  Omit<Pick<TrainConfig, Exclude<LibrarySetting, NotOffered | 'augment'>>, 'lossWeights'> & Pick<ByName, 'lossWeights'>
 >;
 
 /** Weights as a third item, which tfjs's own type has, are refused: a program's `tf.ModelFitArgs` is taken as it is. */

@@ -1,6 +1,6 @@
 /**
- * Owns: losses, metrics and loss weights of several outputs as people write them (`{ a: 'mse', b: 'mae' }`, `[1, 0.3]`), as the texts that a
- * configuration holds: `a=mse, b=mae`, `0.3`. What is of no such form comes back as it is, for the schema to refuse.
+ * Owns: losses, metrics and loss weights of several outputs, and columns of several inputs, as people write them (`{ a: 'mse', b: 'mae' }`, `[1, 0.3]`), as the
+ * texts that a configuration holds: `a=mse, b=mae`, `0.3`. What is of no such form comes back as it is, for the schema to refuse.
  */
 
 type Rows = Readonly<Record<string, unknown>>;
@@ -13,7 +13,7 @@ export function lossText(value: unknown): unknown {
 }
 
 /** `{ a: 'acc', b: ['mse', 'mae'] }` is `a=acc`, `b=mse`, `b=mae`. */
-export function metricTexts(value: unknown): unknown {
+export function nameTexts(value: unknown): unknown {
   if (typeof value === 'string') return value.split(',').map((name) => name.trim());
   if (!isRecord(value)) return value;
   return Object.entries(value).flatMap(([output, names]) =>
@@ -34,7 +34,7 @@ export function isWeightText(text: string): boolean {
   return number !== '' && Number.isFinite(Number(number)) && !text.startsWith('=');
 }
 
-/** Options of a library call, whose other keys are renamed and whose outputs' names are not. */
+/** Options of a library call, whose other keys are renamed, and names of the model's are not. */
 export function withTexts<Options extends Rows>(options: Options): Options {
   const texts = Object.entries(OF_OUTPUTS).flatMap(([key, text]) =>
     options[key] === undefined ? [] : [[key, text(options[key])]],
@@ -42,7 +42,10 @@ export function withTexts<Options extends Rows>(options: Options): Options {
   return { ...options, ...(Object.fromEntries(texts) as Rows) };
 }
 
-const OF_OUTPUTS = { loss: lossText, metrics: metricTexts, lossWeights: weightTexts } as const;
+const OF_OUTPUTS = {
+  ...{ loss: lossText, metrics: nameTexts, lossWeights: weightTexts },
+  ...{ inputs: nameTexts, labels: nameTexts },
+} as const;
 
 function isRecord(value: unknown): value is Rows {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { augmentationList } from '../augmentation.js';
 import { toSnakeCase } from '../snake_case.js';
-import { isWeightText, lossText, metricTexts, weightTexts } from './by_output.js';
+import { isWeightText, lossText, nameTexts, weightTexts } from './by_output.js';
 import type { Items, Kind, Setting } from './setting.js';
 import { isOfWorkers, isSection, SETTINGS, type ConfigLayer, type TrainConfig, type WorkerSetting } from './table.js';
 
@@ -43,15 +43,15 @@ function devices(wanted: string): z.ZodType {
   return z.preprocess(joined, text(wanted));
 }
 
-/** People write `metrics: accuracy`, `--metrics accuracy,auc` and `metrics: { kind: accuracy }`. */
+/** People write `metrics: accuracy`, `--metrics accuracy,auc` and `metrics: { kind: accuracy }`, and so `inputs: { user: [age, income] }`. */
 function names({ wanted, known, mayBeEmpty = false }: Extract<Kind, { kind: 'names' }>): z.ZodType {
   const fits = (list: string[]) =>
     new Set(list).size === list.length && list.every((name) => name !== '' && (known === null || known.includes(name)));
   const list = z
     .array(z.string({ error: wanted }), { error: wanted })
     .min(mayBeEmpty ? 0 : 1, { error: wanted })
-    .max(mayBeEmpty ? 1_000 : 32, { error: wanted });
-  return z.preprocess(metricTexts, list.refine(fits, { error: `${wanted}, each once` }));
+    .max(known === null ? 1_000 : 32, { error: wanted });
+  return z.preprocess(nameTexts, list.refine(fits, { error: `${wanted}, each once` }));
 }
 
 function weights(error: string): z.ZodType {

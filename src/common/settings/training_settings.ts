@@ -31,14 +31,14 @@ export const DATA_SETTINGS = {
       aliases: ['val_file', 'val_data', 'test_data', 'eval_data', 'validation_data', 'test_file'],
     },
   }),
-  inputs: setting(names('a list of names, such as [height, width]'), null, {
+  inputs: setting(names('a list of at most 1000 names, such as [height, width] or [user=age, item=price]'), null, {
     ...{ flag: '--inputs <names>', commands: [...RUNS, 'evaluate', 'verify'], group: 'data', resume: 'fixed' },
-    help: 'what the model takes: arrays of an .npz file (x for x_train, x_test), columns of a table (default: all but the labels)',
+    help: 'what the model takes: arrays of an .npz file (x for x_train, x_test), columns of a table (default: all but the labels); input=column where the model has several',
     ...{ workers: true, library: true, aliases: ['columns', 'features', 'feature_columns', 'input_columns', 'x'] },
   }),
-  labels: setting(names('a list of names, such as [price]'), null, {
+  labels: setting(names('a list of at most 1000 names, such as [price] or [kind=species, size=length]'), null, {
     ...{ flag: '--labels <names>', commands: [...RUNS, 'evaluate', 'verify'], group: 'data', resume: 'fixed' },
-    help: 'what it shall answer: arrays of an .npz file, columns of a table',
+    help: 'what it shall answer: arrays of an .npz file, columns of a table; output=column where the model has several',
     ...{ workers: true, library: true, aliases: ['targets', 'label_column', 'target_column', 'y', 'labels_column'] },
   }),
   labelFile: setting(text('a CSV file'), null, {

@@ -29,7 +29,7 @@ export async function openParquet(path: string): Promise<ColumnFile> {
       for (const count of groups) {
         const range = { rowStart: first, rowEnd: first + count };
         const objects = await parsed(path, () =>
-          parquetReadObjects({ file, metadata, columns: [...names], ...range, compressors }),
+          parquetReadObjects({ file, metadata, columns: [...new Set(names)], ...range, compressors }),
         );
         for (const [at, object] of objects.entries())
           yield { cells: names.map((name, column) => read[column](object[name])), place: `row ${first + at}` };

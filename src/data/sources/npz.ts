@@ -10,6 +10,7 @@ import { listNpyArrays, rowsOf, type NpyArray, type NpyArrays } from '../files/n
 import { STORED_TYPES } from '../files/value_type.js';
 import type { OnDataProgress } from '../progress.js';
 import { datasetOfTables, fieldNames, tablesError } from '../tables/dataset.js';
+import { groupsIn, groupsKey, groupsText, membersOf, type NameGroup } from '../tables/named_columns.js';
 import { openRowFiles } from '../tables/row_file.js';
 import { rowsAtOnce, type RowFile, type Rows, type Table, type TableField } from '../tables/table.js';
 import { memoryBytesOf, type DataConfig, type SourceRow } from './source.js';
@@ -42,17 +43,20 @@ export async function loadNpz(config: DataConfig, onProgress: OnDataProgress = (
   const { data: path, scale = null } = config;
   const arrays = await listNpyArrays(path);
   const validationArrays = config.validationFile == null ? null : await listNpyArrays(config.validationFile);
-  const bases = {
-    inputs: config.inputs ?? [found(path, arrays, INPUTS)],
-    targets: config.labels ?? [found(path, arrays, TARGETS)],
+  const known = [...arrays.keys()];
+  const groups = {
+    inputs: groupsIn(config.inputs ?? [found(path, arrays, INPUTS)], { path, known }),
+    targets: groupsIn(config.labels ?? [found(path, arrays, TARGETS)], { path, known }),
   };
+  const bases = { inputs: membersOf(groups.inputs), targets: membersOf(groups.targets) };
+  const names = { inputs: namesOf(path, groups.inputs, 'inputs'), targets: namesOf(path, groups.targets, 'targets') };
   const memoryBytes = memoryBytesOf(config);
   const tableIn = (from: NpyArrays, where: string, splits: readonly Split[]): Table | null => {
     const all = [...bases.inputs, ...bases.targets].map((base) => arrayOf(from, base, splits));
     if (all.every((picked) => picked === null)) return null;
     const missing = all.indexOf(null);
     if (missing !== -1) throw noArray(where, [...bases.inputs, ...bases.targets][missing], from);
-    return tableOf(where, bases, all as Picked[], memoryBytes);
+    return tableOf(where, names, all as Picked[], memoryBytes);
   };
   const train = tableIn(arrays, path, ['train']);
   if (train === null) throw noArray(path, bases.inputs[0], arrays);
@@ -62,11 +66,15 @@ export async function loadNpz(config: DataConfig, onProgress: OnDataProgress = (
       : tableIn(validationArrays, config.validationFile!, ['validation', 'train']);
   if (validationArrays !== null && validation === null) throw noArray(config.validationFile!, bases.inputs[0], validationArrays);
   const used = [...arrays.values(), ...(validationArrays?.values() ?? [])];
-  onProgress({ kind: 'note', message: `${path}: inputs ${bases.inputs.join(', ')}, labels ${bases.targets.join(', ')}` });
+  onProgress({ kind: 'note', message: `${path}: inputs ${groupsText(groups.inputs)}, labels ${groupsText(groups.targets)}` });
   return datasetOfTables({
     ...{ name: basename(path), source: 'npz', train, validation, scale, memoryBytes },
     stamps: [...new Map(used.flatMap((array) => (array instanceof DataError ? [] : [[array.stamp.path, array.stamp]]))).values()],
-    how: { kind: 'npz', ...bases, scale, validation: validation !== null },
+    how: {
+      ...{ kind: 'npz', scale, validation: validation !== null },
+      ...{ inputs: groupsKey(groups.inputs), targets: groupsKey(groups.targets) },
+    },
+    columns: known,
   });
 }
 
@@ -102,13 +110,22 @@ function noArray(path: string, base: string, arrays: NpyArrays): Error {
 
 const listed = (arrays: NpyArrays): string => [...arrays.keys()].slice(0, 20).join(', ') || 'no arrays';
 
-interface Bases {
+interface FieldNames {
   readonly inputs: readonly string[];
   readonly targets: readonly string[];
 }
 
+/** The model's, where they are said: `left=x_left`. An array is one input whole. */
+function namesOf(path: string, groups: readonly NameGroup[], side: 'inputs' | 'targets'): readonly string[] {
+  if (groups[0].name === null) return fieldNames(membersOf(groups), side);
+  return groups.map(({ name, members }) => {
+    if (members.length === 1) return name!;
+    throw tablesError(path, `${name} is given ${members.length} arrays (${members.join(', ')}), wanted one`);
+  });
+}
+
 /** `all`: of the inputs, then of the targets. */
-function tableOf(path: string, bases: Bases, all: readonly Picked[], memoryBytes: number): Table {
+function tableOf(path: string, names: FieldNames, all: readonly Picked[], memoryBytes: number): Table {
   const [first] = all;
   for (const { name, array } of all) {
     if (array.shape.length === 0) throw tablesError(path, `${name} is one number, wanted a row for each example`);
@@ -116,13 +133,13 @@ function tableOf(path: string, bases: Bases, all: readonly Picked[], memoryBytes
       throw tablesError(path, `${name} has ${array.shape[0]} rows, ${first.name} has ${first.array.shape[0]}`);
     if (array.shape.slice(1).includes(0)) throw tablesError(path, `${name} has the shape (${array.shape.join(', ')})`);
   }
-  const fields = [...fieldNames(bases.inputs, 'inputs'), ...fieldNames(bases.targets, 'targets')].map((name, at): TableField => {
+  const fields = [...names.inputs, ...names.targets].map((name, at): TableField => {
     const { type, shape } = all[at].array;
     const { keptAs } = STORED_TYPES[type];
     const row = shape.slice(1);
-    return { name, type: keptAs, shape: at < bases.inputs.length ? inputShape(row, keptAs) : labelShape(row, keptAs) };
+    return { name, type: keptAs, shape: at < names.inputs.length ? inputShape(row, keptAs) : labelShape(row, keptAs) };
   });
-  const inputs = fields.slice(0, bases.inputs.length);
+  const inputs = fields.slice(0, names.inputs.length);
   const arrays = new Map(fields.map(({ name }, at) => [name, all[at].array]));
   const files = inputs.map(({ name }) => [name, arrays.get(name)!.rowFile] as const);
   return {

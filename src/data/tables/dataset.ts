@@ -30,18 +30,20 @@ export interface TablesRequest {
   readonly validation: Table | null;
   /** What the model sees is value × scale; null: bytes / 255, all others as they are. */
   readonly scale: number | null;
-  /** Of one target whose classes are known. */
-  readonly classes?: number;
+  /** Of targets whose classes are known, by their names. */
+  readonly classes?: Readonly<Record<string, number>>;
   /** More than this of inputs stays in files, bytes. */
   readonly memoryBytes: number;
   /** The files that all of it comes from, and how they are read. */
   readonly stamps: readonly FileStamp[];
   readonly how: unknown;
+  /** All that the files have to choose from, for people. */
+  readonly columns: readonly string[];
 }
 
 /** @throws DataError DATA_TABLES, DATA_EMPTY, DATA_LABELS, DATA_VALUE, DATA_CACHE, and what reading the tables throws */
 export async function datasetOfTables(request: TablesRequest): Promise<Dataset> {
-  const { name, train, validation, source, stamps, how } = request;
+  const { name, train, validation, source, stamps, how, columns } = request;
   if (validation !== null) requireAlike(name, train, validation);
   const tables = { train, ...(validation !== null && { validation }) };
   for (const [which, { count }] of Object.entries(tables))
@@ -77,7 +79,7 @@ export async function datasetOfTables(request: TablesRequest): Promise<Dataset> 
     if (!inMemory && rowFiles !== undefined) scans[which] = scansOf(table.inputs, rowFiles);
   }
   const parts = {
-    ...{ name, fields: fieldsOf(request, splits as Record<string, DataSplit>) },
+    ...{ name, columns, fields: fieldsOf(request, splits as Record<string, DataSplit>) },
     ...{ train: splits.train!, validation: splits.validation ?? null },
   };
   if (inMemory) return assembleDataset(parts);
@@ -95,7 +97,7 @@ function fieldsOf({ train, scale, classes, name }: TablesRequest, splits: Record
   const options = {
     inputShape: {},
     labelShape: shapes,
-    ...(classes !== undefined && { classes: { [names.names[0]]: classes } }),
+    ...(classes !== undefined && { classes }),
   };
   return { inputs, targets: targetFields(options, names, given, (message) => tablesError(name, message)) };
 }

@@ -46,9 +46,10 @@ export interface Binding {
  * By name where the names are the model's; a list of arrays by position; one field goes to the model's one input or output, whatever it is called.
  * @throws UsageError MODEL_INPUTS or MODEL_INPUT_SHAPE
  */
-export function bindFields(model: tfjs.LayersModel, { name, fields }: Pick<Dataset, 'name' | 'fields'>): Binding {
-  const inputs = bound(fields.inputs, { names: namesOf(model.inputs), side: 'input', dataset: name });
-  const targets = bound(fields.targets, { names: namesOf(model.outputs), side: 'output', dataset: name });
+export function bindFields(model: tfjs.LayersModel, dataset: Pick<Dataset, 'name' | 'fields' | 'columns'>): Binding {
+  const { name, fields } = dataset;
+  const inputs = bound(fields.inputs, { names: namesOf(model.inputs), side: 'input', dataset });
+  const targets = bound(fields.targets, { names: namesOf(model.outputs), side: 'output', dataset });
   inputs.forEach((input, at) => requireInputShape(model, { name, input: at, inputShape: input.field.shape }));
   return { inputs, targets };
 }
@@ -58,10 +59,13 @@ function namesOf(tensors: readonly tfjs.SymbolicTensor[]): string[] {
   return tensors.map(({ sourceLayer }) => sourceLayer.name);
 }
 
-function bound(
-  fields: readonly Field[],
-  { names, side, dataset }: { names: readonly string[]; side: 'input' | 'output'; dataset: string },
-): Bound[] {
+interface Side {
+  readonly names: readonly string[];
+  readonly side: 'input' | 'output';
+  readonly dataset: Pick<Dataset, 'name' | 'columns'>;
+}
+
+function bound(fields: readonly Field[], { names, side, dataset }: Side): Bound[] {
   const byName = names.map((name) => ({ name, field: fields.find((field) => field.name === name) }));
   if (fields.length === names.length) {
     if (new Set(names).size === names.length && byName.every(({ field }) => field !== undefined)) return byName as Bound[];
@@ -69,13 +73,27 @@ function bound(
       return names.map((name, at) => ({ name, field: fields[at] }));
   }
   const given = fields.map((field) => field.name).join(', ');
+  const what = side === 'input' ? 'array of inputs' : 'array of labels';
   throw new UsageError({
     code: 'MODEL_INPUTS',
     message:
       `the model has ${count(names.length, side)} (${names.join(', ')}), ` +
-      `${dataset} has ${count(fields.length, side === 'input' ? 'array of inputs' : 'array of labels')} (${given})`,
-    next: `Give ${side === 'input' ? 'x' : 'y'} as a record by the model's names, or as a list in their order.`,
+      `${dataset.name} has ${count(fields.length, what)} (${given})`,
+    next: adviceOn({ names, side, dataset }),
   });
+}
+
+/** More are not named. */
+const COLUMNS_TOLD = 30;
+
+function adviceOn({ names, side, dataset: { name, columns } }: Side): string {
+  if (columns === undefined)
+    return `Give ${side === 'input' ? 'x' : 'y'} as a record by the model's names, or as a list in their order.`;
+  const flag = side === 'input' ? '--inputs' : '--labels';
+  const told = columns.length > COLUMNS_TOLD ? `${columns.slice(0, COLUMNS_TOLD).join(', ')}, …` : columns.join(', ');
+  if (names.length === 1) return `Name with ${flag} what the one ${side} of the model is made of; ${name} has ${told}.`;
+  const wanted = names.map((one) => `${one}=COLUMN`).join(',');
+  return `Say with ${flag} what each takes, as ${wanted}, a name once for each of its columns; ${name} has ${told}.`;
 }
 
 function count(number: number, what: string): string {

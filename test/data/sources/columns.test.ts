@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
+import { isInMemory } from '../../../src/common/dataset.js';
+import { datasetFromArrays } from '../../../src/data/arrays.js';
 import { loadDataset } from '../../../src/data/load.js';
 import type { DataConfig } from '../../../src/data/sources/source.js';
 import { plain, type PlainData } from '../../support/plain_data.js';
@@ -40,6 +42,73 @@ test('columns are chosen by name, in the order in which they are named', async (
   expect(some.labelShape).toEqual([1]);
   const vector = await loadCsv(text, { inputs: ['a'], labels: ['b', 'label'] });
   expect([vector.labelShape, [...vector.train.y]]).toEqual([[2], [2.5, 0, 5, 2]]);
+});
+
+/** By the names of the fields, in their order. */
+async function loadNamed(text: string, options: Options): Promise<Record<string, unknown>> {
+  const data = join(await temporaryFolder({ 't.csv': text }), 't.csv');
+  const { fields, train, sha256 } = await loadDataset({ ...PLAIN, data, ...options });
+  const told = [...fields.inputs, ...fields.targets].map(({ name, shape, classes }) => {
+    const values = isInMemory(train) ? { ...train.inputs, ...train.targets }[name] : [];
+    return [name, [shape, classes ?? null, [...values]]] as const;
+  });
+  return { ...Object.fromEntries(told), sha256 };
+}
+
+test("columns named by a model's inputs and outputs are one vector each, with the identity of such arrays", async () => {
+  const text = 'a,b,c,d=e,kind,size\n1,2,3.5,4,z,9\n5,6,7,8,a,10\n';
+  const inputs = ['right=c', 'left=b', 'left=a', 'right=d=e'];
+  const named = await loadNamed(text, { inputs, labels: ['kind=kind', 'size=size'] });
+  expect(named).toMatchObject({
+    right: [[2], null, [3.5, 4, 7, 8]],
+    left: [[2], null, [2, 1, 6, 5]],
+    kind: [[], 2, [1, 0]],
+    size: [[], 11, [9, 10]],
+  });
+  const arrays = await datasetFromArrays({
+    train: {
+      x: { right: Float32Array.of(3.5, 4, 7, 8), left: Int32Array.of(2, 1, 6, 5) },
+      y: { kind: Int32Array.of(1, 0), size: Int32Array.of(9, 10) },
+    },
+    inputShape: { right: [2], left: [2] },
+  });
+  expect(named.sha256).toBe(arrays.sha256);
+  // A column may go to two inputs. One whose name has an equals sign is itself, where nobody says an input.
+  const shared = await loadNamed(text, { inputs: ['left=a', 'right=a'], labels: ['size'] });
+  expect(shared).toMatchObject({ left: [[1], null, [1, 5]], right: [[1], null, [1, 5]], y: [[], 11, [9, 10]] });
+  expect(await loadNamed(text, { inputs: ['d=e'], labels: ['size'] })).toMatchObject({ x: [[1], null, [4, 8]] });
+  const notes: string[] = [];
+  await load(join(await temporaryFolder({ 't.csv': text }), 't.csv'), { inputs, labels: ['kind=kind', 'size=size'] }, notes);
+  expect(notes).toEqual(['t.csv: inputs right (c, d=e), left (b, a), labels kind (kind), size (size); kind: 2 classes: a, z']);
+});
+
+test('names that go together with nothing are refused', async () => {
+  const text = 'a,b,c,label\n1,2,3,0\n';
+  const told: string[] = [];
+  for (const [inputs, labels] of [
+    [['left=a', 'b'], ['label']],
+    [['=a', 'left=b'], ['label']],
+    [['left=', 'right=b'], ['label']],
+    [['left=a', 'right=bee'], ['label']],
+    [['left=a', 'right=label'], ['label']],
+    [['y=a', 'right=b'], ['label']],
+    [
+      ['left=a', 'right=b'],
+      ['left=label', 'c=c'],
+    ],
+  ])
+    told.push(await failure(loadCsv(text, { inputs, labels })));
+  expect(told).toMatchInlineSnapshot(`
+    [
+      "DATA_TABLES t.csv: left=a says which input or output it is for, and b does not: say it of all or of none",
+      "DATA_TABLES t.csv: =a is not of the form NAME=COLUMN, with a name of the model's",
+      "DATA_TABLES t.csv: left= is not of the form NAME=COLUMN, with a name of the model's",
+      "DATA_TABLES t.csv: it has no column bee; it has a, b, c, label",
+      "DATA_TABLES t.csv: column label is among the inputs and the labels",
+      "DATA_TABLES t.csv: an input and an output are called y, and no model has one name for two: say the outputs' in --labels",
+      "DATA_TABLES t.csv: an input and an output are called left, and no model has one name for two: say the outputs' in --labels",
+    ]
+  `);
 });
 
 test('however it was written, it is the same table', async () => {
@@ -137,13 +206,22 @@ test('beyond the memory that it may take, a table is decoded once and read from 
   onTestFinished(
     () => void (before === undefined ? delete process.env.TFJS_PARALLEL_CACHE : (process.env.TFJS_PARALLEL_CACHE = before)),
   );
-  const whole = await load(golden('columns.parquet'), { inputs: ['width', 'pixels'] });
-  const config = { data: golden('columns.parquet'), inputs: ['width', 'pixels'] };
-  for (let time = 0; time < 2; time++)
-    expect(await loadDataset({ ...PLAIN, ...config, dataMemory: 2 ** -16 })).toMatchObject({
-      sha256: whole.sha256,
-      train: { source: 'parquet' },
-    });
+  const hashes = new Set<string>();
+  for (const inputs of [
+    ['width', 'pixels'],
+    ['left=width', 'right=pixels'],
+    ['left=width', 'right=width', 'right=pixels'],
+  ]) {
+    const config = { ...PLAIN, data: golden('columns.parquet'), inputs };
+    const whole = await loadDataset(config);
+    hashes.add(whole.sha256);
+    for (let time = 0; time < 2; time++)
+      expect(await loadDataset({ ...config, dataMemory: 2 ** -16 })).toMatchObject({
+        sha256: whole.sha256,
+        train: { source: 'parquet' },
+      });
+  }
+  expect(hashes.size).toBe(3);
 });
 
 test('Parquet: numbers, lists of one length and texts, from several row groups', async () => {

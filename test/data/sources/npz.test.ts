@@ -123,6 +123,14 @@ test('several inputs have their names, and a file of its own may hold the valida
     ['>f8', 'float32', [2]],
   ]);
   expect(set.validation!.count).toBe(3);
+  const renamed = await loadNpz(config('types.npz', { inputs: ['left=<i4', 'right=>f8'], labels: ['rating=y'] }));
+  expect([...renamed.fields.inputs, ...renamed.fields.targets].map(({ name }) => name)).toEqual(['left', 'right', 'rating']);
+  const values = ({ train }: Dataset): unknown =>
+    isInMemory(train) && [...Object.values(train.inputs), ...Object.values(train.targets)];
+  expect(values(renamed)).toEqual(values(set));
+  expect(await failure('types.npz', { inputs: ['left=<i4', 'left=>f8'], labels: ['y'] })).toBe(
+    'DATA_TABLES types.npz: left is given 2 arrays (<i4, >f8), wanted one',
+  );
 });
 
 /** All rows of both splits, backwards. */

@@ -49,7 +49,46 @@ export const FILES_CASES: Cases = {
       await program(columns(inputs, 'a,b', labels, 'y'), real);
     },
   },
+  'columns for a model of several inputs': {
+    says: [{ file: 'src/worker/replica/bind_fields.ts', begins: 'Say with --inputs what each takes' }],
+    provoke: () => refusal(() => program(towers('--inputs', 'a,b', '--labels', 'y'), real)),
+    follow: async (next) => {
+      const named = commandIn(next, /(?<=as )left=COLUMN,right=COLUMN/);
+      await program(
+        towers(commandIn(next, /--inputs/), named.replace('COLUMN', 'a').replace('COLUMN', 'b'), '--labels', 'y'),
+        real,
+      );
+    },
+  },
+  'columns for a model of several outputs': {
+    says: [{ file: 'src/worker/replica/bind_fields.ts', begins: 'Say with --labels what each takes' }],
+    provoke: () => refusal(() => program(heads('--labels', 'b,y'), real)),
+    follow: async (next) => {
+      const named = commandIn(next, /(?<=as )kind=COLUMN,size=COLUMN/);
+      await program(heads(commandIn(next, /--labels/), named.replace('COLUMN', 'b').replace('COLUMN', 'y')), real);
+    },
+  },
 };
+
+function towers(...flags: string[]): string[] {
+  const path = join(folder, 'towers.mjs');
+  writeFileSync(
+    path,
+    `export function createModel(tf) { const inputs = ['left', 'right'].map((name) => tf.input({ shape: [1], name }));
+     return tf.model({ inputs, outputs: tf.layers.dense({ units: 1 }).apply(tf.layers.concatenate().apply(inputs)) }); }`,
+  );
+  return columns(...flags).map((arg) => (arg.endsWith('columns.mjs') ? path : arg));
+}
+
+function heads(...flags: string[]): string[] {
+  const path = join(folder, 'heads.mjs');
+  writeFileSync(
+    path,
+    `export function createModel(tf) { const x = tf.input({ shape: [1] });
+     return tf.model({ inputs: x, outputs: ['kind', 'size'].map((name) => tf.layers.dense({ units: 1, name }).apply(x)) }); }`,
+  );
+  return columns('--inputs', 'a', ...flags).map((arg) => (arg.endsWith('columns.mjs') ? path : arg));
+}
 
 function sequence(): string[] {
   const path = join(folder, 'sequence.mjs');

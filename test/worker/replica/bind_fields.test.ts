@@ -44,3 +44,26 @@ it('one goes to the one, whatever it is called, in a sequential model too', () =
   expect(bound(model, [field('x', 2)], [field('y', 1)])).toBe('only_input ← x, only ← y');
   expect(bound(model, [field('pixels', 2)], [field('0', 1)])).toBe('only_input ← pixels, only ← 0');
 });
+
+it('of a table it is said how its columns are given names, and which it has', () => {
+  const refused = (columns: string[], of: tf.LayersModel, inputs: Field[], targets: Field[]): string => {
+    try {
+      bindFields(of, { name: 't.csv', columns, fields: { inputs, targets } });
+      return 'bound';
+    } catch (error) {
+      return (error as { next: string }).next;
+    }
+  };
+  const columns = Array.from({ length: 40 }, (_, at) => `c${at}`);
+  const [x, y] = [[field('x', 5)], [field('y', 1)]];
+  expect(refused(['age', 'price'], twoByTwo(), x, y)).toBe(
+    'Say with --inputs what each takes, as a=COLUMN,b=COLUMN, a name once for each of its columns; t.csv has age, price.',
+  );
+  expect(refused(columns, twoByTwo(), [field('a', 2), field('b', 3)], y)).toBe(
+    `Say with --labels what each takes, as c=COLUMN,d=COLUMN, a name once for each of its columns; t.csv has ${columns.slice(0, 30).join(', ')}, ….`,
+  );
+  const one = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [2], name: 'only' })] });
+  expect(refused(['age', 'price'], one, [field('a', 1), field('b', 1)], y)).toBe(
+    'Name with --inputs what the one input of the model is made of; t.csv has age, price.',
+  );
+});
