@@ -76,6 +76,7 @@ export class ClusterRecruiter implements Recruiter {
       minWorkers: request.minWorkers,
       joinTimeoutMs: request.joinTimeoutMs,
       audit: work.config.audit,
+      comparesBits: request.numericsCheck === 'strict',
       onCondemned: (process, reason) => cluster.condemn(process, reason),
       onNote: (note) => {
         if (started) observe(eventOf(note));

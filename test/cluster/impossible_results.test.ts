@@ -59,6 +59,12 @@ it.each<['train' | 'evaluate', string, Lie, string]>([
   ['train', 'a NaN loss that is not marked', { lossSum: NAN }, 'lossSum is NaN, and not marked as such'],
   ['train', 'a NaN gradient that is not marked', { values: [1, 2, NAN, 4, 5, 6] }, 'hold a NaN or Inf that is not marked'],
   ['train', 'an infinite statistic', { values: [1, 2, 3, 4, 5, Infinity] }, 'hold a NaN or Inf that is not marked'],
+  [
+    'train',
+    'a variance below zero',
+    { values: [1, 2, 3, 4, 5, -46] },
+    'a variance of -46 in moving_variance, wanted at least -45.01',
+  ],
   ['train', 'a mark without a NaN', { nonFinite: 'w' }, 'w is marked as holding a NaN or Inf, and all values are finite'],
   ['evaluate', 'a time of −1', { computeMs: -1 }, 'computeMs is -1, wanted a time'],
 ])('%s: a worker that sends %s is put out by name, and another computes its shard', async (kind, _, lie, why) => {

@@ -71,7 +71,7 @@ export function modelOf(weights: number): ModelDescription {
   const layout = createBucketLayout({
     weights: [
       { name: 'w', shape: [weights] },
-      { name: 'moving', shape: [1], statisticMomentum: 0.9 },
+      { name: 'moving_variance', shape: [1], statisticMomentum: 0.9 },
     ],
     trained: 1,
   });

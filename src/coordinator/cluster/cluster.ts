@@ -118,7 +118,7 @@ export class Cluster implements SessionHost<Session> {
     const { model } = this.#admissions;
     if (model === null) return null;
     const { layout, objective } = model;
-    return { gradient: layout.trainedSize, statistics: layout.statisticsSize, objective };
+    return { gradient: layout.trainedSize, statistics: layout.statisticsSize, objective, layout };
   }
 
   nameFor(wanted: string): string {

@@ -20,6 +20,7 @@ import {
   type ShardResult,
 } from '../../common/replica.js';
 import { impossible } from '../../common/result_bounds.js';
+import { impossibleStatistic, leastStatistics } from '../../common/statistics_bounds.js';
 import { Link } from '../../transport/link.js';
 import type { LinkTimes } from '../../transport/link_life.js';
 import { ArrivingValues } from './arriving_values.js';
@@ -39,6 +40,8 @@ interface Pending {
   readonly assignment: ShardAssignment;
   /** Of the parameters it is computed from. */
   readonly lease: ParameterLease;
+  /** Of the statistics that may come of them. */
+  readonly least: Float64Array | null;
   resolve(result: ShardResult): void;
   reject(error: Error): void;
 }
@@ -64,6 +67,7 @@ export class Session {
   /** What this worker has, or will have when its socket has taken it. */
   #sent: { readonly version: number; readonly lease: ParameterLease } | null = null;
   readonly #values = new ArrivingValues();
+  #least: { readonly version: number; readonly values: Float64Array | null } | null = null;
   #isLeaving = false;
   #describing: { resolve(model: ModelDescription): void; reject(error: Error): void } | null = null;
 
@@ -112,7 +116,16 @@ export class Session {
       both.set(batchRows, rows.length);
       void this.#link.send({ ...message, batchRows: batchRows.length }, new Uint8Array(both.buffer));
     }
-    return new Promise((resolve, reject) => this.#pending.set(replica, { assignment, lease, resolve, reject }));
+    const least = id.kind === 'train' ? this.#leastOf(parameters) : null;
+    return new Promise((resolve, reject) => this.#pending.set(replica, { assignment, lease, least, resolve, reject }));
+  }
+
+  /** Now: when an answer comes late, the parameters may have been written over. */
+  #leastOf({ version, values }: ParameterSnapshot): Float64Array | null {
+    const layout = this.#host.resultSizes()?.layout;
+    if (layout === undefined) return null;
+    if (this.#least?.version !== version) this.#least = { version, values: leastStatistics(layout, values) };
+    return this.#least.values;
   }
 
   /** Sends the parameters where this worker does not have them yet. */
@@ -244,13 +257,17 @@ export class Session {
   }
 
   #result(message: MessageOf<'result'>, bytes: Uint8Array): void {
-    const { resolve, assignment } = this.#answered(message);
+    const { resolve, assignment, least } = this.#answered(message);
     const { id, version, examples, lossSum, sums, computeMs, parametersChecksum } = message;
     const { kind, step, shard } = id;
-    const objective = this.#host.resultSizes()?.objective;
-    invariant(objective !== undefined, 'who was given a shard has a model');
+    const sizes = this.#host.resultSizes();
+    invariant(sizes !== null, 'who was given a shard has a model');
+    const { objective, layout, gradient: gradientSize } = sizes;
+    const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
     const classified = assignment.classify ? { classified: new Float32Array(bytes.buffer) } : {};
-    const wrong = impossible(objective, { ...message, ...classified, tensorsFinite: this.#values.take() });
+    const wrong =
+      impossible(objective, { ...message, ...classified, tensorsFinite: this.#values.take() }) ??
+      (least === null ? null : impossibleStatistic(layout, least, values.subarray(gradientSize)));
     if (wrong !== null)
       return this.#putOut(`${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}: ${wrong}`);
     this.#pending.delete(message.replica);
@@ -267,8 +284,6 @@ export class Session {
       ...(nonFinite !== null && { nonFinite }),
     };
     if (kind === 'evaluate') return resolve({ ...result, ...classified });
-    const gradientSize = this.#host.resultSizes()?.gradient ?? 0;
-    const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
     let held = true;
     const release = (): void => {
       invariant(held, 'a gradient buffer is released once');

@@ -1,4 +1,5 @@
 /** Owns: what a worker's session needs of the run it belongs to, as an interface. Does not: implement it (cluster.ts). */
+import type { BucketLayout } from '../../common/bucket_layout.js';
 import type { ExpectedError } from '../../common/errors.js';
 import type { ObjectiveDescription } from '../../common/objective.js';
 import type { Job, MessageOf } from '../../common/protocol/messages.js';
@@ -16,8 +17,8 @@ export interface SessionHost<Session> {
   readonly parameters: ParameterBytes;
   /** Weights of a model that this machine can train. */
   readonly maxWeights: number;
-  /** Elements of a gradient and of its statistics; null until a first worker has described the model. */
-  resultSizes(): { gradient: number; statistics: number; objective: ObjectiveDescription } | null;
+  /** Elements of a gradient and of its statistics, by the layout; null until a first worker has described the model. */
+  resultSizes(): { gradient: number; statistics: number; objective: ObjectiveDescription; layout: BucketLayout } | null;
   /** A name that no live worker has. */
   nameFor(wanted: string): string;
   /** Decides on a prepared worker; may ask it to describe the model first. Null to admit. */

@@ -11,8 +11,13 @@ import { AHEAD, shardBatch } from './batches.js';
 
 /** Computes rounds of shards; Fleet does. */
 export interface RoundComputer {
-  /** `take` may take a gradient over as it arrives. */
-  computeRound(units: readonly ShardAssignment[], take?: (result: ShardResult) => ShardResult): Promise<readonly ShardResult[]>;
+  /** `take` may take a gradient over as it arrives. `doubted`: once more, each shard on two machines. */
+  computeRound(
+    units: readonly ShardAssignment[],
+    take?: (result: ShardResult) => ShardResult,
+    how?: { doubted?: boolean },
+  ): Promise<readonly ShardResult[]>;
+  readonly canDoubt?: boolean;
 }
 
 export interface EvaluationParts {

@@ -165,13 +165,23 @@ export class ExactPlane implements Plane {
     return committed({ sums: sumOf(results), learningRate, gradientNorm, meter });
   }
 
-  async #stepHere({ units, globalBatch, learningRate, step, signal, meter }: Round): Promise<StepOutcome | null> {
+  /** Where all shards are finite and what comes of their sum is not, one of them may be a lie: two machines compute each once more. */
+  async #stepHere(round: Round): Promise<StepOutcome | null> {
+    const outcome = await this.#addedHere(round);
+    const isDoubted = outcome?.kind === 'non_finite' && this.#parts.fleet.canDoubt === true;
+    return isDoubted ? this.#addedHere(round, { doubted: true }) : outcome;
+  }
+
+  async #addedHere(
+    { units, globalBatch, learningRate, step, signal, meter }: Round,
+    how: { doubted?: boolean } = {},
+  ): Promise<StepOutcome | null> {
     const { shards, fleet } = this.#parts;
     const sum = this.#update.sumOver(units.map(({ id }) => id.shard));
     meter.mark('data');
     try {
       const results = await unlessAborted(
-        fleet.computeRound(units, (result) => sum.take(result)),
+        fleet.computeRound(units, (result) => sum.take(result), how),
         signal,
       );
       if (results === null) return null;

@@ -12,11 +12,12 @@ import type { Replica, ShardAssignment, ShardResult } from '../../../../common/r
 import { failureOf } from './fleet_failure.js';
 import { membershipSettings, type FleetNote, type FleetOptions, type ReplicaHome } from './fleet_options.js';
 import { HeldAnswers } from './held_answers.js';
+import { trustedSince } from './membership_audit.js';
 import type { MembershipCommand } from './membership_draft.js';
 import { reduceMembership, type LossCause, type MembershipEvent } from './membership.js';
 import { ProcessClock } from './process_clock.js';
 import { checksumOf } from './result_checksum.js';
-import { hasTwin, isAudited, nextWakeMs } from './membership_questions.js';
+import { hasTwin, isAudited, nextWakeMs, voterOf } from './membership_questions.js';
 import { createMembership, type Incidents, type MembershipState } from './membership_state.js';
 
 interface Seat {
@@ -35,6 +36,7 @@ interface OpenRound {
 
 export class Fleet {
   readonly #audit: number;
+  readonly #comparesBits: boolean;
   readonly #onCondemned: (process: string, reason: string) => void;
   /** Of audited shards that are not settled. */
   readonly #held = new HeldAnswers();
@@ -52,10 +54,18 @@ export class Fleet {
   #failure: unknown = null;
   #lastError: unknown = null;
 
-  constructor({ onNote = () => {}, onCondemned = () => {}, audit = 0, nowMs, ...settings }: FleetOptions = {}) {
+  constructor({
+    onNote = () => {},
+    onCondemned = () => {},
+    audit = 0,
+    comparesBits = true,
+    nowMs,
+    ...settings
+  }: FleetOptions = {}) {
     this.#onNote = onNote;
     this.#onCondemned = onCondemned;
     this.#audit = audit;
+    this.#comparesBits = comparesBits;
     this.#clock = nowMs === undefined ? new ProcessClock() : { nowMs, close: () => {} };
     this.#state = createMembership(membershipSettings({ audit, ...settings }));
   }
@@ -81,7 +91,14 @@ export class Fleet {
 
   /** What an earlier start knew of that, before the first round. */
   trust(known: Iterable<readonly [string, number]>): void {
-    this.#state = { ...this.#state, trusted: new Map([...known, ...this.#state.trusted]) };
+    this.#state = { ...this.#state, trusted: trustedSince(known, this.#state.trusted) };
+  }
+
+  /** Two machines are here whose answers can be compared, and that did not happen yet: a step whose shards are finite, and their sum is not, can be doubted. */
+  get canDoubt(): boolean {
+    const { members, settings } = this.#state;
+    if (!this.#comparesBits || !settings.canJoin || settings.auditsAll) return false;
+    return new Set([...members.values()].flatMap((member) => (member.draining ? [] : voterOf(this.#state, member)))).size > 1;
   }
 
   /** A replica may join at any time, mid-round too. By default it is a worker and a process of its own, on this machine. */
@@ -116,11 +133,12 @@ export class Fleet {
 
   /**
    * Computes all given shards (of one step and version, in ascending order) and resolves to their results in the same order.
-   * The caller releases the gradients; `take` may take them over as they arrive, each shard's once. Rejects when the run cannot go on: bad numbers twice, nobody left, nobody joins.
+   * `doubted`: this step once more, each shard on two machines (`canDoubt`). The caller releases the gradients; `take` may take them over as they arrive, each shard's once. Rejects when the run cannot go on: bad numbers twice, nobody left, nobody joins.
    */
   computeRound(
     units: readonly ShardAssignment[],
     take: (result: ShardResult) => ShardResult = (result) => result,
+    { doubted = false } = {},
   ): Promise<ShardResult[]> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     invariant(this.#round === null, 'one round at a time');
@@ -131,9 +149,11 @@ export class Fleet {
     return new Promise((resolve, reject) => {
       this.#round = { units: new Map(units.map((unit) => [unit.id.shard, unit])), results: new Map(), take, resolve, reject };
       const shards = units.map(({ id }) => id.shard);
-      const audited =
-        this.#audit === 0 ? [] : shards.filter(() => this.#audit === 1 || randomInt(2 ** 32) < this.#audit * 2 ** 32);
-      this.#dispatch({ type: 'round_started', round: { kind, step, version: parameters.version, shards, audited } });
+      const share = doubted ? 1 : this.#audit;
+      const audited = share === 0 ? [] : shards.filter(() => share === 1 || randomInt(2 ** 32) < share * 2 ** 32);
+      // Where some shards are audited, what a liar computed before is in doubt too.
+      const round = { kind, step, version: parameters.version, shards, audited, doubted: doubted && this.#audit === 0 };
+      this.#dispatch({ type: 'round_started', round });
     });
   }
 

@@ -154,6 +154,10 @@ function startRound(draft: Draft, spec: RoundSpec): void {
   const audited = new Set(spec.audited);
   const units = spec.shards.map((shard) => ({ shard, ...untried, audit: audited.has(shard) ? [] : null }));
   draft.round = { ...spec, number: draft.rounds, units, remaining: units.length };
+  if (spec.doubted !== true) return;
+  draft.incidents.recomputed += 1;
+  const text = `each shard of step ${spec.step + 1} is finite, and what comes of their sum is not; two machines compute each once more before anything is applied`;
+  note(draft, 'warn', 'recompute', '', text);
 }
 
 function leave(draft: Draft, member: Member): void {

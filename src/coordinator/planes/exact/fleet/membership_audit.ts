@@ -12,6 +12,14 @@ const NOT_FINITE = -1;
 /** Machines remembered; a hostile one has a new name each time anyway. */
 const MAX_TRUSTED = 1_000;
 
+/** What an earlier start knew, and what this one does, which is newer; bounded. */
+export function trustedSince(
+  known: Iterable<readonly [string, number]>,
+  trusted: ReadonlyMap<string, number>,
+): ReadonlyMap<string, number> {
+  return new Map([...new Map([...known, ...trusted])].slice(-MAX_TRUSTED));
+}
+
 /** `group` is the same for equal answers. Returns the unit where that has settled it, else null. */
 export function settleAudited(
   draft: Draft,
@@ -61,7 +69,7 @@ export function settleAudited(
       reason: `${where(running.id)} was computed otherwise by ${namesOf(agreeing)}`,
     });
   }
-  if (liars.length > 0 && !draft.settings.auditsAll) {
+  if (liars.length > 0 && !isWhole(draft)) {
     const since = Math.min(...liars.map(({ voter }) => draft.trusted.get(voter) ?? 0));
     fail(
       draft,
@@ -84,6 +92,13 @@ export function endIfUndecided(draft: Draft): void {
     if ([...draft.members.values()].some((member) => !member.draining && !asked.has(voterOf(draft, member)))) continue;
     const at = where({ ...draft.round, shard: unit.shard });
     if (audit.length === 1) {
+      if (draft.round.doubted === true)
+        return fail(
+          draft,
+          'NON_FINITE',
+          `each shard of step ${draft.round.step + 1} was finite, what came of their sum was not, and no second machine is left to compute ${at} once more. Not applied.`,
+          'Lower the learning rate or clip the gradient (--set optimizer.clip_norm=1).',
+        );
       if (draft.settings.canJoin) {
         if (unit.auditWaits) continue;
         replaceUnit(draft, { ...unit, auditWaits: true });
@@ -97,7 +112,7 @@ export function endIfUndecided(draft: Draft): void {
         'Resume the run with two replicas or more, or without --audit.',
       );
     }
-    const since = draft.settings.auditsAll ? null : Math.min(...audit.map(({ voter }) => draft.trusted.get(voter) ?? 0));
+    const since = isWhole(draft) ? null : Math.min(...audit.map(({ voter }) => draft.trusted.get(voter) ?? 0));
     const suspect =
       since === null ? 'Not applied' : `Not applied; what one of them computed from step ${since + 1} on is in the run`;
     return fail(
@@ -108,6 +123,11 @@ export function endIfUndecided(draft: Draft): void {
       since,
     );
   }
+}
+
+/** A lie is found before anything of it is in the run; where nobody asked for audits nothing else is claimed of a step that is doubted. */
+function isWhole({ settings, round }: Draft): boolean {
+  return settings.auditsAll || round?.doubted === true;
 }
 
 /** Nothing that this member's machine computed from here on has been checked. */

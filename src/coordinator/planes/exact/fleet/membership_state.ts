@@ -17,6 +17,8 @@ export interface RoundSpec {
   readonly shards: readonly number[];
   /** Those that two machines compute, to be compared. */
   readonly audited?: readonly number[];
+  /** Computed once more, all shards audited: each was finite, and what came of their sum was not. Who differs is put out, and the run goes on. */
+  readonly doubted?: boolean;
 }
 
 /** One try of one shard on one replica. Everything an answer must repeat to be taken. */

@@ -138,3 +138,10 @@ it('checksums every bit: the sign of a zero counts', async () => {
   const gradient = { kind: 'host' as const, values: Float32Array.of(-0, 0), release: () => {} };
   expect(checksumOf({ ...result, gradient })).not.toBe(sum);
 });
+
+it('remembers of an earlier start the newest 1,000 that it trusted', async () => {
+  const { fleet } = fleetOf([]);
+  fleet.trust(Array.from({ length: 3000 }, (_, at): [string, number] => [`w${at}`, at]));
+  expect([fleet.trusted.size, fleet.trusted.get('w1999'), fleet.trusted.get('w2000')]).toEqual([1000, undefined, 2000]);
+  await fleet.close();
+});
