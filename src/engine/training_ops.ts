@@ -7,6 +7,7 @@ import { tf } from './tfjs.js';
 import { installActivationOps, isDifferentiatedTwice } from './activation_ops.js';
 import { batchNormComposed, batchNormLastAxis } from './batch_norm.js';
 import { BACKEND_NAME } from './kernel_backend.js';
+import { installMergeMasks } from './merge_masks.js';
 import { installRandomLayers, PROBE } from './random_layers.js';
 import { installRecordableKernels } from './recordable_kernels.js';
 import { installTileGradient } from './tile_gradient.js';
@@ -36,6 +37,7 @@ export function installTrainingOps(): void {
   installTileGradient();
   installBatchNorm();
   installRandomLayers();
+  installMergeMasks(tf.layers.add({ name: PROBE }));
 }
 
 type Inputs = tfjs.Tensor | tfjs.Tensor[];

@@ -37,9 +37,11 @@ function ofClasses(parts: MetricParts): ReturnType<Metric['create']> {
 }
 
 function ofEach(parts: MetricParts): ReturnType<Metric['create']> {
-  const { tf, readsLogits } = parts;
+  const { tf, readsLogits, likelihoods } = parts;
   return (labels, output, mask) => {
     const yes = readsLogits ? tf.greater(logOdds(parts, output), 0) : tf.greater(output, 0.5);
-    return [countTrue(tf, tf.equal(yes, tf.greater(wantedShares(parts, labels), 0.5)), mask)];
+    const wanted = wantedShares(parts, labels);
+    const right = likelihoods ? tf.equal(yes, tf.greater(wanted, 0.5)) : tf.equal(tf.cast(yes, 'float32'), wanted);
+    return [countTrue(tf, right, mask)];
   };
 }

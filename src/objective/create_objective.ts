@@ -97,7 +97,9 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
 
   const predicts = loss.predicts ?? (classes === 1 ? 'each' : 'class');
   const sparse = indices && facts.softened !== true;
-  const parts = { tf, fused, kind, indices: sparse, predicts, outputShape, readsLogits: loss.readsLogits };
+  const labels = own !== null ? 'own' : indices ? 'shares' : labelsOf(loss);
+  const likelihoods = labels === 'shares' || labels === 'yes_no';
+  const parts = { tf, fused, kind, indices: sparse, predicts, outputShape, readsLogits: loss.readsLogits, likelihoods };
   const isOfRows = sparse || loss.labels.indices !== 'always';
   const values = (isOfRows ? loss : LOSSES.categoricalCrossentropy).create(parts);
   const asked = request.metrics ?? compiled?.metrics ?? loss.metrics;
@@ -110,7 +112,7 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
   requireOnce(metrics.map(({ description }) => description.name));
   const target: TargetFacts = {
     ...{ loss: name, indices, classes, positions: outputShape.slice(0, -1) },
-    labels: own !== null ? 'own' : indices ? 'shares' : labelsOf(loss),
+    labels,
     mixes: own === null ? indices || loss.labels.values?.isRight(0.5) !== false : dataset.classes === undefined,
   };
   const told = classesTold(target);

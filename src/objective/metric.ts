@@ -9,6 +9,8 @@ import type { ObjectiveParts } from './loss.js';
 export interface MetricParts extends ObjectiveParts {
   readonly predicts: 'class' | 'each';
   readonly readsLogits: boolean;
+  /** Whether labels are probabilities, of which those above one half say yes; otherwise only 1 does, and only 0 says no. */
+  readonly likelihoods: boolean;
   /** Of one example. */
   readonly outputShape: readonly number[];
 }

@@ -202,6 +202,29 @@ it('a masked LSTM learns from the steps that are there, whose loss is their mean
   expect(alone.weightsSha256).toBe(two.weightsSha256);
 });
 
+/** The sum and the product of masked sequences: tfjs's mask of both is one that nothing can read. */
+function maskedSum(): tf.LayersModel {
+  const entry = tf.input({ shape: [4, 2] });
+  const kept = tf.layers.masking({ maskValue: 0 }).apply(entry);
+  const [a, b] = [dense(3, 4).apply(kept), dense(3, 5, { activation: 'tanh' }).apply(kept)] as tf.SymbolicTensor[];
+  const both = [tf.layers.add().apply([a, b]), tf.layers.multiply().apply([a, b])] as tf.SymbolicTensor[];
+  return tf.model({ inputs: entry, outputs: dense(2, 6).apply(tf.layers.average().apply(both)) as tf.SymbolicTensor });
+}
+
+it('a mask goes through layers that add, multiply and average', async () => {
+  const y = wave(N * 4 * 2, 0.6);
+  const counted = STEPS_OF.flatMap((steps) => [0, 1, 2, 3].map((step) => (step < steps ? 1 : 0)));
+  const feeds = { x: tf.tensor(sequences, [N, 4, 2]), y: tf.tensor(y, [N, 4, 2]), mask: tf.tensor(counted, [N, 4]) };
+  const wanted = truth(maskedSum(), feeds, ['x'], ([output], rows) => {
+    const each = tf.mean(tf.squaredDifference(output, rows.y), -1);
+    return tf.div(tf.sum(tf.mul(each, rows.mask)), tf.sum(rows.mask)) as tf.Scalar;
+  });
+  const data = { train: { x: sequences, y }, inputShape: [4, 2], labelShape: [4, 2] };
+  const { model, history } = await run({ model: maskedSum(), data, loss: 'mse' }, 2);
+  expect(furthest(model, wanted.model)).toBeLessThan(ROUNDING);
+  expect(history[0].loss).toBeCloseTo(mean(wanted.losses.slice(0, 2)), 5);
+});
+
 it('what does not go together is refused by name', async () => {
   const x = new Float32Array(N * 3);
   const y = { kind: new Int32Array(N), size: new Float32Array(N * 2) };

@@ -193,6 +193,19 @@ describe('a metric', () => {
       expect(valuesIn({ model: steps, x: pairs, labels: wanted, labelShape, loss: 'softmax_cross_entropy' }).acc).toBe(4 / 6);
   });
 
+  it.each([
+    ['mean_squared_error', [2, 1, 0.9, 0, -1, 1]],
+    ['hinge', [1, -1, -1, 1, -1, 1]],
+    ['mean_squared_error', [1, 0, 0, 0, 1, 1]],
+  ])('accuracy of one output under %s with targets of %j is what model.evaluate says', async (loss, labels) => {
+    const model = identity(1);
+    model.compile({ optimizer: 'sgd', loss: loss === 'hinge' ? loss : 'meanSquaredError', metrics: ['accuracy'] });
+    const x = [[2], [-1], [0.7], [0.2], [0.9], [0.6]];
+    const [, truth] = model.evaluate(tf.tensor(x), tf.tensor(labels, [6, 1])) as tf.Scalar[];
+    const values = valuesIn({ model, x, labels, labelShape: [1], loss, metrics: ['accuracy'] });
+    expect(values.acc).toBeCloseTo((await truth.data())[0], 6);
+  });
+
   it('top-5 accuracy counts an example with fewer than five classes ahead of the right one', () => {
     const row = [7, 6, 5, 4, 3, 2, 1];
     const given = { model: identity(7), x: [row, row, row], labels: [4, 5, 0], labelShape: [], loss: 'softmax_cross_entropy' };
