@@ -20,6 +20,13 @@ function next(parameters: Float32Array, gradients: readonly Float32Array[]): Flo
   return total;
 }
 
+/** Each value + `sum`, rounded to float32. A loop takes a tenth of what `map` does, of which some tests would have minutes. */
+export function allPlus(values: Float32Array, sum: number): Float32Array {
+  const plus = new Float32Array(values.length);
+  for (let i = 0; i < plus.length; i++) plus[i] = values[i] + sum;
+  return plus;
+}
+
 export class CountingClusterRun {
   steps = 0;
   parameters: Float32Array;
@@ -58,7 +65,7 @@ export class CountingClusterRun {
     for (let step = 0; step < this.steps; step++) {
       const gradients = Array.from({ length: this.shards }, (_, shard) => {
         const sum = rowsOf(shard).reduce((a, b) => a + b, 0);
-        return trained.map((value) => value + sum);
+        return allPlus(trained, sum);
       });
       trained.set(next(trained, gradients));
     }

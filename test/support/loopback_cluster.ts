@@ -4,6 +4,7 @@
  */
 import { hostGradient } from '../../src/common/host_gradient.js';
 import { ACCURACY_OBJECTIVE } from './accuracy_objective.js';
+import { allPlus } from './counting_cluster_run.js';
 import { onTestFinished } from 'vitest';
 import { createBucketLayout } from '../../src/common/bucket_layout.js';
 import type { Job } from '../../src/common/protocol/messages.js';
@@ -112,7 +113,7 @@ export class IntegerReplica implements Replica {
       ...this.sums,
     };
     if (kind === 'evaluate') return common;
-    const values = parameters.values.slice(0, this.model.layout.trainedSize).map((value) => value + sum);
+    const values = allPlus(parameters.values.subarray(0, this.model.layout.trainedSize), sum);
     return { ...common, gradient: hostGradient({ kind: 'host', values, release: () => {} }), statistics: Float32Array.of(sum) };
   }
 }
