@@ -15,8 +15,20 @@ afterAll(() => {
   rmSync(scratch, { recursive: true });
 });
 
-/** 30 epochs of 12 steps, a state after each 5 steps: some are due while the disk is full. */
-const RUN = [...TINY_RUN, '--epochs', '30', '--workers', '1', '--state-every', 'epoch,5 steps', '--keep', '2'];
+/** 30 epochs of 12 steps, a state after each 5 steps: some are due while the disk is full, on which the reports are written too. */
+const RUN = [
+  ...TINY_RUN,
+  '--report',
+  'csv,page,tensorboard',
+  '--epochs',
+  '30',
+  '--workers',
+  '1',
+  '--state-every',
+  'epoch,5 steps',
+  '--keep',
+  '2',
+];
 const begin = (name: string, parent: string, ...more: string[]): string[] => [
   ...RUN,
   '--run-dir',

@@ -14,7 +14,7 @@ export const TINY_DATA = resolve('test/support/data/tiny_digits.mjs');
 export const TINY_RUN: readonly string[] = [
   ...['--model', TINY_MODEL, '--data', TINY_DATA, '--gpus', 'none', '--shards', '2', '--threads-per-worker', '1'],
   ...['--train-limit', '600', '--validation-limit', '100', '--batch', '50', '--lr', '0.05', '--set', 'optimizer.momentum=0.9'],
-  ...['--save-above', '0'],
+  ...['--save-above', '0', '--report', 'none'],
 ];
 
 export interface Ended {

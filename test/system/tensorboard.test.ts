@@ -47,6 +47,8 @@ describe.skipIf(!isInstalled)('the event files of a run that was killed in its s
   beforeAll(async () => {
     const run = startTrain([
       ...TINY_RUN,
+      '--report',
+      'tensorboard',
       '--epochs',
       '4',
       '--histograms',
