@@ -35,6 +35,13 @@ export class TestTotals {
     this.count(name, (await run(program, programArguments)).code === 0);
   }
 
+  /** The same beside other programs, which run meanwhile: what it says comes in one piece, when it has ended. */
+  async stepBeside(name, program, programArguments) {
+    const { code, output } = await run(program, programArguments, { shown: false });
+    process.stdout.write(output);
+    this.count(name, code === 0);
+  }
+
   /** Counts the tests of a vitest run. `environment` is added to ours; a value of null takes a variable away. */
   async vitest(name, vitestArguments, environment = {}) {
     const scratch = mkdtempSync(join(tmpdir(), 'tfjs-parallel-test-'));
@@ -42,7 +49,7 @@ export class TestTotals {
       const report = join(scratch, 'vitest.json');
       const vitest = join(dirname(require.resolve('vitest/package.json')), 'vitest.mjs');
       const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-      const { code } = await run(process.execPath, [vitest, 'run', ...reporters, ...vitestArguments], environment);
+      const { code } = await run(process.execPath, [vitest, 'run', ...reporters, ...vitestArguments], { environment });
       const counted = JSON.parse(readFileSync(report, 'utf8'));
       this.passed += counted.numPassedTests;
       this.failed += counted.numFailedTests;
@@ -95,16 +102,17 @@ function failure(place, words) {
   return [`FAILED ${place.replaceAll('\n', ' ')}`, ...said.filter((line) => !line.includes('node_modules'))].join('\n    ');
 }
 
-/** Runs a program in the project's folder, its output shown as it comes. */
-function run(program, programArguments, environment = {}) {
+/** Runs a program in the project's folder: its output shown as it comes, or only returned, with what it says of errors. */
+function run(program, programArguments, { environment = {}, shown = true } = {}) {
   const env = Object.fromEntries(Object.entries({ ...process.env, ...environment }).filter(([, value]) => value !== null));
   return new Promise((resolve, reject) => {
-    const child = spawn(program, programArguments, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(program, programArguments, { cwd: root, env, stdio: ['ignore', 'pipe', shown ? 'inherit' : 'pipe'] });
     let output = '';
     child.stdout.on('data', (data) => {
-      process.stdout.write(data);
+      if (shown) process.stdout.write(data);
       output += data;
     });
+    child.stderr?.on('data', (data) => (output += data));
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, output }));
   });
