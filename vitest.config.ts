@@ -1,20 +1,30 @@
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/support/longest_first.js';
+import { SHARING } from './test/support/sharing_files.js';
+
+/** What every test file has. */
+export const EACH = {
+  // A native library is loaded: processes, not threads; two at a time, because each uses all cores.
+  pool: 'forks',
+  maxWorkers: 2,
+  // These end a test that hangs, never one that is slow: other programs may leave it a tenth of a core.
+  testTimeout: 1_800_000,
+  hookTimeout: 1_800_000,
+  expect: { poll: { timeout: 300_000 } },
+} as const;
+
+// They have a configuration of their own: npm run test:system.
+const SYSTEM = 'test/system/**';
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // They have a configuration of their own: npm run test:system.
-    exclude: ['test/system/**'],
     globalSetup: ['test/support/build_sources.ts', 'test/support/fetch_tensorflow.ts'],
-    // A native library is loaded: processes, not threads; one at a time, because each uses all cores.
-    pool: 'forks',
-    maxWorkers: 2,
-    sequence: { sequencer: LongestFirst },
-    // These end a test that hangs, never one that is slow: other programs may leave it a tenth of a core.
-    testTimeout: 1_800_000,
-    hookTimeout: 1_800_000,
     teardownTimeout: 300_000,
-    expect: { poll: { timeout: 300_000 } },
+    sequence: { sequencer: LongestFirst },
+    // In this order. A process of a file's own, or one after the other in the same two.
+    projects: [
+      { test: { ...EACH, name: 'alone', include: ['test/**/*.test.ts'], exclude: [SYSTEM, ...SHARING] } },
+      { test: { ...EACH, name: 'sharing', include: [...SHARING], isolate: false } },
+    ],
   },
 });

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
-import plain from './vitest.config.js';
+import plain, { EACH } from './vitest.config.js';
+
+const { projects: _, ...run } = plain.test ?? {};
 
 /** What needs system packages or large downloads. Each file finds out by itself what is missing, and then skips and prints why. */
-export default defineConfig({
-  test: { ...plain.test, include: ['test/system/**/*.test.ts'], exclude: [], passWithNoTests: true },
-});
+export default defineConfig({ test: { ...run, ...EACH, include: ['test/system/**/*.test.ts'], passWithNoTests: true } });

@@ -1,0 +1,42 @@
+/**
+ * Owns: which test files share a process with others: starting one, and TensorFlow in it, costs more than most of their tests. Each opens what it needs and lets
+ * go of it; those stay alone that change the process (variables, clocks), measure its memory or count its handles, and those that start processes of their own.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+
+const ROOMS = 'common engine golden models objective optimizers report worker'.split(' ');
+
+/** Of these rooms. */
+const ALONE = {
+  'variables, clocks or the console are changed': [
+    'engine/peer',
+    'engine/tensorflow_library',
+    'report/files/report_folder',
+    'report/panel',
+  ],
+  'memory is measured, handles are counted': [
+    'engine/allocator',
+    'engine/compile_model',
+    'engine/devices',
+    'engine/engine',
+    'engine/upload_in_place',
+    'models/weight_budget',
+    'worker/augment/augment',
+    'worker/replica/memory',
+    'worker/replica/resident_memory',
+  ],
+  'all layers that are registered are listed': ['models/allowed_layers'],
+  'threads and processes are started': ['engine/fetch', 'engine/one_dnn', 'engine/pack', 'engine/worker_threads'],
+};
+
+const alone = new Set(Object.values(ALONE).flat());
+for (const name of alone)
+  if (!existsSync(`test/${name}.test.ts`)) throw new Error(`test/support/sharing_files.ts names ${name}, which is gone`);
+
+/** Paths from the project's folder. */
+export const SHARING: readonly string[] = ROOMS.flatMap((room) =>
+  readdirSync(`test/${room}`, { recursive: true, encoding: 'utf8' })
+    .map((name) => `${room}/${name.replaceAll('\\', '/')}`)
+    .filter((name) => name.endsWith('.test.ts') && !alone.has(name.slice(0, -'.test.ts'.length)))
+    .map((name) => `test/${name}`),
+);
