@@ -82,10 +82,10 @@ export class Link {
     this.#timer = setInterval(() => this.#beat(), times.heartbeatMs / 2);
   }
 
-  /** Tensor bytes are on their way, in either direction; a link on which none move ends by itself. */
+  /** Tensor bytes are on their way, in either direction, or were a little while ago; a link on which none move ends by itself. */
   get moving(): boolean {
     if (this.#closed) return false;
-    return this.#reader.midMessage || this.#life.moving(bytesOf(this.#socket), performance.now());
+    return this.#reader.midMessage || this.#life.movedLately(bytesOf(this.#socket), performance.now());
   }
 
   get closed(): boolean {

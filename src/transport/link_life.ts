@@ -53,6 +53,8 @@ interface Carried {
   readonly readBefore: number;
 }
 
+/** Of a frame that is not whole: more than a heartbeat has. */
+const HEARTBEAT_BYTES = 1024;
 const WAIT: AtBeat = { kind: 'wait' };
 const SPEAK: AtBeat = { kind: 'speak' };
 const end = (reason: string): AtBeat => ({ kind: 'end', reason });
@@ -72,6 +74,8 @@ export class LinkLife {
   /** Bytes that the other side says it has read, and when it last said more. Null where it does not. */
   #told: { readonly bytes: number; readonly atMs: number } | null = null;
   #carried: Carried | null = null;
+  /** The last beat at which tensor bytes were on their way. */
+  #movedMs = -Infinity;
 
   constructor(times: LinkTimes, { nowMs, read }: { nowMs: number; read: number | null }) {
     this.#times = times;
@@ -83,6 +87,11 @@ export class LinkLife {
   /** Bytes are on their way, in either direction, of the first piece of a message too; after what was sent for as long as sending it took. */
   moving({ read }: Pick<LinkBytes, 'read'>, nowMs: number): boolean {
     return this.#sending !== null || (read ?? 0) > this.#frame.bytes || nowMs <= this.#carriesUntilMs || this.#isCarried(nowMs);
+  }
+
+  /** Or were, a little while ago: a shard that is computed after minutes on its way has not used up its time. */
+  movedLately(bytes: Pick<LinkBytes, 'read'>, nowMs: number): boolean {
+    return this.moving(bytes, nowMs) || nowMs - this.#movedMs <= LIMITS.shardDeadlineFloorMs;
   }
 
   /** The other side says how many bytes it has read of all that was written to it. What it cannot have read does not count. */
@@ -146,6 +155,8 @@ export class LinkLife {
       if (this.#sending !== null) this.#sending = { ...this.#sending, sinceMs: nowMs, progressMs: nowMs, taken: 0 };
     }
     this.#lastBeatMs = nowMs;
+    const isArriving = (read ?? 0) - this.#frame.bytes > HEARTBEAT_BYTES;
+    if (isArriving || this.#sending?.isPiece === true || this.#isCarried(nowMs)) this.#movedMs = nowMs;
     if (read !== null && read !== this.#readBytes) this.#lastHeardMs = nowMs;
     this.#readBytes = read ?? 0;
     if (nowMs - this.#lastHeardMs > heartbeatTimeoutMs) return end(`silent for ${Math.round(heartbeatTimeoutMs / 1000)} s`);

@@ -7,8 +7,6 @@ import { LIMITS } from '../../src/common/limits.js';
 import { LinkLife, linkTimes, type AtBeat, type LinkBytes } from '../../src/transport/link_life.js';
 
 export const TIMES = linkTimes(LIMITS.heartbeatTimeoutMs);
-/** What the system takes beyond what has arrived. */
-const SYSTEM_BYTES = 64 * 2 ** 10;
 const HEARTBEAT_BYTES = 80;
 
 /** What a planted bug changes. */
@@ -16,12 +14,16 @@ export interface LifeBug {
   /** What is told at a beat; `whole`: the bytes up to the last whole frame. */
   readonly bytes?: (bytes: LinkBytes, whole: number) => LinkBytes;
   readonly due?: (due: AtBeat) => AtBeat;
+  /** What is heard of what the other side says it has read. */
+  readonly told?: (read: number) => number | undefined;
 }
 
 interface Frame {
   readonly bytes: number;
   /** Called where it has arrived. */
   readonly arrive: () => void;
+  /** A heartbeat says how many bytes its sender has read; tensor bytes come without. */
+  readonly read?: number;
 }
 
 /** One direction: bytes handed over, taken by the system, arrived; all counted from the connection's begin. */
@@ -30,6 +32,9 @@ export class Way {
   taken = 0;
   arrived = 0;
   readonly frames: (Frame & { readonly end: number })[] = [];
+
+  /** What the system takes beyond what has arrived: less than a piece, or whole messages. */
+  constructor(private readonly systemBytes: number) {}
 
   offer(frame: Frame): void {
     this.offered += frame.bytes;
@@ -42,8 +47,10 @@ export class Way {
     this.#take();
   }
 
+  /** A system takes more only once a third of its buffer is free. */
   #take(): void {
-    this.taken = Math.min(this.offered, this.arrived + SYSTEM_BYTES);
+    if (this.taken - this.arrived > (2 / 3) * this.systemBytes) return;
+    this.taken = Math.min(this.offered, this.arrived + this.systemBytes);
   }
 }
 
@@ -79,9 +86,9 @@ export class End {
       });
   }
 
-  /** Something is on its way, to it or from it. */
+  /** Something is on its way, to it or from it, or was a little while ago. */
   moving(nowMs: number): boolean {
-    return this.#life.moving({ read: this.into.arrived }, nowMs);
+    return this.#life.movedLately({ read: this.into.arrived }, nowMs);
   }
 
   /** Bytes of a frame that is not whole. */
@@ -93,9 +100,11 @@ export class End {
   turn(nowMs: number): string | null {
     if (this.into.arrived > this.#seen) [this.#seen, this.byteMs] = [this.into.arrived, nowMs];
     while (this.into.frames.length > 0 && this.into.frames[0].end <= this.into.arrived) {
-      const [{ end, arrive }] = this.into.frames.splice(0, 1);
+      const [{ end, arrive, read }] = this.into.frames.splice(0, 1);
       [this.#whole, this.frameMs] = [end, nowMs];
       this.#life.heard({ read: this.into.arrived }, nowMs);
+      const told = read !== undefined && this.bug.told ? this.bug.told(read) : read;
+      this.#life.toldRead(told, { written: this.out.offered }, nowMs);
       arrive();
     }
     this.#hand(nowMs);
@@ -104,7 +113,7 @@ export class End {
     const bytes = { read: this.into.arrived, unsent: this.out.offered - this.out.taken };
     const due = this.#life.beat(this.bug.bytes?.(bytes, this.#whole) ?? bytes, nowMs);
     const told = this.bug.due?.(due) ?? due;
-    if (told.kind === 'speak') this.#outbox.push({ bytes: HEARTBEAT_BYTES, arrive: () => {} });
+    if (told.kind === 'speak') this.#outbox.push({ bytes: HEARTBEAT_BYTES, arrive: () => {}, read: bytes.read });
     this.#hand(nowMs);
     return told.kind === 'end' ? told.reason : null;
   }
@@ -112,12 +121,12 @@ export class End {
   /** A frame goes when the system has taken the one before. */
   #hand(nowMs: number): void {
     while (this.out.offered === this.out.taken) {
-      this.#life.sendingEnded(nowMs);
+      this.#life.sendingEnded(nowMs, { written: this.out.offered });
       const frame = this.#outbox.shift();
       if (frame === undefined) return;
       this.#life.sendingBegan(nowMs);
       this.out.offer(frame);
-      this.#life.handedOver({ unsent: this.out.offered - this.out.taken });
+      if (frame.read === undefined) this.#life.handedOver({ unsent: this.out.offered - this.out.taken });
     }
   }
 }
@@ -128,7 +137,10 @@ export class Line {
   /** Nothing passes until then. */
   deadUntilMs = -Infinity;
 
-  constructor(readonly bytesPerS: number) {}
+  constructor(
+    readonly bytesPerS: number,
+    readonly systemBytes: number,
+  ) {}
 
   carry(ms: number, nowMs: number): void {
     if (nowMs < this.deadUntilMs) return;

@@ -59,6 +59,21 @@ describe('a message that lies wholly in the system’s buffer', () => {
   });
 });
 
+it('what was on its way for a minute has left its shard all of its time: it counts for 30 s more, and no longer', () => {
+  const life = new LinkLife(TIMES, { nowMs: 0, read: 0 });
+  const lately: boolean[] = [];
+  for (let second = 1; second <= 120; second++) {
+    const nowMs = second * KILO;
+    // 60 kB of one frame in a minute, and a heartbeat each second after.
+    const read = second <= 60 ? second * KILO + 1000 : 61 * KILO + 100 * (second - 60);
+    if (second >= 60) life.heard({ read }, nowMs);
+    life.beat({ read, unsent: 0 }, nowMs);
+    lately.push(life.movedLately({ read }, nowMs));
+  }
+  expect(LIMITS.shardDeadlineFloorMs).toBe(30 * KILO);
+  expect(lately).toEqual(Array.from({ length: 120 }, (_, at) => at + 1 <= 59 + 30));
+});
+
 it('a reader lives that reads what was sent before, while the system takes nothing more for longer than a stalled one may', () => {
   const life = new LinkLife(TIMES, { nowMs: 0, read: 0 });
   life.sendingBegan(0);
