@@ -54,13 +54,18 @@ export async function hasEnded(run: string, fileSystem: FileSystem): Promise<boo
 
 /** What is no folder, in place of one that the run has, is moved away; true where it was. */
 export async function movedAway(path: string, aside: string, fileSystem: FileSystem): Promise<boolean> {
+  if (await isFolder(path, fileSystem)) return false;
+  await fileSystem.rename(path, aside);
+  return true;
+}
+
+export async function isFolder(path: string, fileSystem: FileSystem): Promise<boolean> {
   try {
     await fileSystem.list(path);
-    return false;
+    return true;
   } catch (error) {
     if (!['ENOTDIR', 'ENOENT', 'ELOOP'].includes(errorCode(error))) throw error;
-    await fileSystem.rename(path, aside);
-    return true;
+    return false;
   }
 }
 

@@ -11,7 +11,7 @@ import type { FileSystem } from '../files/file_system.js';
 import { explained } from '../files/storage_error.js';
 import { damagedOlder, readNewestState } from '../state/state_file.js';
 import type { NewestState } from '../state/state_file.js';
-import { hasEnded, lostSound, lostState, movedAway, strangeLogLines } from './look_back.js';
+import { hasEnded, isFolder, lostSound, lostState, movedAway, strangeLogLines } from './look_back.js';
 import { asideName, openRunFolder, type RunFolder } from './run_folder.js';
 import { acquireRunLock } from './run_lock.js';
 import type { LockOptions } from './run_lock.js';
@@ -58,6 +58,12 @@ export async function resumeRunFolder({
         else if (await movedAway(join(path, folder), join(path, aside), fileSystem))
           findings.push(`${folder} is no folder, and is ${aside} now`);
         await createWhereAbsent(join(path, folder), fileSystem);
+      }
+      for (const file of ['env.json', 'sound.json']) {
+        if (!there.includes(file) || !(await isFolder(join(path, file), fileSystem))) continue;
+        const aside = asideName(file, lock);
+        await fileSystem.rename(join(path, file), join(path, aside));
+        findings.push(`${file} is a folder, and is ${aside} now`);
       }
       const cleared = (
         await Promise.all(

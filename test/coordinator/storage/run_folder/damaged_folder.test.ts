@@ -197,6 +197,21 @@ it.each<[string, (run: string) => unknown, number | null, (string | RegExp)[]]>(
       /^state\/start-0001-step-000000002-\w+\.safetensors, which sound\.json calls sound, is gone: the next good evaluation finds another$/,
     ],
   ],
+  [
+    'a folder in place of env.json',
+    (run) => {
+      replaced(run, 'env.json', mkdirSync);
+      file(join(run, 'env.json', 'x'));
+    },
+    3,
+    ['env.json is a folder, and is env.json.before-start-2 now'],
+  ],
+  [
+    'a folder in place of sound.json',
+    (run) => mkdirSync(join(run, 'sound.json')),
+    3,
+    ['sound.json is a folder, and is sound.json.before-start-2 now'],
+  ],
   // It says nothing that the next two evaluations do not.
   ['garbage in place of sound.json', (run) => writeFileSync(join(run, 'sound.json'), garbage(100)), 3, []],
   ['garbage in place of the log', (run) => writeFileSync(join(run, 'logs', 'run.log'), garbage(5000)), 3, [LOG_STRANGE(1)]],
@@ -223,6 +238,8 @@ it.each<[string, (run: string) => unknown, number | null, (string | RegExp)[]]>(
   const path = await threeEpochs(scratch);
   await damage(path);
   const { run, state, findings } = await resumeRunFolder({ path });
+  // As every start does, whatever is there.
+  await run.writeEnvironment({});
   await run.close();
   expect(state?.progress.step ?? null).toBe(step);
   expect(findings).toEqual(wanted.map((words) => (typeof words === 'string' ? words : (expect.stringMatching(words) as string))));
