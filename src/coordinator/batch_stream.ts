@@ -1,4 +1,5 @@
 /** Batches that come one after the other, in the order and the sizes that their source gives; how many an epoch has shows at its end. */
+import type { StepOutcome } from './planes/plane.js';
 import type { Progress } from './storage/state/state_schema.js';
 
 export interface BatchStream {
@@ -15,3 +16,11 @@ export interface BatchStream {
 }
 
 export type StreamMark = NonNullable<Progress['stream']>;
+
+/** The step with the time that it waited for its batch: data, as that for rows which are read. */
+export function withWait(outcome: StepOutcome, waitedMs: number): StepOutcome {
+  if (outcome.kind === 'non_finite') return outcome;
+  const { ms, phasesMs, replicaTimes } = outcome;
+  const later = replicaTimes.map((time) => ({ ...time, startMs: time.startMs + waitedMs, endMs: time.endMs + waitedMs }));
+  return { ...outcome, ms: ms + waitedMs, phasesMs: { ...phasesMs, data: phasesMs.data + waitedMs }, replicaTimes: later };
+}

@@ -14,7 +14,7 @@ import type { RunWishes } from '../common/run_wishes.js';
 import { unlessAsked, type StopReason, type StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { addBatch, addTotals, noTotals, valuesOf, type Totals } from '../objective/values.js';
-import type { BatchStream } from './batch_stream.js';
+import { withWait, type BatchStream } from './batch_stream.js';
 import { EpochMeter } from './epoch_meter.js';
 import type { CommittedStep, Plane, StepOutcome } from './planes/plane.js';
 import type { RunProgress } from './progress.js';
@@ -151,7 +151,9 @@ async function takeStreamedSteps(
   stream: BatchStream,
 ): Promise<{ decision: Decision; isOver: boolean }> {
   while (mayStep(parts)) {
+    const askedMs = parts.nowMs();
     const examples = await unlessAsked(stream.next(), parts.stop);
+    const waitedMs = parts.nowMs() - askedMs;
     if (examples === 'asked') return { decision: 'go_on', isOver: false };
     if (examples === null) return { decision: 'go_on', isOver: true };
     const { epoch, stepInEpoch } = parts.progress.now;
@@ -161,7 +163,7 @@ async function takeStreamedSteps(
     const { value: outcome, done } = await steps.next();
     await steps.return(undefined);
     if (done === true) break;
-    if ((await commit(parts, meter, outcome)) === 'stop') return { decision: 'stop', isOver: false };
+    if ((await commit(parts, meter, withWait(outcome, waitedMs))) === 'stop') return { decision: 'stop', isOver: false };
   }
   return { decision: 'go_on', isOver: parts.stop.reason === null && (await stream.isAtEnd?.()) === true };
 }

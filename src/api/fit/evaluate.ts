@@ -11,6 +11,7 @@ import { addTotals, noTotals, valuesOf, type Totals } from '../../objective/valu
 import { judgedSourceOf, loadTfjs, requireModel, sharedWeights } from '../caller_model.js';
 import { errorInOptions } from '../option_words.js';
 import { computingOf, type Computing, type EvaluateDatasetOptions, type EvaluateOptions } from './compute_options.js';
+import { BATCHES_AHEAD } from '../../data/sequence/sequence_batches.js';
 import { DatasetStream } from './dataset_stream.js';
 import { exampleRows } from './example_rows.js';
 import { exampleWeights } from './example_weights.js';
@@ -52,16 +53,21 @@ export async function evaluateDataset(
   return evaluating('evaluateDataset()', model, options, async (evaluation) => {
     const warn = (message: string): void => options.onProgress?.(message);
     const limit = options.batches ?? null;
-    const stream = new DatasetStream({ model, source: sourceFrom(dataset), limit, isOne: true, what: 'the dataset', warn });
-    const first = await stream.first();
-    const data = await assembleFit(first, first);
-    await evaluation.open(data);
-    const rows = new StreamedRows(data, (others, changed) => evaluation.warm.takeData(others, changed));
-    stream.into((batch) => rows.put('validation', batch));
-    let totals = noTotals(evaluation.objective);
-    for (let count = await stream.next(); count !== null; count = await stream.next())
-      totals = addTotals(totals, await evaluation.totalsOf(count, count));
-    return totals;
+    const source = sourceFrom(dataset);
+    const stream = new DatasetStream({ model, source, limit, isFor: 1, ahead: BATCHES_AHEAD, what: 'the dataset', warn });
+    try {
+      const first = await stream.first();
+      const data = await assembleFit(first, first);
+      await evaluation.open(data);
+      const rows = new StreamedRows(data, (others, changed) => evaluation.warm.takeData(others, changed));
+      stream.into((batch) => rows.put('validation', batch));
+      let totals = noTotals(evaluation.objective);
+      for (let count = await stream.next(); count !== null; count = await stream.next())
+        totals = addTotals(totals, await evaluation.totalsOf(count, count));
+      return totals;
+    } finally {
+      stream.close();
+    }
   });
 }
 

@@ -91,6 +91,8 @@ export interface FitDatasetOptions extends Omit<SharedFitOptions, OfFolders>, Pi
   readonly epochs: number;
   /** Batches of an epoch, from one iterator for all epochs. By default each epoch takes a new iterator to its end. */
   readonly batchesPerEpoch?: number;
+  /** Batches that are read ahead of the step that takes them. Default 2; 0: each when it is asked for, as tfjs reads. */
+  readonly prefetch?: number;
   /** `[x, y]`, or a dataset, which is read after each epoch. */
   readonly validationData?: RowPair | BatchSource;
   /** Of a validation dataset: so many batches and no more. */
@@ -126,7 +128,7 @@ const KNOWN = {
     ...[...SETTINGS_OFFERED, ...OURS],
   ],
   'fitDataset()': [
-    ...[...SHARED, 'batchesPerEpoch', 'validationBatches', 'validationBatchSize', 'classWeight', ...OURS],
+    ...[...SHARED, 'batchesPerEpoch', 'prefetch', 'validationBatches', 'validationBatchSize', 'classWeight', ...OURS],
     ...SETTINGS_OFFERED.filter(
       (name) => name !== 'shuffle' && name !== 'augment' && !(OF_FOLDERS as readonly string[]).includes(name),
     ),
