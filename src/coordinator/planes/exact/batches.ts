@@ -28,7 +28,10 @@ export interface BatchPlan {
 /** Global batches that may be read ahead. */
 export const AHEAD = 2;
 
-/** The non-empty shards of one global batch, in shard order. The first carries the regularization losses. */
+/**
+ * The non-empty shards of one global batch, in shard order. The first carries the regularization losses. Row numbers are copied: a view that goes to
+ * another thread takes all of the memory behind it along, which is the epoch's.
+ */
 export function shardBatch({
   kind,
   rows,
@@ -42,13 +45,14 @@ export function shardBatch({
   ahead = [],
 }: BatchPlan): ShardAssignment[] {
   const assignments: ShardAssignment[] = [];
+  const batchRows = wholeBatch ? rows.slice() : undefined;
   for (let shard = 0; shard < shards; shard++) {
     const { start, count } = splitBatch({ globalBatch: rows.length, shards, shard });
     if (count === 0) continue;
     assignments.push({
       id: { kind, step, shard: firstShard + shard, attempt: 0 },
-      rows: rows.subarray(start, start + count),
-      ...(wholeBatch && { batchRows: rows }),
+      rows: rows.slice(start, start + count),
+      ...(batchRows && { batchRows }),
       ...(ahead.length > 0 && { ahead: { rows: ahead.flatMap((next) => shardOf(next, shards, shard)), most: AHEAD * shards } }),
       firstExample: start,
       ...(classify && { classify }),
@@ -63,5 +67,5 @@ export function shardBatch({
 /** None where the shard is empty. */
 function shardOf(rows: Int32Array, shards: number, shard: number): Int32Array[] {
   const { start, count } = splitBatch({ globalBatch: rows.length, shards, shard });
-  return count === 0 ? [] : [rows.subarray(start, start + count)];
+  return count === 0 ? [] : [rows.slice(start, start + count)];
 }

@@ -1,0 +1,33 @@
+/** Owns: what a shard of a step is told: its rows, those to come, and nothing of the epoch beside them. */
+import { expect, test } from 'vitest';
+import { AHEAD, shardBatch } from '../../../../src/coordinator/planes/exact/batches.js';
+
+const parameters = { version: 3, values: new Float32Array(1) };
+const order = Int32Array.from({ length: 100_000 }, (_, at) => 99_999 - at);
+const batches = [0, 7, 14].map((start) => order.subarray(start, start + 7));
+
+test('each shard has its rows of the batch and of those ahead, in shard order', () => {
+  const units = shardBatch({ kind: 'train', rows: batches[0], shards: 3, step: 0, parameters, ahead: batches.slice(1) });
+  expect(units.map(({ rows }) => [...rows])).toEqual([
+    [99_999, 99_998, 99_997],
+    [99_996, 99_995],
+    [99_994, 99_993],
+  ]);
+  expect(units[1].ahead).toMatchObject({ most: AHEAD * 3 });
+  expect(units[1].ahead?.rows.map((rows) => [...rows])).toEqual([
+    [99_989, 99_988],
+    [99_982, 99_981],
+  ]);
+});
+
+// A typed array that is sent to a thread is sent with all of the buffer that it is a view of.
+test('what is sent to a replica is as large as its own rows, however long the epoch', () => {
+  const units = shardBatch({
+    ...{ kind: 'train', rows: batches[0], shards: 3, step: 0, parameters },
+    ...{ ahead: batches.slice(1), wholeBatch: true },
+  });
+  for (const { rows, batchRows, ahead } of units) {
+    expect(batchRows).toEqual(batches[0]);
+    for (const sent of [rows, batchRows, ...(ahead?.rows ?? [])]) expect(sent?.buffer.byteLength).toBe(sent?.byteLength);
+  }
+});
