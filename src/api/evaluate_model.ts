@@ -2,6 +2,8 @@
  * Owns: evaluating a saved model on a data set, sharded over this machine's replicas and exact.
  * Does not: print (cli/evaluate.ts).
  */
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { chooseDevices } from '../common/device_choice.js';
 import { requireBatchCoversShards } from '../common/config_checks.js';
 import type { Dataset } from '../common/dataset.js';
@@ -61,10 +63,8 @@ export async function evaluateModel({ path, config, say, dataset: own, devices }
     });
   const examples = dataset.validation.count;
   const source = await sourceOf(saved, config);
-  if (saved.kind === 'state')
-    say(
-      `${path} has saved no model yet: this is its newest state, at epoch ${saved.epoch}, step ${saved.step}; tfjs-parallel train --resume ${path} goes on`,
-    );
+  const choice = choiceIn(path, saved);
+  if (choice !== null) say(choice);
   const opened = await openReplicas({ placement, source, dataset, config: { ...config, augment: [] }, say });
   try {
     const values = new Float32Array(new SharedArrayBuffer(opened.model.layout.totalSize * 4));
@@ -95,6 +95,19 @@ export async function evaluateModel({ path, config, say, dataset: own, devices }
   } finally {
     await opened.close();
   }
+}
+
+/** What of a run's folder was taken, where the folder is all that was named; null elsewhere. */
+function choiceIn(path: string, saved: SavedSource): string | null {
+  if (/\.(?:json|safetensors)$/.test(path)) return null;
+  if (saved.kind === 'state') {
+    const place = `at epoch ${saved.epoch}, step ${saved.step}`;
+    return `${path} has saved no model yet: this is its newest state, ${place}; tfjs-parallel train --resume ${path} goes on`;
+  }
+  const folder = dirname(saved.path);
+  if (resolve(path) === resolve(folder)) return null;
+  const best = join(path, 'checkpoints', 'best');
+  return `model    ${folder}, the newest of this run${existsSync(best) ? `; its best epoch's is ${best}` : ''}`;
 }
 
 /**

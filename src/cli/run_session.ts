@@ -2,6 +2,8 @@
  * Owns: a run as the terminal sees it, for `train` and `coordinator` alike: reporter, stop signals, target, exit code.
  * Does not: run (the function it is given does) or exit (command_line.ts).
  */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { isErrorLike } from '../common/error_facts.js';
 import { EXIT, TargetNotMetError, type ExitCode } from '../common/errors.js';
 import type { Monitor } from '../common/objective.js';
@@ -61,6 +63,7 @@ export async function runSession({ context, call, resume, verbose, needs = null,
   };
   try {
     const end = await run({ observer, stop: watch.request, say: reporter.say, onWait: reporter.wait, onFirstStep: watch.begin });
+    if (begun !== null && config.report.includes('page')) tellPage(join(begun, 'report.html'), reporter.say);
     return exitCodeOfEnd(end, config, best.reached());
   } catch (error) {
     if (stoppedBeforeStart(error, watch.request)) {
@@ -75,6 +78,11 @@ export async function runSession({ context, call, resume, verbose, needs = null,
 }
 
 const RESUME = 'resume with: ';
+
+/** Only what is there: a page that could not be written was warned of. */
+function tellPage(page: string, say: (line: string) => void): void {
+  if (existsSync(page)) say(`report   ${page}`);
+}
 
 /** A run that diverged would meet the same numbers again: its error says what to do. */
 const isUnfinished = ({ reason }: EndEvent): boolean => !['done', 'stopped_early', 'diverged'].includes(reason);

@@ -2,7 +2,7 @@
  * Owns: that a run uses what its model is compiled with, wherever the model comes from (a module, a file of tfjs or of Keras) and wherever it trains; that
  * a setting which overrides it is told; and that functions of a module's own judge as plain tfjs has them.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -98,7 +98,16 @@ describe.each(PLACES)('on one %s', (place) => {
     expectClose(run, await truth(path));
     const { config } = resolveConfig({ file: null, resume: run.runFolder, environment: {}, flags: [], sets: [] });
     expect([config.loss, config.metrics, config.optimizer.name]).toEqual([null, null, 'adam']);
-    const { values } = await evaluateModel({ path: run.runFolder, config, say: () => undefined });
+    const said: string[] = [];
+    const { values } = await evaluateModel({ path: run.runFolder, config, say: (line) => said.push(line) });
+    const saved = join(run.runFolder, 'checkpoints');
+    const newest = readdirSync(saved)
+      .filter((name) => name.startsWith('epoch-'))
+      .sort()
+      .at(-1);
+    expect(said).toContain(
+      `model    ${join(saved, String(newest))}, the newest of this run; its best epoch's is ${join(saved, 'best')}`,
+    );
     const last = run.events.filter((event) => event.type === 'epoch').at(-1);
     expect(Object.keys(values).sort()).toEqual(['val_loss', 'val_worst']);
     expect(values.val_loss).toBe(last?.values.val_loss);

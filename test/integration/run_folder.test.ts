@@ -50,6 +50,7 @@ describe('standard output', () => {
     expect(text.err).toContain('plan     batch 200 = 67 + 67 + 66 · 2 steps/epoch · 2 epochs · sgd 0.1');
     expect(text.err).toContain(`weights_sha256 ${String(endOf(first()).weights_sha256)}`);
     expect(text.err).toContain('run      runs/first');
+    expect(text.err).toMatch(/\nreport {3}runs\/first\/report\.html\n$/);
   });
 
   it('is JSON lines with --reporter json, the same as the metrics', () => {
