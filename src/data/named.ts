@@ -3,7 +3,7 @@
  * Does not: look into the values.
  */
 import type { Fail } from './share.js';
-import { text } from './share.js';
+import { isTensor, text } from './share.js';
 
 export type Named<T> = T | readonly T[] | Readonly<Record<string, T>>;
 
@@ -19,7 +19,7 @@ export function arraysByName(given: unknown, single: string): { names: Names; ar
     const arrays = { ...(given as unknown[]) } as Record<string, unknown>;
     return { names: { form: 'list', names: Object.keys(arrays) }, arrays };
   }
-  if (isRecord(given)) return { names: { form: 'record', names: Object.keys(given) }, arrays: given };
+  if (isRecord(given) && !isTensor(given)) return { names: { form: 'record', names: Object.keys(given) }, arrays: given };
   return { names: { form: 'one', names: [single] }, arrays: { [single]: given } };
 }
 

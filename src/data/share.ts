@@ -19,8 +19,17 @@ export function keptAs(values: unknown): NumericType | undefined {
   return ArrayBuffer.isView(values) ? KEPT_AS[Object.prototype.toString.call(values).slice(8, -1)] : undefined;
 }
 
+/** Of whichever copy of tfjs. */
+export function isTensor(value: unknown): value is { readonly shape: readonly number[] } {
+  return typeof value === 'object' && value !== null && 'dataSync' in value && typeof value.dataSync === 'function';
+}
+
 export function share(values: unknown, which: string, fail: Fail): NumericArray {
   const type = keptAs(values);
+  if (isTensor(values))
+    throw fail(
+      `${which} is a tensor: give its values, ${which.split('.').at(-1)}: tensor.dataSync(), and the shape of one example beside train; fit() takes tensors`,
+    );
   if (type === undefined)
     throw fail(`${which} is ${text(values)}, wanted a typed array (Uint8Array, Int32Array, Float32Array ...)`);
   const given = values as SourceArray;

@@ -109,8 +109,8 @@ export function requireNames(
     const option = what === 'loss' ? 'loss' : 'metrics';
     throw new UsageError({
       code: 'FUNCTION_UNREACHABLE',
-      message: `the model is compiled with the ${what} ${found.name === '' ? 'of a nameless function' : found.name}: replicas run in threads and on other machines, where a function of this program cannot be sent`,
-      next: `Compile the model by names or with functions of tf.losses and tf.metrics; or compile it in createModel(tf) of a module and give train() the module's path as the model, or ${option} in its options.`,
+      message: `the model is compiled with the ${what} ${found.name === '' ? 'of a nameless function' : found.name.replace(/__op$/, '')}: replicas run in threads and on other machines, where a function of this program cannot be sent`,
+      next: `Compile the model by names or with those functions of tf.losses and tf.metrics that docs/models.md names; or compile it in createModel(tf) of a module and give train() the module's path as the model, or ${option} in its options.`,
     });
   }
   return {

@@ -107,7 +107,8 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
     const found =
       typeof metric === 'string' ? findMetric(metric, parts) : { key: keyOf(metric), metric: metricOfFunction(metric) };
     const used = masked ? maskedMetric(found.metric) : found.metric;
-    return { description: { name: found.key, ...used.describe(parts) }, create: used.create(parts) };
+    const { wholeBatch } = found.metric;
+    return { description: { name: found.key, ...used.describe(parts) }, create: used.create(parts), wholeBatch };
   });
   requireOnce(metrics.map(({ description }) => description.name));
   const target: TargetFacts = {
@@ -122,9 +123,12 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
       // Penalties of the layers are added to the sum.
       loss: { name, sum: facts.weighted || hasPenalties(tf, model) ? ANY_SUM : loss.sum },
       metrics: metrics.map(({ description }) => description),
-      wholeBatch: [given, ...asked].flatMap((one) =>
-        typeof one === 'string' || isPerExample(tf, one, shapesOfFunctions) ? [] : [nameOf(one)],
-      ),
+      wholeBatch: [
+        ...metrics.flatMap(({ description, wholeBatch }) => (wholeBatch ? [description.name] : [])),
+        ...[given, ...asked].flatMap((one) =>
+          typeof one === 'string' || isPerExample(tf, one, shapesOfFunctions) ? [] : [nameOf(one)],
+        ),
+      ],
       notes: overriddenBy(request, compiled),
     },
     asked: {

@@ -24,6 +24,8 @@ export interface Metric {
   create(parts: MetricParts): (labels: tfjs.Tensor, output: tfjs.Tensor, mask?: Mask) => tfjs.Tensor[];
   /** Whether it counts the positions that a mask leaves (masked_metric.ts); otherwise it counts all. */
   readonly readsMask?: boolean;
+  /** Whether it is one value of a whole batch, which only one shard can compute. */
+  readonly wholeBatch?: true;
 }
 
 /** Yes or no for each of `per` values of an example. */

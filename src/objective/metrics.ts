@@ -3,6 +3,7 @@ import { accuracy, accuracyOf } from './accuracy.js';
 import { areaUnderCurve } from './area_under_curve.js';
 import type { Metric } from './metric.js';
 import { precision, recall } from './precision_and_recall.js';
+import { r2Score } from './r2_score.js';
 import { top5Accuracy } from './top_5_accuracy.js';
 
 export const METRICS: Readonly<Record<string, Metric>> = {
@@ -14,6 +15,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   precision,
   recall,
   auc: areaUnderCurve,
+  r2Score,
 };
 
 /** Other names of the same. */

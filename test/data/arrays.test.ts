@@ -40,6 +40,15 @@ test('arrays are copied once into shared memory, and changing the originals chan
     for (const values of [split.x, split.y]) expect(values.buffer).toBeInstanceOf(SharedArrayBuffer);
 });
 
+test('a tensor is refused as one, with what to give', async () => {
+  const tensor = { shape: [2, 2], dataSync: () => Float32Array.of(7, 8, 9, 10), kept: false };
+  const wanted = (path: string, name: string): string =>
+    `DATA_ARRAYS arrays: ${path} is a tensor: give its values, ${name}: tensor.dataSync(), and the shape of one example beside train; fit() takes tensors`;
+  expect(await failure({ validation: { x: tensor, y: Uint8Array.of(1, 0) } })).toBe(wanted('validation.x', 'x'));
+  const train = { x: { left: tensor }, y: Uint8Array.of(0, 1) };
+  expect(await failure({ train, validation: null, inputShape: { left: [2] } })).toBe(wanted('train.x.left', 'left'));
+});
+
 test('integer labels are class indices, floating-point labels are targets, rows with a single 1 are classes', async () => {
   const shapes = async (over: Partial<PlainSource>): Promise<unknown> => {
     const { labelShape, classes, train } = plain(await datasetFromArrays(source(over)));

@@ -206,6 +206,23 @@ describe('a metric', () => {
     expect(values.acc).toBeCloseTo((await truth.data())[0], 6);
   });
 
+  it('r2Score is known by identity, is what model.evaluate says, and wants one shard', () => {
+    const model = identity(2);
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError', metrics: [tf.metrics.r2Score] });
+    const [x, labels] = [
+      [2, 1, 0.5, -1, 3, 2],
+      [1e4, 1e4 + 1, 1e4 + 3, 1e4 - 1, 1e4, 1e4 + 2],
+    ];
+    const [output, target] = [x.map((value) => value + 1e4), labels].map((values) => tf.tensor(values, [3, 2]));
+    const [, truth] = model.evaluate(output, target) as tf.Scalar[];
+    const objective = objectiveOf({ model, x: [], labels, labelShape: [2] });
+    expect(objective.asked).toEqual({ loss: 'mean_squared_error', metrics: ['r2Score'] });
+    expect(objective.description.wholeBatch).toEqual(['r2Score']);
+    const { sums } = objective.evaluate(target, output);
+    expect(sums[0].dataSync()[0] / 3).toBeCloseTo(truth.dataSync()[0], 6);
+    expect(requireNames(compiledOf(tf, model)!, { loss: null, metrics: null }).metrics).toEqual(['r2Score']);
+  });
+
   it('top-5 accuracy counts an example with fewer than five classes ahead of the right one', () => {
     const row = [7, 6, 5, 4, 3, 2, 1];
     const given = { model: identity(7), x: [row, row, row], labels: [4, 5, 0], labelShape: [], loss: 'softmax_cross_entropy' };
