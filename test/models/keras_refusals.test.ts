@@ -131,6 +131,23 @@ it.each<[what: string, version: string, layers: [string, object][], wanted: stri
   expect(converted(version, ...layers)).toBe(wanted);
 });
 
+it('says of an embedding in int32 what may be whole numbers', () => {
+  const layers = [{ class_name: 'Embedding', config: { name: 'e', input_dim: 2, output_dim: 2, dtype: 'int32' } }];
+  const topology = { keras_version: '2.15.0', model_config: { class_name: 'Sequential', config: { name: 's', layers } } };
+  const refused = (dtype: object): unknown => {
+    Object.assign(layers[0].config, dtype);
+    try {
+      return convertTopology(topology, 'm.json');
+    } catch (error) {
+      return (error as { next: string }).next;
+    }
+  };
+  expect(refused({})).toBe(
+    'Give the Keras layer dtype="float32" and convert the model again; only what goes into it may be whole numbers: Input(shape, dtype="int32").',
+  );
+  expect(refused({ dtype: 'float32' })).toMatchObject({ class_name: 'Sequential' });
+});
+
 it.each<[what: string, version: string, layer: [string, object], wanted: object]>([
   ['hard_sigmoid of Keras 2', '2.15.0', ['Activation', { activation: 'hard_sigmoid' }], { activation: 'hard_sigmoid' }],
   ['silu', '3.15.1', ['Activation', { activation: 'silu' }], { activation: 'swish' }],

@@ -44,6 +44,8 @@ export function nameOf({ className, config }: KerasLayer): string {
 }
 
 const REBUILD = 'Build the Keras model without it, train or copy its weights, and convert it again.';
+const FLOAT32 =
+  'Give the Keras layer dtype="float32" and convert the model again; only what goes into it may be whole numbers: Input(shape, dtype="int32").';
 type Rule = (layer: KerasLayer, model: KerasModel) => void;
 
 /** Refuses an option unless it has one of the values that mean nothing. */
@@ -182,7 +184,7 @@ function dtypeOf(layer: KerasLayer, model: KerasModel): string {
   if (layer.className === 'InputLayer' && typeof name === 'string') return name === 'int64' ? 'int32' : name;
   // Under a mixed policy the weights are float32; what is computed in is this run's own --precision.
   if (name === 'float32' || name === 'mixed_float16' || name === 'mixed_bfloat16') return 'float32';
-  throw differs(layer, model, `has weights in ${String(name)}; tfjs has float32`, REBUILD);
+  throw differs(layer, model, `has weights in ${String(name)}; tfjs has float32`, FLOAT32);
 }
 
 /** `relu`, or `{ class_name: 'function', config: 'relu' }`. */
