@@ -324,6 +324,7 @@ function simulated(seed: number, bug: Bug): Outcome {
       epoch: () => epoch,
       killed: () => (kills += 1),
       drainAsked: (member) => draining.add(member),
+      computing: (member) => state.members.get(member)?.running ?? null,
     }),
     restart() {
       restarts += 1;

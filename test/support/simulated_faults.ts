@@ -2,6 +2,7 @@
  * Owns: what befalls the workers of the simulated cluster: each fault strikes a process chosen by chance.
  * Does not: decide when (simulated_cluster.ts does, which has the coordinator's own restart too).
  */
+import { sameShardId } from '../../src/common/replica.js';
 import type { MembershipEvent } from '../../src/coordinator/planes/exact/fleet/membership.js';
 import type { Attempt } from '../../src/coordinator/planes/exact/fleet/membership_state.js';
 import type { Process } from './simulated_worker.js';
@@ -27,6 +28,8 @@ export interface Stage {
   send(event: MembershipEvent, arriving?: Arriving): void;
   killed(): void;
   drainAsked(member: number): void;
+  /** What the coordinator has it compute. */
+  computing(member: number): Attempt | null;
   must(condition: boolean, statement: string): void;
 }
 
@@ -83,6 +86,9 @@ export function createFaults(
       const changed = chance.happens(0.5)
         ? last.answer
         : { ...last.answer, id: { ...last.answer.id, step: last.answer.id.step + chance.below(2), attempt: chance.below(3) } };
+      const now = stage.computing(process.member);
+      // A guess that hits what it computes would be taken, and its worker given a second shard: no honest core says it.
+      if (now !== null && sameShardId(now.id, changed.id) && now.version === changed.version) return;
       stage.send(
         { type: 'answered', member: process.member, answer: changed },
         { gradient: last.gradient, honest: last.answer, process, finite: true },
