@@ -4,29 +4,49 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 
-const ROOMS = 'common engine golden models objective optimizers report worker'.split(' ');
+const ROOMS = 'common coordinator data doctor engine golden models objective optimizers report transport worker'.split(' ');
 
 /** Of these rooms. */
 const ALONE = {
   'variables, clocks or the console are changed': [
+    'coordinator/planes/exact/fleet/process_clock',
+    'data/other_realm',
+    'data/sources/columns',
+    'data/sources/images',
+    'data/sources/npz',
     'engine/peer',
     'engine/tensorflow_library',
     'report/files/report_folder',
     'report/panel',
+    'transport/probe',
   ],
   'memory is measured, handles are counted': [
+    'coordinator/planes/exact/resident_weights',
+    'coordinator/storage/state/safetensors',
+    'coordinator/storage/state/state_fuzz',
     'engine/allocator',
     'engine/compile_model',
     'engine/devices',
     'engine/engine',
     'engine/upload_in_place',
     'models/weight_budget',
+    'transport/carried_messages',
+    'transport/link',
     'worker/augment/augment',
     'worker/replica/memory',
     'worker/replica/resident_memory',
   ],
   'all layers that are registered are listed': ['models/allowed_layers'],
-  'threads and processes are started': ['engine/fetch', 'engine/one_dnn', 'engine/pack', 'engine/worker_threads'],
+  'threads and processes are started': [
+    'coordinator/killed_process',
+    'coordinator/power_cut',
+    'data/load',
+    'data/sources/synthetic',
+    'engine/fetch',
+    'engine/one_dnn',
+    'engine/pack',
+    'engine/worker_threads',
+  ],
 };
 
 const alone = new Set(Object.values(ALONE).flat());
