@@ -51,12 +51,13 @@ export class TestTotals {
       const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
       const { code } = await run(process.execPath, [vitest, 'run', ...reporters, ...vitestArguments], { environment });
       const counted = JSON.parse(readFileSync(report, 'utf8'));
+      const failures = failuresOf(name, counted);
       this.passed += counted.numPassedTests;
-      this.failed += counted.numFailedTests;
+      this.failed += failures.length;
       this.skipped += counted.numPendingTests + counted.numTodoTests;
-      this.#failures.push(...failuresOf(name, counted));
-      // A file that cannot be loaded, or an error outside any test, fails no test and yet is a failure.
-      if (code !== 0 && counted.numFailedTests === 0) this.count(name, false);
+      this.#failures.push(...failures);
+      // An error outside of any test and file.
+      if (code !== 0 && failures.length === 0) this.count(name, false);
     } catch (error) {
       // No report, or none that can be read.
       console.log(`${name}: ${error.message}`);
