@@ -15,6 +15,7 @@ import { unlessAsked, type StopReason, type StopRequest } from '../common/stop_r
 import type { TrainConfig } from '../common/train_config.js';
 import { addBatch, addTotals, noTotals, valuesOf, type Totals } from '../objective/values.js';
 import { withWait, type BatchStream } from './batch_stream.js';
+import { diverged, divergedInShard } from './diverging.js';
 import { EpochMeter } from './epoch_meter.js';
 import type { CommittedStep, Plane, StepOutcome } from './planes/plane.js';
 import type { RunProgress } from './progress.js';
@@ -301,30 +302,4 @@ async function evaluated({ config, model, plane, examples, stop, validationStrea
     totals = addTotals(totals, batch);
   }
   return totals;
-}
-
-/** All shards were finite, and adding them or applying the update was not. */
-function diverged(parts: RunParts, what: string): DivergedError {
-  const { epoch, stepInEpoch, step } = parts.progress.now;
-  const message = `epoch ${epoch}, step ${stepInEpoch + 1} (step ${step + 1} of the run) gave NaN or Inf in ${what}; the step was not applied`;
-  return new DivergedError({ code: 'NON_FINITE', message, next: afterDiverging(parts) });
-}
-
-/** A shard was not finite, twice: the fleet says which, where and on whom, and does not know epochs. */
-function divergedInShard(parts: RunParts, { code, message, cause }: DivergedError): DivergedError {
-  return new DivergedError({
-    code,
-    message: `epoch ${parts.progress.now.epoch}: ${message}`,
-    next: afterDiverging(parts),
-    cause,
-  });
-}
-
-/** The last state is finite; that of the last good evaluation is known to be well, too. */
-function afterDiverging({ store: { sound } }: RunParts): string {
-  const from =
-    sound === null
-      ? 'anew, or from the last state with --init-from RUN: it is finite, and no evaluation has shown it to be good'
-      : `with --init-from ${sound.path}: of epoch ${sound.epoch}, the newest state after which an evaluation was good (later ones are finite, no more is known)`;
-  return `start a new run with a lower learning rate (--lr) or clipped gradients (--set optimizer.clip_norm=1), ${from}`;
 }

@@ -45,6 +45,8 @@ export interface OptimizerDefinition<Settings extends Readonly<Record<string, Se
   readonly tfjs: readonly TfjsOptimizer[];
   /** Said when a run begins. */
   readonly warning?: string;
+  /** What to do where a step is not finite, if that is of the optimizer's own doing. */
+  whenNotFinite?(settings: ValuesOf<Settings>): { readonly next: string } | null;
   /** Arrays as long as the trained weights, by name, with what each element is before the first step. */
   slots(settings: ValuesOf<Settings>): Readonly<Record<string, number>>;
   /** What the weights and every slot are after the step. */

@@ -4,7 +4,7 @@
  *   s ← rho · s + (1 − rho) · g²,  and centered: c ← rho · c + (1 − rho) · g
  *   v ← momentum · v + learning rate · g / √(s + epsilon),  centered: √(s − (c² + epsilon))
  *   w ← w − v
- * Centered, what stands under the root can be below 0, as in tfjs: then the step is not a number, and the run says so.
+ * Centered, what stands under the root can be below 0, as in tfjs, and is where a gradient stays 0: then the step is not a number, and the run says so.
  */
 import { add, constant, divide, multiply, perStep, squareRoot, subtract, type Expression } from './expression.js';
 import { defineOptimizer, type Updated } from './optimizer.js';
@@ -19,6 +19,12 @@ export const rmsprop = defineOptimizer({
   },
   decay: 'added',
   tfjs: [{ className: 'RMSProp', settings: { rho: 'decay', momentum: 'momentum', epsilon: 'epsilon', centered: 'centered' } }],
+  whenNotFinite: ({ centered }) =>
+    centered
+      ? {
+          next: 'start a new run with --set optimizer.centered=false: centered, it takes the root of a number below 0 where a gradient stays 0, in tfjs too, at any rate',
+        }
+      : null,
   slots: ({ momentum, centered }): Record<string, number> => ({
     mean_square: 0,
     ...(centered && { mean_gradient: 0 }),

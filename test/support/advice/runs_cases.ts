@@ -65,7 +65,7 @@ const SETTINGS = {
 
 function diverging(rate: string, begins: string, from: (next: string) => string[]): Case {
   return {
-    says: [{ file: 'src/coordinator/run.ts', begins }],
+    says: [{ file: 'src/coordinator/diverging.ts', begins }],
     provoke: () =>
       refusal(() => program(withFlags(named(`diverged-${rate}`, '--epochs', '100', '--keep', '2'), `--lr ${rate}`), real)),
     follow: async (next) => {
@@ -249,7 +249,22 @@ export const RUNS_CASES: Cases = {
     'start a new run with a lower learning rate (--lr) or clipped gradients (--set optimizer.clip_norm=1), anew',
     () => [],
   ),
+  'an optimizer that takes the root of less than 0': {
+    says: [{ file: 'src/optimizers/rmsprop.ts', begins: 'start a new run with --set optimizer.centered=false' }],
+    provoke: () => refusal(() => program(rmsprop('centered', '--set optimizer.centered=true'), real)),
+    follow: (next) => program(rmsprop('not-centered', commandIn(next, /--set \S+=false/)), real),
+  },
 };
+
+/** The second of two inputs is 0: so is the gradient of its weight. */
+function rmsprop(name: string, set: string): string[] {
+  const data = join(folder, 'one_of_two.mjs');
+  writeFileSync(
+    data,
+    'export const train = { x: Float32Array.of(1, 0, 2, 0, 3, 0, 4, 0), y: Float32Array.of(1, 2, 3, 4) };\nexport const inputShape = [2];\nexport const labelShape = [1];\n',
+  );
+  return withFlags(named(name, '--batch', '4', '--set', 'optimizer.name=rmsprop', ...set.split(' ')), `--data ${data}`);
+}
 
 let target = '';
 
