@@ -24,6 +24,8 @@ export const LIMITS = {
   /** Examples that a shuffle buffer holds where nobody says how many: whichever of both is less. */
   maxShuffleBuffer: 10_000,
   shuffleBufferBytes: 256 * 2 ** 20,
+  /** Global batches after the one that is computed whose rows are read where they are not in memory. */
+  batchesReadAhead: 2,
   /** Batches of a dataset that a caller may have read ahead: each is in memory. */
   maxBatchesAhead: 64,
   /** Largest file accepted from a mirror, bytes: MNIST's largest is 47 MB uncompressed. */

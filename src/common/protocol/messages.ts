@@ -112,7 +112,7 @@ export const MESSAGES = {
   refused: z.strictObject({ type: z.literal('refused'), code: text, message: text, next: text }),
   /** Bytes: all weights in layout order. */
   parameters: z.strictObject({ type: z.literal('parameters'), version: count }),
-  /** Bytes: the examples' rows, int32; then, where masks are counted over it or examples mixed, those of the whole global batch (`batchRows` of them). */
+  /** Bytes: rows, int32 (assigned_rows.ts): the shard's, those of the whole global batch where masks are counted over it or examples mixed, those to come. */
   assign: z.strictObject({
     type: z.literal('assign'),
     ...asked,
@@ -121,6 +121,12 @@ export const MESSAGES = {
     epoch: count.optional(),
     regularizationWeight: z.number(),
     batchRows: count.optional(),
+    ahead: z
+      .strictObject({
+        counts: z.array(count).max(LIMITS.batchesReadAhead),
+        most: count.max(LIMITS.batchesReadAhead * LIMITS.maxShards),
+      })
+      .optional(),
     /** Of an evaluation: classes and their probabilities are asked for, and no sums. */
     classify: z.literal(true).optional(),
   }),

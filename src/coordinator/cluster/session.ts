@@ -10,6 +10,7 @@ import { LIMITS } from '../../common/limits.js';
 import { sharedFloats } from '../../common/shared_floats.js';
 import { oneLine } from '../../common/one_line.js';
 import type { Message, MessageOf } from '../../common/protocol/messages.js';
+import { packRows } from '../../common/protocol/assigned_rows.js';
 import { readDescription } from '../../common/protocol/description.js';
 import { noBytes, type IncomingMessage } from '../../common/protocol/message_stream.js';
 import {
@@ -104,18 +105,15 @@ export class Session {
   compute(replica: number, assignment: ShardAssignment): Promise<ShardResult> {
     if (this.#phase !== 'ready') return Promise.reject(lostWorker(this.name, 'connection closed'));
     invariant(!this.#pending.has(replica), 'a replica computes one shard at a time');
-    const { id, rows, batchRows, firstExample, epoch, regularizationWeight, parameters, classify } = assignment;
+    const { id, firstExample, epoch, regularizationWeight, parameters, classify } = assignment;
     const lease = this.#provide(parameters);
     const { version } = parameters;
     const keyed = { ...(epoch !== undefined && { epoch }), ...(classify && { classify }) };
-    const message = { type: 'assign', id, version, replica, firstExample, ...keyed, regularizationWeight } as const;
-    if (batchRows === undefined) void this.#link.send(message, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength));
-    else {
-      const both = new Int32Array(rows.length + batchRows.length);
-      both.set(rows);
-      both.set(batchRows, rows.length);
-      void this.#link.send({ ...message, batchRows: batchRows.length }, new Uint8Array(both.buffer));
-    }
+    const { counts, bytes } = packRows(assignment);
+    void this.#link.send(
+      { type: 'assign', id, version, replica, firstExample, ...keyed, ...counts, regularizationWeight },
+      bytes,
+    );
     const least = id.kind === 'train' ? this.#leastOf(parameters) : null;
     return new Promise((resolve, reject) => this.#pending.set(replica, { assignment, lease, least, resolve, reject }));
   }

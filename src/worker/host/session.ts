@@ -6,6 +6,7 @@ import { hostValues } from '../../common/host_gradient.js';
 import type { Connection } from '../../transport/web_socket.js';
 import { errorMessage } from '../../common/error_facts.js';
 import { EXIT, invariant, isFaultOfTheRun } from '../../common/errors.js';
+import { unpackRows } from '../../common/protocol/assigned_rows.js';
 import { encodeDescription } from '../../common/protocol/description.js';
 import { wireError } from '../../common/protocol/frame.js';
 import { LIMITS } from '../../common/limits.js';
@@ -122,8 +123,8 @@ export class WorkerSession {
     if (message.type === 'parameters' && this.#parameters !== null) return this.#parameters.place(totalBytes);
     if (message.type === 'assign' && this.#job !== null) {
       const { train, validation } = this.#job.examples;
-      // The shard's, and those of the whole batch.
-      const most = 2 * 4 * Math.max(train, validation);
+      // The shard's, those of the whole batch, and the shard's of the steps to come.
+      const most = (2 + LIMITS.batchesReadAhead) * 4 * Math.max(train, validation);
       if (totalBytes % 4 !== 0 || totalBytes === 0 || totalBytes > most) throw wireError(`rows of ${totalBytes} bytes`);
       return new Uint8Array(totalBytes);
     }
@@ -210,21 +211,14 @@ export class WorkerSession {
     });
   }
 
-  #compute({ id, version, replica: index, firstExample, epoch, regularizationWeight, batchRows = 0, classify }: Assign): void {
+  #compute({ id, version, replica: index, firstExample, epoch, regularizationWeight, classify, ...counts }: Assign): void {
     const { replicas, examples } = this.#preparedJob();
-    const { bytes } = this.#arriving;
-    const all = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-    if (batchRows >= all.length) throw wireError(`a shard of ${all.length - batchRows} rows`);
-    const rows = all.subarray(0, all.length - batchRows);
-    const count = id.kind === 'train' ? examples.train : examples.validation;
-    for (const row of all) if (row < 0 || row >= count) throw wireError(`row ${row} of ${count}`);
+    const rows = unpackRows(this.#arriving.bytes, counts, id.kind === 'train' ? examples.train : examples.validation);
     invariant(this.#parameters !== null, 'a prepared job has memory for parameters');
     const { snapshot, checksum: parametersChecksum, release } = this.#parameters.use(version);
-    const whole = batchRows === 0 ? {} : { batchRows: all.subarray(rows.length) };
     const assignment = {
       id,
-      rows,
-      ...whole,
+      ...rows,
       firstExample,
       ...(epoch !== undefined && { epoch }),
       regularizationWeight,

@@ -2,6 +2,7 @@
  * Owns: which examples each shard of each step gets: the step's slice of the epoch's permutation, cut into shards.
  * Does not: copy examples (the replica does) or choose who computes a shard (fleet/membership.ts does).
  */
+import { LIMITS } from '../../../common/limits.js';
 import type { ParameterSnapshot, ShardAssignment } from '../../../common/replica.js';
 import { splitBatch } from '../../../common/shard.js';
 
@@ -24,9 +25,6 @@ export interface BatchPlan {
   /** Number of the first shard; evaluation numbers the shards of all its batches through. */
   readonly firstShard?: number;
 }
-
-/** Global batches that may be read ahead. */
-export const AHEAD = 2;
 
 /**
  * The non-empty shards of one global batch, in shard order. The first carries the regularization losses. Row numbers are copied: a view that goes to
@@ -53,7 +51,9 @@ export function shardBatch({
       id: { kind, step, shard: firstShard + shard, attempt: 0 },
       rows: rows.slice(start, start + count),
       ...(batchRows && { batchRows }),
-      ...(ahead.length > 0 && { ahead: { rows: ahead.flatMap((next) => shardOf(next, shards, shard)), most: AHEAD * shards } }),
+      ...(ahead.length > 0 && {
+        ahead: { rows: ahead.flatMap((next) => shardOf(next, shards, shard)), most: LIMITS.batchesReadAhead * shards },
+      }),
       firstExample: start,
       ...(classify && { classify }),
       ...(epoch !== undefined && { epoch }),

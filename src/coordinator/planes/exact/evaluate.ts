@@ -3,11 +3,12 @@
  * Does not: compute (replicas do), or know a metric. Sums are added in shard order, so the result does not depend on who computed what.
  */
 import { invariant } from '../../../common/errors.js';
+import { LIMITS } from '../../../common/limits.js';
 import type { ObjectiveDescription } from '../../../common/objective.js';
 import type { ParameterSnapshot, ShardAssignment, ShardResult } from '../../../common/replica.js';
 import { addBatch, noTotals, type Totals } from '../../../objective/values.js';
 import type { Classified } from '../plane.js';
-import { AHEAD, shardBatch } from './batches.js';
+import { shardBatch } from './batches.js';
 
 /** Computes rounds of shards; Fleet does. */
 export interface RoundComputer {
@@ -72,7 +73,9 @@ function unitsOf(
   const batchAt = (first: number): Int32Array => rows.subarray(first, Math.min(first + batch, examples));
   for (let first = 0; first < examples; first += batch) {
     const batchRows = batchAt(first);
-    const ahead = Array.from({ length: AHEAD }, (_, at) => first + (at + 1) * batch).filter((start) => start < examples);
+    const ahead = Array.from({ length: LIMITS.batchesReadAhead }, (_, at) => first + (at + 1) * batch).filter(
+      (start) => start < examples,
+    );
     units.push(
       ...shardBatch({
         ...{ kind: 'evaluate', rows: batchRows, shards, step: 0, parameters, firstShard: (first / batch) * shards },

@@ -1,6 +1,7 @@
 /** Owns: what a shard of a step is told: its rows, those to come, and nothing of the epoch beside them. */
 import { expect, test } from 'vitest';
-import { AHEAD, shardBatch } from '../../../../src/coordinator/planes/exact/batches.js';
+import { LIMITS } from '../../../../src/common/limits.js';
+import { shardBatch } from '../../../../src/coordinator/planes/exact/batches.js';
 
 const parameters = { version: 3, values: new Float32Array(1) };
 const order = Int32Array.from({ length: 100_000 }, (_, at) => 99_999 - at);
@@ -13,7 +14,7 @@ test('each shard has its rows of the batch and of those ahead, in shard order', 
     [99_996, 99_995],
     [99_994, 99_993],
   ]);
-  expect(units[1].ahead).toMatchObject({ most: AHEAD * 3 });
+  expect(units[1].ahead).toMatchObject({ most: LIMITS.batchesReadAhead * 3 });
   expect(units[1].ahead?.rows.map((rows) => [...rows])).toEqual([
     [99_989, 99_988],
     [99_982, 99_981],
