@@ -15,7 +15,7 @@ import { ParameterBytes } from './parameter_bytes.js';
 import type { RemoteReplica } from './remote_replica.js';
 import type { OwnToken } from '../../transport/server.js';
 import { Session } from './session.js';
-import type { SessionHost } from './session_host.js';
+import type { ResultSizes, SessionHost } from './session_host.js';
 
 export interface ClusterOptions {
   readonly software: string;
@@ -114,7 +114,7 @@ export class Cluster implements SessionHost<Session> {
     for (const session of sessions) session.close(reason);
   }
 
-  resultSizes(): ReturnType<SessionHost<Session>['resultSizes']> {
+  resultSizes(): ResultSizes | null {
     const { model } = this.#admissions;
     if (model === null) return null;
     const { layout, objective } = model;

@@ -7,7 +7,6 @@ import { errorMessage } from '../../common/error_facts.js';
 import { invariant } from '../../common/errors.js';
 import { wireError } from '../../common/protocol/frame.js';
 import { LIMITS } from '../../common/limits.js';
-import { sharedFloats } from '../../common/shared_floats.js';
 import { oneLine } from '../../common/one_line.js';
 import type { Message, MessageOf } from '../../common/protocol/messages.js';
 import { packRows } from '../../common/protocol/assigned_rows.js';
@@ -20,14 +19,14 @@ import {
   type ShardAssignment,
   type ShardResult,
 } from '../../common/replica.js';
-import { impossible } from '../../common/result_bounds.js';
-import { impossibleStatistic, leastStatistics } from '../../common/statistics_bounds.js';
+import { leastStatistics } from '../../common/statistics_bounds.js';
 import { Link } from '../../transport/link.js';
 import type { LinkTimes } from '../../transport/link_life.js';
 import { ArrivingValues } from './arriving_values.js';
 import { judgeSoftware, type Refusal } from './admission.js';
 import type { ParameterLease } from './parameter_bytes.js';
 import type { OwnToken } from '../../transport/server.js';
+import { ResultMemory, resultOf, wrongIn } from './received_result.js';
 import { RemoteReplica } from './remote_replica.js';
 import { faultOf, impossibleResult, lostWorker } from './session_errors.js';
 import type { SessionHost } from './session_host.js';
@@ -62,7 +61,7 @@ export class Session {
   /** Why the worker goes, as it said itself. */
   #lastWords: string | null = null;
   readonly #pending = new Map<number, Pending>();
-  readonly #freeBuffers: Uint8Array[] = [];
+  readonly #memory = new ResultMemory();
   #phase: Phase = 'hello';
   #patience: NodeJS.Timeout;
   /** What this worker has, or will have when its socket has taken it. */
@@ -176,8 +175,7 @@ export class Session {
     const wanted = id.kind === 'train' ? 4 * (sizes.gradient + sizes.statistics) : classify ? 8 * rows.length : 0;
     if (totalBytes !== wanted) throw wireError(`a result of ${totalBytes} bytes, wanted ${wanted}`);
     if (id.kind === 'evaluate') return new Uint8Array(wanted);
-    // Shared with the threads of the update.
-    return this.#freeBuffers.pop() ?? new Uint8Array(sharedFloats(wanted / 4).buffer, 0, wanted);
+    return this.#memory.take(wanted);
   }
 
   #hear(message: Message, bytes: Uint8Array): void {
@@ -256,41 +254,14 @@ export class Session {
 
   #result(message: MessageOf<'result'>, bytes: Uint8Array): void {
     const { resolve, assignment, least } = this.#answered(message);
-    const { id, version, examples, lossSum, sums, computeMs, parametersChecksum } = message;
-    const { kind, step, shard } = id;
     const sizes = this.#host.resultSizes();
     invariant(sizes !== null, 'who was given a shard has a model');
-    const { objective, layout, gradient: gradientSize } = sizes;
-    const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-    const classified = assignment.classify ? { classified: new Float32Array(bytes.buffer) } : {};
-    const wrong =
-      impossible(objective, { ...message, ...classified, tensorsFinite: this.#values.take() }) ??
-      (least === null ? null : impossibleStatistic(layout, least, values.subarray(gradientSize)));
-    if (wrong !== null)
-      return this.#putOut(`${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}: ${wrong}`);
+    const received = { message, bytes, assignment, least, sizes, tensorsFinite: this.#values.take() };
+    const wrong = wrongIn(received);
+    if (wrong !== null) return this.#putOut(wrong);
     this.#pending.delete(message.replica);
     this.#host.onResult();
-    const nonFinite = message.nonFinite ?? nonFiniteSum(kind, lossSum, sums);
-    const result = {
-      id,
-      version,
-      examples,
-      lossSum,
-      sums,
-      computeMs,
-      parametersChecksum,
-      ...(nonFinite !== null && { nonFinite }),
-    };
-    if (kind === 'evaluate') return resolve({ ...result, ...classified });
-    let held = true;
-    const release = (): void => {
-      invariant(held, 'a gradient buffer is released once');
-      held = false;
-      this.#freeBuffers.push(bytes);
-    };
-    const gradient = { kind: 'host', values: values.subarray(0, gradientSize), release } as const;
-    // The buffer is used again after `release`; the statistics must outlive it.
-    resolve({ ...result, gradient, statistics: values.slice(gradientSize) });
+    resolve(resultOf(received, this.#memory));
   }
 
   #putOut(why: string): void {
@@ -352,10 +323,4 @@ export class Session {
     for (const { reject } of pending) reject(lostWorker(this.name, reason));
     this.#host.onClosed(this, this.#lastWords ?? reason);
   }
-}
-
-/** A metric that is none stops no run; of an evaluation, whose values say what is best, another is asked. */
-function nonFiniteSum(kind: 'train' | 'evaluate', lossSum: number, sums: readonly number[]): string | null {
-  if (!Number.isFinite(lossSum)) return 'loss';
-  return kind === 'train' || sums.every(Number.isFinite) ? null : 'metrics';
 }

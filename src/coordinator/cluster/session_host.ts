@@ -7,6 +7,15 @@ import type { Refusal } from './admission.js';
 import type { ParameterBytes } from './parameter_bytes.js';
 import type { RemoteReplica } from './remote_replica.js';
 
+/** What an answer consists of. */
+export interface ResultSizes {
+  /** Elements of a gradient and of its statistics, by the layout. */
+  readonly gradient: number;
+  readonly statistics: number;
+  readonly objective: ObjectiveDescription;
+  readonly layout: BucketLayout;
+}
+
 export interface SessionHost<Session> {
   readonly software: string;
   readonly runId: string;
@@ -17,8 +26,8 @@ export interface SessionHost<Session> {
   readonly parameters: ParameterBytes;
   /** Weights of a model that this machine can train. */
   readonly maxWeights: number;
-  /** Elements of a gradient and of its statistics, by the layout; null until a first worker has described the model. */
-  resultSizes(): { gradient: number; statistics: number; objective: ObjectiveDescription; layout: BucketLayout } | null;
+  /** Null until a first worker has described the model. */
+  resultSizes(): ResultSizes | null;
   /** A name that no live worker has. */
   nameFor(wanted: string): string;
   /** Decides on a prepared worker; may ask it to describe the model first. Null to admit. */
