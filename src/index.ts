@@ -19,6 +19,8 @@ export type { EvaluateRunOptions, VerifyOptions } from './api/run_calls.js';
 export type { Evaluation } from './api/evaluate_model.js';
 export type { VerifyReport } from './api/verify.js';
 export type { BatchLogs, EpochLogs, RateFunction, TrainCallbacks } from './api/callback_runner.js';
+export type { RowsSource } from './api/given_data.js';
+export type { ReadSource } from './data/sources/read_rows.js';
 export type { ArraysSource, SourceArray, SplitSource } from './data/arrays.js';
 export type { SequencesSource } from './data/sequence/sequence_dataset.js';
 export type { SequenceFactory, SequenceOf, SequenceSource } from './data/sequence/sequence_source.js';

@@ -9,7 +9,7 @@ import { toSnakeCase } from '../common/snake_case.js';
 import { buildModel } from '../models/build.js';
 import { resolveModelSource } from '../models/load.js';
 import { putWeights } from '../models/weights.js';
-import { datasetOf } from './given_data.js';
+import { withData } from './given_data.js';
 import { folderName, loadTfjs, setWeights, sourceOf, stopOn } from './caller_model.js';
 import { errorInOptions } from './option_words.js';
 import { trainLocally } from './train.js';
@@ -52,7 +52,6 @@ async function trainAsTold(options: TrainOptions | ResumeOptions): Promise<Train
     model === null
       ? await orOfProgram(resume.run, 'model', config.model, () => resolveModelSource(config.model))
       : sourceOf(tf, model, config);
-  const given = typeof options.data === 'string' ? null : await datasetOf(options.data, config, 'streamed');
   const stop = stopOn(options.signal);
   const calls = new CallbackRunner({
     ...{ tf, model, callbacks: options.callbacks ?? {}, abort: stop.abort },
@@ -61,7 +60,7 @@ async function trainAsTold(options: TrainOptions | ResumeOptions): Promise<Train
     fromHere: resume.fromHere,
   });
   try {
-    const outcome = await trainLocally({
+    const request = {
       config,
       provenance: {},
       given: givenBy(options),
@@ -76,10 +75,10 @@ async function trainAsTold(options: TrainOptions | ResumeOptions): Promise<Train
       stop: stop.request,
       say: options.onProgress ?? (() => undefined),
       model: source,
-      ...given,
       ...(options.devices && { devices: options.devices }),
       hooks: calls.hooks,
-    });
+    };
+    const outcome = await withData(options.data, { config, use: 'streamed' }, (given) => trainLocally({ ...request, ...given }));
     const trained = model ?? (await buildModel(tf, source, config.seed));
     // tfjs numbers the names of layers anew in each process; one that is built of the same source has them in the same order.
     if (model === null) putWeights(tf, trained, { values: outcome.weights });

@@ -3,7 +3,7 @@
  * Does not: compute (evaluate_model.ts, verify.ts, the next hops).
  */
 import { chooseDevices, replicasOf } from '../common/device_choice.js';
-import { datasetOf, type GivenData } from './given_data.js';
+import { withData, type GivenData } from './given_data.js';
 import { loadTfjs, sourceOf } from './caller_model.js';
 import { evaluateModel, type Evaluation } from './evaluate_model.js';
 import { errorInOptions } from './option_words.js';
@@ -42,8 +42,9 @@ export async function evaluateRun(path: string, options: EvaluateRunOptions = {}
       { call: 'evaluateRun()', known: [...PLACES, ...JUDGED, 'model', 'monitor', 'validationLimit'] },
     );
     const { data, devices, onProgress = () => undefined } = options;
-    const given = typeof data === 'string' ? null : await datasetOf(data, config, 'evaluated');
-    return evaluateModel({ path, config, say: onProgress, ...given, ...(devices && { devices }) });
+    return withData(data, { config, use: 'evaluated' }, (given) =>
+      evaluateModel({ path, config, say: onProgress, ...given, ...(devices && { devices }) }),
+    );
   });
 }
 
@@ -57,14 +58,15 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     const config = configOf(options, null, { call: 'verify()', known });
     const { model, data, devices, onProgress = () => undefined } = options;
     const source = typeof model === 'object' ? sourceOf(await loadTfjs(), model, config) : undefined;
-    const given = typeof data === 'string' ? null : await datasetOf(data, config, 'refused');
     const shards = config.shards ?? Math.max(2, devices?.length ?? replicasOf(chooseDevices(config)) ?? 2);
-    return verifyGradients({
-      ...{ config, shards, say: onProgress },
-      ...(source && { source }),
-      ...given,
-      ...(devices && { devices }),
-    });
+    return withData(data, { config, use: 'refused' }, (given) =>
+      verifyGradients({
+        ...{ config, shards, say: onProgress },
+        ...(source && { source }),
+        ...given,
+        ...(devices && { devices }),
+      }),
+    );
   });
 }
 

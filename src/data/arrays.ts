@@ -80,9 +80,7 @@ function toSplit(source: ArraysSource, which: 'train' | 'validation', fail: Fail
   const given: unknown = source[which];
   if (typeof given !== 'object' || given === null) throw fail(`${which} is ${text(given)}, wanted { x, y } of typed arrays`);
   if (typeof (given as { read?: unknown }).read === 'function')
-    throw fail(
-      `${which}.read is a function, which replicas in threads cannot call: export it from a module, and give its path as data`,
-    );
+    throw fail(`${which}.read is a function: train and validation are both arrays, or both { count, read }`);
   const { x, y } = given as Partial<SplitSource>;
   const side = (value: unknown, label: string, single: string): { names: Names; arrays: Record<string, NumericArray> } => {
     const { names, arrays } = arraysByName(value, single);

@@ -115,7 +115,7 @@ test('what does not fit together is named by its array', async () => {
   );
 });
 
-test('data without validation are data; a slip of the pen in its name is told, and so is a read that threads cannot call', async () => {
+test('data without validation are data; a slip of the pen in its name is told, and so is a read beside arrays', async () => {
   const { train, validation } = source();
   expect((await datasetFromArrays({ train, inputShape: source().inputShape })).validation).toBeNull();
   for (const name of ['valdation', 'val', 'test'])
@@ -124,7 +124,7 @@ test('data without validation are data; a slip of the pen in its name is told, a
     );
   expect((await datasetFromArrays({ ...source({ validation: null }), ...{ test: validation } })).validation).toBeNull();
   expect(await failure({ train: { count: 3, read: () => train } })).toMatch(
-    /^DATA_ARRAYS arrays: train.read is a function, which replicas in threads cannot call/,
+    /^DATA_ARRAYS arrays: train.read is a function: train and validation are both arrays, or both { count, read }/,
   );
 });
 

@@ -22,7 +22,8 @@ const MODULES = {
 
 function model(): tf.LayersModel {
   const kernelInitializer = tf.initializers.glorotUniform({ seed: 3 });
-  return tf.sequential({ layers: [tf.layers.dense({ units: 3, inputShape: [2], kernelInitializer, activation: 'softmax' })] });
+  const answer = tf.layers.dense({ name: 'answer', units: 3, inputShape: [2], kernelInitializer, activation: 'softmax' });
+  return tf.sequential({ layers: [answer] });
 }
 
 it('rows that are read train to the weights of the same rows in memory, without validation judged by the loss', async () => {
@@ -49,6 +50,49 @@ it('rows that are read train to the weights of the same rows in memory, without 
   await expect(run('read.mjs', 1, { validationLimit: 3 })).rejects.toMatchObject({
     code: 'DATA_LIMIT',
     message: 'validationLimit is 3, read.mjs has no validation examples',
+  });
+});
+
+it('a program gives rows itself: the weights of the same rows in memory, resumed too, and what it throws is told', async () => {
+  const folder = await temporaryFolder();
+  const x = (row: number, i: number): number => Math.fround(Math.sin(row + i));
+  let asked = 0;
+  let isBroken = false;
+  const rowsOf = (rows: Int32Array) => {
+    asked += 1;
+    if (isBroken) throw new RangeError('the store is gone');
+    return {
+      x: Float32Array.from({ length: 2 * rows.length }, (_, i) => x(rows[i >> 1], i % 2)),
+      y: Int32Array.from(rows, (row) => row % 3),
+    };
+  };
+  const all = rowsOf(Int32Array.from({ length: COUNT }, (_, row) => row));
+  const inputShape = [2];
+  const arrays = { train: all, inputShape };
+  const read = { train: { count: COUNT, read: (rows: Int32Array) => Promise.resolve(rowsOf(rows)) }, inputShape };
+  const options = { batch: 12, shards: 2, epochs: 3, learningRate: 0.5, threadsPerWorker: 1, gpus: 'none' } as const;
+  const memory = await train({ ...options, model: model(), data: arrays, runDir: folder, workers: 1 });
+  asked = 0;
+  const given = await train({ ...options, model: model(), data: read, runDir: folder, workers: 2 });
+  expect(given.weightsSha256).toBe(memory.weightsSha256);
+  expect(given.history).toEqual(memory.history);
+  // The pass before the first step, then at least 5 batches of 2 shards in each epoch.
+  expect(asked).toBeGreaterThanOrEqual(2 + 3 * 10);
+  const begun = await train({ ...options, model: model(), data: read, runDir: folder, workers: 1, maxSteps: 7 });
+  const resumed = await train({ model: model(), data: read, resume: begun.runFolder, workers: 2 });
+  expect(resumed.weightsSha256).toBe(memory.weightsSha256);
+  const observer = ({ type }: RunEvent): void => void (isBroken ||= type === 'step');
+  await expect(train({ ...options, model: model(), data: read, runDir: folder, workers: 1, observer })).rejects.toMatchObject({
+    code: 'DATA_ROWS',
+    message: expect.stringMatching(
+      /^rows: read\(rows\) of train failed for 6 examples from \d+: RangeError: the store is gone$/,
+    ) as string,
+  });
+  isBroken = false;
+  const both = { ...read, validation: all as never };
+  await expect(train({ ...options, model: model(), data: both, runDir: folder, workers: 1 })).rejects.toMatchObject({
+    code: 'DATA_ROWS',
+    message: expect.stringMatching(/^rows: validation is .*, wanted \{ count, read \}$/) as string,
   });
 });
 

@@ -7,15 +7,14 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { DataFields, Dataset, StoredSplit } from '../../common/dataset.js';
+import type { DataFields, Dataset, SplitName, StoredSplit } from '../../common/dataset.js';
 import { isErrorLike } from '../../common/error_facts.js';
 import { DataError, ExpectedError, invariant } from '../../common/errors.js';
 import { typeScriptError } from '../../common/typescript_module.js';
 import { datasetFromArrays, type ArraysSource } from '../arrays.js';
-import { assembleDataset, type ReadHashes } from '../assemble.js';
-import { inputFields, targetFields } from '../fields.js';
 import { isRecord } from '../named.js';
-import { failureIn, firstRow, openRead, readOnce, requireReadSource, type ReadSource } from './read_rows.js';
+import { isRead, readDataset } from './read_dataset.js';
+import { failureIn, openRead, requireReadSource } from './read_rows.js';
 import { isSequence } from '../sequence/sequence_source.js';
 import { openSequences, type SequenceReaders, type SequencesSource } from '../sequence/sequence_dataset.js';
 import type { DataConfig, OpenedSplit, SourceRow } from './source.js';
@@ -49,7 +48,9 @@ export async function loadDataModule(
     return { ...dataset, sequence: { ...dataset.sequence, where: { path: absolute } satisfies SequenceWhere } };
   }
   const source = { ...made, name: made.name ?? basename(path), inputShape: made.inputShape ?? shapeInSets(path, made) };
-  return isRead(made.train) ? readDataset(source, absolute) : datasetFromArrays(source);
+  if (!isRead(made.train)) return datasetFromArrays(source);
+  const where = (which: SplitName): Where => ({ path: absolute, which, name: source.name });
+  return readDataset(source, (which) => ({ source: 'module', where: where(which) }));
 }
 
 export interface SequenceWhere {
@@ -68,51 +69,10 @@ function sequencesIn(path: string, made: object): SequencesSource {
   return { ...source, name: source.name ?? basename(path) };
 }
 
-function isRead(set: unknown): boolean {
-  return isRecord(set) && typeof set.read === 'function';
-}
-
 interface Where {
   readonly path: string;
-  readonly which: 'train' | 'validation';
+  readonly which: SplitName;
   readonly name: string;
-}
-
-/** One pass over every row, for the identity and the labels; later each replica reads the rows of its shards. */
-async function readDataset(source: ArraysSource, path: string): Promise<Dataset> {
-  const { name = path, train, validation } = source as ArraysSource & { train: unknown; validation?: unknown };
-  const fail = failureIn(name);
-  const sets = Object.entries({ train, ...(validation !== undefined && validation !== null && { validation }) }) as [
-    'train' | 'validation',
-    unknown,
-  ][];
-  const splits: Partial<Record<'train' | 'validation', StoredSplit>> = {};
-  const hashes: Record<string, ReadHashes[string]> = {};
-  let fields: DataFields | undefined;
-  for (const [which, set] of sets) {
-    requireReadSource(set, which, fail);
-    if (set.count === 0)
-      throw new DataError({
-        code: 'DATA_EMPTY',
-        message: `${name}: the ${which} set is empty`,
-        next: 'Give at least one example.',
-      });
-    fields ??= await fieldsOf(source, set, fail);
-    const once = await readOnce(set, fields, which, fail);
-    hashes[which] = once.hashes;
-    const where: Where = { path, which, name };
-    splits[which] = { count: set.count, targets: once.targets, source: 'module', where };
-  }
-  const parts = { name, fields: fields!, train: splits.train!, validation: splits.validation ?? null };
-  return assembleDataset(parts, { hashes });
-}
-
-async function fieldsOf(source: ArraysSource, train: ReadSource, fail: ReturnType<typeof failureIn>): Promise<DataFields> {
-  const { inputs, targets, arrays } = await firstRow(train, 'train', fail);
-  const labels = targetFields({ ...source }, targets, [{ ...arrays, count: 1 }], fail);
-  // One example says nothing of classes; of an index, all of them do (assemble.ts).
-  const named = labels.map(({ classes, ...field }) => ({ ...field, ...(source.classes !== undefined && { classes }) }));
-  return { inputs: inputFields(source, inputs, arrays.inputs, fail), targets: named as DataFields['targets'] };
 }
 
 /** In a replica's thread: the module is run there too. */

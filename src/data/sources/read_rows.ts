@@ -1,6 +1,6 @@
 /**
  * Owns: a user's `read(rows)`: its first pass over a split, which hashes every row and keeps the labels, and the rows that a replica reads later.
- * Does not: know where `read` comes from (module.ts).
+ * Does not: know where `read` comes from (module.ts, caller.ts).
  */
 import { createHash, type Hash } from 'node:crypto';
 import { emptyArray, typeOf, type Batch, type DataFields, type Field, type NumericArray } from '../../common/dataset.js';
@@ -15,7 +15,7 @@ import { INPUT, TARGET } from '../../common/dataset.js';
 import { rowsAtOnce } from '../tables/table.js';
 import type { OpenedSplit } from './source.js';
 
-/** What a module gives in place of arrays. */
+/** What a module or a program gives in place of arrays. */
 export interface ReadSource {
   readonly count: number;
   /** `{ x, y }` of these examples, in this order: typed arrays, or records or lists of them. The same for the same rows whenever it is asked. */
@@ -33,7 +33,7 @@ export function failureIn(name: string): Fail {
     new DataError({
       code: 'DATA_ROWS',
       message: `${name}: ${message}`,
-      next: 'Correct read(rows) of the data module; docs/data.md, "Rows that are read", says what it gives.',
+      next: 'Correct read(rows) of the data; docs/data.md, "Rows that are read", says what it gives.',
     });
 }
 
