@@ -48,6 +48,7 @@ export async function readByCaller(sets: ReadSets & { readonly name: string }): 
 function giveRows(name: string, sets: Readonly<Record<SplitName, ReadSource>>): () => void {
   const asked = new BroadcastChannel(name);
   const askers = new Map<string, BroadcastChannel>();
+  let isClosed = false;
   let last = Promise.resolve();
   asked.onmessage = (event) => {
     const request = (event as unknown as { data: Request }).data;
@@ -56,21 +57,29 @@ function giveRows(name: string, sets: Readonly<Record<SplitName, ReadSource>>): 
   // A program that has nothing else to do ends.
   asked.unref();
 
-  async function answer({ asker, id, which, rows }: Request): Promise<void> {
+  /** A run that has ended, or was stopped while `read` was at it, hears nothing any more. */
+  function post(asker: string, said: Answer): void {
+    if (isClosed) return;
     const channel = askers.get(asker) ?? new BroadcastChannel(asker);
     channel.unref();
     askers.set(asker, channel);
+    channel.postMessage(said);
+  }
+
+  async function answer({ asker, id, which, rows }: Request): Promise<void> {
+    if (isClosed) return;
     try {
-      channel.postMessage({ id, given: await sets[which].read(rows) } satisfies Answer);
+      post(asker, { id, given: await sets[which].read(rows) });
     } catch (error) {
       const failure = isErrorLike(error)
         ? { name: error.name, message: error.message }
         : { name: 'Error', message: String(error) };
-      channel.postMessage({ id, failure } satisfies Answer);
+      post(asker, { id, failure });
     }
   }
 
   return () => {
+    isClosed = true;
     for (const channel of [asked, ...askers.values()]) channel.close();
   };
 }
