@@ -2,12 +2,13 @@
  * Owns: examples that come one after the other as the streams of a run: batches read ahead, put where replicas read, and replayed where a run goes on.
  * Does not: read or shuffle (data/sequence), or know steps (coordinator/run.ts).
  */
+import { LIMITS } from '../common/limits.js';
 import type { Dataset, DataSequence, MemorySplit, SequenceFacts, SplitName } from '../common/dataset.js';
 import { DataError, invariant } from '../common/errors.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { BatchStream, StreamMark } from '../coordinator/batch_stream.js';
 import { openSequenceAside } from '../data/sequence/sequence_aside.js';
-import { BATCHES_AHEAD, type SequenceBatch, type SequenceMark, type SequenceReader } from '../data/sequence/sequence_batches.js';
+import type { SequenceBatch, SequenceMark, SequenceReader } from '../data/sequence/sequence_batches.js';
 import type { SequenceReaders } from '../data/sequence/sequence_dataset.js';
 import type { SequenceWhere } from '../data/sources/module.js';
 
@@ -150,7 +151,7 @@ class SequenceStream implements BatchStream {
       const epoch = this.#epoch;
       await this.#inTurn(() => reader.begin({ epoch, skip: 0 }));
     }
-    while (this.#ahead.length <= BATCHES_AHEAD - 1) {
+    while (this.#ahead.length <= LIMITS.batchesReadAhead - 1) {
       const batch = this.#inTurn(() => reader.next());
       // Whoever takes it hears of its failure.
       batch.catch(() => undefined);

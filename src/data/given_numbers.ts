@@ -1,14 +1,7 @@
-/** Owns: numbers as programs hold them: nested arrays, and tensors of any copy of tfjs. Does not: import tfjs. */
-import type * as tfjs from '@tensorflow/tfjs';
+/** Owns: numbers as programs hold them, in nested arrays. */
 import type { Fail } from './share.js';
 
 export type NestedNumbers = readonly (number | boolean | ArrayLike<number> | NestedNumbers)[];
-
-/** Of any copy of tfjs. */
-export function isTensor(given: unknown): given is tfjs.Tensor {
-  const { dataId, data, dtype } = (given ?? {}) as Partial<tfjs.Tensor>;
-  return typeof dataId === 'object' && typeof data === 'function' && typeof dtype === 'string';
-}
 
 /** Numbers are float32 and booleans 0 and 1, as tf.tensor makes of them. */
 export function flatNested(rows: NestedNumbers, name: string, fail: Fail): { shape: number[]; values: Float32Array } {

@@ -3,7 +3,8 @@
  * Does not: look into the values.
  */
 import type { Fail } from './share.js';
-import { isTensor, text } from './share.js';
+import { isTensor } from './is_tensor.js';
+import { text } from './share.js';
 
 export type Named<T> = T | readonly T[] | Readonly<Record<string, T>>;
 

@@ -1,6 +1,7 @@
 /** Owns: a user's array copied once into shared memory, in a type that a data set has; and values as they are named in messages. */
 import { emptyArray, type NumericArray, type NumericType } from '../common/dataset.js';
 import type { DataError } from '../common/errors.js';
+import { isTensor } from './is_tensor.js';
 
 /** What can be given. Int8, Int16 and Uint16 are kept as Int32, Float64 as Float32. */
 export type SourceArray =
@@ -17,11 +18,6 @@ const KEPT_AS: Readonly<Record<string, NumericType | undefined>> = {
 /** The array may be of another realm (Jest, node:vm): its class's name counts. Undefined for what is no such array. */
 export function keptAs(values: unknown): NumericType | undefined {
   return ArrayBuffer.isView(values) ? KEPT_AS[Object.prototype.toString.call(values).slice(8, -1)] : undefined;
-}
-
-/** Of whichever copy of tfjs. */
-export function isTensor(value: unknown): value is { readonly shape: readonly number[] } {
-  return typeof value === 'object' && value !== null && 'dataSync' in value && typeof value.dataSync === 'function';
 }
 
 export function share(values: unknown, which: string, fail: Fail): NumericArray {

@@ -41,7 +41,11 @@ test('arrays are copied once into shared memory, and changing the originals chan
 });
 
 test('a tensor is refused as one, with what to give', async () => {
-  const tensor = { shape: [2, 2], dataSync: () => Float32Array.of(7, 8, 9, 10), kept: false };
+  const values = Float32Array.of(7, 8, 9, 10);
+  const tensor = {
+    ...{ shape: [2, 2], dtype: 'float32', dataId: {}, kept: false },
+    ...{ data: () => Promise.resolve(values), dataSync: () => values },
+  };
   const wanted = (path: string, name: string): string =>
     `DATA_ARRAYS arrays: ${path} is a tensor: give its values, ${name}: tensor.dataSync(), and the shape of one example beside train; fit() takes tensors`;
   expect(await failure({ validation: { x: tensor, y: Uint8Array.of(1, 0) } })).toBe(wanted('validation.x', 'x'));

@@ -7,11 +7,11 @@ import type { ParameterSnapshot } from '../../common/replica.js';
 import { evaluate as evaluateExactly } from '../../coordinator/planes/exact/evaluate.js';
 import { Fleet } from '../../coordinator/planes/exact/fleet/fleet.js';
 import { requireShards } from '../../objective/one_shard.js';
+import { LIMITS } from '../../common/limits.js';
 import { addTotals, noTotals, valuesOf, type Totals } from '../../objective/values.js';
 import { judgedSourceOf, loadTfjs, requireModel, sharedWeights } from '../caller_model.js';
 import { errorInOptions } from '../option_words.js';
 import { computingOf, type Computing, type EvaluateDatasetOptions, type EvaluateOptions } from './compute_options.js';
-import { BATCHES_AHEAD } from '../../data/sequence/sequence_batches.js';
 import { DatasetStream } from './dataset_stream.js';
 import { exampleRows } from './example_rows.js';
 import { exampleWeights } from './example_weights.js';
@@ -54,7 +54,15 @@ export async function evaluateDataset(
     const warn = (message: string): void => options.onProgress?.(message);
     const limit = options.batches ?? null;
     const source = sourceFrom(dataset);
-    const stream = new DatasetStream({ model, source, limit, isFor: 1, ahead: BATCHES_AHEAD, what: 'the dataset', warn });
+    const stream = new DatasetStream({
+      model,
+      source,
+      limit,
+      isFor: 1,
+      ahead: LIMITS.batchesReadAhead,
+      what: 'the dataset',
+      warn,
+    });
     try {
       const first = await stream.first();
       const data = await assembleFit(first, first);

@@ -2,7 +2,6 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { loadTfjs, requireModel } from '../caller_model.js';
 import { LIMITS } from '../../common/limits.js';
-import { BATCHES_AHEAD } from '../../data/sequence/sequence_batches.js';
 import { wrong } from '../option_checks.js';
 import { errorInOptions } from '../option_words.js';
 import { DatasetStream } from './dataset_stream.js';
@@ -29,7 +28,7 @@ export async function fitDataset(model: tfjs.LayersModel, dataset: BatchSource, 
     const asked = planOf('fitDataset()', model, options);
     for (const name of ['batchesPerEpoch', 'validationBatches', 'validationBatchSize'] as const)
       requireCount(name, options[name]);
-    const [prefetch, limit] = [options.prefetch ?? BATCHES_AHEAD, options.batchesPerEpoch ?? null];
+    const [prefetch, limit] = [options.prefetch ?? LIMITS.batchesReadAhead, options.batchesPerEpoch ?? null];
     if (!Number.isSafeInteger(prefetch) || prefetch < 0 || prefetch > LIMITS.maxBatchesAhead)
       throw wrong('prefetch', `a whole number of batches, at most ${LIMITS.maxBatchesAhead}`, prefetch);
     return await whileTraining(model, async (warm) => {

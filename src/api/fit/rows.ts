@@ -4,9 +4,11 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { DataError } from '../../common/errors.js';
-import { flatNested, isTensor, type NestedNumbers } from '../../data/given_numbers.js';
+import { flatNested, type NestedNumbers } from '../../data/given_numbers.js';
+import { isTensor } from '../../data/is_tensor.js';
 
-export { isTensor, type NestedNumbers } from '../../data/given_numbers.js';
+export type { NestedNumbers } from '../../data/given_numbers.js';
+export { isTensor } from '../../data/is_tensor.js';
 
 /** A tensor, a typed array (of rows of the shape that the model takes), or a nested array. */
 export type Rows = tfjs.Tensor | ArrayBufferView | NestedNumbers;

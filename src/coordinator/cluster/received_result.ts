@@ -1,34 +1,13 @@
 /**
- * Owns: a worker's answer as it arrived: the memory it lies in, whether it can be, and as what the fleet gets it.
+ * Owns: a worker's answer as it arrived: whether it can be, and as what the fleet gets it.
  * Does not: know which question it answers (session.ts), or whether it is right (twins and audits tell).
  */
-import { invariant } from '../../common/errors.js';
+import type { LentBuffers } from '../../common/lent_buffers.js';
 import type { MessageOf } from '../../common/protocol/messages.js';
 import type { ShardAssignment, ShardResult } from '../../common/replica.js';
 import { impossible } from '../../common/result_bounds.js';
-import { sharedFloats } from '../../common/shared_floats.js';
 import { impossibleStatistic } from '../../common/statistics_bounds.js';
 import type { ResultSizes } from './session_host.js';
-
-/** Buffers of gradients and statistics of one size, used again. */
-export class ResultMemory {
-  readonly #free: Uint8Array[] = [];
-
-  /** Shared with the threads of the update. */
-  take(bytes: number): Uint8Array {
-    return this.#free.pop() ?? new Uint8Array(sharedFloats(bytes / 4).buffer, 0, bytes);
-  }
-
-  /** The function that gives the buffer back, once. */
-  lent(bytes: Uint8Array): () => void {
-    let held = true;
-    return () => {
-      invariant(held, 'a gradient buffer is released once');
-      held = false;
-      this.#free.push(bytes);
-    };
-  }
-}
 
 export interface Received {
   readonly message: MessageOf<'result'>;
@@ -51,14 +30,14 @@ export function wrongIn({ message, bytes, assignment, least, sizes, tensorsFinit
   return wrong === null ? null : `${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}: ${wrong}`;
 }
 
-export function resultOf({ message, bytes, assignment, sizes }: Received, memory: ResultMemory): ShardResult {
+export function resultOf({ message, bytes, assignment, sizes }: Received, buffers: LentBuffers<Uint8Array>): ShardResult {
   const { id, version, examples, lossSum, sums, computeMs, parametersChecksum } = message;
   const nonFinite = message.nonFinite ?? nonFiniteSum(id.kind, lossSum, sums);
   const facts = { id, version, examples, lossSum, sums, computeMs, parametersChecksum };
   const result = { ...facts, ...(nonFinite !== null && { nonFinite }) };
   if (id.kind === 'evaluate') return { ...result, ...(assignment.classify && { classified: new Float32Array(bytes.buffer) }) };
   const values = floatsOf(bytes);
-  const gradient = { kind: 'host', values: values.subarray(0, sizes.gradient), release: memory.lent(bytes) } as const;
+  const gradient = { kind: 'host', values: values.subarray(0, sizes.gradient), release: buffers.lend(bytes) } as const;
   // The buffer is used again after `release`; the statistics must outlive it.
   return { ...result, gradient, statistics: values.slice(sizes.gradient) };
 }

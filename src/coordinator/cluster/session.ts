@@ -6,7 +6,9 @@ import type { Connection } from '../../transport/web_socket.js';
 import { errorMessage } from '../../common/error_facts.js';
 import { invariant } from '../../common/errors.js';
 import { wireError } from '../../common/protocol/frame.js';
+import { LentBuffers } from '../../common/lent_buffers.js';
 import { LIMITS } from '../../common/limits.js';
+import { sharedFloats } from '../../common/shared_floats.js';
 import { oneLine } from '../../common/one_line.js';
 import type { Message, MessageOf } from '../../common/protocol/messages.js';
 import { packRows } from '../../common/protocol/assigned_rows.js';
@@ -26,7 +28,7 @@ import { ArrivingValues } from './arriving_values.js';
 import { judgeSoftware, type Refusal } from './admission.js';
 import type { ParameterLease } from './parameter_bytes.js';
 import type { OwnToken } from '../../transport/server.js';
-import { ResultMemory, resultOf, wrongIn } from './received_result.js';
+import { resultOf, wrongIn } from './received_result.js';
 import { RemoteReplica } from './remote_replica.js';
 import { faultOf, impossibleResult, lostWorker } from './session_errors.js';
 import type { SessionHost } from './session_host.js';
@@ -61,7 +63,8 @@ export class Session {
   /** Why the worker goes, as it said itself. */
   #lastWords: string | null = null;
   readonly #pending = new Map<number, Pending>();
-  readonly #memory = new ResultMemory();
+  /** Of gradients and statistics. */
+  readonly #buffers = new LentBuffers<Uint8Array>();
   #phase: Phase = 'hello';
   #patience: NodeJS.Timeout;
   /** What this worker has, or will have when its socket has taken it. */
@@ -175,7 +178,8 @@ export class Session {
     const wanted = id.kind === 'train' ? 4 * (sizes.gradient + sizes.statistics) : classify ? 8 * rows.length : 0;
     if (totalBytes !== wanted) throw wireError(`a result of ${totalBytes} bytes, wanted ${wanted}`);
     if (id.kind === 'evaluate') return new Uint8Array(wanted);
-    return this.#memory.take(wanted);
+    // Shared with the threads of the update.
+    return this.#buffers.take(() => new Uint8Array(sharedFloats(wanted / 4).buffer, 0, wanted));
   }
 
   #hear(message: Message, bytes: Uint8Array): void {
@@ -261,7 +265,7 @@ export class Session {
     if (wrong !== null) return this.#putOut(wrong);
     this.#pending.delete(message.replica);
     this.#host.onResult();
-    resolve(resultOf(received, this.#memory));
+    resolve(resultOf(received, this.#buffers));
   }
 
   #putOut(why: string): void {

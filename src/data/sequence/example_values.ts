@@ -5,7 +5,8 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { INPUT, TARGET, type Field, type NumericArray, type NumericType } from '../../common/dataset.js';
 import { product } from '../assemble.js';
-import { flatNested, isTensor, type NestedNumbers } from '../given_numbers.js';
+import { flatNested, type NestedNumbers } from '../given_numbers.js';
+import { isTensor } from '../is_tensor.js';
 import { isRecord, pathOf, type Names } from '../named.js';
 import { keptAs, text, type Fail } from '../share.js';
 

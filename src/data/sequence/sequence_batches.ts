@@ -7,16 +7,15 @@ import { createHash, type Hash } from 'node:crypto';
 import { emptyArray, type DataFields, type Field, type MemorySplit, type NumericArray } from '../../common/dataset.js';
 import { DataError } from '../../common/errors.js';
 import { below, deriveKey, PURPOSE, wordStream } from '../../common/random.js';
+import { LIMITS } from '../../common/limits.js';
 import { product } from '../assemble.js';
 import { pathOf } from '../named.js';
 import type { Fail } from '../share.js';
 import { writeValues } from './example_values.js';
 import type { Examples, OpenExamples } from './examples.js';
 
-/** Batches that are read ahead of the step. */
-export const BATCHES_AHEAD = 2;
 /** That which is computed, and the one that is being filled. */
-const SETS = BATCHES_AHEAD + 2;
+const SETS = LIMITS.batchesReadAhead + 2;
 
 /** What was read of an epoch. */
 export interface SequenceMark {

@@ -6,22 +6,16 @@
  */
 import { Piscina } from 'piscina';
 import { errorMessage } from '../../common/error_facts.js';
-import { EnvironmentError, ExpectedError, invariant } from '../../common/errors.js';
+import { EnvironmentError, ExpectedError } from '../../common/errors.js';
 import type { Dataset, SplitName } from '../../common/dataset.js';
 import { LIMITS } from '../../common/limits.js';
+import { LentBuffers } from '../../common/lent_buffers.js';
 import { hostGradient } from '../../common/host_gradient.js';
 import { sharedFloats } from '../../common/shared_floats.js';
 import { builtFile, requirePackageFile } from '../../system/package_file.js';
 import { noteStuckThread } from '../../system/stuck_threads.js';
 import { within } from '../../system/within.js';
-import type {
-  ModelDescription,
-  NumericsClass,
-  ResidentReplica,
-  ShardAssignment,
-  ShardGradient,
-  ShardResult,
-} from '../../common/replica.js';
+import type { ModelDescription, NumericsClass, ResidentReplica, ShardAssignment, ShardResult } from '../../common/replica.js';
 import type { HostValues, Residence } from '../../common/resident.js';
 import type {
   BoundSpec,
@@ -42,8 +36,7 @@ export class LocalReplica implements ResidentReplica {
   private readonly pool: Piscina;
   private opened: Promise<OpenAnswer> | undefined;
   private closed: Promise<void> | undefined;
-  /** Gradient buffers that nobody reads at present. */
-  private readonly free: Float32Array[] = [];
+  private readonly gradients = new LentBuffers<Float32Array>();
 
   constructor(
     private readonly spec: ReplicaSpec,
@@ -90,12 +83,13 @@ export class LocalReplica implements ResidentReplica {
       const { resident: work } = assignment;
       return { ...common, ...(await this.run<ShardAnswer>({ type: 'train_resident', shard: task, work })) };
     }
-    const buffer = this.free.pop() ?? sharedFloats(description.layout.trainedSize);
+    const buffer = this.gradients.take(() => sharedFloats(description.layout.trainedSize));
     try {
       const answer = await this.run<ShardAnswer>({ type: 'train', shard: task, gradient: buffer });
-      return { ...common, ...answer, gradient: this.lend(buffer) };
+      const release = this.gradients.lend(buffer);
+      return { ...common, ...answer, gradient: hostGradient({ kind: 'host', values: buffer, release }) };
     } catch (error) {
-      this.free.push(buffer);
+      this.gradients.giveBack(buffer);
       throw error;
     }
   }
@@ -154,19 +148,6 @@ export class LocalReplica implements ResidentReplica {
     }
     const { late } = await within(this.pool.destroy(), this.closeMs);
     if (late) noteStuckThread();
-  }
-
-  private lend(buffer: Float32Array): ShardGradient {
-    let lent = true;
-    return hostGradient({
-      kind: 'host',
-      values: buffer,
-      release: () => {
-        invariant(lent, 'a gradient buffer is released once');
-        lent = false;
-        this.free.push(buffer);
-      },
-    });
   }
 
   private async run<T>(task: ReplicaTask): Promise<T> {

@@ -69,3 +69,9 @@ function shardOf(rows: Int32Array, shards: number, shard: number): Int32Array[] 
   const { start, count } = splitBatch({ globalBatch: rows.length, shards, shard });
   return count === 0 ? [] : [rows.slice(start, start + count)];
 }
+
+/** The global batches after the one that begins at `example`, as far as they are read ahead. */
+export function batchesAfter(order: Int32Array, example: number, batch: number): Int32Array[] {
+  const starts = Array.from({ length: LIMITS.batchesReadAhead }, (_, at) => example + (at + 1) * batch);
+  return starts.filter((start) => start < order.length).map((start) => order.subarray(start, start + batch));
+}

@@ -3,12 +3,11 @@
  * Does not: compute (replicas do), or know a metric. Sums are added in shard order, so the result does not depend on who computed what.
  */
 import { invariant } from '../../../common/errors.js';
-import { LIMITS } from '../../../common/limits.js';
 import type { ObjectiveDescription } from '../../../common/objective.js';
 import type { ParameterSnapshot, ShardAssignment, ShardResult } from '../../../common/replica.js';
 import { addBatch, noTotals, type Totals } from '../../../objective/values.js';
 import type { Classified } from '../plane.js';
-import { shardBatch } from './batches.js';
+import { batchesAfter, shardBatch } from './batches.js';
 
 /** Computes rounds of shards; Fleet does. */
 export interface RoundComputer {
@@ -70,18 +69,20 @@ function unitsOf(
   const rows = Int32Array.from({ length: examples }, (_, row) => row);
   // One round for all batches: replicas never wait for each other between them.
   const units: ShardAssignment[] = [];
-  const batchAt = (first: number): Int32Array => rows.subarray(first, Math.min(first + batch, examples));
   for (let first = 0; first < examples; first += batch) {
-    const batchRows = batchAt(first);
-    const ahead = Array.from({ length: LIMITS.batchesReadAhead }, (_, at) => first + (at + 1) * batch).filter(
-      (start) => start < examples,
-    );
     units.push(
       ...shardBatch({
-        ...{ kind: 'evaluate', rows: batchRows, shards, step: 0, parameters, firstShard: (first / batch) * shards },
+        ...{
+          kind: 'evaluate',
+          rows: rows.subarray(first, first + batch),
+          shards,
+          step: 0,
+          parameters,
+          firstShard: (first / batch) * shards,
+        },
         wholeBatch: objective.masked,
         ...asked,
-        ahead: ahead.map(batchAt),
+        ahead: batchesAfter(rows, first, batch),
       }),
     );
   }

@@ -5,7 +5,6 @@
  * Does not: know epochs' ends, states or metrics (run.ts), or choose who computes (fleet).
  */
 import { invariant } from '../../../common/errors.js';
-import { LIMITS } from '../../../common/limits.js';
 import type { ShardSums } from '../../../common/objective.js';
 import type { ModelDescription, ParameterSnapshot, ResidentReplica, ShardAssignment } from '../../../common/replica.js';
 import { sharedFloats } from '../../../common/shared_floats.js';
@@ -15,7 +14,7 @@ import { sumOf, type Totals } from '../../../objective/values.js';
 import { createUpdate, type Update } from './update/update.js';
 import type { Advance, Classified, Evaluation, Plane, RunValues, StepOutcome } from '../plane.js';
 import { rowOrder } from '../row_order.js';
-import { shardBatch } from './batches.js';
+import { batchesAfter, shardBatch } from './batches.js';
 import { classify, evaluate, type RoundComputer } from './evaluate.js';
 import { Parameters } from './parameters.js';
 import { ResidentWeights } from './resident_weights.js';
@@ -203,14 +202,6 @@ export class ExactPlane implements Plane {
       sum.release();
     }
   }
-}
-
-function batchesAfter(order: Int32Array, example: number, batch: number): Int32Array[] {
-  const first = example + batch;
-  const starts = Array.from({ length: LIMITS.batchesReadAhead }, (_, at) => first + at * batch).filter(
-    (start) => start < order.length,
-  );
-  return starts.map((start) => order.subarray(start, Math.min(start + batch, order.length)));
 }
 
 interface StepWork {

@@ -14,17 +14,14 @@ import { readSound } from '../state/sound_state.js';
 const LOG_BYTES = 2 ** 20;
 const LINE_BEGINS = '{"time":"';
 
-/** The newest state that logs/run.log tells of, if its file is in the folder no more. */
-export async function lostState(run: string, fileSystem: FileSystem): Promise<string | null> {
-  const states = new Set(await fileSystem.list(join(run, 'state')));
-  const lines = (await endOf(join(run, 'logs', 'run.log'), fileSystem)).split('\n');
-  for (const line of lines.reverse()) {
+/** The newest state that the log's end tells of, if its file is in the folder no more. */
+export async function lostState(log: string, states: string, fileSystem: FileSystem): Promise<string | null> {
+  for (const line of log.split('\n').reverse()) {
     // Earlier versions called it a checkpoint.
     if (!/"type":"(state|checkpoint)"/.test(line)) continue;
     const name = /"path":"[^"]*?([^"/\\]+\.safetensors)"/.exec(line)?.[1];
     if (name === undefined) continue;
-    // What an audit set aside has been told.
-    return states.has(name) || states.has(`${name}.suspect`) ? null : name;
+    return (await isThere(name, states, fileSystem)) ? null : name;
   }
   return null;
 }
@@ -33,22 +30,26 @@ export async function lostState(run: string, fileSystem: FileSystem): Promise<st
 export async function lostSound(run: string, fileSystem: FileSystem): Promise<string | null> {
   const name = (await readSound(run, fileSystem))?.sound?.file;
   if (name === undefined) return null;
-  const states = new Set(await fileSystem.list(join(run, 'state')));
-  return states.has(name) || states.has(`${name}.suspect`) ? null : oneLine(name);
+  return (await isThere(name, join(run, 'state'), fileSystem)) ? null : oneLine(name);
+}
+
+/** What an audit set aside has been told. */
+async function isThere(state: string, states: string, fileSystem: FileSystem): Promise<boolean> {
+  const names = await fileSystem.list(states);
+  return names.includes(state) || names.includes(`${state}.suspect`);
 }
 
 /** How many lines of the log's end no run wrote. One that a kill or a full disk cut short is a run's own. */
-export async function strangeLogLines(run: string, fileSystem: FileSystem): Promise<number> {
-  const lines = (await endOf(join(run, 'logs', 'run.log'), fileSystem)).split('\n');
+export function strangeLogLines(log: string): number {
+  const lines = log.split('\n');
   // The first may be the end of one.
   const whole = lines.length > 1 ? lines.filter((_, at) => at > 0 || lines[0].length < LOG_BYTES) : lines;
   return whole.filter((line) => !LINE_BEGINS.startsWith(line.slice(0, LINE_BEGINS.length))).length;
 }
 
 /** The run came to an end of its own, or was stopped, and saved its last model: since a version writes it that does. */
-export async function hasEnded(run: string, fileSystem: FileSystem): Promise<boolean> {
-  const whole = await endOf(join(run, 'logs', 'run.log'), fileSystem);
-  const text = whole.slice(whole.lastIndexOf('"message":"resumed","ofOlderVersion":true') + 1);
+export function hasEnded(log: string): boolean {
+  const text = log.slice(log.lastIndexOf('"message":"resumed","ofOlderVersion":true') + 1);
   return /"type":"end".*"reason":"(done|stopped_early|max_steps|interrupted|stopped)"/.test(text);
 }
 
@@ -69,9 +70,10 @@ export async function isFolder(path: string, fileSystem: FileSystem): Promise<bo
   }
 }
 
-async function endOf(path: string, fileSystem: FileSystem): Promise<string> {
+/** The end of logs/run.log; empty where it cannot be read. */
+export async function endOfLog(run: string, fileSystem: FileSystem): Promise<string> {
   try {
-    const file = await fileSystem.open(path, 'read_own');
+    const file = await fileSystem.open(join(run, 'logs', 'run.log'), 'read_own');
     try {
       const size = await file.size();
       const bytes = new Uint8Array(Math.min(size, LOG_BYTES));

@@ -11,9 +11,9 @@ import type { FileSystem } from '../files/file_system.js';
 import { explained } from '../files/storage_error.js';
 import { damagedOlder, readNewestState } from '../state/state_file.js';
 import type { NewestState } from '../state/state_file.js';
-import { hasEnded, isFolder, lostSound, lostState, movedAway, strangeLogLines } from './look_back.js';
+import { endOfLog, hasEnded, isFolder, lostSound, lostState, movedAway, strangeLogLines } from './look_back.js';
 import { asideName, openRunFolder, type RunFolder } from './run_folder.js';
-import { acquireRunLock } from './run_lock.js';
+import { acquireRunLock, isLockName } from './run_lock.js';
 import type { LockOptions } from './run_lock.js';
 import { createWhereAbsent, SUBFOLDERS } from './unbegun_folder.js';
 
@@ -50,7 +50,7 @@ export async function resumeRunFolder({
     });
     try {
       const there = await fileSystem.list(path);
-      if (!before.some((name) => LOCK.test(name)))
+      if (!before.some(isLockName))
         findings.push(`the lock is gone: by the states that are left this is start ${lock.coordinatorEpoch}`);
       for (const folder of SUBFOLDERS) {
         const aside = asideName(folder, lock);
@@ -72,7 +72,8 @@ export async function resumeRunFolder({
       ).flat();
       const newest = await readNewestState({ folder: states, fileSystem, runId: lock.runId });
       if (newest.state === null && newest.rejected.length > 0) throw noneVerifies(path, newest);
-      const lost = await lostState(path, fileSystem);
+      const log = await endOfLog(path, fileSystem);
+      const lost = await lostState(log, states, fileSystem);
       for (const { path: file, reason } of await damagedOlder({ folder: states, fileSystem }, newest))
         findings.push(`state/${basename(file)}, which is older than the one that is taken, is damaged: ${reason}`);
       if (!there.includes('metrics.jsonl') && newest.state === null) findings.push('metrics.jsonl is gone');
@@ -82,7 +83,7 @@ export async function resumeRunFolder({
       const sound = await lostSound(path, fileSystem);
       if (sound !== null)
         findings.push(`state/${sound}, which sound.json calls sound, is gone: the next good evaluation finds another`);
-      const strange = await strangeLogLines(path, fileSystem);
+      const strange = strangeLogLines(log);
       if (strange > 0) findings.push(`logs/run.log has lines that no run wrote (${strange}); they are passed over`);
       const cursor = newest.state?.metrics ?? { bytes: 0, lines: 0 };
       const passedOver = new Set(newest.rejected.map(({ path: file }) => basename(file)));
@@ -94,7 +95,7 @@ export async function resumeRunFolder({
       const unkeptBest = isOlder ? best : (newest.state?.unkeptBest ?? null);
       const run = await openRunFolder({
         ...{ path, lock, fileSystem, cursor, isNew: false, passedOver, isBereft, findings },
-        hadEnded: !isOlder && (await hasEnded(path, fileSystem)),
+        hadEnded: !isOlder && hasEnded(log),
         bestEpoch: best === unkeptBest ? null : best,
         unkeptBest,
       });
@@ -113,8 +114,6 @@ export async function resumeRunFolder({
     }
   });
 }
-
-const LOCK = /^(lock|released)-\d{6,15}$/;
 
 async function requireRun(path: string, fileSystem: FileSystem): Promise<void> {
   const fail = (what: string) =>

@@ -241,9 +241,14 @@ async function newest(options: LockOptions): Promise<LockEntry | null> {
   return all.reduce<LockEntry | null>((top, entry) => (top === null || entry.number > top.number ? entry : top), null);
 }
 
+const LOCK_NAME = /^(lock|released)-(\d{6,15})$/;
+
+/** Held or released. */
+export const isLockName = (name: string): boolean => LOCK_NAME.test(name);
+
 async function entries({ folder, fileSystem }: LockOptions): Promise<LockEntry[]> {
   return (await fileSystem.list(folder)).flatMap((name) => {
-    const match = /^(lock|released)-(\d{6,15})$/.exec(name);
+    const match = LOCK_NAME.exec(name);
     return match === null ? [] : [{ state: match[1] as LockEntry['state'], number: Number(match[2]) }];
   });
 }

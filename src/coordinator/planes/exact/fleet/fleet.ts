@@ -17,7 +17,7 @@ import type { MembershipCommand } from './membership_draft.js';
 import { reduceMembership, type LossCause, type MembershipEvent } from './membership.js';
 import { ProcessClock } from './process_clock.js';
 import { checksumOf } from './result_checksum.js';
-import { hasTwin, isAudited, nextWakeMs, voterOf } from './membership_questions.js';
+import { hasTwin, isAudited, mayDoubt, nextWakeMs } from './membership_questions.js';
 import { createMembership, type Incidents, type MembershipState } from './membership_state.js';
 
 interface Seat {
@@ -96,9 +96,7 @@ export class Fleet {
 
   /** Two machines are here whose answers can be compared, and that did not happen yet: a step whose shards are finite, and their sum is not, can be doubted. */
   get canDoubt(): boolean {
-    const { members, settings } = this.#state;
-    if (!this.#comparesBits || !settings.canJoin || settings.auditsAll) return false;
-    return new Set([...members.values()].flatMap((member) => (member.draining ? [] : voterOf(this.#state, member)))).size > 1;
+    return this.#comparesBits && mayDoubt(this.#state);
   }
 
   /** A replica may join at any time, mid-round too. By default it is a worker and a process of its own, on this machine. */

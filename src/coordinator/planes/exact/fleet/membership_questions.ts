@@ -53,6 +53,13 @@ export function isAudited({ members, round }: MembershipState, memberId: number)
   return round.units.some(({ shard, done, audit }) => shard === running.id.shard && !done && audit !== null);
 }
 
+/** Two machines are here, and no audit has compared all of what they answered. */
+export function mayDoubt(state: MembershipState): boolean {
+  const { members, settings } = state;
+  if (!settings.canJoin || settings.auditsAll) return false;
+  return new Set([...members.values()].flatMap((member) => (member.draining ? [] : voterOf(state, member)))).size > 1;
+}
+
 /** One more replica, of a machine that has not had it, may compute this audited shard. */
 export function mayAudit(state: MembershipState, unit: Unit, member: Member): boolean {
   const { audit } = unit;
