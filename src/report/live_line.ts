@@ -24,6 +24,7 @@ export function createLiveLine({ stream, now }: { stream: NodeJS.WriteStream; no
   let drawnMs = Number.NEGATIVE_INFINITY;
   let shown = false;
   const clear = () => {
+    refreshSize(stream);
     if (shown) log.clear();
     shown = false;
     drawnMs = Number.NEGATIVE_INFINITY;
@@ -44,6 +45,7 @@ export function createLiveLine({ stream, now }: { stream: NodeJS.WriteStream; no
   return {
     draw(text) {
       if (now() - drawnMs < MIN_INTERVAL_MS) return;
+      refreshSize(stream);
       drawnMs = now();
       shown = true;
       const drawn = printable(text());
@@ -57,6 +59,14 @@ export function createLiveLine({ stream, now }: { stream: NodeJS.WriteStream; no
       log.done();
     },
   };
+}
+
+/**
+ * Asks the terminal for its size: a busy process does not hear of a change before it writes again, and what is removed by the old size is not what stands
+ * there. This is what Node does itself when it hears (it says `resize` where the size is another).
+ */
+function refreshSize(stream: NodeJS.WriteStream & { _refreshSize?: () => void }): void {
+  stream._refreshSize?.();
 }
 
 /** That lines take where a row has so many columns: what is longer goes on in the next. Ours have a column each for a character. */
