@@ -1,7 +1,7 @@
 /**
  * Owns: steps whose shards are finite, and what comes of their sum is not: a liar that nobody audits is found and named, and an honest divergence stays one.
  */
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import type { ShardAssignment, ShardResult } from '../../src/common/replica.js';
 import { hostGradient } from '../../src/common/host_gradient.js';
@@ -16,6 +16,46 @@ class HugeReplica extends IntegerReplica {
     if (result.gradient === undefined) return result;
     return { ...result, gradient: hostGradient({ kind: 'host', values: new Float32Array(5).fill(3e38), release: () => {} }) };
   }
+}
+
+/** Lies in the first two shards of each step that its process is given, and honestly when the step comes back. */
+class FirstHugeReplica extends HugeReplica {
+  constructor(
+    name: string,
+    private readonly asked: Map<number, number>,
+    private readonly meanwhile: (ask: number) => Promise<void> = () => Promise.resolve(),
+  ) {
+    super(name, modelOf(5));
+  }
+  override async compute(assignment: ShardAssignment): Promise<ShardResult> {
+    const { step } = assignment.id;
+    const ask = (this.asked.get(step) ?? 0) + 1;
+    this.asked.set(step, ask);
+    await this.meanwhile(ask);
+    return ask <= 2 ? super.compute(assignment) : IntegerReplica.prototype.compute.call(this, assignment);
+  }
+}
+
+interface FirstLiar {
+  readonly process?: string;
+  readonly meanwhile?: (ask: number) => Promise<void>;
+}
+
+/** Two replicas each: who joined first has shards 0 and 1 of the four, the next one has 2 and 3. */
+async function joinPair(cluster: TestCluster, name: string, liar: FirstLiar | null, behave?: () => Promise<void>) {
+  const asked = new Map<number, number>();
+  const replicas = [0, 1].map((at) =>
+    liar === null
+      ? new IntegerReplica(`cpu(${at})`, modelOf(5), behave)
+      : new FirstHugeReplica(`cpu(${at})`, asked, liar.meanwhile),
+  );
+  const { session, admitted } = await cluster.join({
+    ...{ name, replicas: 2, prepared: { replicas } },
+    ...(liar?.process !== undefined && { host: { process: liar.process } }),
+  });
+  session.ended.catch(() => undefined);
+  await admitted;
+  return session;
 }
 
 async function join(cluster: TestCluster, name: string, isHuge: boolean) {
@@ -104,4 +144,82 @@ it('is not doubted where workers need not agree to the bit', async () => {
   for (const name of ['a', 'b']) await join(cluster, name, true);
   expect((await twoSteps(cluster)).outcomes).toEqual(['non_finite']);
   expect(cluster.fleet.incidents.recomputed).toBe(0);
+});
+
+async function endsUndisturbed(cluster: TestCluster): Promise<void> {
+  const { outcomes, weights } = await twoSteps(cluster);
+  expect(outcomes).toEqual(['committed', 'committed']);
+  expect(weights).toEqual(await undisturbed());
+}
+
+const ALONE = expect.stringMatching(
+  /^a:cpu\(\d\) computed step 1, shard [01] otherwise than liar:cpu\(\d\) did first, and no second machine is here to decide$/,
+) as string;
+
+describe('who sends 3e38 first, and answers honestly when the step comes back', () => {
+  it.each([{ honest: ['a', 'b'] }, { honest: ['a'] }])('is put out by name, with $honest beside it', async ({ honest }) => {
+    const cluster = await loopbackCluster({ fleet: { minWorkers: 1 + honest.length } });
+    const liar = await joinPair(cluster, 'liar', {});
+    for (const name of honest) await joinPair(cluster, name, null);
+    await endsUndisturbed(cluster);
+    await expect(liar.ended).rejects.toMatchObject({ code: 'WORKER_OUTVOTED' });
+    expect(cluster.fleet.replicas).toEqual(honest.flatMap((name) => [`${name}:cpu(0)`, `${name}:cpu(1)`]));
+    expect(cluster.fleet.incidents).toMatchObject({ recomputed: 1, lostCount: 2 });
+    expect(cluster.lines).toContainEqual(
+      expect.stringMatching(/^liar:cpu\(\d\) first computed step 1, shard [01] otherwise than .*: it is put out$/),
+    );
+    expect(cluster.lines).toContainEqual(expect.stringMatching(/^worker liar is put out of the run: .* computes otherwise/));
+  });
+
+  it('and goes away before it is found is told of by name, and not let in again', async () => {
+    const cluster = await loopbackCluster({ fleet: { minWorkers: 3 } });
+    const gone = { process: 'the-same-process-in-both', meanwhile: (ask: number) => (ask <= 2 ? Promise.resolve() : leave()) };
+    const liar = await joinPair(cluster, 'liar', gone);
+    const leave = async (): Promise<void> => {
+      liar.close('gone');
+      await new Promise(() => {});
+    };
+    for (const name of ['a', 'b']) await joinPair(cluster, name, null);
+    await endsUndisturbed(cluster);
+    expect(cluster.lines).toContainEqual(
+      expect.stringMatching(
+        /^liar:cpu\(\d\) first computed step 1, shard [01] otherwise than [ab]:.* and [ab]:.*: it is put out$/,
+      ),
+    );
+    const { session } = await cluster.join({ name: 'liar', host: { process: gone.process } });
+    await expect(session.ended).rejects.toMatchObject({ code: 'WORKER_PUT_OUT' });
+  });
+
+  it('and goes away while the step is computed once more leaves the run to the only other worker', async () => {
+    const cluster = await loopbackCluster({ fleet: { minWorkers: 2 } });
+    const liar = await joinPair(cluster, 'liar', {
+      async meanwhile(ask) {
+        if (ask <= 2) return;
+        liar.close('gone');
+        await new Promise(() => {});
+      },
+    });
+    await joinPair(cluster, 'a', null);
+    await endsUndisturbed(cluster);
+    expect(cluster.lines).toContainEqual(ALONE);
+  });
+
+  it('and goes away before the step is whole leaves the run to the only other worker', async () => {
+    const cluster = await loopbackCluster({ fleet: { minWorkers: 2 } });
+    const liar = await joinPair(cluster, 'liar', {});
+    await joinPair(cluster, 'a', null, () => expect.poll(() => cluster.fleet.incidents.lostCount).toBe(2));
+    setTimeout(() => liar.close('gone'), 100);
+    await endsUndisturbed(cluster);
+    expect(cluster.lines).toContainEqual(ALONE);
+  });
+
+  it('ends the run where a share of the shards is audited, as any liar there', async () => {
+    const cluster = await loopbackCluster({ fleet: { minWorkers: 3, audit: 2 ** -30 } });
+    await joinPair(cluster, 'liar', {});
+    for (const name of ['a', 'b']) await joinPair(cluster, name, null);
+    await expect(twoSteps(cluster)).rejects.toMatchObject({
+      ...{ code: 'AUDIT_FAILED', soundUpTo: 0 },
+      message: expect.stringMatching(/^liar:/) as string,
+    });
+  });
 });

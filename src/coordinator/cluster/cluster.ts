@@ -153,7 +153,7 @@ export class Cluster implements SessionHost<Session> {
   }
 
   onPutOut(session: Session, why: string): void {
-    if (this.#putOut.size < MAX_PUT_OUT) this.#putOut.add(session.process);
+    this.#keepOut(session.process);
     this.#options.say(`worker ${session.name} is put out of the run: it sent a result that cannot be. ${why}; others compute it`);
   }
 
@@ -167,8 +167,9 @@ export class Cluster implements SessionHost<Session> {
     if (!this.#admissions.onFault(session, error, this.#others(session))) this.onRefused(session, error);
   }
 
-  /** An audit found that this process computes otherwise than others. */
+  /** An audit found that this process computes otherwise than others. It may have gone away meanwhile. */
   condemn(process: string, reason: string): void {
+    this.#keepOut(process);
     const refusal = {
       code: 'WORKER_OUTVOTED',
       message: `this worker computes otherwise than others: ${reason}`,
@@ -180,9 +181,13 @@ export class Cluster implements SessionHost<Session> {
   /** Two others show that it is wrong. */
   #outvoted(session: Session, refusal: Refusal): void {
     this.#told.add(session);
-    if (this.#putOut.size < MAX_PUT_OUT) this.#putOut.add(session.process);
+    this.#keepOut(session.process);
     this.#options.say(`worker ${session.name} is put out of the run: ${refusal.message}`);
     session.putOut(refusal);
+  }
+
+  #keepOut(process: string): void {
+    if (this.#putOut.size < MAX_PUT_OUT) this.#putOut.add(process);
   }
 
   /** Other sessions that have said hello. */

@@ -9,6 +9,7 @@ import { errorMessage } from '../../../../common/error_facts.js';
 import { invariant, isFaultOfTheRun } from '../../../../common/errors.js';
 import { LIMITS } from '../../../../common/limits.js';
 import type { Replica, ShardAssignment, ShardResult } from '../../../../common/replica.js';
+import { FirstAnswers } from './first_answers.js';
 import { failureOf } from './fleet_failure.js';
 import { membershipSettings, type FleetNote, type FleetOptions, type ReplicaHome } from './fleet_options.js';
 import { HeldAnswers } from './held_answers.js';
@@ -17,7 +18,7 @@ import type { MembershipCommand } from './membership_draft.js';
 import { reduceMembership, type LossCause, type MembershipEvent } from './membership.js';
 import { ProcessClock } from './process_clock.js';
 import { checksumOf } from './result_checksum.js';
-import { hasTwin, isAudited, mayDoubt, nextWakeMs } from './membership_questions.js';
+import { hasTwin, isAudited, keepsFirsts, mayDoubt, nextWakeMs } from './membership_questions.js';
 import { createMembership, type Incidents, type MembershipState } from './membership_state.js';
 
 interface Seat {
@@ -40,6 +41,8 @@ export class Fleet {
   readonly #onCondemned: (process: string, reason: string) => void;
   /** Of audited shards that are not settled. */
   readonly #held = new HeldAnswers();
+  /** Of the step under way. */
+  readonly #firsts = new FirstAnswers();
   readonly #onNote: (note: FleetNote) => void;
   readonly #clock: Pick<ProcessClock, 'nowMs' | 'close'>;
   readonly #seats = new Map<number, Seat>();
@@ -94,7 +97,7 @@ export class Fleet {
     this.#state = { ...this.#state, trusted: trustedSince(known, this.#state.trusted) };
   }
 
-  /** Two machines are here whose answers can be compared, and that did not happen yet: a step whose shards are finite, and their sum is not, can be doubted. */
+  /** Answers of two machines can be compared, and that did not happen yet: a step whose shards are finite, and their sum is not, can be doubted. */
   get canDoubt(): boolean {
     return this.#comparesBits && mayDoubt(this.#state);
   }
@@ -149,9 +152,10 @@ export class Fleet {
       const shards = units.map(({ id }) => id.shard);
       const share = doubted ? 1 : this.#audit;
       const audited = share === 0 ? [] : shards.filter(() => share === 1 || randomInt(2 ** 32) < share * 2 ** 32);
-      // Where some shards are audited, what a liar computed before is in doubt too.
-      const round = { kind, step, version: parameters.version, shards, audited, doubted: doubted && this.#audit === 0 };
-      this.#dispatch({ type: 'round_started', round });
+      const round = { kind, step, version: parameters.version, shards, audited };
+      const isAlone = this.#audit === 0;
+      if (!doubted) this.#firsts.clear();
+      this.#dispatch({ type: 'round_started', round: doubted ? { ...round, doubted: isAlone ? 'alone' : 'with_past' } : round });
     });
   }
 
@@ -212,6 +216,8 @@ export class Fleet {
       case 'accept': {
         const result = this.#arriving;
         invariant(this.#round !== null && result !== null, 'an accepted answer has just arrived');
+        // Before it is added to others, in its own memory.
+        if (result.id.kind === 'train' && this.#comparesBits && keepsFirsts(this.#state)) this.#firsts.keep(result);
         this.#round.results.set(command.attempt.id.shard, this.#round.take(result));
         return;
       }
@@ -282,13 +288,15 @@ export class Fleet {
   #answered(member: number, result: ShardResult): void {
     const { id, version, nonFinite = null } = result;
     if (this.#closed) return result.gradient?.release();
-    const checksum = isAudited(this.#state, member)
+    const audited = isAudited(this.#state, member);
+    const checksum = audited
       ? this.#held.groupOf(id.shard, result)
       : hasTwin(this.#state, member) && this.#comparable(version, member)
         ? checksumOf(result)
         : null;
     const { coordinatorEpoch } = this.#state.settings;
-    const answer = { id, version, nonFinite, checksum, coordinatorEpoch };
+    const likeFirst = audited ? this.#firsts.isRepeatedBy(result) : null;
+    const answer = { id, version, nonFinite, checksum, likeFirst, coordinatorEpoch };
     invariant(!this.#busy, 'answers arrive one by one');
     this.#arriving = result;
     this.#dispatch({ type: 'answered', member, answer });

@@ -9,6 +9,7 @@ import { invariant } from '../../../../common/errors.js';
 import {
   count,
   fail,
+  finish,
   note,
   refuse,
   replaceUnit,
@@ -22,7 +23,7 @@ import { Members } from './members.js';
 import { beginTrust, settleAudited } from './membership_audit.js';
 import { clearStrikes, endIfDeadly, forgive, giveUpReturning, lostBy, strike } from './membership_losses.js';
 import { schedule } from './membership_schedule.js';
-import { addTime, runnersOf } from './membership_questions.js';
+import { addTime, runnersOf, voterOf } from './membership_questions.js';
 import {
   MAX_LISTED_LOSSES,
   type Attempt,
@@ -30,7 +31,6 @@ import {
   type MembershipState,
   type RoundSpec,
   type RunningAttempt,
-  type Unit,
 } from './membership_state.js';
 
 /** What the core needs to know of an answer; the rim keeps the tensors. */
@@ -40,6 +40,8 @@ export interface Answer extends Attempt {
   readonly checksum: number | null;
   /** First tensor with a NaN or Inf. */
   readonly nonFinite: string | null;
+  /** Of a step that is doubted: whether it is the answer that was taken first; by default that is not known. */
+  readonly likeFirst?: boolean | null;
 }
 
 export type MembershipEvent =
@@ -152,9 +154,15 @@ function startRound(draft: Draft, spec: RoundSpec): void {
     ...{ nonFinite: null, fault: null, auditWaits: false },
   };
   const audited = new Set(spec.audited);
-  const units = spec.shards.map((shard) => ({ shard, ...untried, audit: audited.has(shard) ? [] : null }));
+  const { firsts } = draft;
+  const isAgain = spec.doubted !== undefined && firsts?.step === spec.step && firsts.version === spec.version;
+  const units = spec.shards.map((shard) => {
+    const first = isAgain ? (firsts.by.get(shard) ?? null) : null;
+    return { shard, ...untried, audit: audited.has(shard) ? [] : null, first };
+  });
+  draft.firsts = null;
   draft.round = { ...spec, number: draft.rounds, units, remaining: units.length };
-  if (spec.doubted !== true) return;
+  if (spec.doubted === undefined) return;
   draft.incidents.recomputed += 1;
   const text = `each shard of step ${spec.step + 1} is finite, and what comes of their sum is not; two machines compute each once more before anything is applied`;
   note(draft, 'warn', 'recompute', '', text);
@@ -244,9 +252,8 @@ function settle(
   if (unit.audit !== null) {
     const settled = settleAudited(draft, { member, running, unit, audit: unit.audit }, got);
     if (settled !== null && !draft.failed) finish(draft, settled);
-    for (const { member: liar, process } of settled?.audit ?? [])
-      if (draft.commands.some((command) => command.type === 'condemn' && command.member === liar))
-        loseLiar(draft, process, nowMs);
+    const liars = draft.commands.flatMap((command) => (command.type === 'condemn' ? command.process : []));
+    for (const liar of liars) loseLiar(draft, liar, nowMs);
     return;
   }
   // Nothing is computed from an evaluation: what two have found is told as it is.
@@ -285,23 +292,16 @@ function settle(
       running: { ...twin.running, winner: { checksum: got.checksum, member: member.name } },
     });
   }
-  finish(draft, unit);
+  const { id, name, process } = member;
+  finish(draft, { ...unit, first: { member: id, name, process, voter: voterOf(draft, member) } });
 }
 
-/** The unit has its answer; with the last one the round is complete. */
-function finish(draft: Draft, unit: Unit): void {
-  const { round } = draft;
-  invariant(round !== null, 'a unit lies in a round');
-  replaceUnit(draft, { ...unit, done: true });
-  round.remaining -= 1;
-  if (round.remaining > 0) return;
-  draft.round = null;
-  const { kind, step, version, shards } = round;
-  draft.commands.push({ type: 'complete', round: { kind, step, version, shards } });
-}
-
-/** Its shards go to others; nothing speaks against them. */
+/** Its shards go to others, and nothing speaks against them; what it answered to others decides nothing any more. */
 function loseLiar(draft: Draft, process: string, nowMs: number): void {
+  for (const unit of draft.round?.units ?? []) {
+    const audit = unit.audit?.filter((answer) => answer.process !== process);
+    if (!unit.done && audit !== undefined && audit.length < (unit.audit?.length ?? 0)) replaceUnit(draft, { ...unit, audit });
+  }
   for (const member of [...draft.members.values()])
     if (member.process === process) lose(draft, member.id, { reason: 'it was put out', cause: 'blameless' }, nowMs);
 }

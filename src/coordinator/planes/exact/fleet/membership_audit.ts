@@ -1,11 +1,12 @@
 /**
- * Owns: audited shards: each is computed on two machines, and taken only once two answers are equal bit for bit; who is in the minority is a liar.
+ * Owns: audited shards: each is computed on two machines, and taken only once two answers are equal bit for bit; who is in the minority is a liar, and
+ * so is, of a step that is doubted, who first answered otherwise.
  * Does not: choose which shards are audited, or compare bits: the rim does, and gives equal answers the same number (fleet.ts).
  */
 import type { ShardId } from '../../../../common/replica.js';
-import { count, fail, note, refuse, replaceUnit, where, type Draft } from './membership_draft.js';
+import { count, fail, finish, note, refuse, replaceUnit, where, type Draft } from './membership_draft.js';
 import { runnersOf, voterOf } from './membership_questions.js';
-import type { AuditAnswer, Member, RunningAttempt, Unit } from './membership_state.js';
+import type { Answerer, AuditAnswer, Member, RunningAttempt, Unit } from './membership_state.js';
 
 /** Answers with a NaN or Inf are of one kind, whatever else is in them: none is kept. */
 const NOT_FINITE = -1;
@@ -24,13 +25,19 @@ export function trustedSince(
 export function settleAudited(
   draft: Draft,
   { member, running, unit, audit }: { member: Member; running: RunningAttempt; unit: Unit; audit: readonly AuditAnswer[] },
-  got: { readonly id: ShardId; readonly checksum: number | null; readonly nonFinite: string | null },
+  got: {
+    readonly id: ShardId;
+    readonly checksum: number | null;
+    readonly nonFinite: string | null;
+    readonly likeFirst?: boolean | null;
+  },
 ): Unit | null {
   // An evaluation's NaN is told as it is, where two find it.
   const bad = got.id.kind === 'train' && got.nonFinite !== null;
   const group = bad ? NOT_FINITE : (got.checksum ?? NOT_FINITE);
   const { id, name, process } = member;
-  const answers = [...audit, { member: id, name, process, voter: voterOf(draft, member), group }];
+  const { likeFirst = null } = got;
+  const answers = [...audit, { member: id, name, process, voter: voterOf(draft, member), group, likeFirst }];
   replaceUnit(draft, { ...unit, audit: answers });
   if (bad) refuse(draft, id, 'non_finite');
   else draft.commands.push({ type: 'hold', member: id, shard: unit.shard });
@@ -57,10 +64,17 @@ export function settleAudited(
   }
   draft.incidents.audited += 1;
   draft.commands.push({ type: 'accept_held', member: agreeing[0].member, shard: unit.shard });
-  if (got.id.kind === 'train') trust(draft, agreeing, running.id.step);
-  const liars = answers.filter((answer) => answer.group !== group);
+  const outvoted = answers.filter((answer) => answer.group !== group);
+  const { first } = unit;
+  // It may answer rightly now: what it first answered is in the sum that was not finite.
+  const isFirstOutvoted = first !== null && likeFirst === false && outvoted.every((other) => other.process !== first.process);
+  const liars: readonly Answerer[] = isFirstOutvoted ? [...outvoted, first] : outvoted;
+  const sound = agreeing.filter(({ voter }) => liars.every((liar) => liar.voter !== voter));
+  if (got.id.kind === 'train') trust(draft, sound, running.id.step);
   for (const liar of liars) {
-    const text = `${liar.name} computed ${where(running.id)} otherwise than ${namesOf(agreeing)}: it is put out`;
+    const isFirst = liar === first;
+    const against = agreeing.map((answer) => (answer.process === liar.process ? 'itself when asked again' : answer.name));
+    const text = `${liar.name} ${isFirst ? 'first ' : ''}computed ${where(running.id)} otherwise than ${against.join(' and ')}: it is put out`;
     note(draft, 'error', 'audit', liar.name, text);
     draft.commands.push({
       type: 'condemn',
@@ -92,13 +106,11 @@ export function endIfUndecided(draft: Draft): void {
     if ([...draft.members.values()].some((member) => !member.draining && !asked.has(voterOf(draft, member)))) continue;
     const at = where({ ...draft.round, shard: unit.shard });
     if (audit.length === 1) {
-      if (draft.round.doubted === true)
-        return fail(
-          draft,
-          'NON_FINITE',
-          `each shard of step ${draft.round.step + 1} was finite, what came of their sum was not, and no second machine is left to compute ${at} once more. Not applied.`,
-          'Lower the learning rate or clip the gradient (--set optimizer.clip_norm=1).',
-        );
+      if (draft.round.doubted === 'alone') {
+        takeAlone(draft, unit, audit[0], at);
+        if (draft.failed) return;
+        continue;
+      }
       if (draft.settings.canJoin) {
         if (unit.auditWaits) continue;
         replaceUnit(draft, { ...unit, auditWaits: true });
@@ -125,9 +137,27 @@ export function endIfUndecided(draft: Draft): void {
   }
 }
 
+/** Nobody asked for audits, so who is left is believed as a lone worker is: what comes of its sum tells whether the run has diverged. */
+function takeAlone(draft: Draft, unit: Unit, { member, name, process, group, likeFirst }: AuditAnswer, at: string): void {
+  if (group === NOT_FINITE)
+    return fail(
+      draft,
+      'NON_FINITE',
+      `NaN or Inf at ${at}: found by ${name}, and no second machine is left to compute it once more. Not applied.`,
+      'Lower the learning rate or clip the gradient (--set optimizer.clip_norm=1).',
+    );
+  const { first } = unit;
+  if (first !== null && likeFirst === false) {
+    const than = first.process === process ? 'it did first' : `${first.name} did first`;
+    note(draft, 'warn', 'audit', name, `${name} computed ${at} otherwise than ${than}, and no second machine is here to decide`);
+  }
+  draft.commands.push({ type: 'accept_held', member, shard: unit.shard });
+  finish(draft, unit);
+}
+
 /** A lie is found before anything of it is in the run; where nobody asked for audits nothing else is claimed of a step that is doubted. */
 function isWhole({ settings, round }: Draft): boolean {
-  return settings.auditsAll || round?.doubted === true;
+  return settings.auditsAll || round?.doubted === 'alone';
 }
 
 /** Nothing that this member's machine computed from here on has been checked. */
@@ -149,6 +179,6 @@ function trust(draft: Draft, voters: readonly { readonly voter: string }[], step
   draft.trusted = trusted;
 }
 
-function namesOf(answers: readonly AuditAnswer[]): string {
+function namesOf(answers: readonly Answerer[]): string {
   return answers.map(({ name }) => name).join(' and ');
 }

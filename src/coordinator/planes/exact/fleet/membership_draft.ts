@@ -88,6 +88,20 @@ export function replaceUnit(draft: Draft, unit: Unit): void {
   draft.round.units[index] = unit;
 }
 
+/** The unit has its answer; with the last one the round is complete. */
+export function finish(draft: Draft, unit: Unit): void {
+  const { round } = draft;
+  invariant(round !== null, 'a unit lies in a round');
+  replaceUnit(draft, { ...unit, done: true });
+  round.remaining -= 1;
+  if (round.remaining > 0) return;
+  draft.round = null;
+  const { kind, step, version, shards } = round;
+  const by = new Map(round.units.flatMap(({ shard, first }) => (first === null ? [] : [[shard, first] as const])));
+  draft.firsts = kind === 'train' && round.doubted === undefined ? { step, version, by } : null;
+  draft.commands.push({ type: 'complete', round: { kind, step, version, shards } });
+}
+
 /** People count steps from 1, as the run's records do. */
 export function where({ kind, step, shard }: Omit<ShardId, 'attempt'>): string {
   return `${kind === 'train' ? 'step' : 'evaluation batch'} ${step + 1}, shard ${shard}`;

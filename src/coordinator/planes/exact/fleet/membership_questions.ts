@@ -53,11 +53,17 @@ export function isAudited({ members, round }: MembershipState, memberId: number)
   return round.units.some(({ shard, done, audit }) => shard === running.id.shard && !done && audit !== null);
 }
 
-/** Two machines are here, and no audit has compared all of what they answered. */
+/** A step may be doubted: not all that machines answer is compared, and there may be more than one. */
+export function keepsFirsts({ settings }: MembershipState): boolean {
+  return settings.canJoin && !settings.auditsAll;
+}
+
+/** Two machines are here, or have computed the last completed step: computing it once more can tell something new. */
 export function mayDoubt(state: MembershipState): boolean {
-  const { members, settings } = state;
-  if (!settings.canJoin || settings.auditsAll) return false;
-  return new Set([...members.values()].flatMap((member) => (member.draining ? [] : voterOf(state, member)))).size > 1;
+  if (!keepsFirsts(state)) return false;
+  const here = [...state.members.values()].flatMap((member) => (member.draining ? [] : voterOf(state, member)));
+  const before = [...(state.firsts?.by.values() ?? [])].map(({ voter }) => voter);
+  return new Set([...here, ...before]).size > 1;
 }
 
 /** One more replica, of a machine that has not had it, may compute this audited shard. */

@@ -17,8 +17,11 @@ export interface RoundSpec {
   readonly shards: readonly number[];
   /** Those that two machines compute, to be compared. */
   readonly audited?: readonly number[];
-  /** Computed once more, all shards audited: each was finite, and what came of their sum was not. Who differs is put out, and the run goes on. */
-  readonly doubted?: boolean;
+  /**
+   * Computed once more, all shards audited: each was finite, and what came of their sum was not. Who differs, now or in what it first answered, is put out.
+   * `alone`: nobody asked for audits, and the run goes on. `with_past`: a share of all shards is audited, and what a liar computed before is in doubt too.
+   */
+  readonly doubted?: 'alone' | 'with_past';
 }
 
 /** One try of one shard on one replica. Everything an answer must repeat to be taken. */
@@ -97,15 +100,23 @@ export interface Unit {
   readonly audit: readonly AuditAnswer[] | null;
   /** It was told that a second machine is missing. */
   readonly auditWaits: boolean;
+  /** Whose answer was taken without an audit; of a step that is doubted, whose was taken first. */
+  readonly first: Answerer | null;
 }
 
-/** An answer to an audited shard. `group` is the same for those that are equal bit for bit. */
-export interface AuditAnswer {
+export interface Answerer {
   readonly member: number;
   readonly name: string;
   readonly process: string;
+  /** Who answers for it (`voterOf`). */
   readonly voter: string;
+}
+
+/** An answer to an audited shard. `group` is the same for those that are equal bit for bit. */
+export interface AuditAnswer extends Answerer {
   readonly group: number;
+  /** Of a step that is doubted: whether it is the answer that was taken first, to the bit; null where that is not known. */
+  readonly likeFirst: boolean | null;
 }
 
 export interface Round extends RoundSpec {
@@ -174,6 +185,8 @@ export interface MembershipState {
   readonly waitingSinceMs: number | null;
   /** By process, and by machine where that is known; bounded, the oldest is forgotten. */
   readonly strikes: ReadonlyMap<string, Strike>;
+  /** By shard, whose answers the last completed step was made of: it may be doubted. */
+  readonly firsts: { readonly step: number; readonly version: number; readonly by: ReadonlyMap<number, Answerer> } | null;
   /** By machine or process: from this step on nothing that it computed was checked. Bounded, the oldest is forgotten. */
   readonly trusted: ReadonlyMap<string, number>;
   /** Latest shard times per kind, oldest first, bounded. */
@@ -196,6 +209,7 @@ export function createMembership(settings: MembershipSettings): MembershipState 
     started: false,
     waitingSinceMs: null,
     strikes: new Map(),
+    firsts: null,
     trusted: new Map(),
     timesMs: { train: [], evaluate: [] },
     incidents: {

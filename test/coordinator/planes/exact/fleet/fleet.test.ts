@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { UsageError } from '../../../../../src/common/errors.js';
 import { Fleet } from '../../../../../src/coordinator/planes/exact/fleet/fleet.js';
 import type { FleetOptions } from '../../../../../src/coordinator/planes/exact/fleet/fleet_options.js';
-import { checksumOf } from '../../../../../src/coordinator/planes/exact/fleet/result_checksum.js';
+import { checksumOf, digestOf } from '../../../../../src/coordinator/planes/exact/fleet/result_checksum.js';
 import { FakeReplica, turn, units } from '../../../../support/fake_replica.js';
 
 function fleetOf(names: string[], options: FleetOptions = {}) {
@@ -137,6 +137,30 @@ it('checksums every bit: the sign of a zero counts', async () => {
   expect(checksumOf({ ...result, computeMs: 99, id: { ...result.id, attempt: 5 } })).toBe(sum);
   const gradient = { kind: 'host' as const, values: Float32Array.of(-0, 0), release: () => {} };
   expect(checksumOf({ ...result, gradient })).not.toBe(sum);
+});
+
+it('digests an answer so that another one cannot be made to fit, as it can to a checksum', async () => {
+  const replica = new FakeReplica('a');
+  const answer = replica.compute(units([0])[0]);
+  await replica.answer(0);
+  const result = await answer;
+  const withLoss = (lossSum: number) => ({ ...result, lossSum });
+  const key = new Uint8Array(32).fill(1);
+  expect(digestOf({ ...result, computeMs: 99 }, key)).toBe(digestOf(result, key));
+  expect(digestOf(withLoss(-0), key)).not.toBe(digestOf(withLoss(0), key));
+  expect(digestOf(result, new Uint8Array(32).fill(2))).not.toBe(digestOf(result, key));
+  // Of 2^18 answers about eight pairs have one CRC-32.
+  const seen = new Map<number, number>();
+  let alike: [number, number] | null = null;
+  for (let i = 0; i < 2 ** 18 && alike === null; i++) {
+    const lossSum = Math.sqrt(i);
+    const checksum = checksumOf(withLoss(lossSum));
+    const other = seen.get(checksum);
+    if (other !== undefined) alike = [other, lossSum];
+    seen.set(checksum, lossSum);
+  }
+  if (alike === null) throw new Error('no two answers have one checksum');
+  expect(digestOf(withLoss(alike[0]), key)).not.toBe(digestOf(withLoss(alike[1]), key));
 });
 
 it('remembers of an earlier start the newest 1,000 that it trusted', async () => {
