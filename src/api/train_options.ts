@@ -6,7 +6,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import type { RateFunction, TrainCallbacks } from './callback_runner.js';
 import { checkConfig } from '../common/config_checks.js';
 import type { RunObserver } from '../common/run_events.js';
-import { withTexts } from '../common/settings/by_output.js';
+import { optionTexts } from './option_texts.js';
 import { configLayerSchema } from '../common/settings/schema.js';
 import { completeConfig, SETTINGS, type ConfigLayer, type LibrarySetting } from '../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../common/snake_case.js';
@@ -109,7 +109,7 @@ export function configOf(
     optimizer: typeof optimizer === 'object' ? { ...optimizer, ...(learningRate !== undefined && { learningRate }) } : optimizer,
     ...(optimizer === undefined && learningRate !== undefined && { optimizer: { learningRate } }),
   };
-  const checked = configLayerSchema.safeParse(renameKeys(withTexts(given), toSnakeCase));
+  const checked = configLayerSchema.safeParse(renameKeys(optionTexts(given), toSnakeCase));
   if (!checked.success) throw invalid(checked.error.issues[0], given, call);
   const config: TrainConfig = {
     ...completeConfig(over(recorded ?? {}, checked.data)),

@@ -49,3 +49,19 @@ test('settings keep their names and their checks', () => {
     'optimizer.schedule.warmupEpochs must be a number, at least 0',
   );
 });
+
+test('a wrong entry of a mapping is told by its place in it', () => {
+  expect(said({ inputs: { user: 3 } })).toBe(
+    'OPTION_INVALID: inputs.user must be the name of a column or array, or a list of them, found 3\n' +
+      "for example inputs: { user: ['age', 'income'], item: 'price' }",
+  );
+  expect(said({ inputs: { user: ['age', null] } })).toContain('inputs.user must be the name of a column or array, or a list');
+  expect(said({ inputs: { user: '' } })).toContain(
+    'inputs.user must be the name of a column or array, or a list of them, found ""',
+  );
+  expect(said({ inputs: {} })).toContain("inputs must be a mapping by the model's names, or a list of names, found {}");
+  expect(said({ labels: ['y', 3] })).toContain('labels[1] must be a name, found 3');
+  expect(said({ loss: { y: ['mse', 'mae'] } })).toContain('loss.y must be the name of a loss, found ["mse","mae"]');
+  expect(said({ metrics: { y: 3 } })).toContain('metrics.y must be the name of a metric, or a list of them, found 3');
+  expect(said({ inputs: { user: ['age', 'income'], item: 'price' }, metrics: { y: 'mae' } })).toBe('no error');
+});

@@ -4,7 +4,7 @@
  */
 import { chooseDevices } from '../../common/device_choice.js';
 import { UsageError } from '../../common/errors.js';
-import { withTexts } from '../../common/settings/by_output.js';
+import { optionTexts } from '../option_texts.js';
 import { configLayerSchema } from '../../common/settings/schema.js';
 import { completeConfig } from '../../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
@@ -73,7 +73,7 @@ export function computingOf(call: ComputeCall, given: EvaluateOptions & Evaluate
     throw wrong('devices', "a list of TensorFlow's names, such as ['GPU:0', 'GPU:1']", devices);
   const names: readonly string[] = [...PLACING, ...COMPUTING, 'lossWeights'];
   const settings = Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name)));
-  const checked = configLayerSchema.safeParse(renameKeys(withTexts(settings), toSnakeCase));
+  const checked = configLayerSchema.safeParse(renameKeys(optionTexts(settings), toSnakeCase));
   if (!checked.success) throw invalid(checked.error.issues[0], options, call);
   const config = completeConfig(checked.data);
   const open = warm.openedWith;

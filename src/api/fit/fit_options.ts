@@ -6,7 +6,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { checkConfig } from '../../common/config_checks.js';
 import { UsageError } from '../../common/errors.js';
 import type { RunObserver } from '../../common/run_events.js';
-import { withTexts } from '../../common/settings/by_output.js';
+import { optionTexts } from '../option_texts.js';
 import { configLayerSchema } from '../../common/settings/schema.js';
 import { completeConfig, type LibrarySetting } from '../../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
@@ -176,7 +176,7 @@ export function planOf(call: FitCall, model: tfjs.LayersModel, given: FitOptions
   const settings = Object.fromEntries(
     Object.entries(options).filter(([name]) => [...SETTINGS_OFFERED, ...WATCHES].includes(name)),
   );
-  const layer = renameKeys(withTexts({ ...settings, batch: batchSize, epochs, shuffle }), toSnakeCase);
+  const layer = renameKeys(optionTexts({ ...settings, batch: batchSize, epochs, shuffle }), toSnakeCase);
   const checked = configLayerSchema.safeParse(layer);
   if (!checked.success) throw invalid(checked.error.issues[0], { ...options }, call);
   const complete = completeConfig(checked.data);

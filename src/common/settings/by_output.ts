@@ -16,9 +16,10 @@ export function lossText(value: unknown): unknown {
 export function nameTexts(value: unknown): unknown {
   if (typeof value === 'string') return value.split(',').map((name) => name.trim());
   if (!isRecord(value)) return value;
-  return Object.entries(value).flatMap(([output, names]) =>
-    [names].flat().map((name: unknown) => (typeof name === 'string' ? `${output}=${name}` : name)),
-  );
+  const parts = Object.entries(value).map(([output, names]) => ({ output, names: [names].flat() as unknown[] }));
+  // A list would be told by its place, which nobody wrote.
+  if (!parts.every(({ names }) => names.every((name) => typeof name === 'string'))) return value;
+  return parts.flatMap(({ output, names }) => names.map((name) => `${output}=${name as string}`));
 }
 
 /** `{ a: 0.3 }` is `a=0.3`; a number by itself goes by its place. */
