@@ -20,13 +20,18 @@ export type WeightMatch =
 export function matchWeights(wanted: readonly NamedWeight[], found: readonly NamedWeight[]): WeightMatch {
   const places: (number | null)[] = wanted.map(() => null);
   const free = new Set(found.keys());
-  for (const agree of [(a: string, b: string) => a === b, sameTokens, sameOwner]) pairUp({ wanted, found, places, free, agree });
-  const without = wanted.filter((_, at) => places[at] === null);
-  if (without.length > 0 || free.size > 0) {
+  const outer = { wanted: outermost(wanted), found: outermost(found) };
+  // Of one side only: without both, the cells of any two layers would have the same names.
+  const withoutModel = (a: string, b: string): boolean =>
+    sameTokens(a, without(b, outer.found)) || sameTokens(without(a, outer.wanted), b);
+  for (const agree of [(a: string, b: string) => a === b, sameTokens, withoutModel, sameOwner])
+    pairUp({ wanted, found, places, free, agree });
+  const lost = wanted.filter((_, at) => places[at] === null);
+  if (lost.length > 0 || free.size > 0) {
     const left = [...free].map((at) => found[at]);
     return {
       kind: 'unmatched',
-      difference: `the model's ${listed(without)} without a saved weight, the file's ${listed(left)} without a place`,
+      difference: `the model's ${listed(lost)} without a saved weight, the file's ${listed(left)} without a place`,
     };
   }
   const sure = places as number[];
@@ -77,6 +82,20 @@ function tokensOf(name: string): Tokens {
 function sameTokens(wanted: string, found: string): boolean {
   const [a, b] = [tokensOf(wanted), tokensOf(found)];
   return a.leaf === b.leaf && a.owner.join('/') === b.owner.join('/');
+}
+
+/**
+ * The name that stands before those of all layers: the model's own, which may be a layer's too (`dense/dense/kernel` beside `dense/dense_1/kernel`). Null
+ * where there is none: a layer's own name is never taken for it.
+ */
+function outermost(weights: readonly NamedWeight[]): string | null {
+  const owners = weights.map(({ name }) => tokensOf(name).owner);
+  const [first] = owners[0] ?? [];
+  return first !== undefined && owners.every((owner) => owner.length > 1 && owner[0] === first) ? first : null;
+}
+
+function without(name: string, outer: string | null): string {
+  return outer === null ? name : name.slice(outer.length + 1);
 }
 
 /** The names of one are among those of the other, in order, and the innermost that both have is there: models and inner layers may be left out. */
