@@ -5,6 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
+import { matchWeights } from '../../src/common/weight_names.js';
 import { buildModel } from '../../src/models/build.js';
 import { resolveModelSource } from '../../src/models/load.js';
 import { topologyJson } from '../../src/models/topology.js';
@@ -46,6 +47,30 @@ describe('the JSON of a model', () => {
     });
     expect(JSON.parse(topologyJson(model))).toEqual(model.toJSON(null, false));
     expect(model.trainableWeights.length).toBe(2);
+  });
+});
+
+describe('inputs that no layer reads', () => {
+  /** Two inputs of which the second alone is read. */
+  const reader = (): tf.LayersModel => {
+    const [unread, read] = [tf.input({ shape: [2], name: `u${count}` }), tf.input({ shape: [3], name: `r${count++}` })];
+    return tf.model({ inputs: [unread, read], outputs: tf.layers.dense({ units: 1 }).apply(read) as tf.SymbolicTensor });
+  };
+  let count = 0;
+
+  it.each(['of a model', 'of a model in a model'])('are there in the copy, in their order: %s', async (where) => {
+    let model = reader();
+    if (where !== 'of a model') {
+      const inputs = [tf.input({ shape: [2], name: 'a' }), tf.input({ shape: [3], name: 'b' })];
+      model = tf.model({ inputs, outputs: model.apply(inputs) as tf.SymbolicTensor });
+    }
+    const copy = await buildModel(tf, { kind: 'topology', name: 'm', topology: topologyJson(model) }, 1);
+    expect(copy.inputNames).toEqual(model.inputNames);
+    expect(copy.inputs.map(({ shape }) => shape)).toEqual([
+      [null, 2],
+      [null, 3],
+    ]);
+    expect((copy.predict([tf.ones([1, 2]), tf.ones([1, 3])]) as tf.Tensor).shape).toEqual([1, 1]);
   });
 });
 
@@ -114,6 +139,27 @@ describe('weights', () => {
     expect(() => putWeights(tf, model(), { values, manifest })).toThrow(
       "the model's a/kernel [2, 2] has another shape than the file's a/kernel [4, 1]",
     );
+  });
+});
+
+describe("names that carry the model's own", () => {
+  const match = (wanted: string[], found: string[]): string => {
+    const named = (names: string[]) => names.map((name) => ({ name, shape: [2, 2] }));
+    const result = matchWeights(named(wanted), named(found));
+    return result.kind === 'matched' ? result.places.map((at) => found[at]).join(' ') : result.difference;
+  };
+
+  it('find their places where a layer is called like the model', () => {
+    const found = ['dense/dense_1/kernel', 'dense/dense/kernel', 'dense/dense_2/kernel:0'];
+    expect(match(['dense/kernel', 'dense_1/kernel', 'dense_2/kernel'], found)).toBe(
+      'dense/dense/kernel dense/dense_1/kernel dense/dense_2/kernel:0',
+    );
+    expect(match(found, ['dense/kernel', 'dense_1/kernel', 'dense_2/kernel'])).toBe('dense_1/kernel dense/kernel dense_2/kernel');
+  });
+
+  it('are not taken off both sides, where the cells of other layers would be the same', () => {
+    const cells = (layer: string): string[] => [0, 1].map((at) => `${layer}/RNNCell_${at}/kernel`);
+    expect(match(cells('rnn'), cells('rnn_1'))).toMatch(/^the model's rnn\/RNNCell_0\/kernel \[2, 2\], .* without a place$/);
   });
 });
 
