@@ -68,6 +68,8 @@ export interface Dataset {
   readonly classNames?: readonly string[];
   /** Of files of named columns or arrays: all that they have to choose from. For people, as well. */
   readonly columns?: readonly string[];
+  /** Of pictures and IDX files, an example of which is one input and one label: what they are. For people, as well. */
+  readonly oneOfEach?: string;
 }
 
 /** Examples that are read one after the other, in each epoch anew (data/sequence). */

@@ -55,7 +55,7 @@ export async function loadIdxFolder(
   const validation = hasValidation ? await read('validation') : null;
   const inputShape = inputShapeOf(train.images);
   if (validation !== null) requireAlike(folder, train.images, validation.images);
-  return assemblePlain({
+  const dataset = await assemblePlain({
     name: basename(folder),
     inputShape,
     labelShape: [],
@@ -63,6 +63,7 @@ export async function loadIdxFolder(
     train: asSplit(train),
     validation: validation === null ? null : asSplit(validation),
   });
+  return { ...dataset, oneOfEach: 'IDX files' };
 }
 
 /** Sets whose files are not what their names say, known by their names. */

@@ -99,7 +99,7 @@ export async function loadImages(config: DataConfig, onProgress: OnDataProgress 
   const sha256 = createHash('sha256')
     .update(JSON.stringify({ found: found.sha256, field, classes }))
     .digest('hex');
-  const dataset = await assembleDataset({ name: basename(folder), ...parts }, { sha256 });
+  const dataset = await assembleDataset({ name: basename(folder), oneOfEach: 'Pictures', ...parts }, { sha256 });
   return names.some((label) => numberOf.get(label) !== Number(label)) ? { ...dataset, classNames: names } : dataset;
 }
 

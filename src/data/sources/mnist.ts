@@ -88,7 +88,7 @@ export async function loadMnist(options: MnistOptions): Promise<MemoryDataset> {
   const [trainX, trainY, testX, testY] =
     options.dataDir === null ? await fromCache(files, options) : await fromFolder(files, options.dataDir);
   const [count, height, width] = files[0].shape;
-  return assemblePlain({
+  const dataset = await assemblePlain({
     name: 'MNIST',
     inputShape: [height, width, 1],
     labelShape: [],
@@ -97,6 +97,7 @@ export async function loadMnist(options: MnistOptions): Promise<MemoryDataset> {
     train: { x: trainX.values, y: trainY.values, count },
     validation: { x: testX.values, y: testY.values, count: files[2].shape[0] },
   });
+  return { ...dataset, oneOfEach: 'IDX files' };
 }
 
 async function fromFolder(files: readonly MnistFile[], folder: string): Promise<IdxArray[]> {

@@ -28,7 +28,7 @@ export interface SyntheticOptions {
 
 /** Example i has a stream of random words of its own. Digits of [28, 28, 1] as bytes with scale 1/255, ten classes. The first N examples are the same for any larger size. */
 export async function syntheticDigits({ seed, train = 20_000, validation = 4_000 }: SyntheticOptions): Promise<MemoryDataset> {
-  return assemblePlain({
+  const dataset = await assemblePlain({
     name: 'synthetic digits',
     inputShape: [DIGIT_SIZE, DIGIT_SIZE, 1],
     labelShape: [],
@@ -37,6 +37,7 @@ export async function syntheticDigits({ seed, train = 20_000, validation = 4_000
     train: await draw(deriveKey({ seed, purpose: PURPOSE.synthetic, layer: SPLIT.train }), train),
     validation: await draw(deriveKey({ seed, purpose: PURPOSE.synthetic, layer: SPLIT.validation }), validation),
   });
+  return { ...dataset, oneOfEach: 'Drawn digits' };
 }
 
 async function draw(key: PhiloxKey, count: number): Promise<PlainSplit> {

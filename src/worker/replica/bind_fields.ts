@@ -46,7 +46,10 @@ export interface Binding {
  * By name where the names are the model's; a list of arrays by position; one field goes to the model's one input or output, whatever it is called.
  * @throws UsageError MODEL_INPUTS or MODEL_INPUT_SHAPE
  */
-export function bindFields(model: tfjs.LayersModel, dataset: Pick<Dataset, 'name' | 'fields' | 'columns'>): Binding {
+export function bindFields(
+  model: tfjs.LayersModel,
+  dataset: Pick<Dataset, 'name' | 'fields' | 'columns' | 'oneOfEach'>,
+): Binding {
   const { name, fields } = dataset;
   const inputs = bound(fields.inputs, { names: namesOf(model.inputs), side: 'input', dataset });
   const targets = bound(fields.targets, { names: namesOf(model.outputs), side: 'output', dataset });
@@ -62,13 +65,20 @@ function namesOf(tensors: readonly tfjs.SymbolicTensor[]): string[] {
 interface Side {
   readonly names: readonly string[];
   readonly side: 'input' | 'output';
-  readonly dataset: Pick<Dataset, 'name' | 'columns'>;
+  readonly dataset: Pick<Dataset, 'name' | 'columns' | 'oneOfEach'>;
 }
 
 function bound(fields: readonly Field[], { names, side, dataset }: Side): Bound[] {
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined)
+    throw new UsageError({
+      code: 'MODEL_INPUTS',
+      message: `${names.filter((name) => name === twice).length} outputs of the model come out of layer ${twice}, and labels, losses and metrics find an output by its layer's name`,
+      next: `Put a layer of its own behind each, such as tf.layers.activation({ activation: 'linear', name: '${twice}_a' }).`,
+    });
   const byName = names.map((name) => ({ name, field: fields.find((field) => field.name === name) }));
   if (fields.length === names.length) {
-    if (new Set(names).size === names.length && byName.every(({ field }) => field !== undefined)) return byName as Bound[];
+    if (byName.every(({ field }) => field !== undefined)) return byName as Bound[];
     if (fields.length === 1 || fields.every((field, at) => field.name === String(at)))
       return names.map((name, at) => ({ name, field: fields[at] }));
   }
@@ -86,7 +96,11 @@ function bound(fields: readonly Field[], { names, side, dataset }: Side): Bound[
 /** More are not named. */
 const COLUMNS_TOLD = 30;
 
-function adviceOn({ names, side, dataset: { name, columns } }: Side): string {
+function adviceOn({ names, side, dataset: { name, columns, oneOfEach } }: Side): string {
+  if (oneOfEach !== undefined) {
+    const [letter, thing] = side === 'input' ? ['x', 'input'] : ['y', 'label'];
+    return `${oneOfEach} have one ${thing} for each example. Read them in a module, --data ./data.mjs, whose ${letter} is a record by the model's names (${names.join(', ')}): docs/data.md, "Your own arrays".`;
+  }
   if (columns === undefined)
     return `Give ${side === 'input' ? 'x' : 'y'} as a record by the model's names, or as a list in their order.`;
   const flag = side === 'input' ? '--inputs' : '--labels';

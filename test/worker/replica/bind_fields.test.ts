@@ -39,6 +39,17 @@ it('several go by name in any order, or as a list; nothing is guessed from shape
   );
 });
 
+it('two outputs of one layer, which no name tells apart, are refused', () => {
+  const [a, b] = [tf.input({ shape: [2], name: 'a' }), tf.input({ shape: [2], name: 'b' })];
+  const head = tf.layers.dense({ units: 1, name: 'head' });
+  const outputs = [a, b].map((input) => head.apply(input) as tf.SymbolicTensor);
+  const inputs = [field('a', 2), field('b', 2)];
+  for (const targets of [[field('0', 1), field('1', 1)], [field('y', 1)]])
+    expect(bound(tf.model({ inputs: [a, b], outputs }), inputs, targets)).toBe(
+      "MODEL_INPUTS: 2 outputs of the model come out of layer head, and labels, losses and metrics find an output by its layer's name",
+    );
+});
+
 it('one goes to the one, whatever it is called, in a sequential model too', () => {
   const model = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [2], name: 'only' })] });
   expect(bound(model, [field('x', 2)], [field('y', 1)])).toBe('only_input ← x, only ← y');
@@ -65,5 +76,22 @@ it('of a table it is said how its columns are given names, and which it has', ()
   const one = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [2], name: 'only' })] });
   expect(refused(['age', 'price'], one, [field('a', 1), field('b', 1)], y)).toBe(
     'Name with --inputs what the one input of the model is made of; t.csv has age, price.',
+  );
+});
+
+it('of pictures and IDX files, which have one input and one label, it is said what can take several', () => {
+  const refused = (inputs: Field[], targets: Field[]): string => {
+    try {
+      bindFields(twoByTwo(), { name: 'photos', oneOfEach: 'Pictures', fields: { inputs, targets } });
+      return 'bound';
+    } catch (error) {
+      return (error as { next: string }).next;
+    }
+  };
+  const module = (letter: string, names: string): string =>
+    `Read them in a module, --data ./data.mjs, whose ${letter} is a record by the model's names (${names}): docs/data.md, "Your own arrays".`;
+  expect(refused([field('x', 5)], [field('y', 1)])).toBe(`Pictures have one input for each example. ${module('x', 'a, b')}`);
+  expect(refused([field('a', 2), field('b', 3)], [field('y', 1)])).toBe(
+    `Pictures have one label for each example. ${module('y', 'c, d')}`,
   );
 });
