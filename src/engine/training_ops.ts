@@ -37,7 +37,7 @@ export function installTrainingOps(): void {
   installTileGradient();
   installBatchNorm();
   installRandomLayers();
-  installMergeMasks(tf.layers.add({ name: PROBE }));
+  installMergeMasks({ add: tf.layers.add({ name: PROBE }), concatenate: tf.layers.concatenate({ name: PROBE }) });
 }
 
 type Inputs = tfjs.Tensor | tfjs.Tensor[];

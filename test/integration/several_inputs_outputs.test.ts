@@ -225,6 +225,41 @@ it('a mask goes through layers that add, multiply and average', async () => {
   expect(history[0].loss).toBeCloseTo(mean(wanted.losses.slice(0, 2)), 5);
 });
 
+/** Masked steps before ones that are not masked, along time: tfjs can join no such masks. */
+function masksAlongTime(): tf.LayersModel {
+  const [masked, plain] = [tf.input({ shape: [4, 2], name: 'masked' }), tf.input({ shape: [3, 2], name: 'plain' })];
+  const kept = tf.layers.masking({ maskValue: 0 }).apply(masked);
+  const all = tf.layers.concatenate({ axis: 1 }).apply([kept, plain] as tf.SymbolicTensor[]);
+  return tf.model({ inputs: [masked, plain], outputs: dense(2, 4).apply(all) as tf.SymbolicTensor });
+}
+
+it('masked and unmasked steps are joined along time', async () => {
+  const [after, y] = [wave(N * 3 * 2, 0.4), wave(N * 7 * 2, 0.6)];
+  const counted = STEPS_OF.flatMap((steps) => [0, 1, 2, 3, 4, 5, 6].map((step) => (step < steps || step > 3 ? 1 : 0)));
+  const feeds = {
+    ...{ masked: tf.tensor(sequences, [N, 4, 2]), plain: tf.tensor(after, [N, 3, 2]) },
+    ...{ y: tf.tensor(y, [N, 7, 2]), mask: tf.tensor(counted, [N, 7]) },
+  };
+  // The truth hears of no mask: a dense layer takes each step by itself.
+  const unmasked = (): tf.LayersModel => {
+    const [masked, plain] = [tf.input({ shape: [4, 2], name: 'masked' }), tf.input({ shape: [3, 2], name: 'plain' })];
+    const all = tf.layers.concatenate({ axis: 1 }).apply([masked, plain]) as tf.SymbolicTensor;
+    return tf.model({ inputs: [masked, plain], outputs: dense(2, 4).apply(all) as tf.SymbolicTensor });
+  };
+  const wanted = truth(unmasked(), feeds, ['masked', 'plain'], ([output], rows) => {
+    const each = tf.mean(tf.squaredDifference(output, rows.y), -1);
+    return tf.div(tf.sum(tf.mul(each, rows.mask)), tf.sum(rows.mask)) as tf.Scalar;
+  });
+  const data = {
+    train: { x: { masked: sequences, plain: after }, y },
+    inputShape: { masked: [4, 2], plain: [3, 2] },
+    labelShape: [7, 2],
+  };
+  const { model, history } = await run({ model: masksAlongTime(), data, loss: 'mse' }, 2);
+  expect(furthest(model, wanted.model)).toBeLessThan(ROUNDING);
+  expect(history[0].loss).toBeCloseTo(mean(wanted.losses.slice(0, 2)), 5);
+});
+
 it('what does not go together is refused by name', async () => {
   const x = new Float32Array(N * 3);
   const y = { kind: new Int32Array(N), size: new Float32Array(N * 2) };
