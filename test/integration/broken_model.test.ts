@@ -78,3 +78,22 @@ it.each(TOKENS)('a token that an embedding has no row for, %s, is a fault of the
     expect(err.slice(err.indexOf('error '))).not.toMatch(/lost|--resume/);
   }
 });
+
+it('sizes that are open in the model and do not fit its layers are told with those of the data', async () => {
+  const model = `export function createModel(tf) {
+  const input = tf.input({ shape: [null, null, 1] });
+  const half = tf.layers.maxPooling2d({ poolSize: 3 }).apply(input);
+  const again = tf.layers.upSampling2d({ size: [3, 3] }).apply(half);
+  const both = tf.layers.concatenate().apply([input, again]);
+  const outputs = tf.layers.dense({ units: 10 }).apply(tf.layers.globalAveragePooling2d({}).apply(both));
+  return tf.model({ inputs: input, outputs });
+}`;
+  const size = '--data synthetic --train-limit 4 --validation-limit 2 --batch 4 --epochs 1';
+  const { code, err } = runCli(`train --model ./model.mjs ${size} --gpus none --workers 1`.split(' '), {
+    cwd: await temporaryFolder({ 'model.mjs': model }),
+  });
+  expect(err.trim().split('\n').slice(-2).join('\n')).toMatch(
+    /^error MODEL_FAILS: the model does not take examples of \[28, 28, 1\]: ConcatV2: .*\[1,28,28,1\].*\[1,27,27,1\]\nnext: Bring the examples to a size .*; model\.apply\(tf\.zeros\(\[1, 28, 28, 1\]\)\) shows the same\.$/,
+  );
+  expect(code).toBe(2);
+});

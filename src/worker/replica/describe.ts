@@ -22,7 +22,7 @@ import { ANY_SUM } from '../../objective/loss.js';
 import { compiledOptimizerOf } from '../../optimizers/compiled.js';
 import { isWeighted, labelsOf, type Binding } from './bind_fields.js';
 import { listenToMasks, type OutputMasks } from './output_masks.js';
-import { orModelFails } from './model_fails.js';
+import { onShapes, orModelFails } from './model_fails.js';
 import type { ReplicaSpec } from './replica_spec.js';
 
 interface Opened {
@@ -51,7 +51,8 @@ export function judgedModel({ engine, model, binding, dataset, spec }: Opened): 
   const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
   const compiled = spec.model.kind === 'topology' ? (spec.model.compiled ?? null) : compiledOf(engine.tf, model);
   const inputShapes = binding.inputs.map(({ field }) => field.shape);
-  const masks = orModelFails(() => listenToMasks(engine.tf, model, appliedToZeros({ engine, model, inputShapes })), {
+  const tryOut = (): OutputMasks => listenToMasks(engine.tf, model, appliedToZeros({ engine, model, inputShapes }));
+  const masks = orModelFails(() => onShapes(tryOut, inputShapes), {
     during: 'evaluation',
     next: 'Mend the model; model.apply(x, { training: false }) on one batch shows the same outside of tfjs-parallel.',
   });

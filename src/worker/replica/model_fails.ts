@@ -34,6 +34,22 @@ const FAULTS_OF_VALUES: readonly string[] = ['INVALID_ARGUMENT', 'OUT_OF_RANGE']
 /** So is what it has no kernel for. */
 const FAULTS_OF_OPS: readonly string[] = ['UNIMPLEMENTED', 'NOT_FOUND'];
 
+/** The model applied to examples of these shapes, whatever is in them: sizes that are open in the model (`[null, null, 1]`) may not fit its layers. */
+export function onShapes<T>(compute: () => T, shapes: readonly (readonly number[])[]): T {
+  try {
+    return compute();
+  } catch (error) {
+    if (!(error instanceof TensorFlowError) || !FAULTS_OF_VALUES.includes(error.tfCode)) throw error;
+    const zeros = shapes.map((shape) => `tf.zeros([${[1, ...shape].join(', ')}])`).join(', ');
+    throw new UsageError({
+      code: 'MODEL_FAILS',
+      message: `the model does not take examples of ${shapes.map((shape) => `[${shape.join(', ')}]`).join(', ')}: ${error.operation}: ${error.tfMessage}`,
+      next: `Bring the examples to a size that all layers take, or change the layers; model.apply(${shapes.length === 1 ? zeros : `[${zeros}]`}) shows the same.`,
+      cause: error,
+    });
+  }
+}
+
 export function onExamples<T>(compute: () => T): T {
   try {
     return compute();
