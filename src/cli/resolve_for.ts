@@ -12,6 +12,8 @@ export interface ResolveOptions {
   resume?: string | null;
   /** A file to read where `--config` is not given. */
   defaultFile?: string | null;
+  /** What `--data` says where it is no setting of the command: what data they are decides which settings mean something. */
+  data?: string | null;
 }
 
 /** @throws UsageError */
@@ -20,12 +22,13 @@ export async function resolveFor(
   context: CommandContext,
   options: ResolveOptions = {},
 ): Promise<ResolvedConfig> {
+  const { data = null } = options;
   const { resolveConfig } = await import('./resolve_config.js');
   const resolved = resolveConfig({
     file: readOption(command, 'config') ?? options.defaultFile ?? null,
     resume: options.resume ?? null,
     environment: context.environment,
-    flags: readSettingFlags(command),
+    flags: [...readSettingFlags(command), ...(data === null ? [] : [{ path: 'data', flag: '--data', value: data }])],
     sets: readSets(command),
   });
   for (const warning of resolved.warnings) context.warn(warning);

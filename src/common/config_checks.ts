@@ -37,7 +37,7 @@ export function checkConfig(config: TrainConfig, provenance: Provenance): string
     throw new UsageError({
       code: 'DATA_DIR_MISSING',
       message: 'data is idx, and no data_dir says where its files are',
-      next: 'add --data-dir FOLDER, or choose --data mnist or --data synthetic',
+      next: 'add --data-dir FOLDER, the folder with its files',
     });
   }
   requireScheduleMakesSense(config);

@@ -11,10 +11,16 @@ import type { WorkEnd } from '../../src/worker/host/keep_in_touch.js';
 import { captureStream } from '../support/capture_stream.js';
 import { sampleEnd } from '../support/run_events_sample.js';
 
+interface RunOptions {
+  environment?: Record<string, string>;
+  reason?: StopReason | null;
+  warn?: CommandContext['warn'];
+}
+
 async function run(
   makeCommand: (context: CommandContext) => Command,
   args: readonly string[],
-  { environment = {}, reason = null }: { environment?: Record<string, string>; reason?: StopReason | null } = {},
+  { environment = {}, reason = null, warn = () => undefined }: RunOptions = {},
 ) {
   let code: ExitCode | null = null;
   const never = new AbortController().signal;
@@ -22,7 +28,7 @@ async function run(
     environment,
     stdout: captureStream() as unknown as NodeJS.WriteStream,
     stderr: captureStream() as unknown as NodeJS.WriteStream,
-    warn: () => undefined,
+    warn,
     watchStop: async () => ({
       request: { reason, asked: never, hurry: never },
       begin: () => undefined,
@@ -43,10 +49,7 @@ async function coordinator(args: string, environment: Record<string, string> = {
   return request as CoordinatorRequest | null;
 }
 
-async function worker(
-  args: string,
-  { end = 'done', ...options }: { environment?: Record<string, string>; reason?: StopReason; end?: WorkEnd } = {},
-) {
+async function worker(args: string, { end = 'done', ...options }: RunOptions & { end?: WorkEnd } = {}) {
   let request: WorkerRequest | null = null;
   const make = (context: CommandContext) => workerCommand(context, async () => async (asked) => ((request = asked), end));
   const code = await run(make, ['worker', ...args.split(' ')], options);
@@ -115,6 +118,16 @@ test('a worker is told where to connect and what to lend', async () => {
     ...{ encryption: { kind: 'none' }, devices: { kind: 'cpu', replicas: 2 } },
   });
   expect((await worker('--host h')).request?.encryption).toEqual({ kind: 'psk' });
+});
+
+test('a worker is told of the data that it is given, not of those of a run that says nothing', async () => {
+  const warnings: string[] = [];
+  const warn = (text: string): void => void warnings.push(text);
+  await worker('--host h --data idx --data-dir d --set transpose=true', { warn });
+  expect(warnings).toEqual([]);
+  await worker('--host h --data ./data.mjs --data-dir d', { warn });
+  expect(warnings).toEqual(['data_dir (flag --data-dir) has no effect: data is ./data.mjs, which reads no folder']);
+  expect(await refusal(() => worker('--host h --data idx'))).not.toMatch(/mnist/i);
 });
 
 test('a worker’s exit code: 0 after a run that ended, 75 after one that goes on when it is started again', async () => {

@@ -85,7 +85,7 @@ test('shards are one per replica where they are not given, and unknown where the
 test('settings that contradict each other are refused', () => {
   expect(checking({ data: 'idx' })).toMatchInlineSnapshot(`
     "DATA_DIR_MISSING: data is idx, and no data_dir says where its files are
-    add --data-dir FOLDER, or choose --data mnist or --data synthetic"
+    add --data-dir FOLDER, the folder with its files"
   `);
   expect(checking({ optimizer: { nesterov: true } })).toMatchInlineSnapshot(`
     "OPTIMIZER_CONFLICT: optimizer.nesterov is true and optimizer.momentum is 0: Nesterov looks ahead along the momentum

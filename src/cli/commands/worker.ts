@@ -83,7 +83,8 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
     // Not commander's mandatory option: it would hide a mistyped --host behind a missing one.
     if (host === null) throw hostMissing();
     const coordinator = parseEndpoint(host, { flag: '--host', defaults: DEFAULT_ENDPOINT, leastPort: 1 });
-    const { config } = await resolveFor(command, context);
+    const data = readOption(command, 'data');
+    const { config } = await resolveFor(command, context, { data });
     const request = {
       coordinator,
       token: readTokenSource(command, context.environment),
@@ -96,7 +97,7 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
       labelFile: config.labelFile,
       dataMemory: config.dataMemory,
       model: readOption(command, 'model'),
-      data: readOption(command, 'data'),
+      data,
       waitMs: 1000 * wholeNumber(readOption(command, 'wait') ?? '', { flag: '--wait', atLeast: 0 }),
       verbose: readSwitch(command, 'verbose'),
     };
