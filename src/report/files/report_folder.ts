@@ -22,6 +22,8 @@ import { eventFileHead, eventOf, graphEvent, histogramEvent } from './tensorboar
 
 export interface ReportPlace {
   readonly folder: string;
+  /** Of the folder's metrics, that earlier starts wrote: what this one adds behind them is told here too. */
+  readonly metricsBytes: number;
   readonly names: readonly ReportName[];
   readonly drawing: () => Promise<Drawing | null>;
   /** Seconds since 1970. */
@@ -39,7 +41,7 @@ export class ReportFolder {
 
   constructor(place: ReportPlace) {
     this.#place = place;
-    for (const record of recordsIn(read(join(place.folder, 'metrics.jsonl')))) this.#take(record);
+    for (const record of recordsIn(read(join(place.folder, 'metrics.jsonl'), place.metricsBytes))) this.#take(record);
   }
 
   /** Records in their order; what the folder's own metrics held already is passed over. */
@@ -131,10 +133,10 @@ export class ReportFolder {
   }
 }
 
-/** Empty where there is none. */
-function read(path: string): string {
+/** So many bytes of it; empty where there is none. */
+function read(path: string, bytes = Infinity): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path).subarray(0, bytes).toString('utf8');
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return '';
     throw error;

@@ -6,10 +6,9 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { errorMessage } from '../../common/error_facts.js';
 import type { JudgedClasses } from '../../common/judged_classes.js';
 import type { RunRecord } from '../../common/run_record.js';
-import type { ReportName } from '../../common/settings/place_settings.js';
 import { loadDrawing } from './drawing.js';
 import type { ToldWeights } from './histogram.js';
-import { ReportFolder } from './report_folder.js';
+import { ReportFolder, type ReportPlace } from './report_folder.js';
 
 export interface ReportMessage {
   readonly records: readonly RunRecord[];
@@ -29,7 +28,7 @@ export type ReportAnswer = { readonly type: 'failed'; readonly message: string }
 const PAUSE_MS = 1_000;
 const PAUSE_FACTOR = 50;
 
-const { folder, names } = workerData as { folder: string; names: readonly ReportName[] };
+const place = workerData as Pick<ReportPlace, 'folder' | 'metricsBytes' | 'names'>;
 const answer = (value: ReportAnswer): void => parentPort?.postMessage(value);
 const drawing = () => loadDrawing(new URL('../../vendor/plot.js', import.meta.url));
 
@@ -40,7 +39,7 @@ let timer: NodeJS.Timeout | null = null;
 
 parentPort?.on('message', ({ records, weights, graph, classes, isLast }: ReportMessage) => {
   guarded(() => {
-    report ??= new ReportFolder({ folder, names, drawing, now: () => Date.now() / 1000 });
+    report ??= new ReportFolder({ ...place, drawing, now: () => Date.now() / 1000 });
     for (const record of records) report.add(record);
     if (weights !== undefined) report.addWeights(weights);
     if (graph !== undefined) report.addGraph(graph);

@@ -2,6 +2,8 @@
  * Owns: a run's report seen from the run: events go to a thread that writes files beside training; what goes wrong there is a warning and no more.
  * Does not: write (report_thread.ts).
  */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { errorMessage } from '../../common/error_facts.js';
 import type { JudgedClasses } from '../../common/judged_classes.js';
@@ -38,6 +40,7 @@ export interface ReportRequest {
 /** Records that go over at once: steps are many. */
 const BATCH = 256;
 
+/** Before the run adds to its folder's metrics. */
 export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
   if (names.includes('none')) {
     const nothing = (): void => undefined;
@@ -51,6 +54,8 @@ export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
       close: async () => undefined,
     };
   }
+  // Now: the thread opens when the first steps may be in the file already.
+  const metricsBytes = statSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false })?.size ?? 0;
   let worker: Worker | null = null;
   let waiting: RunRecord[] = [];
   let told = false;
@@ -61,7 +66,7 @@ export function writeReport({ folder, names, warn }: ReportRequest): RunReport {
   };
   const open = (): Worker => {
     requirePackageFile(THREAD_FILE);
-    const opened = new Worker(THREAD_FILE, { workerData: { folder, names } });
+    const opened = new Worker(THREAD_FILE, { workerData: { folder, metricsBytes, names } });
     opened.on('message', (answer: ReportAnswer) => (answer.type === 'failed' ? fail(answer.message) : closed()));
     opened.on('error', (error) => fail(error.message));
     opened.on('exit', () => closed());

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
@@ -10,6 +10,8 @@ import { SAMPLE_START, sampleEnd, sampleEpoch, sampleStep } from '../../support/
 import { temporaryFolder } from '../../support/temporary_folder.js';
 
 const BUNDLE = resolve('build/vendor/plot.js');
+
+const noDrawing = () => Promise.resolve(null);
 
 const EPOCHS = (epoch: number): RunEvent[] => [
   ...[1, 2, 3].map((stepInEpoch) => sampleStep({ epoch, stepInEpoch })),
@@ -24,7 +26,8 @@ async function folderWith(files: Record<string, string>): Promise<string> {
 
 async function report(folder: string, events: readonly RunEvent[], drawn = false): Promise<void> {
   const drawing = () => (drawn ? loadDrawing(pathToFileURL(BUNDLE)) : Promise.resolve(null));
-  const place = new ReportFolder({ folder, names: ['csv', 'page', 'tensorboard'], drawing, now: () => 1 });
+  const metricsBytes = statSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false })?.size ?? 0;
+  const place = new ReportFolder({ folder, metricsBytes, names: ['csv', 'page', 'tensorboard'], drawing, now: () => 1 });
   for (const event of events) place.add(runRecord(event));
   await place.write();
   place.close();
@@ -47,11 +50,29 @@ describe('the report in a run folder', () => {
     ]);
   });
 
+  it('tells TensorBoard of a step that is in the metrics already when the report is opened, but of no earlier start', async () => {
+    const [before, after] = [[SAMPLE_START, ...EPOCHS(1)], EPOCHS(2)].map((events) => events.map(runRecordLine).join(''));
+    const folder = await folderWith({ 'metrics.jsonl': before + after });
+    const metricsBytes = Buffer.byteLength(before);
+    const place = new ReportFolder({ folder, metricsBytes, names: ['tensorboard'], drawing: noDrawing, now: () => 1 });
+    for (const event of EPOCHS(2)) place.add(runRecord(event));
+    place.close();
+    const alone = await folderWith({});
+    const wanted = new ReportFolder({ folder: alone, metricsBytes: 0, names: ['tensorboard'], drawing: noDrawing, now: () => 1 });
+    for (const event of EPOCHS(2)) wanted.add(runRecord(event));
+    wanted.close();
+    const events = (of: string): Buffer => {
+      const [name] = readdirSync(join(of, 'tensorboard'));
+      return readFileSync(join(of, 'tensorboard', name));
+    };
+    expect(events(folder)).toEqual(events(alone));
+  });
+
   it('has the graph of the step in each start’s event file, whenever it comes', async () => {
     const folder = await folderWith({});
     const graph = Buffer.from('a graph of some bytes');
     for (const [start, events] of [EPOCHS(1), EPOCHS(2)].entries()) {
-      const place = new ReportFolder({ folder, names: ['tensorboard'], drawing: () => Promise.resolve(null), now: () => 1 });
+      const place = new ReportFolder({ folder, metricsBytes: 0, names: ['tensorboard'], drawing: noDrawing, now: () => 1 });
       if (start === 0) place.addGraph(graph);
       for (const event of events) place.add(runRecord(event));
       if (start === 1) place.addGraph(graph);
