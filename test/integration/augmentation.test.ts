@@ -12,7 +12,8 @@ import { augmentationList } from '../../src/common/augmentation.js';
 import { fit, fitDataset, release } from '../../src/index.js';
 import type { ConfigLayer } from '../../src/common/settings/table.js';
 import { runCli } from '../support/built_cli.js';
-import { atStep, recordsIn, startTrain, train, weightsSha256Of } from '../support/real_run.js';
+import { trainUntil } from '../support/held_run.js';
+import { recordsIn, train, weightsSha256Of } from '../support/real_run.js';
 import { endOf, runAt, type Place, type Told } from '../support/run_anywhere.js';
 
 const DATA = `
@@ -134,8 +135,7 @@ it('a killed run goes on to the bits of one that nobody killed', async () => {
     '--run-dir',
     folder,
   ];
-  const killed = startTrain([...args, ...settings, '--name', 'killed', '--workers', '2']);
-  await killed.seen(atStep(10));
+  const killed = await trainUntil(10, [...args, ...settings, '--name', 'killed', '--workers', '2']);
   killed.kill('SIGKILL');
   expect((await killed.ended).signal).toBe('SIGKILL');
   expect((await train(['--resume', join(folder, 'killed'), '--workers', '1'])).code).toBe(0);

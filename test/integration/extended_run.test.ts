@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nodeFileSystem } from '../../src/coordinator/storage/files/file_system.js';
 import { readNewestState } from '../../src/coordinator/storage/state/state_file.js';
 import { runCli } from '../support/built_cli.js';
-import { atStep, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
+import { trainUntil } from '../support/held_run.js';
+import { metricsOf, recordsIn, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'extended-run-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -46,8 +47,7 @@ describe('a finished run of 2 epochs with a cosine schedule, made longer', () =>
 
   it('stopped and continued with the printed line, ends in the undisturbed one’s weights', async () => {
     copy('stopped');
-    const run = startTrain([...longer('stopped'), '--state-every', '5 steps', '--keep', '2']);
-    await run.seen(atStep(40));
+    const run = await trainUntil(40, [...longer('stopped'), '--state-every', '5 steps', '--keep', '2']);
     run.kill('SIGINT');
     const { code, err } = await run.ended;
     expect(code).toBe(130);
@@ -61,12 +61,11 @@ describe('a finished run of 2 epochs with a cosine schedule, made longer', () =>
   });
 
   it.each([
-    ['right after its start', 'start', 0],
-    ['in its extension', 'step', 44],
-  ] as const)('killed %s and continued with the printed line, too', async (name, type, step) => {
+    ['right after its start', 'start'],
+    ['in its extension', 44],
+  ] as const)('killed %s and continued with the printed line, too', async (name, where) => {
     copy(name);
-    const run = startTrain(longer(name));
-    await run.seen((record) => record.type === type && Number(record.step ?? 0) >= step);
+    const run = await trainUntil(where, longer(name));
     run.kill('SIGKILL');
     const { err } = await run.ended;
     expect((await train(printed(err))).code).toBe(0);
@@ -82,8 +81,7 @@ describe('a finished run of 2 epochs with a cosine schedule, made longer', () =>
     copy('all');
     expect((await train(['--resume', folder('all'), ...all])).code).toBe(0);
     copy('all, killed');
-    const run = startTrain(['--resume', folder('all, killed'), ...all]);
-    await run.seen(atStep(26));
+    const run = await trainUntil(26, ['--resume', folder('all, killed'), ...all]);
     run.kill('SIGKILL');
     const { err } = await run.ended;
     const repeated = ['--workers', '2', '--numerics', 'relaxed', '--report', 'csv'];
@@ -118,8 +116,7 @@ describe('a run that was begun from other weights', () => {
     const [source, args] = [folder('source'), ['--epochs', '1', '--workers', '1', '--state-every', 'epoch']];
     expect((await train(begin('source', ...args))).code).toBe(0);
     expect((await train(begin('whole', ...args, '--init-from', source))).code).toBe(0);
-    const run = startTrain(begin('killed', ...args, '--init-from', source));
-    await run.seen(atStep(1));
+    const run = await trainUntil(1, begin('killed', ...args, '--init-from', source));
     run.kill('SIGKILL');
     const { err } = await run.ended;
     expect((await train(printed(err))).code).toBe(0);

@@ -9,17 +9,8 @@ import { readNewestState } from '../../src/coordinator/storage/state/state_file.
 import { loadDataset } from '../../src/data/load.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import { runCli } from '../support/built_cli.js';
-import {
-  atStep,
-  metricsOf,
-  recordsIn,
-  startTrain,
-  TINY_DATA,
-  TINY_RUN,
-  train,
-  weightsSha256Of,
-  type Ended,
-} from '../support/real_run.js';
+import { trainUntil } from '../support/held_run.js';
+import { metricsOf, recordsIn, TINY_DATA, TINY_RUN, train, weightsSha256Of, type Ended } from '../support/real_run.js';
 import { plain } from '../support/plain_data.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'resumed-run-'));
@@ -142,12 +133,9 @@ describe('two runs given one folder', () => {
   it('the second is refused with code 7, by --resume and by --name, and the first ends as if alone', async () => {
     const args = ['--epochs', '20', '--workers', '1'];
     expect((await train(begin('alone', ...args))).code).toBe(0);
-    const first = startTrain(begin('shared', ...args));
-    await first.seen(atStep(20));
-    // Held still meanwhile, so that it cannot be done before the others look.
-    first.kill('SIGSTOP');
+    const first = await trainUntil(20, begin('shared', ...args));
     const [second, third] = await Promise.all([train(['--resume', folder('shared')]), train(begin('shared', ...args))]);
-    first.kill('SIGCONT');
+    first.goOn();
     expect(second).toMatchObject({ code: 7 });
     expect(second.err).toMatch(/RUN_IN_USE: .* is in use by process \d+/);
     expect(third).toMatchObject({ code: 7 });

@@ -8,7 +8,8 @@ import * as tf from '@tensorflow/tfjs';
 import { expect, it } from 'vitest';
 import { evaluateRun, train, type TrainedRun, type TrainOptions } from '../../src/index.js';
 import type { RunEvent } from '../../src/common/run_events.js';
-import { atStep, startTrain, train as trainByCommand, weightsSha256Of } from '../support/real_run.js';
+import { trainUntil } from '../support/held_run.js';
+import { train as trainByCommand, weightsSha256Of } from '../support/real_run.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
 const COUNT = 50;
@@ -101,10 +102,8 @@ it('examples one after the other train to the weights of the same rows in memory
 });
 
 it('of a module they are tried out, interrupted inside an epoch and gone on with on the command line', async () => {
-  const pause = '...(process.env.SLOW && (await new Promise((go) => setTimeout(go, 20))))';
-  const slow = MODULE.replace('yield {', `yield { ${pause},`);
   const model = `export const createModel = (tf) => tf.sequential({ layers: [tf.layers.dense({ units: 3, inputShape: [2], kernelInitializer: 'zeros' })] });`;
-  const folder = await temporaryFolder({ 'data.mjs': slow, 'model.mjs': model });
+  const folder = await temporaryFolder({ 'data.mjs': MODULE, 'model.mjs': model });
   const flags = `--batch 5 --shards 2 --workers 1 --gpus none --threads-per-worker 1 --epochs 3 --shuffle-buffer 20 --run-dir ${folder}`;
   const settings = ['--model', join(folder, 'model.mjs'), '--data', join(folder, 'data.mjs'), ...flags.split(' ')];
   const tried = await trainByCommand([...settings, '--fast-dev-run']);
@@ -112,9 +111,8 @@ it('of a module they are tried out, interrupted inside an epoch and gone on with
   expect(tried.out + tried.err).toContain('two steps and an evaluation');
 
   expect(await trainByCommand([...settings, '--name', 'whole'])).toMatchObject({ code: 0 });
-  const stopped = startTrain([...settings, '--name', 'stopped'], { env: { SLOW: '1' } });
   // 10 steps an epoch: inside the second.
-  await stopped.seen(atStep(12));
+  const stopped = await trainUntil(12, [...settings, '--name', 'stopped']);
   stopped.kill('SIGINT');
   expect(await stopped.ended).toMatchObject({ code: 130 });
   expect(weightsSha256Of(join(folder, 'stopped'))).not.toBe(weightsSha256Of(join(folder, 'whole')));

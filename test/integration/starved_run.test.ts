@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { atStep, metricsOf, startTrain, TINY_RUN, train, weightsSha256Of, type RealRun } from '../support/real_run.js';
+import { trainUntil } from '../support/held_run.js';
+import { metricsOf, TINY_RUN, train, weightsSha256Of, type RealRun } from '../support/real_run.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'starved-run-'));
 const disk = join(scratch, 'small_disk');
@@ -49,9 +50,9 @@ describe('a real run whose folder is taken from under it', () => {
 
   describe.skipIf(!canMount)('by a full disk', () => {
     it('goes on, warns, saves again when there is space, and loses no line of the metrics', async () => {
-      const run = startTrain(begin('continues', disk));
-      await run.seen(atStep(40));
+      const run = await trainUntil(40, begin('continues', disk));
       fill();
+      run.goOn();
       await warnedOf(run, 'DISK_FULL');
       expect(statesIn(join(disk, 'continues')).length).toBeGreaterThan(0);
       rmSync(filler);
@@ -64,9 +65,9 @@ describe('a real run whose folder is taken from under it', () => {
       const folder = join(disk, 'full');
       const starts = [begin('full', disk, '--on-save-failure', 'stop'), ['--resume', folder, '--on-save-failure', 'continue']];
       for (const [at, args] of starts.entries()) {
-        const run = startTrain(args);
-        await run.seen(atStep(40 + 80 * at));
+        const run = await trainUntil(40 + 80 * at, args);
         fill();
+        run.goOn();
         const { code, err, out } = await run.ended;
         expect(code).toBe(7);
         expect(err).toMatch(/^error DISK_FULL: .*no space left on the disk \(ENOSPC\).* intact$/m);
@@ -99,9 +100,9 @@ describe('a real run whose folder is taken from under it', () => {
   });
 
   it.each(['stop', 'continue'])('deleted: with --on-save-failure %s it exits 7 and says so', async (what) => {
-    const run = startTrain(begin(`deleted-${what}`, scratch, '--on-save-failure', what));
-    await run.seen(atStep(40));
+    const run = await trainUntil(40, begin(`deleted-${what}`, scratch, '--on-save-failure', what));
     rmSync(join(scratch, `deleted-${what}`), { recursive: true, force: true, maxRetries: 5 });
+    run.goOn();
     const { code, err, out } = await run.ended;
     expect(code).toBe(7);
     expect(err).toMatch(/^error RUN_FOLDER_GONE: /m);

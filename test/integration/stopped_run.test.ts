@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/common/limits.js';
 import { BUILT_CLI } from '../support/built_cli.js';
-import { atStep, metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
+import { trainUntil } from '../support/held_run.js';
+import { metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'stopped-run-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -31,8 +32,8 @@ describe('a real run that is stopped', () => {
     const stopped = folder('stopped');
     for (const [at, [signal, code, line]] of asked.entries()) {
       // On two replicas and on one by turns, 40 steps each.
-      const run = startTrain(at === 0 ? begin('stopped') : ['--resume', stopped, '--workers', at % 2 === 0 ? '2' : '1']);
-      await run.seen(atStep(40 * (at + 1)));
+      const args = at === 0 ? begin('stopped') : ['--resume', stopped, '--workers', at % 2 === 0 ? '2' : '1'];
+      const run = await trainUntil(40 * (at + 1), args);
       run.kill(signal);
       const ended = await run.ended;
       expect(ended, signal).toMatchObject({ code, signal: null });
@@ -41,8 +42,7 @@ describe('a real run that is stopped', () => {
       expect(readdirSync(join(stopped, 'checkpoints')), signal).toEqual(expect.arrayContaining(['best', 'last']));
     }
     // And by Ctrl-C twice, which saves nothing more: the states are intact.
-    const run = startTrain(['--resume', stopped, '--workers', '2']);
-    await run.seen(atStep(240));
+    const run = await trainUntil(240, ['--resume', stopped, '--workers', '2']);
     run.kill('SIGINT');
     await sleep(LIMITS.stopRepeatMs + 200);
     run.kill('SIGINT');
@@ -82,8 +82,7 @@ describe('a real run that is stopped', () => {
   });
 
   it('leaves no process behind when it is killed, or when its parent is and nobody reads it any more', async () => {
-    const run = startTrain(begin('killed'));
-    await run.seen(atStep(20));
+    const run = await trainUntil(20, begin('killed'));
     const { pid } = run.child;
     expect(childrenOf(pid)).toEqual([]);
     run.kill('SIGKILL');

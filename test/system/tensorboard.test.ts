@@ -6,7 +6,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { atStep, recordsIn, startTrain, TINY_RUN, train } from '../support/real_run.js';
+import { trainUntil } from '../support/held_run.js';
+import { recordsIn, TINY_RUN, train } from '../support/real_run.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'tensorboard-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -45,7 +46,7 @@ describe.skipIf(!isInstalled)('the event files of a run that was killed in its s
   let nodes: [op: string, inputs: number][] = [];
 
   beforeAll(async () => {
-    const run = startTrain([
+    const run = await trainUntil(20, [
       ...TINY_RUN,
       '--report',
       'tensorboard',
@@ -60,7 +61,6 @@ describe.skipIf(!isInstalled)('the event files of a run that was killed in its s
       '--name',
       'killed',
     ]);
-    await run.seen(atStep(20));
     run.kill('SIGKILL');
     await run.ended;
     const { code, out, err } = await train(['--resume', folder, '--histograms', '2']);
