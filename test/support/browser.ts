@@ -11,15 +11,15 @@ import { WebSocket } from 'ws';
 const PROGRAM = ['chromium', 'chromium-browser', 'google-chrome'].find(
   (name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0,
 );
-/** At a tenth of a second each: a test that waits in vain must not take half an hour to say so. */
-const UNTIL_TRIES = 1200;
+/** At a tenth of a second each, as long as `expect.poll` tries: a test that waits in vain must not take half an hour to say so. */
+const UNTIL_TRIES = 3000;
 export const hasBrowser = PROGRAM !== undefined;
 
 export interface Page {
   goto(url: string): Promise<void>;
   /** The value of an expression in the page. */
   evaluate<Value>(expression: string): Promise<Value>;
-  /** Resolves once the expression is true; rejects with the page's text where it does not become so for two minutes. */
+  /** Resolves once the expression is true; rejects with the page's text where it does not become so for five minutes. */
   until(expression: string): Promise<void>;
   /** PNG of all of the page. */
   screenshot(): Promise<Buffer>;

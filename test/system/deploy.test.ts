@@ -17,6 +17,7 @@ import { BUILT_CLI } from '../support/built_cli.js';
 import { captureStream } from '../support/capture_stream.js';
 import { recordsIn, TINY_MODEL } from '../support/real_run.js';
 import { sampleEnd } from '../support/run_events_sample.js';
+import { stablePort } from '../support/stable_port.js';
 
 const DEPLOY = resolve('deploy');
 const scratch = mkdtempSync(join(tmpdir(), 'deploy-'));
@@ -227,6 +228,7 @@ it('the Slurm script saves at the signal of a time limit, requeues itself, and e
   // On one machine: without TLS, which a coordinator that listens to the network uses.
   const devices = '--workers 1 --threads-per-worker 1 --model model.mjs --insecure-plaintext';
   program('go_on.sh', `exec '${join(DEPLOY, 'go_on.sh')}' "$@" --insecure-plaintext`);
+  const port = String(await stablePort());
   const job = (how: { signal?: NodeJS.Signals; at?: RegExp } = {}) =>
     start('bash', [join(DEPLOY, 'slurm/cluster.sbatch')], {
       folder,
@@ -236,7 +238,7 @@ it('the Slurm script saves at the signal of a time limit, requeues itself, and e
         SLURM_SUBMIT_DIR: folder,
         GO_ON: join(folder, 'bin/go_on.sh'),
         DEVICES: devices,
-        PORT: '24711',
+        PORT: port,
       },
       ...how,
     });

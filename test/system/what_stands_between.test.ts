@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -14,6 +14,7 @@ import { loopbackCluster, SECRET, type TestCluster } from '../support/loopback_c
 import { namespacesMissing } from '../support/network_namespaces.js';
 import { swallowingPath } from '../support/swallowing_path.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
+import { stablePort } from '../support/stable_port.js';
 
 const PLAIN: ClientTls = { kind: 'none' };
 const PSK: ClientTls = { kind: 'psk' };
@@ -45,14 +46,6 @@ function recipe(first: string): string {
     .slice(from, from + length)
     .map((line) => line.slice(4))
     .join('\n');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 const answers = (port: number): Promise<boolean> =>
@@ -108,21 +101,21 @@ async function joinsThrough(cluster: TestCluster, port: number, tls: ClientTls):
 
 describe('the recipes of docs/cluster.md', () => {
   it.skipIf(!here.nginx)('nginx passes TCP through', async () => {
-    const [cluster, port] = [await coordinator(PSK), await freePort()];
+    const [cluster, port] = [await coordinator(PSK), await stablePort()];
     const text = recipe('stream {').replace('listen 29500', `listen 127.0.0.1:${port}`);
     await nginx(text.replace('10.0.0.5:29500', `127.0.0.1:${cluster.port}`), port);
     await joinsThrough(cluster, port, PSK);
   });
 
   it.skipIf(!here.haproxy)('HAProxy passes TCP through', async () => {
-    const [cluster, port] = [await coordinator(PSK), await freePort()];
+    const [cluster, port] = [await coordinator(PSK), await stablePort()];
     const text = recipe('listen tfjs-parallel').replace('bind :29500', `bind 127.0.0.1:${port}`);
     await haproxy(text.replace('10.0.0.5:29500', `127.0.0.1:${cluster.port}`), port);
     await joinsThrough(cluster, port, PSK);
   });
 
   it.skipIf(!here.ssh)('ssh -L leads to a coordinator on its own machine alone', async () => {
-    const [cluster, port, door] = [await coordinator(PLAIN), await freePort(), await freePort()];
+    const [cluster, port, door] = [await coordinator(PLAIN), await stablePort(), await stablePort()];
     const folder = await temporaryFolder();
     for (const name of ['host', 'user']) spawnSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, name)]);
     const { username } = userInfo();
@@ -154,7 +147,7 @@ describe('the recipes of docs/cluster.md', () => {
 
 describe('what ends TLS in front of the coordinator is named', () => {
   const ends = async (start: (at: { cluster: TestCluster; port: number; folder: string }) => Promise<void>): Promise<void> => {
-    const [cluster, port, folder] = [await coordinator(PLAIN), await freePort(), await temporaryFolder()];
+    const [cluster, port, folder] = [await coordinator(PLAIN), await stablePort(), await temporaryFolder()];
     const { certificate, key } = makeCertificate(folder, 'between');
     writeFileSync(join(folder, 'both.pem'), `${certificate}${key}`);
     await start({ cluster, port, folder });
@@ -194,7 +187,7 @@ describe('what changes the words on their way is named', () => {
     ['HOST_REWRITTEN', ''],
     ['UPGRADE_DROPPED', 'proxy_set_header Host $http_host;'],
   ])('nginx as an HTTP proxy: %s', async (code, more) => {
-    const [{ port: behind }, port] = [await coordinator(PLAIN), await freePort()];
+    const [{ port: behind }, port] = [await coordinator(PLAIN), await stablePort()];
     const server = `listen 127.0.0.1:${port}; location / { ${more} proxy_pass http://127.0.0.1:${behind}; }`;
     await nginx(`http { server { ${server} } }`, port);
     await expect(login(port, PLAIN)).rejects.toMatchObject({ code });
@@ -206,7 +199,7 @@ describe('what changes the words on their way is named', () => {
     ['send-proxy-v2', PLAIN],
     ['send-proxy-v2', PSK],
   ])('HAProxy’s %s', async (option, tls) => {
-    const [cluster, port] = [await coordinator(tls), await freePort()];
+    const [cluster, port] = [await coordinator(tls), await stablePort()];
     await haproxy(
       `listen l\n mode tcp\n bind 127.0.0.1:${port}\n ${TIMEOUTS}\n server c 127.0.0.1:${cluster.port} ${option}`,
       port,
@@ -220,7 +213,7 @@ describe('what changes the words on their way is named', () => {
     ['WEB_SERVER_ANSWERS', 'return 404;'],
     ['COORDINATOR_UNREACHABLE', 'proxy_set_header Host $http_host; proxy_pass http://127.0.0.1:1;'],
   ])('nginx that answers itself: %s', async (code, location) => {
-    const port = await freePort();
+    const port = await stablePort();
     await nginx(`http { server { listen 127.0.0.1:${port}; location / { ${location} } } }`, port);
     await expect(login(port, PLAIN)).rejects.toMatchObject({ code, message: expect.stringContaining('nginx') as string });
   });

@@ -31,21 +31,14 @@ import {
   type Cases,
 } from './cases.js';
 import { commandIn, withFlags } from './sources.js';
+import { stablePort } from '../stable_port.js';
 
 const LISTEN = 'src/common/listen_error.ts';
 const real = { real: true } as const;
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
-}
-
 /** A run whose model and data are modules, which a worker must have too. */
 const shared = once(async () => {
-  const [port, token] = [await freePort(), tokenFile('token')];
+  const [port, token] = [await stablePort(), tokenFile('token')];
   const [model, data] = [ownLayerFile('shared_model.mjs'), dataFile('shared_data.mjs', SIX, [1])];
   const settings = ['--batch', '6', '--shards', '1', '--epochs', '1', '--loss', 'mse', '--model', model, '--data', data];
   const door = ['--listen', `127.0.0.1:${port}`, '--token-file', token];
