@@ -141,6 +141,27 @@ export const PLANTED_BUGS: Record<string, Bug> = {
       })),
     },
   })),
+  'adds what was first answered to a doubted step': { addsFirsts: true },
+  'forgets who first answered a doubted step': remembering((after) => ({ ...after, firsts: null })),
+  'puts out whoever first answered a doubted step': answers((_, event) => ({
+    ...event,
+    answer: { ...event.answer, likeFirst: false },
+  })),
+  'believes one machine of two in a doubted step': {
+    core: (core) => (state, event, nowMs) => {
+      const transition = core(state, event, nowMs);
+      const held = transition.commands.find(({ type }) => type === 'hold');
+      const { round } = transition.state;
+      const unit = round?.units.find(({ shard }) => held?.type === 'hold' && shard === held.shard);
+      if (held?.type !== 'hold' || round?.doubted === undefined || unit === undefined || unit.done || round.remaining === 1)
+        return transition;
+      const units = round.units.map((other) => (other === unit ? { ...unit, done: true } : other));
+      return {
+        state: { ...transition.state, round: { ...round, units, remaining: round.remaining - 1 } },
+        commands: [...transition.commands, { type: 'accept_held', member: held.member, shard: held.shard }],
+      };
+    },
+  },
   'puts out the majority': {
     core: (core) => (state, event, nowMs) => {
       const transition = core(state, event, nowMs);

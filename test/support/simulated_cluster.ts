@@ -11,6 +11,7 @@ import {
   type MembershipState,
 } from '../../src/coordinator/planes/exact/fleet/membership_state.js';
 import { reduceWorker } from '../../src/worker/host/worker_core.js';
+import { SimulatedDoubts } from './simulated_doubts.js';
 import { createFaults, type Arriving } from './simulated_faults.js';
 import { checkCommit, checkState, SeenLosses, type Kept } from './simulated_invariants.js';
 import { SimulatedWorker, type Process, type WorkerCore } from './simulated_worker.js';
@@ -22,6 +23,8 @@ export interface Bug {
   readonly worker?: (core: WorkerCore) => WorkerCore;
   /** Replaces the rim's order of addition. */
   readonly order?: 'arrival';
+  /** The rim adds what was first answered to a step that is doubted. */
+  readonly addsFirsts?: true;
 }
 
 const SETTINGS = {
@@ -39,7 +42,6 @@ const SETTINGS = {
   returnGraceMs: 3_000,
   firstPauseMs: 50,
   maxPauseMs: 400,
-  auditsAll: true,
 };
 
 export interface Outcome {
@@ -50,6 +52,9 @@ export interface Outcome {
   /** Liars that an audit found; and runs that it ended, because nobody was there to decide. */
   readonly condemned: number;
   readonly undecided: number;
+  /** Steps that were doubted and committed; and runs that one lone liar ended, whom nobody could judge. */
+  readonly doubted: number;
+  readonly diverged: number;
 }
 
 /** Runs one seed to its end. Throws, naming the seed, when an invariant breaks, a core throws, or the run does not finish after healing. */
@@ -73,8 +78,12 @@ function simulated(seed: number, bug: Bug): Outcome {
   let [kills, restarts, names, speculative, condemned, undecided] = [0, 0, 0, 0, 0, 0];
   /** All shards are audited, and liars may answer whenever they like. */
   const auditing = chance.happens(0.3);
+  /** Nobody audits, and liars may answer what no sum can hold. */
+  const overflowing = !auditing && chance.happens(0.4);
+  const doubts = new SimulatedDoubts();
+  const settings = { ...SETTINGS, auditsAll: auditing };
   /** Answers to audited shards, by shard and member. */
-  let held = new Map<string, Kept>();
+  let held = new Map<string, Kept & { readonly process: string }>();
   /** Processes whose bits were wrong at least once. */
   const wrong = new Set<string>();
   let healed = false;
@@ -83,7 +92,7 @@ function simulated(seed: number, bug: Bug): Outcome {
   let disk = { step: 1, parameters: hash(seed) };
   let { step, parameters } = disk;
   let epoch = 1;
-  let state: MembershipState = createMembership({ ...SETTINGS, coordinatorEpoch: epoch });
+  let state: MembershipState = createMembership({ ...settings, coordinatorEpoch: epoch });
   let kept = new Map<number, Kept>();
   let arrivals: number[] = [];
   let finished = false;
@@ -111,7 +120,7 @@ function simulated(seed: number, bug: Bug): Outcome {
     let verdicts = 0;
     for (const command of transition.commands) {
       if (command.type === 'accept' || command.type === 'refuse' || command.type === 'hold') verdicts += 1;
-      carryOut(command, before, arriving, event);
+      carryOut(command, { before, arriving, event, commands: transition.commands });
     }
     must(event.type !== 'answered' || verdicts === 1, `every answer is kept or dropped exactly once, not ${verdicts} times`);
     checkState({ state, given, suspects: losses.suspects, hasSession: (member) => processOf(member) !== undefined, must });
@@ -120,9 +129,17 @@ function simulated(seed: number, bug: Bug): Outcome {
 
   function carryOut(
     command: MembershipCommand,
-    before: MembershipState,
-    arriving: Arriving | undefined,
-    event: MembershipEvent,
+    {
+      before,
+      arriving,
+      event,
+      commands,
+    }: {
+      before: MembershipState;
+      arriving: Arriving | undefined;
+      event: MembershipEvent;
+      commands: readonly MembershipCommand[];
+    },
   ): void {
     if (command.type === 'assign') {
       const process = processOf(command.member);
@@ -143,9 +160,11 @@ function simulated(seed: number, bug: Bug): Outcome {
       must(arriving !== undefined && event.type === 'answered', 'only an answer is accepted');
       if (!arriving || event.type !== 'answered') return;
       must(!kept.has(command.attempt.id.shard), 'a shard is taken once');
+      doubts.taken(command.attempt.id.shard, { gradient: arriving.gradient, process: arriving.process.name });
       kept.set(command.attempt.id.shard, {
         gradient: arriving.gradient,
         finite: arriving.finite,
+        huge: arriving.huge,
         epoch: event.answer.coordinatorEpoch,
         memberAlive: before.members.has(event.member),
         attempt: arriving.honest,
@@ -155,18 +174,28 @@ function simulated(seed: number, bug: Bug): Outcome {
       must(arriving !== undefined && event.type === 'answered', 'only an answer is held');
       if (!arriving || event.type !== 'answered') return;
       held.set(`${command.shard} ${command.member}`, {
-        ...{ gradient: arriving.gradient, finite: arriving.finite, epoch: event.answer.coordinatorEpoch },
+        ...{
+          gradient: arriving.gradient,
+          finite: arriving.finite,
+          huge: arriving.huge,
+          process: arriving.process.name,
+          epoch: event.answer.coordinatorEpoch,
+        },
         ...{ memberAlive: before.members.has(event.member), attempt: arriving.honest },
       });
     } else if (command.type === 'accept_held') {
       const answer = held.get(`${command.shard} ${command.member}`);
       must(answer !== undefined, 'what is taken was held');
       must(!kept.has(command.shard), 'a shard is taken once');
-      if (answer) kept.set(command.shard, answer);
+      if (answer === undefined) return;
+      const all = [...held].flatMap(([key, other]) => (key.startsWith(`${command.shard} `) && other !== answer ? other : []));
+      doubts.verdict({ shard: command.shard, held: [answer, ...all], commands, after: state, must });
+      kept.set(command.shard, answer);
       arrivals.push(command.shard);
     } else if (command.type === 'condemn') {
       condemned += 1;
       must(wrong.has(command.process), 'who is condemned was wrong');
+      for (const [key, { process }] of held) if (process === command.process) held.delete(key);
       for (const process of processes)
         if (process.name === command.process) {
           process.alive = false;
@@ -178,7 +207,7 @@ function simulated(seed: number, bug: Bug): Outcome {
     } else if (command.type === 'complete') {
       commit();
     } else if (command.type === 'fail' && command.code === 'AUDIT_UNDECIDED') {
-      must(auditing && wrong.size > 0, 'an audit ends a run only where somebody was wrong');
+      must((auditing || doubts.isOpen) && wrong.size > 0, 'an audit ends a run only where somebody was wrong');
       undecided += 1;
       finished = true;
     } else if (command.type === 'fail') {
@@ -192,6 +221,8 @@ function simulated(seed: number, bug: Bug): Outcome {
   }
 
   function commit(): void {
+    if (!doubts.isFinite(kept, must)) return doubt();
+    doubts.forget();
     checkCommit({ kept, shards, step, epoch, parameters, must });
     const order = bug.order === 'arrival' ? arrivals : [...kept.keys()].sort((a, b) => a - b);
     parameters = committed(parameters, treeSum(order.map((shard) => kept.get(shard)?.gradient ?? 0)));
@@ -205,6 +236,21 @@ function simulated(seed: number, bug: Bug): Outcome {
       finished = true;
       must(parameters === expected, 'the end is the undisturbed end');
     }
+  }
+
+  /** The sum is not finite. */
+  function doubt(): void {
+    const again = doubts.begins(state, must);
+    finished = !again;
+    const firsts = kept;
+    kept = bug.addsFirsts ? firsts : new Map();
+    held = new Map();
+    arrivals = [];
+    if (!again) return;
+    const all = Array.from({ length: shards }, (_, i) => i);
+    const of = epoch;
+    const round = { kind: 'train', step, version: step - 1, shards: all, audited: all, doubted: 'alone' } as const;
+    clock.after(0, () => of === epoch && send({ type: 'round_started', round }));
   }
 
   const startRound = (of: number) => (): void => {
@@ -248,8 +294,11 @@ function simulated(seed: number, bug: Bug): Outcome {
       const finite = healed || attempt.id.attempt > 0 || !chance.happens(0.02);
       // Each liar's lie is its own: two that agree would be a majority.
       const lie = process.faulty ? 1 + Number(process.name.slice(1)) : 0;
-      const gradient = (gradientOf(from, attempt.id.step, attempt.id.shard) ^ lie) >>> 0;
-      if (process.faulty || !finite) wrong.add(process.name);
+      const liesNow = process.absurd !== null && (doubts.isOpen ? process.absurd.then === 'lying' : chance.happens(0.5));
+      const huge = liesNow && finite;
+      const wrongBits = huge ? 2 ** 20 + Number(process.name.slice(1)) : lie;
+      const gradient = (gradientOf(from, attempt.id.step, attempt.id.shard) ^ wrongBits) >>> 0;
+      if (process.faulty || huge || !finite) wrong.add(process.name);
       const compared = process.member !== null && (hasTwin(state, process.member) || isAudited(state, process.member));
       const checksum = compared ? gradient : null;
       // A session that is over cannot send; here it does, and the coordinator must not mind.
@@ -257,18 +306,33 @@ function simulated(seed: number, bug: Bug): Outcome {
       const { id, version } = sent.assign;
       const asked = { id, version, coordinatorEpoch: sent.coordinatorEpoch };
       const answer: Answer = { ...asked, checksum, nonFinite: finite ? null : 'loss' };
-      if (finite) process.lastAnswer = { answer, gradient };
-      clock.after(chance.below(4), () => deliver(process, member, answer, gradient, finite));
+      if (finite) process.lastAnswer = { answer, gradient, huge };
+      clock.after(chance.below(4), () => deliver({ process, member, answer, gradient, finite, huge }));
     };
     clock.after(process.msPerShard * (0.8 + 0.4 * chance.next()), done);
   }
 
   /** An answer reaches the coordinator by the session it was computed for, or by a later one of the same process. */
-  function deliver(process: Process, member: number, answer: Answer, gradient: number, finite: boolean): void {
+  function deliver({
+    process,
+    member,
+    answer,
+    gradient,
+    finite,
+    huge,
+  }: {
+    process: Process;
+    member: number;
+    answer: Answer;
+    gradient: number;
+    finite: boolean;
+    huge: boolean;
+  }): void {
     const session = chance.happens(0.5) || process.member === null ? member : process.member;
     // A faulty worker's answers must never be first, or the end could not be right: it only plays the twin.
     if (process.faulty && !auditing && state.members.get(session)?.running?.winner == null) return drop(process);
-    send({ type: 'answered', member: session, answer }, { gradient, honest: answer, process, finite });
+    const judged = doubts.judged(answer, gradient);
+    send({ type: 'answered', member: session, answer: judged }, { gradient, honest: answer, process, finite, huge });
   }
 
   /** Its link is reset: the coordinator hears of it, and the same process comes back. */
@@ -299,7 +363,8 @@ function simulated(seed: number, bug: Bug): Outcome {
   }
 
   function start(): void {
-    const faulty = !healed && chance.happens(auditing ? 0.15 : 0.05);
+    const absurd = overflowing && !healed && chance.happens(0.3) ? ({ then: chance.of(['honest', 'lying']) } as const) : null;
+    const faulty = !healed && absurd === null && chance.happens(auditing ? 0.15 : 0.05);
     const name = `w${names++}`;
     const process: Process = {
       name,
@@ -310,6 +375,7 @@ function simulated(seed: number, bug: Bug): Outcome {
       stopped: false,
       stuck: false,
       faulty,
+      absurd,
       sick: !healed && chance.happens(0.1),
       lastAnswer: null,
       alive: true,
@@ -331,10 +397,11 @@ function simulated(seed: number, bug: Bug): Outcome {
       speculative += state.incidents.speculative;
       epoch += 1;
       ({ step, parameters } = disk);
-      state = createMembership({ ...SETTINGS, coordinatorEpoch: epoch });
+      state = createMembership({ ...settings, coordinatorEpoch: epoch });
       kept = new Map();
       held = new Map();
       arrivals = [];
+      doubts.forget();
       draining.clear();
       given.clear();
       losses.clear();
@@ -357,7 +424,7 @@ function simulated(seed: number, bug: Bug): Outcome {
     }
     start();
     // An audited shard needs two machines.
-    if (auditing) start();
+    if (auditing || overflowing) start();
   });
 
   // A stuck replica costs 300 s at most; nothing else takes long.
@@ -365,5 +432,6 @@ function simulated(seed: number, bug: Bug): Outcome {
   let turns = 0;
   while (!finished && clock.turn()) must(clock.now < limit && ++turns < 100_000, 'the run finishes after healing');
   must(finished, 'the run finishes');
-  return { steps, kills, restarts, speculative: speculative + state.incidents.speculative, condemned, undecided };
+  speculative += state.incidents.speculative;
+  return { steps, kills, restarts, speculative, condemned, undecided, doubted: doubts.settled, diverged: doubts.diverged };
 }

@@ -14,6 +14,7 @@ export interface Arriving {
   readonly honest: Attempt;
   readonly process: Process;
   readonly finite: boolean;
+  readonly huge: boolean;
 }
 
 /** What a fault can do to the cluster. */
@@ -91,7 +92,7 @@ export function createFaults(
       if (now !== null && sameShardId(now.id, changed.id) && now.version === changed.version) return;
       stage.send(
         { type: 'answered', member: process.member, answer: changed },
-        { gradient: last.gradient, honest: last.answer, process, finite: true },
+        { gradient: last.gradient, honest: last.answer, process, finite: true, huge: last.huge },
       );
     },
     ghost() {

@@ -13,6 +13,8 @@ export type Must = (condition: boolean, statement: string) => void;
 export interface Kept {
   readonly gradient: number;
   readonly finite: boolean;
+  /** Finite itself, and no sum with it is. */
+  readonly huge: boolean;
   readonly epoch: number;
   readonly memberAlive: boolean;
   readonly attempt: Attempt;

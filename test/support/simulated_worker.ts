@@ -96,6 +96,8 @@ export interface Process {
   faulty: boolean;
   /** Its link breaks at most shards that it is given; it lives. */
   sick: boolean;
-  lastAnswer: { answer: Answer; gradient: number } | null;
+  /** Some of its gradients are finite and absurd; `then` says what it answers when such a step comes back. */
+  absurd: { readonly then: 'honest' | 'lying' } | null;
+  lastAnswer: { answer: Answer; gradient: number; huge: boolean } | null;
   alive: boolean;
 }

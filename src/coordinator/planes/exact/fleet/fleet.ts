@@ -237,6 +237,8 @@ export class Fleet {
         const round = this.#round;
         invariant(round !== null, 'a completed round was open');
         this.#round = null;
+        // Of a liar, whose answers decided nothing any more.
+        this.#held.clear();
         round.resolve(
           command.round.shards.map((shard) => {
             const result = round.results.get(shard);

@@ -96,8 +96,12 @@ export function settleAudited(
   return { ...unit, audit: answers };
 }
 
-/** Ends the run for an audited shard on which all that are here differ; says so once where a second machine is missing. */
-export function endIfUndecided(draft: Draft): void {
+/**
+ * Ends the run for an audited shard on which all that are here differ; says so once where a second machine is missing. True where a shard is to be given out
+ * again.
+ */
+export function endIfUndecided(draft: Draft): boolean {
+  let isReopened = false;
   for (const unit of draft.round?.units ?? []) {
     const { audit } = unit;
     if (draft.round === null || audit === null || audit.length === 0 || unit.done || runnersOf(draft, unit.shard).length > 0)
@@ -107,8 +111,7 @@ export function endIfUndecided(draft: Draft): void {
     const at = where({ ...draft.round, shard: unit.shard });
     if (audit.length === 1) {
       if (draft.round.doubted === 'alone') {
-        takeAlone(draft, unit, audit[0], at);
-        if (draft.failed) return;
+        isReopened = takeAlone(draft, unit, audit[0], at) || isReopened;
         continue;
       }
       if (draft.settings.canJoin) {
@@ -117,35 +120,38 @@ export function endIfUndecided(draft: Draft): void {
         note(draft, 'warn', 'audit', audit[0].name, `${at} is audited and waits for a second machine; ${count(draft)}`);
         continue;
       }
-      return fail(
+      fail(
         draft,
         'AUDIT_ALONE',
         `${at} is audited, and no second replica is left to compute it.`,
         'Resume the run with two replicas or more, or without --audit.',
       );
+      return false;
     }
     const since = isWhole(draft) ? null : Math.min(...audit.map(({ voter }) => draft.trusted.get(voter) ?? 0));
     const suspect =
       since === null ? 'Not applied' : `Not applied; what one of them computed from step ${since + 1} on is in the run`;
-    return fail(
+    fail(
       draft,
       'AUDIT_UNDECIDED',
       `${namesOf(audit)} computed ${at} and differ, and no other machine is here to decide. ${suspect}.`,
       'Test each alone with `tfjs-parallel verify`, leave the broken one out and resume the run; with three machines the odd one is found.',
       since,
     );
+    return false;
   }
+  return isReopened;
 }
 
-/** Nobody asked for audits, so who is left is believed as a lone worker is: what comes of its sum tells whether the run has diverged. */
-function takeAlone(draft: Draft, unit: Unit, { member, name, process, group, likeFirst }: AuditAnswer, at: string): void {
-  if (group === NOT_FINITE)
-    return fail(
-      draft,
-      'NON_FINITE',
-      `NaN or Inf at ${at}: found by ${name}, and no second machine is left to compute it once more. Not applied.`,
-      'Lower the learning rate or clip the gradient (--set optimizer.clip_norm=1).',
-    );
+/**
+ * Nobody asked for audits, so who is left is believed as a lone worker is: what comes of its sum tells whether the run has diverged. True for a NaN, which is
+ * computed once more as anywhere else.
+ */
+function takeAlone(draft: Draft, unit: Unit, { member, name, process, group, likeFirst }: AuditAnswer, at: string): boolean {
+  if (group === NOT_FINITE) {
+    replaceUnit(draft, { ...unit, audit: null, nonFinite: { memberId: member, process, member: name, tensor: 'its answer' } });
+    return true;
+  }
   const { first } = unit;
   if (first !== null && likeFirst === false) {
     const than = first.process === process ? 'it did first' : `${first.name} did first`;
@@ -153,6 +159,7 @@ function takeAlone(draft: Draft, unit: Unit, { member, name, process, group, lik
   }
   draft.commands.push({ type: 'accept_held', member, shard: unit.shard });
   finish(draft, unit);
+  return false;
 }
 
 /** A lie is found before anything of it is in the run; where nobody asked for audits nothing else is claimed of a step that is doubted. */

@@ -35,7 +35,7 @@ export function schedule(draft: Draft, nowMs: number): void {
     note(draft, 'info', 'going_on', '', `going on with ${count(draft)}`);
   }
   giveOut(draft, round, nowMs);
-  endIfUndecided(draft);
+  if (endIfUndecided(draft)) giveOut(draft, round, nowMs);
 }
 
 /** Of which replicas are not on their way out, counted up to `most`. */

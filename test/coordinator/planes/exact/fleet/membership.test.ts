@@ -382,6 +382,42 @@ describe('bad numbers', () => {
   });
 });
 
+describe('a step that is doubted', () => {
+  /** Members 1 and 2 have computed shards 0 and 1, and the step is computed once more. */
+  const doubted = () => {
+    const c = cluster({ auditsAll: false }).join('a', 'b').round([0, 1]);
+    c.answer(1).answer(2);
+    const round = { kind: 'train', step: 1, version: 0, shards: [0, 1], audited: [0, 1], doubted: 'alone' } as const;
+    return c.send({ type: 'round_started', round });
+  };
+
+  it('puts out who first answered otherwise, though it agrees now, and gives the rest to whoever is left', () => {
+    const c = doubted();
+    expect(c.answer(1, { likeFirst: false }).types).toEqual(['hold', 'assign']);
+    expect(c.answer(2, { likeFirst: false }).types).toEqual(['hold', 'accept_held', 'condemn', 'dismiss', 'assign']);
+    expect(c.notes[0]).toBe('a first computed step 2, shard 0 otherwise than itself when asked again and b: it is put out');
+    expect(c.answer(2, { likeFirst: true }).types).toEqual(['hold', 'accept_held', 'complete']);
+    expect(c.state.incidents).toMatchObject({ audited: 1, lostCount: 1 });
+  });
+
+  it('does not accuse who first answered where that is not known, or was the same', () => {
+    for (const likeFirst of [null, true]) {
+      const c = doubted();
+      expect(c.answer(1, { likeFirst }).answer(2, { likeFirst }).types).toEqual(['hold', 'accept_held', 'assign']);
+      expect(c.answer(1, { likeFirst }).answer(2, { likeFirst }).types).toEqual(['hold', 'accept_held', 'complete']);
+    }
+  });
+
+  it('computes a NaN of the only machine left once more there, then stops with its name', () => {
+    const c = doubted().lose(2);
+    expect(c.answer(1, { nonFinite: 'loss' }).types).toEqual(['refuse non_finite', 'assign']);
+    let failure = '';
+    for (let i = 0; i < 4 && failure === ''; i++) failure = c.answer(1, { nonFinite: 'loss' }).failure;
+    expect(failure).toContain('NaN or Inf at step 2, shard');
+    expect(failure).toContain('on a, loss on a. Not applied.');
+  });
+});
+
 it('takes the nearest rank as quantile: of 1 to 20 the 95th percentile is 19, the median 10; of one value it is that value', () => {
   const values = Array.from({ length: 20 }, (_, i) => 20 - i);
   expect([quantile(values, 0.95), quantile(values, 0.5), quantile([4], 0.95), quantile([], 0.5)]).toEqual([19, 10, 4, null]);

@@ -8,7 +8,7 @@ const KEPT_SEEDS: number[] = [];
 
 describe('the simulated cluster', () => {
   it(`ends in the undisturbed end, whatever happens to it: ${SEEDS} seeds`, () => {
-    const sum = { steps: 0, kills: 0, restarts: 0, speculative: 0, condemned: 0, undecided: 0 };
+    const sum = { steps: 0, kills: 0, restarts: 0, speculative: 0, condemned: 0, undecided: 0, doubted: 0, diverged: 0 };
     for (let seed = 1; seed <= SEEDS; seed++) {
       const outcome = simulate(seed);
       for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += outcome[key];
@@ -19,6 +19,7 @@ describe('the simulated cluster', () => {
     expect(sum.speculative).toBeGreaterThan(SEEDS / 10);
     expect(sum.condemned).toBeGreaterThan(SEEDS / 50);
     expect(sum.undecided).toBeGreaterThan(SEEDS / 200);
+    expect(sum.doubted).toBeGreaterThan(SEEDS / 50);
   });
 
   it('still passes the seeds that once failed', () => {
