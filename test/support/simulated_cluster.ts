@@ -363,7 +363,8 @@ function simulated(seed: number, bug: Bug): Outcome {
   }
 
   function start(): void {
-    const absurd = overflowing && !healed && chance.happens(0.3) ? ({ then: chance.of(['honest', 'lying']) } as const) : null;
+    const then = chance.of(['honest', 'lying'] as const);
+    const absurd = overflowing && !healed && chance.happens(0.3) ? { then } : null;
     const faulty = !healed && absurd === null && chance.happens(auditing ? 0.15 : 0.05);
     const name = `w${names++}`;
     const process: Process = {
