@@ -1,9 +1,11 @@
 /** Owns: a CSV file (RFC 4180) as named columns: its separator, its header, its lines. */
 import type { Parser } from 'csv-parse';
 import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { errorMessage } from '../../common/error_facts.js';
 import type { ColumnFile, ColumnRow } from '../tables/columns.js';
 import { fileError } from '../tables/table.js';
+import { utf8Chunks } from './utf8.js';
 
 /** Bytes of the header that are looked at for the separator. */
 const HEAD_BYTES = 2 ** 16;
@@ -58,14 +60,17 @@ async function* records(path: string, delimiter: string): AsyncGenerator<ParsedR
   const file = await opened(path);
   const source = file.createReadStream({ highWaterMark: 2 ** 18 });
   const parser: Parser = parse({ bom: true, delimiter, info: true, skip_empty_lines: true, max_record_size: MAX_RECORD_BYTES });
-  source.on('error', (error) => parser.destroy(error));
-  source.pipe(parser);
+  const notUtf8 = (line: number): Error => notCsv(path, `line ${line} is not UTF-8`);
+  const checked = Readable.from(utf8Chunks(source as AsyncIterable<Buffer>, notUtf8));
+  checked.on('error', (error) => parser.destroy(error));
+  checked.pipe(parser);
   try {
     for await (const parsed of parser as AsyncIterable<ParsedRecord>) yield parsed;
   } catch (cause) {
     if (!(cause instanceof CsvError)) throw cause;
     throw notCsv(path, cause.message);
   } finally {
+    checked.destroy();
     source.destroy();
   }
 }

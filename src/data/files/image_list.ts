@@ -2,9 +2,9 @@
  * Owns: which pictures are in a set, in which order, with which labels: a folder for each class, or a CSV of labels.
  * Does not: look into the pictures (images.ts).
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { tablesError } from '../tables/dataset.js';
 import { openCsv } from './csv.js';
 
@@ -22,20 +22,26 @@ export const VALIDATION_FOLDERS = ['validation', 'val', 'valid', 'test'];
 
 /** By class, then by name, in the order of their characters. Other files are left out. */
 export async function imagesInFolders(folder: string): Promise<ListedImage[]> {
-  const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => !name.startsWith('.'));
-  const classes = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  const entries = (await readdir(folder)).filter((name) => !isHidden(name));
+  // What a link leads to is a class as well.
+  const classes = entries.filter((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.isDirectory());
   if (classes.length === 0)
     throw tablesError(folder, 'it has no folders, wanted one of pictures for each class, or --label-file FILE.csv');
   const listed = await Promise.all(
     classes.sort().map(async (label) => {
       const names = await readdir(join(folder, label), { recursive: true });
       return names
-        .filter((name) => KINDS.test(name))
+        .filter((name) => KINDS.test(name) && !name.split(sep).some(isHidden))
         .sort()
         .map((name) => ({ path: join(folder, label, name), label }));
     }),
   );
   return listed.flat();
+}
+
+/** Of a notebook (`.ipynb_checkpoints`) or of macOS, which puts a `._cat.jpg` that is no picture beside `cat.jpg`, or into `__MACOSX`. */
+function isHidden(name: string): boolean {
+  return name.startsWith('.') || name === '__MACOSX';
 }
 
 /** In the order of the CSV, whose paths are those in the folder. */

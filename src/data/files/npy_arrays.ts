@@ -33,7 +33,7 @@ const NEXT = 'Save it again with numpy.save, numpy.savez or numpy.savez_compress
 export async function listNpyArrays(path: string): Promise<NpyArrays> {
   const isFolder = (await statOf(path)).isDirectory();
   const arrays = new Map<string, NpyArray | DataError>();
-  if (!isFolder && !path.endsWith('.npy')) {
+  if (!isFolder && !/\.npy$/i.test(path)) {
     await withFile(path, async (file, stamp) => {
       for (const member of await listZip(file, failIn(path))) {
         if (!member.name.endsWith('.npy')) continue;

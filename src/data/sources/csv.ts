@@ -6,7 +6,7 @@ import type { SourceRow } from './source.js';
 
 export const csv: SourceRow = {
   says: 'a .csv file',
-  isMeant: (data) => /\.(csv|tsv)$/.test(data),
+  isMeant: (data) => /\.(csv|tsv)$/i.test(data),
   everywhere: false,
   load: (config, onProgress) => {
     const open = async (path: string): ReturnType<typeof openCsv> => {

@@ -37,7 +37,7 @@ const NAMED = 5;
 function isPictureFolder(path: string): boolean {
   if (!existsSync(path) || !statSync(path).isDirectory()) return false;
   return readdirSync(path, { withFileTypes: true }).some(
-    (entry) => entry.isDirectory() || /\.(png|jpe?g|webp)$/i.test(entry.name),
+    (entry) => entry.isDirectory() || entry.isSymbolicLink() || /\.(png|jpe?g|webp)$/i.test(entry.name),
   );
 }
 

@@ -17,7 +17,7 @@ import { memoryBytesOf, type DataConfig, type SourceRow } from './source.js';
 
 export const npz: SourceRow = {
   says: 'an .npz or .npy file',
-  isMeant: (data) => /\.(npz|npy)$/.test(data) || isNpyFolder(data),
+  isMeant: (data) => /\.(npz|npy)$/i.test(data) || isNpyFolder(data),
   everywhere: false,
   load: loadNpz,
   open: openRowFiles,

@@ -6,7 +6,7 @@ import type { SourceRow } from './source.js';
 
 export const parquet: SourceRow = {
   says: 'a .parquet file',
-  isMeant: (data) => data.endsWith('.parquet'),
+  isMeant: (data) => /\.parquet$/i.test(data),
   everywhere: false,
   load: (config, onProgress) => datasetOfColumns({ source: 'parquet', open: openParquet, how: null }, config, onProgress),
   open: openRowFiles,

@@ -182,7 +182,10 @@ function numberIn(value: Cell, where: Where): number | null {
   const number = typeof value === 'string' ? numberOf(value) : Number(value);
   if (Number.isNaN(number)) {
     if (typeof value === 'string' && where.mayBeText) return null;
-    const comma = typeof value === 'string' && /^[+-]?\d+,\d+$/.test(value.trim()) ? ': write decimals with a point' : '';
+    const comma =
+      typeof value === 'string' && /^[+-]?\d[\d,.]*,\d+$/.test(value.trim())
+        ? ': write decimals with a point, and nothing between thousands'
+        : '';
     throw badCell(where, `is ${typeof value === 'string' ? JSON.stringify(value) : 'NaN'}, wanted a number${comma}`);
   }
   if (!Number.isFinite(Math.fround(number))) throw badCell(where, `is ${String(value)}, which float32 does not hold`);

@@ -53,7 +53,7 @@ export function bindFields(
   const { name, fields } = dataset;
   const inputs = bound(fields.inputs, { names: namesOf(model.inputs), side: 'input', dataset });
   const targets = bound(fields.targets, { names: namesOf(model.outputs), side: 'output', dataset });
-  inputs.forEach((input, at) => requireInputShape(model, { name, input: at, inputShape: input.field.shape }));
+  inputs.forEach((input, at) => requireInputShape(model, { ...dataset, name, input: at, inputShape: input.field.shape }));
   return { inputs, targets };
 }
 
@@ -104,10 +104,14 @@ function adviceOn({ names, side, dataset: { name, columns, oneOfEach } }: Side):
   if (columns === undefined)
     return `Give ${side === 'input' ? 'x' : 'y'} as a record by the model's names, or as a list in their order.`;
   const flag = side === 'input' ? '--inputs' : '--labels';
-  const told = columns.length > COLUMNS_TOLD ? `${columns.slice(0, COLUMNS_TOLD).join(', ')}, …` : columns.join(', ');
+  const told = toldOf(columns);
   if (names.length === 1) return `Name with ${flag} what the one ${side} of the model is made of; ${name} has ${told}.`;
   const wanted = names.map((one) => `${one}=COLUMN`).join(',');
   return `Say with ${flag} what each takes, as ${wanted}, a name once for each of its columns; ${name} has ${told}.`;
+}
+
+function toldOf(columns: readonly string[]): string {
+  return columns.length > COLUMNS_TOLD ? `${columns.slice(0, COLUMNS_TOLD).join(', ')}, …` : columns.join(', ');
 }
 
 function count(number: number, what: string): string {
@@ -135,7 +139,7 @@ export function isWeighted({ train, validation }: Dataset, { field }: Bound): bo
 /** @throws UsageError MODEL_INPUT_SHAPE where the model does not take examples of this shape. */
 export function requireInputShape(
   model: tfjs.LayersModel,
-  { name, input = 0, inputShape }: { name: string; input?: number; inputShape: readonly number[] },
+  { name, input = 0, inputShape, columns, oneOfEach }: Side['dataset'] & { input?: number; inputShape: readonly number[] },
 ): void {
   const wanted = model.inputs[input].shape.slice(1);
   const fits =
@@ -145,6 +149,13 @@ export function requireInputShape(
   throw new UsageError({
     code: 'MODEL_INPUT_SHAPE',
     message: `the model takes examples of [${wanted.map((extent) => extent ?? 'any').join(', ')}]${which}, those of ${name} are [${inputShape.join(', ')}]`,
-    next: 'change the model; README.md "Limits" lists what models may do',
+    next: `Give the model's input the shape [${inputShape.join(', ')}], or ${shapeAdvice({ name, columns, oneOfEach })}.`,
   });
+}
+
+function shapeAdvice({ name, columns, oneOfEach }: Side['dataset']): string {
+  if (columns !== undefined) return `choose with --inputs what goes into it: ${name} has ${toldOf(columns)}`;
+  return oneOfEach === 'Pictures'
+    ? 'bring the pictures to its shape, with --image-size and --image-channels'
+    : "bring the data to the model's";
 }

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -175,7 +176,7 @@ test('what is missing or wrong is refused with its line and column', async () =>
       "DATA_VALUE t.csv: line 3, column a: is missing",
       "DATA_VALUE t.csv: line 3, column a: is NA: missing",
       "DATA_VALUE t.csv: line 4, column a: is "two\\nlines", wanted a number",
-      "DATA_VALUE t.csv: line 3, column a: is "1,5", wanted a number: write decimals with a point",
+      "DATA_VALUE t.csv: line 3, column a: is "1,5", wanted a number: write decimals with a point, and nothing between thousands",
       "DATA_VALUE t.csv: line 3, column a: is 1e99, which float32 does not hold",
       "DATA_VALUE t.csv: line 4, column a: is 2147483649, a whole number that neither int32 nor float32 holds",
       "DATA_VALUE t.csv: line 2, column a: is "0x10", wanted a number",
@@ -265,4 +266,25 @@ test('Parquet: what no model takes is refused by its column, and where one value
   `);
   const folder = await temporaryFolder({ 'no.parquet': 'a,label\n1,0\n' });
   expect(await failure(load(join(folder, 'no.parquet')))).toMatch(/^DATA_NOT_PARQUET no\.parquet: cannot be read as Parquet: /);
+});
+
+test('text that is not UTF-8 is refused with its line: two names of another encoding would be one class', async () => {
+  const latin1 = async (text: string, name = 't.csv'): Promise<string> => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, name), Buffer.from(text, 'latin1'));
+    return join(folder, name);
+  };
+  const rows = 'a,label\n1,caf\u00e9\n2,caf\u00e8\n';
+  expect(await failure(load(await latin1(rows)))).toBe('DATA_NOT_CSV t.csv: line 2 is not UTF-8');
+  // Beyond what is read at once, and a character that two reads share.
+  const far = `a,label\n${'1,x\n'.repeat(70_000)}2,caf\u00e9\n`;
+  expect(await failure(load(await latin1(far)))).toBe('DATA_NOT_CSV t.csv: line 70002 is not UTF-8');
+  expect(await failure(load(await latin1('a,label\n1,x\u00e9')))).toBe('DATA_NOT_CSV t.csv: line 2 is not UTF-8');
+  const shared = await loadCsv(`a,label\n${'1,caf\u00e9\n'.repeat(60_000)}2,caf\u00e8\n`);
+  expect(shared.classes).toBe(2);
+});
+
+test('a name in capitals is of the same format', async () => {
+  const folder = await temporaryFolder({ 'T.CSV': 'a,label\n1,0\n2,1\n' });
+  expect((await load(join(folder, 'T.CSV'))).train).toEqual({ count: 2, x: Int32Array.of(1, 2), y: Int32Array.of(0, 1) });
 });

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
@@ -130,4 +130,16 @@ test('the identity is that of the bytes, the labels and the size', async () => {
   ]);
   expect((await load(await folder(files))).sha256).toBe(base.sha256);
   expect(new Set([base, ...others].map(({ sha256 }) => sha256)).size).toBe(5);
+});
+
+test('hidden files are no pictures, at any depth, and links to folders are classes', async () => {
+  const data = await folder({ 'cat/a.png': 1, 'cat/.ipynb_checkpoints/a-checkpoint.png': 2, 'dog/b.png': 3 });
+  await writeFile(join(data, 'cat', '._a.png'), 'of macOS\n');
+  await mkdir(join(data, '__MACOSX'));
+  await writeFile(join(data, '__MACOSX', 'x.png'), 'of macOS\n');
+  const elsewhere = await folder({ 'c.png': 4 });
+  await symlink(elsewhere, join(data, 'bird'));
+  const { classNames, train } = await load(data, { imageChannels: 'gray' });
+  expect(train.count).toBe(3);
+  expect(classNames).toEqual(['bird', 'cat', 'dog']);
 });

@@ -95,3 +95,21 @@ it('of pictures and IDX files, which have one input and one label, it is said wh
     `Pictures have one label for each example. ${module('y', 'c, d')}`,
   );
 });
+
+it('examples of another shape are told with what brings both together', () => {
+  const model = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [2] })] });
+  const next = (of: { columns?: string[]; oneOfEach?: string }): string => {
+    try {
+      bindFields(model, { name: 't', ...of, fields: { inputs: [field('x', 3)], targets: [field('y', 1)] } });
+      return 'bound';
+    } catch (error) {
+      return (error as { next: string }).next;
+    }
+  };
+  const give = "Give the model's input the shape [3], or";
+  expect(next({})).toBe(`${give} bring the data to the model's.`);
+  expect(next({ columns: ['id', 'a', 'b'] })).toBe(`${give} choose with --inputs what goes into it: t has id, a, b.`);
+  expect(next({ oneOfEach: 'Pictures' })).toBe(
+    `${give} bring the pictures to its shape, with --image-size and --image-channels.`,
+  );
+});
