@@ -93,6 +93,8 @@ export const LIMITS = {
   processStoppedMs: 5_000,
   /** Weights that stay on a device are copied to the host at least this often, ms: below `stopGraceMs`, so that a run of longer steps can always save. */
   residentHomeMs: 5_000,
+  /** A replica that keeps the weights begins the next step before it is asked where steps take less, ms: of longer ones the wait between them is no part. */
+  earlyStepMs: 250,
   /** A replica that does not hand its weights over within this is lost, ms; a step under way comes first. */
   residentAnswerMs: 60_000,
   /** A replica's thread that does not end within this is left behind, ms: it has nothing to do when it is closed, unless it hangs. */

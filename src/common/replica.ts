@@ -39,9 +39,9 @@ export interface ShardAssignment {
   readonly rows: Int32Array;
   /** Row numbers of the whole global batch, where masks are counted over it (`objective.masked`) or examples of it are mixed. */
   readonly batchRows?: Int32Array;
-  /** Position of rows[0] in the global batch; keys dropout. */
   /** Rows that the same shard has in the next steps, and how many such lists are kept at most: for who reads them from elsewhere than memory. */
   readonly ahead?: { readonly rows: readonly Int32Array[]; readonly most: number };
+  /** Position of rows[0] in the global batch; keys dropout. */
   readonly firstExample: number;
   /** Of training: with the rows it keys augmentation. 0 where nobody says. */
   readonly epoch?: number;
@@ -52,6 +52,11 @@ export interface ShardAssignment {
   readonly classify?: true;
   /** The replica keeps the weights itself; only for one that was told so (resident.ts). */
   readonly resident?: ResidentStep;
+  /**
+   * What the replica is given after this one unless something comes between. It may begin that before it is asked, from the values that this one leads
+   * to, and forgets it where it is given another. Only with `resident`.
+   */
+  readonly next?: ShardAssignment;
 }
 
 /**

@@ -21,6 +21,8 @@ export interface Residence {
 
 /** A step of a replica that has all of its shards. With the last of them it computes the values of the next version and keeps those of this one too. */
 export interface ResidentStep {
+  /** Names the shard of this step in this process: what a replica computed early is the answer for the assignment of the same key alone. */
+  readonly key: number;
   /** Those that are not empty, in order. */
   readonly shards: readonly number[];
   readonly globalBatch: number;

@@ -16,7 +16,7 @@ import { builtFile, requirePackageFile } from '../../system/package_file.js';
 import { noteStuckThread } from '../../system/stuck_threads.js';
 import { within } from '../../system/within.js';
 import type { ModelDescription, NumericsClass, ResidentReplica, ShardAssignment, ShardResult } from '../../common/replica.js';
-import type { HostValues, Residence } from '../../common/resident.js';
+import type { HostValues, Residence, ResidentStep } from '../../common/resident.js';
 import type {
   BoundSpec,
   MemoryAnswer,
@@ -26,16 +26,22 @@ import type {
   ReplicaSpec,
   ReplicaTask,
   ShardAnswer,
+  ShardTask,
   ThreadAnswer,
 } from './replica_spec.js';
 
 const THREAD_FILE = builtFile('worker/replica/replica_thread.js');
+
+/** After any other task the thread may not have any more what it computed before it was asked. */
+const KEEPS_EARLY: ReadonlySet<ReplicaTask['type']> = new Set(['train_resident', 'write_values', 'memory', 'step_graph']);
 
 export class LocalReplica implements ResidentReplica {
   readonly name: string;
   private readonly pool: Piscina;
   private opened: Promise<OpenAnswer> | undefined;
   private closed: Promise<void> | undefined;
+  /** What the thread begins before it is asked; null where it cannot. */
+  private early: { readonly key: number; readonly answer: Promise<ShardAnswer | null> } | null = null;
   private readonly gradients = new LentBuffers<Float32Array>();
 
   constructor(
@@ -44,7 +50,13 @@ export class LocalReplica implements ResidentReplica {
   ) {
     this.name = spec.name;
     requirePackageFile(THREAD_FILE);
-    this.pool = new Piscina({ filename: THREAD_FILE.href, minThreads: 1, maxThreads: 1, idleTimeout: Infinity });
+    this.pool = new Piscina({
+      filename: THREAD_FILE.href,
+      minThreads: 1,
+      maxThreads: 1,
+      concurrentTasksPerWorker: 2,
+      idleTimeout: Infinity,
+    });
   }
 
   /** Starts TensorFlow in the thread and builds the model there. */
@@ -63,35 +75,41 @@ export class LocalReplica implements ResidentReplica {
 
   async compute(assignment: ShardAssignment): Promise<ShardResult> {
     const { description } = await this.open();
-    const { id, parameters } = assignment;
-    const task = {
-      step: id.step,
-      shard: id.shard,
-      rows: assignment.rows,
-      batchRows: assignment.batchRows ?? assignment.rows,
-      ...(assignment.ahead && { ahead: assignment.ahead }),
-      ...(assignment.classify && { classify: assignment.classify }),
-      firstExample: assignment.firstExample,
-      epoch: assignment.epoch ?? 0,
-      regularizationWeight: assignment.regularizationWeight,
-      version: parameters.version,
-      parameters: parameters.values,
-    };
+    const { id, parameters, resident } = assignment;
+    const shard = taskOf(assignment);
     const common = { id, version: parameters.version, examples: assignment.rows.length };
-    if (id.kind === 'evaluate') return { ...common, ...(await this.run<ShardAnswer>({ type: 'evaluate', shard: task })) };
-    if (assignment.resident !== undefined) {
-      const { resident: work } = assignment;
-      return { ...common, ...(await this.run<ShardAnswer>({ type: 'train_resident', shard: task, work })) };
-    }
+    if (id.kind === 'evaluate') return { ...common, ...(await this.run<ShardAnswer>({ type: 'evaluate', shard })) };
+    if (resident !== undefined) return { ...common, ...(await this.computeResident(assignment, resident)) };
     const buffer = this.gradients.take(() => sharedFloats(description.layout.trainedSize));
     try {
-      const answer = await this.run<ShardAnswer>({ type: 'train', shard: task, gradient: buffer });
+      const answer = await this.run<ShardAnswer>({ type: 'train', shard, gradient: buffer });
       const release = this.gradients.lend(buffer);
       return { ...common, ...answer, gradient: hostGradient({ kind: 'host', values: buffer, release }) };
     } catch (error) {
       this.gradients.giveBack(buffer);
       throw error;
     }
+  }
+
+  /** The thread has the next one at hand as it answers, so that it waits for nobody. */
+  private async computeResident(assignment: ShardAssignment, work: ResidentStep): Promise<ShardAnswer> {
+    const early = this.early?.key === work.key ? this.early : null;
+    this.early = null;
+    if (early !== null) {
+      this.beginEarly(assignment.next);
+      const answer = await early.answer;
+      if (answer !== null) return answer;
+    }
+    const asked = this.run<ShardAnswer>({ type: 'train_resident', shard: taskOf(assignment), work, early: false });
+    this.beginEarly(assignment.next);
+    return asked;
+  }
+
+  private beginEarly(next: ShardAssignment | undefined): void {
+    if (next?.resident === undefined) return;
+    const task = { type: 'train_resident', shard: taskOf(next), work: next.resident, early: true } as const;
+    const answer = this.run<ShardAnswer | null>(task).catch(() => null);
+    this.early = { key: next.resident.key, answer };
   }
 
   async reside(residence: Residence): Promise<void> {
@@ -151,6 +169,7 @@ export class LocalReplica implements ResidentReplica {
   }
 
   private async run<T>(task: ReplicaTask): Promise<T> {
+    if (!KEEPS_EARLY.has(task.type)) this.early = null;
     const answer = (await this.pool.run(task).catch((error: unknown) => {
       throw this.threadEnded(error) ?? error;
     })) as ThreadAnswer<T>;
@@ -170,4 +189,21 @@ export class LocalReplica implements ResidentReplica {
       cause: error,
     });
   }
+}
+
+function taskOf(assignment: ShardAssignment): ShardTask {
+  const { id, rows, batchRows = rows, ahead, classify, firstExample, epoch = 0, regularizationWeight, parameters } = assignment;
+  return {
+    step: id.step,
+    shard: id.shard,
+    rows,
+    batchRows,
+    ...(ahead && { ahead }),
+    ...(classify && { classify }),
+    firstExample,
+    epoch,
+    regularizationWeight,
+    version: parameters.version,
+    parameters: parameters.values,
+  };
 }

@@ -39,7 +39,13 @@ export type ReplicaTask =
   | { readonly type: 'open'; readonly spec: ReplicaSpec }
   | { readonly type: 'train'; readonly shard: ShardTask; readonly gradient: Float32Array }
   | { readonly type: 'reside'; readonly residence: Residence }
-  | { readonly type: 'train_resident'; readonly shard: ShardTask; readonly work: ResidentStep }
+  | {
+      readonly type: 'train_resident';
+      readonly shard: ShardTask;
+      readonly work: ResidentStep;
+      /** Nobody has asked for it yet: the answer is null where it cannot be computed now, and nothing else comes of that. */
+      readonly early: boolean;
+    }
   | { readonly type: 'write_values'; readonly version: number; readonly into: HostValues }
   | { readonly type: 'evaluate'; readonly shard: ShardTask }
   | { readonly type: 'bind'; readonly key: string; readonly spec: BoundSpec }

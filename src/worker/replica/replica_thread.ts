@@ -8,7 +8,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
 import { factsToTell } from '../../common/environment_error.js';
 import { invariant } from '../../common/errors.js';
-import type { HostValues, Residence, ResidentStep } from '../../common/resident.js';
+import type { HostValues, Residence } from '../../common/resident.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import type { ModelDescription } from '../../common/replica.js';
 import { sumSpecs } from '../../common/objective.js';
@@ -58,10 +58,15 @@ let state: ReplicaState | undefined;
 
 const NOTHING = new Float32Array(0);
 
-/** Piscina calls this for each task, one at a time. */
+/** When the tasks before are done. */
+let turn: Promise<unknown> = Promise.resolve();
+
+/** Piscina calls this for each task; they are taken one at a time, in their order. */
 export default async function handle(task: ReplicaTask): Promise<ThreadAnswer<unknown>> {
   try {
-    return { value: await answer(task) };
+    const answered = turn.then(() => answer(task));
+    turn = answered.catch(() => undefined);
+    return { value: await answered };
   } catch (error) {
     const failure = factsToTell(error);
     if (failure === null) throw error;
@@ -80,7 +85,7 @@ async function answer(
     case 'reside':
       return reside(opened(), task.residence);
     case 'train_resident':
-      return trainResident(opened(), task.shard, task.work);
+      return trainResident(opened(), task);
     case 'write_values':
       return writeValues(opened(), task.version, task.into);
     case 'evaluate':
@@ -209,18 +214,24 @@ function reside(replica: ReplicaState, residence: Residence): null {
 
 function writeValues(replica: ReplicaState, version: number, into: HostValues): null {
   const { resident } = replica;
-  if (resident?.settle(version)) replica.loadedVersion = version;
+  // What was computed from it already stays: it may be asked for next.
+  if (resident?.version !== version && resident?.settle(version)) replica.loadedVersion = version;
   const isHere = resident !== null && replica.loadedVersion === version && resident.version === version;
   invariant(isHere, 'values are asked of a replica that holds them');
   resident.write(into);
   return null;
 }
 
-async function trainResident(replica: ReplicaState, shard: ShardTask, work: ResidentStep): Promise<ShardAnswer> {
+async function trainResident(
+  replica: ReplicaState,
+  { shard, work, early }: Extract<ReplicaTask, { type: 'train_resident' }>,
+): Promise<ShardAnswer | null> {
   const { engine, resident } = replica;
   const begin = performance.now();
   const { version } = shard;
   invariant(resident !== null, 'a replica is told to reside before its first step');
+  const isHere = resident.leadsTo(version) && (resident.version !== version || replica.loadedVersion === version);
+  if (early && !isHere) return null;
   load(replica, { version, parameters: work.from.version[0] === version ? work.from.parameters : NOTHING });
   if (resident.version !== version) resident.takeSlots(version, work.from.slots);
   let feed: Feed | undefined;
@@ -237,6 +248,8 @@ async function trainResident(replica: ReplicaState, shard: ShardTask, work: Resi
     invariant(answer !== undefined, 'a shard has a loss');
     return { ...answer, ...(outcome !== null && { resident: outcome }), ...times(replica, begin) };
   } catch (error) {
+    // Who asks for it will hear of it.
+    if (early) return null;
     // Nobody else has these values, and this replica will be closed.
     writeValues(replica, version, work.rescue);
     throw error;

@@ -38,6 +38,7 @@ interface Pending extends Pick<UpdateOutput, 'weights' | 'slots' | 'running'> {
 interface StepUnderWay {
   readonly version: number;
   readonly fold: TreeFold<Sums>;
+  readonly taken: Set<number>;
   /** Whether the losses so far are. */
   finite: boolean;
 }
@@ -113,6 +114,11 @@ export class Resident {
     return isNext;
   }
 
+  /** Whether a step can begin from this version as things stand: it is the next one, or held and nothing was computed from it yet. */
+  leadsTo(version: number): boolean {
+    return (this.#pending ?? { version: this.#version }).version === version;
+  }
+
   /** Takes the slots of a version whose weights the variables hold already. */
   takeSlots(version: number, slots: readonly Float32Array[]): void {
     const { engine, layout } = this.#parts;
@@ -139,9 +145,10 @@ export class Resident {
         const { next, ...sums } = this.#whole(feed, this.#slots, numbers);
         return this.#keep(next, version + 1, Number.isFinite(read(sums)));
       }
-      const underWay = this.#underWayFor(version, work.shards);
+      const underWay = this.#underWayFor(version, shard, work.shards);
       const { gradients, statistics, ...sums } = this.#train(...feed);
       underWay.finite = Number.isFinite(read(sums)) && underWay.finite;
+      underWay.taken.add(shard);
       const total = this.#added(underWay.fold, shard, { gradients, statistics });
       if (total === undefined) return null;
       this.#underWay = null;
@@ -175,12 +182,14 @@ export class Resident {
     return this.#version;
   }
 
-  #underWayFor(version: number, shards: readonly number[]): StepUnderWay {
-    if (this.#underWay?.version === version) return this.#underWay;
-    const { tf } = this.#parts.engine;
-    this.#underWay?.fold.held.forEach(({ gradients, statistics }) => tf.dispose([gradients, statistics]));
-    const present = Array.from({ length: Math.max(...shards) + 1 }, (_, shard) => shards.includes(shard));
-    this.#underWay = { version, fold: new TreeFold(present), finite: true };
+  /** Anew where it is of another version, or the shard is in it: what was computed early was forgotten. */
+  #underWayFor(version: number, shard: number, shards: readonly number[]): StepUnderWay {
+    if (this.#underWay?.version !== version || this.#underWay.taken.has(shard)) {
+      const { tf } = this.#parts.engine;
+      this.#underWay?.fold.held.forEach(({ gradients, statistics }) => tf.dispose([gradients, statistics]));
+      const present = Array.from({ length: Math.max(...shards) + 1 }, (_, at) => shards.includes(at));
+      this.#underWay = { version, fold: new TreeFold(present), taken: new Set(), finite: true };
+    }
     return this.#underWay;
   }
 

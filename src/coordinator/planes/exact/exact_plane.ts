@@ -5,19 +5,20 @@
  * Does not: know epochs' ends, states or metrics (run.ts), or choose who computes (fleet).
  */
 import { invariant } from '../../../common/errors.js';
+import { LIMITS } from '../../../common/limits.js';
 import type { ShardSums } from '../../../common/objective.js';
-import type { ModelDescription, ParameterSnapshot, ResidentReplica, ShardAssignment } from '../../../common/replica.js';
+import type { ModelDescription, ParameterSnapshot, ResidentReplica } from '../../../common/replica.js';
 import { sharedFloats } from '../../../common/shared_floats.js';
 import { learningRateAt } from '../../../common/schedule.js';
 import type { TrainConfig } from '../../../common/train_config.js';
 import { sumOf, type Totals } from '../../../objective/values.js';
 import { createUpdate, type Update } from './update/update.js';
-import type { Advance, Classified, Evaluation, Plane, RunValues, StepOutcome } from '../plane.js';
+import type { Advance, Classified, CommittedStep, Evaluation, Plane, RunValues, StepOutcome } from '../plane.js';
 import { rowOrder } from '../row_order.js';
 import { batchesAfter, shardBatch } from './batches.js';
 import { classify, evaluate, type RoundComputer } from './evaluate.js';
-import { Parameters } from './parameters.js';
-import { ResidentWeights } from './resident_weights.js';
+import { ELSEWHERE, Parameters } from './parameters.js';
+import { ResidentWeights, type PlannedStep } from './resident_weights.js';
 import { StepMeter } from './step_meter.js';
 
 export interface ExactPlaneParts {
@@ -47,6 +48,8 @@ export class ExactPlane implements Plane {
   readonly #update: Update;
   readonly #parameters: Parameters;
   readonly #resident: ResidentWeights | null;
+  /** How long the last step took that a replica completed. */
+  #stepMs = Infinity;
   /** For the average, where it is evaluated. */
   #averaged: Float32Array | null = null;
 
@@ -65,8 +68,14 @@ export class ExactPlane implements Plane {
     const meter = new StepMeter(this.#parts.nowMs);
     let { step, example } = work.from;
     while (step < work.upTo && example < examples) {
-      const rows = order.subarray(example, Math.min(example + batch, examples));
-      const outcome = await this.#step({ work, step, rows, ahead: batchesAfter(order, example, batch), meter });
+      const rowsFrom = (at: number): StepRows => ({
+        rows: order.subarray(at, Math.min(at + batch, examples)),
+        ahead: batchesAfter(order, at, batch),
+      });
+      const isLast = step + 1 >= work.upTo || example + batch >= examples;
+      const following = isLast ? null : rowsFrom(example + batch);
+      const { rows, ahead } = rowsFrom(example);
+      const outcome = await this.#step({ work, step, rows, ahead, following, meter });
       if (outcome === null) return;
       yield outcome;
       if (outcome.kind === 'non_finite') return;
@@ -105,6 +114,7 @@ export class ExactPlane implements Plane {
   }
 
   restore(values: RunValues): Promise<void> {
+    this.#resident?.forgetPlan();
     this.#parameters.restore(values);
     return Promise.resolve();
   }
@@ -121,25 +131,16 @@ export class ExactPlane implements Plane {
   }
 
   /** Null when it was given up; then nothing of it was applied. */
-  async #step({ work, step, rows, ahead, meter }: StepWork): Promise<StepOutcome | null> {
+  async #step({ work, step, following, meter, ...stepRows }: StepWork): Promise<StepOutcome | null> {
     meter.begin();
-    const learningRate = learningRateAt({ ...work.rates, step });
-    const { shards, model, mixes = false } = this.#parts;
-    const wholeBatch = mixes || model.objective.masked === true;
-    const { epoch } = work.rows;
-    const units = shardBatch({
-      kind: 'train',
-      rows,
-      shards,
-      step,
-      epoch,
-      parameters: this.#parameters.snapshot(),
-      wholeBatch,
-      ahead,
-    });
-    const round = { units, globalBatch: rows.length, learningRate, step, signal: work.signal, meter };
+    const planned = this.#planned(work, step, stepRows, this.#parameters.snapshot());
+    const { units } = planned;
+    const round = { ...planned, step, signal: work.signal, meter };
     if (this.#resident !== null) {
-      const outcome = await this.#stepThere(this.#resident, round);
+      const version = this.#parameters.version + 1;
+      const goesOn = following !== null && this.#stepMs < LIMITS.earlyStepMs;
+      const next = goesOn ? this.#planned(work, step + 1, following, { version, values: ELSEWHERE }) : null;
+      const outcome = await this.#stepThere(this.#resident, round, next);
       if (outcome === null || outcome.kind === 'committed') return outcome;
       // Here it is found what is not finite; a sum that was beyond float32 alone is no reason to stop.
       await this.#resident.home();
@@ -149,11 +150,25 @@ export class ExactPlane implements Plane {
     return this.#stepHere(round);
   }
 
-  async #stepThere(resident: ResidentWeights, round: Round): Promise<StepOutcome | null> {
-    const { units, learningRate, signal, meter } = round;
-    const there = await resident.residing(units, round);
+  #planned(
+    { rows: { epoch }, rates }: Advance,
+    step: number,
+    { rows, ahead }: StepRows,
+    parameters: ParameterSnapshot,
+  ): PlannedStep {
+    const { shards, model, mixes = false } = this.#parts;
+    const wholeBatch = mixes || model.objective.masked === true;
+    const units = shardBatch({ kind: 'train', rows, shards, step, epoch, parameters, wholeBatch, ahead });
+    return { units, globalBatch: rows.length, learningRate: learningRateAt({ ...rates, step }) };
+  }
+
+  async #stepThere(resident: ResidentWeights, round: Round, next: PlannedStep | null): Promise<StepOutcome | null> {
+    const { learningRate, signal, meter } = round;
+    const there = await resident.residing(round, next);
     meter.mark('data');
-    const results = await unlessAborted(this.#parts.fleet.computeRound(there), signal);
+    // A replica that goes on by itself may have left these values behind as the signal comes: then the step is complete, and counts.
+    const graceMs = next === null ? 0 : LIMITS.residentAnswerMs;
+    const results = await unlessAborted(this.#parts.fleet.computeRound(there), signal, graceMs);
     if (results === null) return null;
     meter.computed(results);
     const outcome = results.find(({ resident: told }) => told !== undefined)?.resident;
@@ -162,7 +177,9 @@ export class ExactPlane implements Plane {
     await resident.committed();
     meter.mark('publish');
     const { gradientNorm } = outcome;
-    return committed({ sums: sumOf(results), learningRate, gradientNorm, meter });
+    const step = committed({ sums: sumOf(results), learningRate, gradientNorm, meter });
+    this.#stepMs = step.ms;
+    return step;
   }
 
   /** Where all shards are finite and what comes of their sum is not, one of them may be a lie: two machines compute each once more. */
@@ -204,22 +221,24 @@ export class ExactPlane implements Plane {
   }
 }
 
-interface StepWork {
+interface StepWork extends StepRows {
   readonly work: Advance;
   readonly step: number;
-  readonly rows: Int32Array;
-  /** Of the next steps of the epoch. */
-  readonly ahead: readonly Int32Array[];
+  /** Of the step after it; null at a boundary. */
+  readonly following: StepRows | null;
   readonly meter: StepMeter;
 }
 
-interface Round {
-  readonly units: readonly ShardAssignment[];
-  readonly globalBatch: number;
-  readonly learningRate: number;
+interface Round extends PlannedStep {
   readonly step: number;
   readonly signal: AbortSignal;
   readonly meter: StepMeter;
+}
+
+interface StepRows {
+  readonly rows: Int32Array;
+  /** Of the next steps of the epoch. */
+  readonly ahead: readonly Int32Array[];
 }
 
 function committed({
@@ -232,24 +251,26 @@ function committed({
   learningRate: number;
   gradientNorm: number | undefined;
   meter: StepMeter;
-}): StepOutcome {
+}): CommittedStep {
   return { kind: 'committed', sums, learningRate, ...(gradientNorm !== undefined && { gradientNorm }), ...meter.end() };
 }
 
-/** The promise's value, or null as soon as the signal says so. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | null> {
-  if (signal.aborted) {
-    work.catch(() => undefined);
-    return null;
-  }
+/** The promise's value, or null so long after the signal says so. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, graceMs = 0): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined;
   let giveUp = (): void => undefined;
   const aborted = new Promise<null>((resolve) => {
-    giveUp = () => resolve(null);
+    giveUp = () => {
+      if (graceMs === 0) return resolve(null);
+      timer = setTimeout(resolve, graceMs, null);
+    };
     signal.addEventListener('abort', giveUp, { once: true });
+    if (signal.aborted) giveUp();
   });
   try {
-    return await Promise.race([work, aborted]);
+    return await Promise.race([aborted, work]);
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener('abort', giveUp);
     work.catch(() => undefined);
   }

@@ -15,7 +15,8 @@ import type { RunValues } from '../plane.js';
 /** All weights, and one array per slot of the optimizer (trained parameters only), on shared memory. */
 export type Buffers = Omit<HostValues, 'version'>;
 
-const ELSEWHERE = new Float32Array(0);
+/** Of values that a replica has and nobody else. */
+export const ELSEWHERE = new Float32Array(0);
 
 export class Parameters {
   current: HostValues;

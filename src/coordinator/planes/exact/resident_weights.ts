@@ -38,28 +38,60 @@ export interface ResidentWeightsParts {
   readonly nowMs: () => number;
 }
 
+/** A step's shards, and what its update takes. */
+export interface PlannedStep {
+  readonly units: readonly ShardAssignment[];
+  readonly globalBatch: number;
+  readonly learningRate: number;
+}
+
+/** Of all runs of this process: what a replica computed early for one is no other's. */
+let lastKey = 0;
+
 export class ResidentWeights {
   readonly #parts: ResidentWeightsParts;
   #begun: Promise<void> | null = null;
   #homeMs: number;
   #lost: EnvironmentError | null = null;
+  /** What the replica was told to come next, and the keys of its shards. */
+  #planned: (PlannedStep & { readonly keys: readonly number[] }) | null = null;
+  /** The epoch in which another step came than the planned one: its rates are made step by step, and no more of it is planned. */
+  #unplannedEpoch: number | null = null;
 
   constructor(parts: ResidentWeightsParts) {
     this.#parts = parts;
     this.#homeMs = parts.nowMs();
   }
 
-  /** The same shards as steps of the replica's own. */
-  async residing(
-    units: readonly ShardAssignment[],
-    { globalBatch, learningRate }: { globalBatch: number; learningRate: number },
-  ): Promise<ShardAssignment[]> {
-    const { replica, layout, optimizer, parameters } = this.#parts;
+  /**
+   * The same shards as steps of the replica's own, each with the one that comes after it. `following`: the step that this one will most likely be
+   * followed by, of the version that it leads to; null where the replica shall not begin anything before it is asked.
+   */
+  async residing(step: PlannedStep, following: PlannedStep | null): Promise<ShardAssignment[]> {
+    const { replica, layout, optimizer } = this.#parts;
     this.#begun ??= replica.reside({ optimizer, rates: weightRates(layout, optimizer.layerRates) });
     await this.#begun;
+    const epoch = step.units[0].epoch ?? null;
+    const isPlanned = this.#planned !== null && isSameStep(this.#planned, step);
+    const keys = isPlanned && this.#planned !== null ? this.#planned.keys : newKeys(step);
+    if (this.#planned !== null && !isPlanned) this.#unplannedEpoch = epoch;
+    const next = following === null || this.#unplannedEpoch === epoch ? null : { ...following, keys: newKeys(following) };
+    this.#planned = next;
+    const units = this.#unitsOf(step, keys);
+    if (following === null) return units;
+    const after = [...units.slice(1), ...(next === null ? [] : this.#unitsOf(next, next.keys).slice(0, 1))];
+    return units.map((unit, at) => ({ ...unit, ...(at < after.length && { next: after[at] }) }));
+  }
+
+  /** The next step is another run's, or begins from other values. */
+  forgetPlan(): void {
+    this.#planned = null;
+  }
+
+  #unitsOf({ units, globalBatch, learningRate }: PlannedStep, keys: readonly number[]): ShardAssignment[] {
+    const { current: from, next: rescue } = this.#parts.parameters;
     const shards = units.map(({ id }) => id.shard);
-    const resident = { shards, globalBatch, learningRate, from: parameters.current, rescue: parameters.next };
-    return units.map((unit) => ({ ...unit, resident }));
+    return units.map((unit, at) => ({ ...unit, resident: { key: keys[at], shards, globalBatch, learningRate, from, rescue } }));
   }
 
   /** After a commit: brings values home now and then, so that a run whose steps are long, or whose replica fails, has them. */
@@ -87,4 +119,29 @@ export class ResidentWeights {
     });
     throw this.#lost;
   }
+}
+
+function newKeys({ units }: PlannedStep): number[] {
+  return units.map(() => (lastKey += 1));
+}
+
+function isSameStep(planned: PlannedStep, { units, globalBatch, learningRate }: PlannedStep): boolean {
+  if (planned.learningRate !== learningRate || planned.globalBatch !== globalBatch) return false;
+  return (
+    planned.units.length === units.length &&
+    planned.units.every(({ id, epoch, parameters, rows, batchRows }, at) => {
+      const unit = units[at];
+      const isSameShard = id.step === unit.id.step && id.shard === unit.id.shard && epoch === unit.epoch;
+      return (
+        isSameShard &&
+        parameters.version === unit.parameters.version &&
+        equal(rows, unit.rows) &&
+        equal(batchRows, unit.batchRows)
+      );
+    })
+  );
+}
+
+function equal(a: Int32Array | undefined, b: Int32Array | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && a.length === b.length && a.every((row, at) => row === b[at]));
 }

@@ -1,107 +1,26 @@
 /**
  * Owns: that a run whose weights stay on its only replica has the bits of one whose weights are on the host, and loses nothing when that ends.
  */
-import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createBucketLayout } from '../../../../src/common/bucket_layout.js';
 import type { Dataset } from '../../../../src/common/dataset.js';
 import type { ResidentReplica, ShardAssignment } from '../../../../src/common/replica.js';
 import type { HostValues } from '../../../../src/common/resident.js';
-import { DEFAULT_TRAIN_CONFIG, type OptimizerConfig } from '../../../../src/common/train_config.js';
-import { ExactPlane } from '../../../../src/coordinator/planes/exact/exact_plane.js';
-import { Fleet } from '../../../../src/coordinator/planes/exact/fleet/fleet.js';
+import { DEFAULT_TRAIN_CONFIG } from '../../../../src/common/train_config.js';
 import { Parameters } from '../../../../src/coordinator/planes/exact/parameters.js';
 import { residentReplica, ResidentWeights } from '../../../../src/coordinator/planes/exact/resident_weights.js';
-import type { RunValues, StepOutcome } from '../../../../src/coordinator/planes/plane.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
+import { advance, copied, everything, EXAMPLES, planeOn, told, type Trained, type Work } from '../../../support/plane_on.js';
 import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
 import { topologyOf } from '../../../support/topology.js';
 
 const never = new AbortController().signal;
-const EXAMPLES = 29;
-
-/** Dropout, batch norm, a frozen layer and a penalty: whatever a step may carry. */
-function everything(): tf.LayersModel {
-  const { layers } = tf;
-  return tf.sequential({
-    layers: [
-      layers.conv2d({ filters: 3, kernelSize: 3, inputShape: [6, 6, 1], useBias: false }),
-      layers.batchNormalization({ momentum: 0.9 }),
-      layers.activation({ activation: 'tanh' }),
-      layers.flatten(),
-      layers.dense({ units: 16, trainable: false }),
-      layers.dropout({ rate: 0.25 }),
-      layers.dense({ units: 9, activation: 'relu', kernelRegularizer: tf.regularizers.l2({ l2: 0.01 }) }),
-      layers.dense({ units: 4 }),
-    ],
-  });
-}
-
-interface Trained {
-  readonly outcomes: StepOutcome[];
-  readonly values: { version: number; parameters: Float32Array; slots: Float32Array[] };
-}
-
-interface Work {
-  readonly optimizer?: Partial<OptimizerConfig>;
-  readonly shards?: number;
-  readonly steps?: number;
-  readonly rate?: number;
-}
-
-const copied = ({ version, parameters, optimizerSlots }: RunValues): Trained['values'] => ({
-  version,
-  parameters: parameters.slice(),
-  slots: optimizerSlots.map(({ values }) => values.slice()),
-});
-
-async function planeOn(
-  replica: ResidentReplica,
-  where: 'host' | 'device',
-  { optimizer = {}, shards = 1 }: Pick<Work, 'optimizer' | 'shards'> = {},
-): Promise<ExactPlane> {
-  const fleet = new Fleet({ nowMs: () => performance.now() });
-  fleet.add(replica);
-  const config = { ...DEFAULT_TRAIN_CONFIG.optimizer, ...optimizer };
-  const resident = where === 'device' ? replica : null;
-  const model = await replica.describe();
-  return new ExactPlane({ model, shards, optimizer: config, fleet, resident, nowMs: () => performance.now() });
-}
-
-/** Batches of 12, 12 and 5; epochs as many as the steps need. */
-async function advance(plane: ExactPlane, { steps = 5, from = 0, rate = 0.1 } = {}): Promise<StepOutcome[]> {
-  const outcomes: StepOutcome[] = [];
-  for (let step = from; step < steps;) {
-    const epoch = Math.floor(step / 3);
-    const work = {
-      from: { step, example: (step % 3) * 12 },
-      upTo: steps,
-      rows: { seed: 3, epoch: epoch + 1, examples: EXAMPLES, batch: 12, shuffle: true },
-      rates: { schedule: DEFAULT_TRAIN_CONFIG.optimizer.schedule, base: rate, stepsPerEpoch: 3, epochs: 9 },
-      signal: never,
-    };
-    for await (const outcome of plane.advance(work)) {
-      outcomes.push(outcome);
-      if (outcome.kind === 'non_finite') return outcomes;
-      step += 1;
-    }
-  }
-  return outcomes;
-}
 
 async function train(replica: LocalReplica, where: 'host' | 'device', work: Work = {}): Promise<Trained> {
-  // Versions begin at 0 in each run, and a thread that holds some 0 loads no other.
-  const plane = await planeOn(replica, where, work);
-  const { parameters, optimizerSlots } = await plane.values();
-  await plane.restore({ version: (firstVersion += 1000), parameters, optimizerSlots });
+  const { plane } = await planeOn(replica, where, work);
   const outcomes = await advance(plane, work);
   return { outcomes, values: copied(await plane.values()) };
 }
-let firstVersion = 0;
-
-/** Of steps, all but the times. */
-const told = (outcomes: readonly StepOutcome[]): unknown[] =>
-  outcomes.map((outcome) => (outcome.kind === 'committed' ? { ...outcome, ms: 0, phasesMs: 0, replicaTimes: 0 } : outcome));
 
 function expectSame(device: Trained, host: Trained): void {
   expect(told(device.outcomes)).toEqual(told(host.outcomes));
@@ -137,9 +56,7 @@ describe('on one replica', () => {
 
   it('values that are asked for between steps, evaluations and weights put in change nothing else', async () => {
     const run = async (where: 'host' | 'device'): Promise<unknown[]> => {
-      const plane = await planeOn(replica, where, { optimizer: { momentum: 0.9, emaDecay: 0.5, emaFor: ['evaluation'] } });
-      const first = await plane.values();
-      await plane.restore({ ...first, version: (firstVersion += 1000) });
+      const { plane } = await planeOn(replica, where, { optimizer: { momentum: 0.9, emaDecay: 0.5, emaFor: ['evaluation'] } });
       const evaluate = (): unknown => plane.evaluate({ examples: 10, batch: 12, signal: never });
       const seen: unknown[] = [];
       for (let step = 0; step < 6; step++) {
@@ -161,9 +78,7 @@ describe('on one replica', () => {
     ['the update', 1e38, { weightDecay: 1e4 }, /^the updated conv2d_/],
   ])('where %s is not finite, the step is not applied, and is told as the host tells it', async (_, rate, optimizer, words) => {
     const ended = async (where: 'host' | 'device'): Promise<unknown> => {
-      const plane = await planeOn(replica, where, { optimizer });
-      const first = await plane.values();
-      await plane.restore({ ...first, version: (firstVersion += 1000) });
+      const { plane, firstVersion } = await planeOn(replica, where, { optimizer });
       const what = await advance(plane, { rate }).then(
         (outcomes) => outcomes.map((outcome) => (outcome.kind === 'non_finite' ? outcome.what : outcome.kind)).at(-1),
         (error: unknown) => (error as Error).message,
@@ -176,9 +91,7 @@ describe('on one replica', () => {
   });
 
   it('holds as many handles after many steps as after few', async () => {
-    const plane = await planeOn(replica, 'device', { shards: 3, optimizer: { momentum: 0.9, clipNorm: 1 } });
-    const first = await plane.values();
-    await plane.restore({ ...first, version: (firstVersion += 1000) });
+    const { plane } = await planeOn(replica, 'device', { shards: 3, optimizer: { momentum: 0.9, clipNorm: 1 } });
     await advance(plane, { steps: 4 });
     const before = await replica.memory();
     await advance(plane, { from: 4, steps: 10 });
@@ -199,10 +112,8 @@ describe('where the replica fails, the weights of the last commit', () => {
   it('are those that it left behind', async () => {
     const held = parameters();
     const resident = weightsOn(held);
-    const [{ resident: step }] = await resident.residing([{ id: { shard: 0 } } as ShardAssignment], {
-      globalBatch: 1,
-      learningRate: 1,
-    });
+    const units = [{ id: { shard: 0 } } as ShardAssignment];
+    const [{ resident: step }] = await resident.residing({ units, globalBatch: 1, learningRate: 1 }, null);
     await resident.committed();
     expect(() => held.values()).toThrow('values are read after they came home');
     expect(held.snapshot()).toEqual({ version: 1, values: new Float32Array(0) });
