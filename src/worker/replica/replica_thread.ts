@@ -8,20 +8,17 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
 import { factsToTell } from '../../common/environment_error.js';
 import { invariant } from '../../common/errors.js';
-import type { HostValues, Residence } from '../../common/resident.js';
-import type { BucketLayout } from '../../common/bucket_layout.js';
-import type { ModelDescription } from '../../common/replica.js';
 import { sumSpecs } from '../../common/objective.js';
-import { download, installEngine, upload, uploadInPlace, type Engine } from '../../engine/index.js';
+import type { ModelDescription } from '../../common/replica.js';
+import { download, installEngine, type Engine } from '../../engine/index.js';
 import { buildModel } from '../../models/build.js';
+import type { TensorBatch } from './bind_fields.js';
 import { describeModel, NOTHING_JUDGED, numericsOf, precisionNoteOf } from './describe.js';
-import { createFiniteProbe, firstNonFinite, type FiniteProbe } from './finite_probe.js';
+import { createFiniteProbe, firstNonFinite } from './finite_probe.js';
 import { Judged } from './judged.js';
 import { onExamples } from './model_fails.js';
 import { layoutOf } from './model_layout.js';
-import type { TensorBatch } from './bind_fields.js';
-import { createPredictStep, type PredictStep } from './predict_step.js';
-import { Resident, type Feed } from './resident.js';
+import { createPredictStep } from './predict_step.js';
 import type {
   BoundSpec,
   MemoryAnswer,
@@ -34,29 +31,10 @@ import type {
   ShardTask,
   ThreadAnswer,
 } from './replica_spec.js';
-
-interface ReplicaState {
-  readonly spec: ReplicaSpec;
-  readonly engine: Engine;
-  readonly model: tfjs.LayersModel;
-  readonly layout: BucketLayout;
-  readonly predict: PredictStep;
-  /** What it trains and evaluates with, by a name that the caller gave; empty where it only predicts. */
-  readonly bound: Map<string, Judged>;
-  /** The one that steps are taken with. */
-  judged: Judged | null;
-  readonly probe: FiniteProbe;
-  /** The memory that the model's variables read, where they are no copies of it. */
-  lent: Float32Array | null;
-  /** Version of the parameters that the model's variables hold; -1 before the first. */
-  loadedVersion: number;
-  /** Where the weights stay here. */
-  resident: Resident | null;
-}
+import { judgedIn, load, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
+import { reside, trainResident, writeValues } from './resident_tasks.js';
 
 let state: ReplicaState | undefined;
-
-const NOTHING = new Float32Array(0);
 
 /** When the tasks before are done. */
 let turn: Promise<unknown> = Promise.resolve();
@@ -118,11 +96,6 @@ function memoryOf({ tf, liveHandles }: Engine): MemoryAnswer {
   return { tensors: numTensors, handles: liveHandles(), bytes: numBytes };
 }
 
-function judgedIn({ judged }: ReplicaState): Judged {
-  invariant(judged, 'a replica that trains or evaluates is opened with data');
-  return judged;
-}
-
 async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
   invariant(!state, 'a replica is opened once');
   const engine = installEngine({
@@ -175,87 +148,6 @@ async function take(
   invariant(judged, 'a replica is bound before it takes other rows');
   await judged.takeData(dataset, changed);
   replica.judged = judged;
-}
-
-/**
- * Gives the model's variables the published parameters, once per version. They read them where they lie, if they can: who publishes writes nothing there
- * before every answer that is computed from them is there or no longer wanted. A replica that keeps the weights copies them.
- */
-function load(replica: ReplicaState, { version, parameters }: Pick<ShardTask, 'version' | 'parameters'>): void {
-  if (replica.resident?.settle(version)) replica.loadedVersion = version;
-  if (replica.loadedVersion === version) return;
-  const { engine, model, layout } = replica;
-  invariant(parameters.length === layout.totalSize, 'a replica is given the weights that it does not hold');
-  const given = replica.resident === null ? uploadInPlace : upload;
-  model.weights.forEach((weight, index) => {
-    const { offset, size, shape } = layout.slots[index];
-    const tensor = given(engine, parameters.subarray(offset, offset + size), shape);
-    (weight as unknown as { val: tfjs.Variable }).val.assign(tensor);
-    tensor.dispose();
-  });
-  replica.lent = parameters;
-  replica.loadedVersion = version;
-}
-
-/** What the training step takes. */
-async function trainingFeed(replica: ReplicaState, shard: ShardTask): Promise<Feed> {
-  const { engine } = replica;
-  const position = Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0);
-  const batch = await judgedIn(replica).trainingBatch(shard);
-  return [batch, upload(engine, position, [4]), engine.tf.scalar(shard.regularizationWeight)];
-}
-
-function reside(replica: ReplicaState, residence: Residence): null {
-  const { engine, model, layout } = replica;
-  const { train, hearGraph } = judgedIn(replica);
-  replica.resident = new Resident({ engine, model, layout, residence }, train, hearGraph);
-  return null;
-}
-
-function writeValues(replica: ReplicaState, version: number, into: HostValues): null {
-  const { resident } = replica;
-  // What was computed from it already stays: it may be asked for next.
-  if (resident?.version !== version && resident?.settle(version)) replica.loadedVersion = version;
-  const isHere = resident !== null && replica.loadedVersion === version && resident.version === version;
-  invariant(isHere, 'values are asked of a replica that holds them');
-  resident.write(into);
-  return null;
-}
-
-async function trainResident(
-  replica: ReplicaState,
-  { shard, work, early }: Extract<ReplicaTask, { type: 'train_resident' }>,
-): Promise<ShardAnswer | null> {
-  const { engine, resident } = replica;
-  const begin = performance.now();
-  const { version } = shard;
-  invariant(resident !== null, 'a replica is told to reside before its first step');
-  const isHere = resident.leadsTo(version) && (resident.version !== version || replica.loadedVersion === version);
-  if (early && !isHere) return null;
-  load(replica, { version, parameters: work.from.version[0] === version ? work.from.parameters : NOTHING });
-  if (resident.version !== version) resident.takeSlots(version, work.from.slots);
-  let feed: Feed | undefined;
-  let answer: Pick<ShardAnswer, 'lossSum' | 'sums'> | undefined;
-  try {
-    const args = (feed = await trainingFeed(replica, shard));
-    const outcome = onExamples(() =>
-      resident.compute(args, shard, work, ({ loss, sums }) => {
-        answer = { lossSum: loss.dataSync()[0], sums: readSums(sums) };
-        engine.tf.dispose([loss, ...sums]);
-        return answer.lossSum;
-      }),
-    );
-    invariant(answer !== undefined, 'a shard has a loss');
-    return { ...answer, ...(outcome !== null && { resident: outcome }), ...times(replica, begin) };
-  } catch (error) {
-    // Who asks for it will hear of it.
-    if (early) return null;
-    // Nobody else has these values, and this replica will be closed.
-    writeValues(replica, version, work.rescue);
-    throw error;
-  } finally {
-    engine.tf.dispose(feed as unknown as tfjs.TensorContainer);
-  }
 }
 
 async function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Float32Array): Promise<ShardAnswer> {
@@ -321,12 +213,4 @@ function predict(replica: ReplicaState, batch: PredictTask): PredictAnswer {
   });
   engine.tf.dispose(outputs);
   return { outputs: predicted };
-}
-
-function times(replica: ReplicaState, begin: number): Pick<ShardAnswer, 'computeMs' | 'dataMs'> {
-  return { computeMs: performance.now() - begin, dataMs: judgedIn(replica).takeWaitedMs() };
-}
-
-function readSums(sums: readonly tfjs.Tensor[]): number[] {
-  return sums.flatMap((sum) => Array.from(sum.dataSync()));
 }

@@ -72,9 +72,9 @@ export class ResidentWeights {
     this.#begun ??= replica.reside({ optimizer, rates: weightRates(layout, optimizer.layerRates) });
     await this.#begun;
     const epoch = step.units[0].epoch ?? null;
-    const isPlanned = this.#planned !== null && isSameStep(this.#planned, step);
-    const keys = isPlanned && this.#planned !== null ? this.#planned.keys : newKeys(step);
-    if (this.#planned !== null && !isPlanned) this.#unplannedEpoch = epoch;
+    const planned = this.#planned !== null && isSameStep(this.#planned, step) ? this.#planned : null;
+    if (planned !== this.#planned) this.#unplannedEpoch = epoch;
+    const keys = planned?.keys ?? newKeys(step);
     const next = following === null || this.#unplannedEpoch === epoch ? null : { ...following, keys: newKeys(following) };
     this.#planned = next;
     const units = this.#unitsOf(step, keys);
