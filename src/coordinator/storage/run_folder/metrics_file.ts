@@ -35,17 +35,19 @@ export interface OpenedMetrics {
   isChanged: boolean;
 }
 
-/** Opens or creates the file and cuts it to the cursor; what is kept of it passes by `onLine`. */
+/** Opens or creates the file and cuts it to the cursor; what is kept of it passes by `onLine`, unless it is `unread`: then nobody asks for its sum. */
 export async function openMetricsFile({
   path,
   cursor,
   fileSystem,
   onLine = () => {},
+  unread = false,
 }: {
   path: string;
   cursor: MetricsCursor;
   fileSystem: FileSystem;
   onLine?: (line: string) => void;
+  unread?: boolean;
 }): Promise<OpenedMetrics> {
   const file = await fileSystem.open(path, 'update');
   try {
@@ -55,7 +57,7 @@ export async function openMetricsFile({
       await file.sync();
     }
     const kept = Math.min(size, cursor.bytes);
-    const sum = await read(file, kept, onLine);
+    const sum = unread ? 0 : await read(file, kept, onLine);
     const isChanged = kept === cursor.bytes && cursor.crc32 !== undefined && cursor.crc32 !== sum;
     const metrics = new AppendedFile(file, path, { bytes: kept, lines: cursor.lines, crc32: sum });
     if (!(await endsLine(file, kept))) metrics.append('\n');

@@ -202,7 +202,7 @@ async function openLog(path: string, fileSystem: FileSystem): Promise<MetricsFil
   const probe = await fileSystem.open(path, 'update');
   const bytes = await probe.size();
   await probe.close();
-  return (await openMetricsFile({ path, cursor: { bytes, lines: 0 }, fileSystem })).metrics;
+  return (await openMetricsFile({ path, cursor: { bytes, lines: 0 }, fileSystem, unread: true })).metrics;
 }
 
 function tooLong(file: string): StorageError {

@@ -62,11 +62,13 @@ async function damageOf(
     const files = manifest?.groups.flatMap(({ paths }) => paths) ?? [];
     const wanted = manifest?.bytes ?? 0;
     const isRead = noted?.weights !== undefined && wanted <= left;
-    const weights = createHash('sha256');
     let found = 0;
-    for (const file of files) found += await take(join(folder, file), isRead ? weights : null, fileSystem);
+    for (const file of files) found += await take(join(folder, file), null, fileSystem);
+    // Before a byte is read: a file may claim any size.
+    if (found !== wanted) return damaged(`its weights need ${wanted} bytes, its files hold ${found}`);
+    const weights = createHash('sha256');
+    if (isRead) for (const file of files) await take(join(folder, file), weights, fileSystem);
     const read = isRead ? found : 0;
-    if (found !== wanted) return damaged(`its weights need ${wanted} bytes, its files hold ${found}`, read);
     const json = createHash('sha256').update(withoutOwnHash(text)).digest('hex');
     if (noted?.json !== undefined && noted.json !== json) return damaged('its model.json is not what was written', read);
     if (isRead && noted.weights !== weights.digest('hex')) return damaged('its weights are not those that were written', read);
@@ -80,6 +82,7 @@ async function damageOf(
 function plainWords(error: unknown): string {
   const name = basename((error as { path?: string }).path ?? '');
   if (errorCode(error) === 'ENOENT' && name !== '') return `its ${name} is gone`;
+  if (errorCode(error) === 'ELOOP') return 'it is a link that leads round in a circle';
   return errorCode(error) === 'ENOTDIR' ? 'it is no folder' : errorMessage(error);
 }
 

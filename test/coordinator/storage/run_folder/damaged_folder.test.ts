@@ -126,6 +126,20 @@ it.each<[string, (run: string) => unknown, number | null, (string | RegExp)[]]>(
     ['checkpoints/best is damaged: its weights need 48 bytes, its files hold 49'],
   ],
   [
+    'a link to itself in place of a model',
+    (run) => replaced(run, 'checkpoints/best', (path) => symlinkSync('best', path)),
+    3,
+    ['checkpoints/best is damaged: it is a link that leads round in a circle'],
+  ],
+  // What a program that runs wild, or a file system that is repaired, leaves: nobody reads 2^42 bytes that tell nothing.
+  [
+    'weights of 2^42 bytes',
+    (run) => truncateSync(join(run, 'checkpoints', 'best', 'weights.bin'), 2 ** 42),
+    3,
+    ['checkpoints/best is damaged: its weights need 48 bytes, its files hold 4398046511104'],
+  ],
+  ['a log of 2^42 bytes', (run) => truncateSync(join(run, 'logs', 'run.log'), 2 ** 42), 3, [LOG_STRANGE(1)]],
+  [
     'weights gone',
     (run) => rmSync(join(run, 'checkpoints', 'last', 'weights.bin')),
     3,
