@@ -151,7 +151,7 @@ function startRound(draft: Draft, spec: RoundSpec): void {
   draft.rounds += 1;
   const untried = {
     ...{ done: false, attempts: 0, losses: [], lossCount: 0, lastLossMs: null, newcomersFrom: null },
-    ...{ nonFinite: null, fault: null, auditWaits: false },
+    ...{ nonFinite: null, fault: null, auditWaits: false, isRetried: false },
   };
   const audited = new Set(spec.audited);
   const { firsts } = draft;
@@ -284,6 +284,11 @@ function settle(
       `${member.name} found no fault in ${where(running.id)}: ${unit.fault.member} is broken`,
     );
   if (got.id.kind === 'train') beginTrust(draft, member, running.id.step);
+  if (got.id.kind === 'train' && unit.nonFinite !== null && unit.nonFinite.process !== member.process) {
+    const { member: other } = unit.nonFinite;
+    const text = `${member.name} found no NaN or Inf in ${where(running.id)}, and ${other} did: one of them has faulty hardware or other numerics`;
+    note(draft, 'warn', 'recompute', other, text);
+  }
   draft.commands.push({ type: 'accept', member: member.id, attempt: attemptOf(running) });
   for (const twin of runnersOf(draft, unit.shard)) {
     invariant(twin.running !== null, 'a runner runs');

@@ -112,6 +112,7 @@ export function endIfUndecided(draft: Draft): boolean {
     if (audit.length === 1) {
       if (draft.round.doubted === 'alone') {
         isReopened = takeAlone(draft, unit, audit[0], at) || isReopened;
+        if (draft.failed) return false;
         continue;
       }
       if (draft.settings.canJoin) {
@@ -149,8 +150,17 @@ export function endIfUndecided(draft: Draft): boolean {
  */
 function takeAlone(draft: Draft, unit: Unit, { member, name, process, group, likeFirst }: AuditAnswer, at: string): boolean {
   if (group === NOT_FINITE) {
-    replaceUnit(draft, { ...unit, audit: null, nonFinite: { memberId: member, process, member: name, tensor: 'its answer' } });
-    return true;
+    if (!unit.isRetried) {
+      replaceUnit(draft, { ...unit, audit: [], isRetried: true });
+      return true;
+    }
+    fail(
+      draft,
+      'NON_FINITE',
+      `NaN or Inf at ${at}: found by ${name}, twice, and no second machine is here to compute it. Not applied.`,
+      'Lower the learning rate or clip the gradient (--set optimizer.clip_norm=1).',
+    );
+    return false;
   }
   const { first } = unit;
   if (first !== null && likeFirst === false) {

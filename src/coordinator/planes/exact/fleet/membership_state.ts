@@ -100,6 +100,8 @@ export interface Unit {
   readonly audit: readonly AuditAnswer[] | null;
   /** It was told that a second machine is missing. */
   readonly auditWaits: boolean;
+  /** Of a step that is doubted: a machine that was alone found NaN or Inf, and is asked once more. */
+  readonly isRetried: boolean;
   /** Whose answer was taken without an audit; of a step that is doubted, whose was taken first. */
   readonly first: Answerer | null;
 }

@@ -364,6 +364,9 @@ describe('bad numbers', () => {
     expect(c.answer(1, { nonFinite: 'conv2d_1/kernel' }).types).toEqual(['refuse non_finite']);
     expect(c.answer(2).assigns).toEqual(['2:s0.1']);
     expect(c.answer(2).types).toEqual(['accept', 'complete']);
+    expect(c.notes).toEqual([
+      'b found no NaN or Inf in step 2, shard 0, and a did: one of them has faulty hardware or other numerics',
+    ]);
   });
 
   it('computes it once more at the same place if there is no other, then stops with both names', () => {
@@ -414,7 +417,7 @@ describe('a step that is doubted', () => {
     let failure = '';
     for (let i = 0; i < 4 && failure === ''; i++) failure = c.answer(1, { nonFinite: 'loss' }).failure;
     expect(failure).toContain('NaN or Inf at step 2, shard');
-    expect(failure).toContain('on a, loss on a. Not applied.');
+    expect(failure).toContain('found by a, twice, and no second machine is here');
   });
 });
 
