@@ -3,7 +3,7 @@
  * Does not: measure (memory.mjs), or know what ran.
  */
 
-/** The means of `count` stretches of as many samples each: neighbours of a sample say the same as it does, so that they must not count one by one. */
+/** The means of `count` stretches of as many samples each: neighbors of a sample say the same as it does, so that they must not count one by one. */
 export function inBlocks(samples, count = 20) {
   const size = Math.max(1, Math.floor(samples.length / count));
   const blocks = [];

@@ -6,7 +6,7 @@
 import { suggest } from './suggest.js';
 
 /** What stands where a picture is moved from outside of itself: 0, the nearest pixel, or its mirror image. */
-export const FILLS = ['zero', 'edge', 'reflect'] as const;
+const FILLS = ['zero', 'edge', 'reflect'] as const;
 export type Fill = (typeof FILLS)[number];
 export const DIRECTIONS = ['horizontal', 'vertical', 'both'] as const;
 
@@ -66,7 +66,7 @@ export interface Augmentation {
   readonly on: string | null;
 }
 
-export const MOST = 16;
+const MOST = 16;
 
 /** Whether a replica needs more rows of the global batch than its own. */
 export const mixesExamples = (list: readonly string[]): boolean => list.some((entry) => entry.startsWith('mixup'));

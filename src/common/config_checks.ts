@@ -1,6 +1,6 @@
 /**
  * Owns: what the schema cannot say: settings that contradict each other (errors) or that do nothing beside each other (warnings).
- * Does not: check single values (src/common/config_schema.ts), or know the machine (src/api/train.ts).
+ * Does not: check single values (src/common/settings/schema.ts), or know the machine (src/api/train.ts).
  */
 import { parseStateEvery } from './state_every.js';
 import { chooseDevices, replicasOf } from './device_choice.js';

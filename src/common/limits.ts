@@ -34,7 +34,7 @@ export const LIMITS = {
   mirrorIdleTimeoutMs: 15_000,
   /** A file that is not here after this long is fetched from the next mirror, ms. */
   mirrorTotalTimeoutMs: 300_000,
-  /** One slice of hashing or writing a checkpoint, bytes: about 1 ms each, so saving never holds the event loop. */
+  /** One slice of hashing or writing a state or a saved model, bytes: about 1 ms each, so saving never holds the event loop. */
   storageSliceBytes: 2 ** 20,
   /** Header of a state file, bytes: some thousand weights with their slots. Parsing makes many times the text in memory. */
   maxStateHeaderBytes: 2 * 2 ** 20,

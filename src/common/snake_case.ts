@@ -1,6 +1,6 @@
 /**
  * Owns: the one mechanical rule between names in code (camelCase) and names in files, flags' keys and JSON lines (snake_case).
- * Does not: know which keys exist (src/common/config_schema.ts) or what a record holds (src/common/run_record.ts).
+ * Does not: know which keys exist (src/common/settings/schema.ts) or what a record holds (src/common/run_record.ts).
  */
 
 /** JSON data: what a record or a configuration file is made of. */

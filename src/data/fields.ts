@@ -77,7 +77,7 @@ export function sameFields({ inputs, targets }: DataFields, types: GivenArrays):
   );
 }
 
-export function isShape(shape: unknown): shape is readonly number[] {
+function isShape(shape: unknown): shape is readonly number[] {
   return Array.isArray(shape) && shape.every((extent) => Number.isInteger(extent) && extent > 0);
 }
 

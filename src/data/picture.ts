@@ -6,7 +6,7 @@ import { resized } from './files/resample.js';
 export interface PictureShape {
   readonly height: number;
   readonly width: number;
-  /** 1 is grey, 3 is red, green and blue. */
+  /** 1 is gray, 3 is red, green and blue. */
   readonly channels: number;
 }
 

@@ -4,10 +4,10 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { emptyArray, type DataFields, type NumericArray, type StoredSplit } from '../common/dataset.js';
-import { factsToTell } from '../common/environment_error.js';
-import { invariant, type ErrorDetails, type ExitCode } from '../common/errors.js';
+import { invariant } from '../common/errors.js';
 import { product } from './assemble.js';
 import { openStored } from './open_stored.js';
+import { failureToTell, type ThreadFailure } from './thread_failure.js';
 
 export interface ReadRequest {
   readonly id: number;
@@ -15,8 +15,7 @@ export interface ReadRequest {
 }
 
 export type ReadAnswer = { readonly id: number } & (
-  | { readonly inputs: Readonly<Record<string, NumericArray>> }
-  | { readonly failure: ErrorDetails & { readonly exitCode: ExitCode } }
+  { readonly inputs: Readonly<Record<string, NumericArray>> } | { readonly failure: ThreadFailure }
 );
 
 const { split, fields } = workerData as { split: StoredSplit; fields: DataFields };
@@ -41,14 +40,7 @@ async function answer({ id, rows }: ReadRequest): Promise<void> {
     await (await opened).read(rows, { inputs, targets: {} });
     port.postMessage({ id, inputs } satisfies ReadAnswer);
   } catch (error) {
-    const failure = factsToTell(error);
-    // Nobody catches it here: the replica's thread hears of it as of any error of its own.
-    if (failure === null) {
-      setImmediate(() => {
-        throw error;
-      });
-      return;
-    }
-    port.postMessage({ id, failure } satisfies ReadAnswer);
+    const failure = failureToTell(error);
+    if (failure !== null) port.postMessage({ id, failure } satisfies ReadAnswer);
   }
 }

@@ -13,8 +13,8 @@ import { findPythonTensorFlow } from './python.js';
 import { TENSORFLOW_VERSION, distributionFor, isSupportedVersion, thisMachine } from './wheels.js';
 import { printable } from '../common/one_line.js';
 
-export const TENSORFLOW_FOLDER_VARIABLE = 'TFJS_PARALLEL_TENSORFLOW';
-export const CACHE_FOLDER_VARIABLE = 'TFJS_PARALLEL_CACHE';
+const TENSORFLOW_FOLDER_VARIABLE = 'TFJS_PARALLEL_TENSORFLOW';
+const CACHE_FOLDER_VARIABLE = 'TFJS_PARALLEL_CACHE';
 
 /** A TensorFlow that is on this machine. */
 export interface TensorFlowLocation {

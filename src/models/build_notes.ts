@@ -35,7 +35,7 @@ export interface LayerParts {
   readonly _trainableWeights?: tfjs.LayerVariable[];
 }
 
-export function partsOf(layer: tfjs.layers.Layer | tfjs.LayersModel): LayerParts {
+function partsOf(layer: tfjs.layers.Layer | tfjs.LayersModel): LayerParts {
   return layer as unknown as LayerParts;
 }
 

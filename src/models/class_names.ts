@@ -35,8 +35,6 @@ export const ACTIVATIONS: ReadonlySet<string> = new Set([
   ...['elu', 'selu', 'relu', 'relu6', 'linear', 'sigmoid', 'hardSigmoid', 'softplus', 'softsign', 'tanh'],
   ...['softmax', 'logSoftmax', 'gelu', 'gelu_new', 'mish', 'swish'],
 ]);
-/** A model's compile arguments; never part of a topology. */
-export const OPTIMIZERS: ReadonlySet<string> = new Set(['Adadelta', 'Adagrad', 'Adam', 'Adamax', 'Momentum', 'RMSProp', 'SGD']);
 
 /** tfjs's own (tfjs-layers utils/generic_utils.ts, toCamelCase): what it does to every key and to every text that is not a `name`. */
 export function camelCase(text: string): string {

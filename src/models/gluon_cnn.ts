@@ -1,5 +1,5 @@
 /**
- * Owns: the reference network of docs/reference_run.md, an MNIST CNN first published for MXNet Gluon.
+ * Owns: the reference network of docs/results/mnist_bf16.md, an MNIST CNN first published for MXNet Gluon.
  * Does not: train it.
  *
  * 1,085,898 values, 1,085,002 of them trained. The output is tanh of the logits, so the loss cannot fall below about 0.80.

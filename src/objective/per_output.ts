@@ -17,7 +17,7 @@ export function partsOf(text: string): string[] {
 }
 
 /** Names for each output, in their order. @throws UsageError OUTPUT_UNKNOWN */
-export function byOutput(given: readonly string[], outputs: readonly string[], what: string): string[][] {
+function byOutput(given: readonly string[], outputs: readonly string[], what: string): string[][] {
   const parts = given.map(partOf);
   const stray = parts.find(({ output }) => output !== null && !outputs.includes(output));
   if (stray !== undefined)

@@ -68,7 +68,7 @@ describe('what a model says of its examples', () => {
 describe('a picture of an example', () => {
   const decode = async (png: Buffer) => sharp(png).raw().toBuffer({ resolveWithObject: true });
 
-  it('has the bytes of the data, grey or red, green and blue', async () => {
+  it('has the bytes of the data, gray or red, green and blue', async () => {
     for (const channels of [1, 3]) {
       const values = Uint8Array.from({ length: 4 * 5 * channels }, (_, i) => (i * 37) % 256);
       const { data: pixels, info } = await decode(pngOf(values, { height: 4, width: 5, channels }));

@@ -18,7 +18,8 @@ const KINDS = {
   regularizer: classes.REGULARIZERS,
   constraint: classes.CONSTRAINTS,
   activation: classes.ACTIVATIONS,
-  optimizer: classes.OPTIMIZERS,
+  // A model's compile arguments; never part of a topology.
+  optimizer: new Set(['Adadelta', 'Adagrad', 'Adam', 'Adamax', 'Momentum', 'RMSProp', 'SGD']),
 };
 
 function accepts(topology: string): boolean {

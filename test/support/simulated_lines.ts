@@ -1,5 +1,5 @@
 /**
- * Owns: lines that carry so many bytes a second, alone or shared by several connections, and the two ends of a connection over them: the real judgement of who lives, with bytes
+ * Owns: lines that carry so many bytes a second, alone or shared by several connections, and the two ends of a connection over them: the real judgment of who lives, with bytes
  * and a clock that are simulated.
  * Does not: know coordinators or workers (simulated_slow_links.ts).
  */

@@ -1,5 +1,5 @@
 /**
- * Owns: a run over slow links, driven by one seed: the real membership core and the real judgement of who lives, with workers behind slow lines, shared lines, lines that trickle, stall and
+ * Owns: a run over slow links, driven by one seed: the real membership core and the real judgment of who lives, with workers behind slow lines, shared lines, lines that trickle, stall and
  * die. Whoever's bytes flow stays; whoever trickles or is silent goes in time; the run ends.
  * Does not: know values (simulated_cluster.ts does).
  */

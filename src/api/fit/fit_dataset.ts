@@ -82,7 +82,7 @@ async function validationOf(
   return { first: await exampleRows(model, validationData[0], validationData[1], 'validation ') };
 }
 
-export function requireCount(name: string, value: number | undefined): void {
+function requireCount(name: string, value: number | undefined): void {
   if (value === undefined || value === null || (Number.isSafeInteger(value) && value > 0)) return;
   throw wrong(name, 'a whole number of at least 1', value);
 }

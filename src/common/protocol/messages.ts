@@ -33,7 +33,7 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const double = z.custom<number>((value) => typeof value === 'number');
 const kind = z.enum(['train', 'evaluate']);
 
-export const numericsSchema = z.strictObject({
+const numericsSchema = z.strictObject({
   tensorflow: word,
   device: word,
   deviceModel: word,

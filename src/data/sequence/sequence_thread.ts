@@ -4,9 +4,9 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { SequenceFacts } from '../../common/dataset.js';
-import { factsToTell } from '../../common/environment_error.js';
-import { invariant, type ErrorDetails, type ExitCode } from '../../common/errors.js';
+import { invariant } from '../../common/errors.js';
 import { openModuleSequences, type SequenceWhere } from '../sources/module.js';
+import { failureToTell, type ThreadFailure } from '../thread_failure.js';
 import type { ReaderSettings } from './sequence_dataset.js';
 import type { SequenceBatch, SequenceMark, SequenceReader } from './sequence_batches.js';
 
@@ -24,7 +24,7 @@ export type SequenceRequest = { readonly id: number } & (
 );
 
 export type SequenceAnswer = { readonly id: number } & (
-  { readonly value: SequenceBatch | SequenceMark | null } | { readonly failure: ErrorDetails & { readonly exitCode: ExitCode } }
+  { readonly value: SequenceBatch | SequenceMark | null } | { readonly failure: ThreadFailure }
 );
 
 const { where, which, facts, settings } = workerData as SequenceThreadData;
@@ -45,14 +45,8 @@ async function answer(request: SequenceRequest): Promise<void> {
   try {
     port.postMessage({ id, value: await asked(await reader, request) } satisfies SequenceAnswer);
   } catch (error) {
-    const failure = factsToTell(error);
-    if (failure === null) {
-      setImmediate(() => {
-        throw error;
-      });
-      return;
-    }
-    port.postMessage({ id, failure } satisfies SequenceAnswer);
+    const failure = failureToTell(error);
+    if (failure !== null) port.postMessage({ id, failure } satisfies SequenceAnswer);
   }
 }
 

@@ -54,7 +54,7 @@ interface Where {
 }
 
 /** @throws DataError DATA_TABLES, DATA_IMAGES; EnvironmentError SHARP_MISSING */
-export async function loadImages(config: DataConfig, onProgress: OnDataProgress = () => {}): Promise<Dataset> {
+async function loadImages(config: DataConfig, onProgress: OnDataProgress = () => {}): Promise<Dataset> {
   const { data: folder, onBadFile = 'stop', imageChannels = 'rgb', imageDepth = 8, imageFit = 'crop', scale = null } = config;
   if (imageDepth !== 8 && imageDepth !== 16) throw tablesError(folder, `image_depth is ${imageDepth}, wanted 8 or 16`);
   const decoder = await openImageDecoder();

@@ -58,7 +58,7 @@ export const MNIST_FILES: readonly [MnistFile, MnistFile, MnistFile, MnistFile] 
 ];
 
 /** Tried in order. The original site (yann.lecun.com) no longer serves the files. */
-export const MNIST_MIRRORS: readonly string[] = [
+const MNIST_MIRRORS: readonly string[] = [
   'https://storage.googleapis.com/cvdf-datasets/mnist/',
   'https://ossci-datasets.s3.amazonaws.com/mnist/',
   'https://raw.githubusercontent.com/fgnt/mnist/master/',

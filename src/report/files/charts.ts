@@ -21,7 +21,7 @@ interface Point {
 const SIZE = { width: 640, height: 240, marginLeft: 56, marginRight: 84, marginTop: 16 };
 /** Of a line's name, in pixels. */
 const NAME_HEIGHT = 11;
-/** Okabe and Ito's colours, told apart by everyone. */
+/** Okabe and Ito's colors, told apart by everyone. */
 const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
 
 /** Loss, each metric, learning rate, time of a step and throughput; those that the run has nothing of are left out. */

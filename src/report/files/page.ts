@@ -47,7 +47,7 @@ export function reportPage({ story, charts, classes, name, config, environment, 
     `<div class="tiles">${tiles(story)}</div>`,
     `<div class="charts">${charts.map(({ title, svg }) => `<figure><h2>${escaped(title)}</h2>${svg}</figure>`).join('\n')}</div>`,
     ...(charts.length > 0
-      ? ['<p>Dashed: the best epoch. Rings: epochs whose model was saved. Grey: the loss of single steps.</p>']
+      ? ['<p>Dashed: the best epoch. Rings: epochs whose model was saved. Gray: the loss of single steps.</p>']
       : []),
     ...(classes === '' ? [] : [classes]),
     ...(story.epochs.length > 0

@@ -164,7 +164,7 @@ export async function writeAll(file: Pick<OpenFile, 'write'>, bytes: Uint8Array,
 }
 
 /** Views of at most `LIMITS.storageSliceBytes`, so that neither hashing nor writing holds the event loop for long. */
-export function* slices(parts: readonly Uint8Array[]): Generator<Uint8Array> {
+function* slices(parts: readonly Uint8Array[]): Generator<Uint8Array> {
   for (const part of parts)
     for (let start = 0; start < part.byteLength; start += LIMITS.storageSliceBytes)
       yield part.subarray(start, Math.min(part.byteLength, start + LIMITS.storageSliceBytes));

@@ -20,13 +20,13 @@ export async function isUnconfigured(path: string, fileSystem: FileSystem): Prom
 }
 
 /** Only what a start makes before its run begins, seen by the holder of its lock. */
-export async function isUnbegun(path: string, fileSystem: FileSystem): Promise<boolean> {
+async function isUnbegun(path: string, fileSystem: FileSystem): Promise<boolean> {
   const names = await namesIn(path, SUBFOLDERS, fileSystem);
   return names.every((name) => /^lock-\d+$/.test(name) || FILES.includes(name) || SUBFOLDERS.includes(name));
 }
 
 /** Takes all but the lock away. Each thing goes by its name, so nothing that came in meanwhile goes with it. */
-export async function clearUnbegun(path: string, fileSystem: FileSystem): Promise<void> {
+async function clearUnbegun(path: string, fileSystem: FileSystem): Promise<void> {
   const names = await namesIn(path, SUBFOLDERS, fileSystem);
   for (const name of FILES) if (names.includes(name)) await fileSystem.removeFile(join(path, name));
   for (const name of SUBFOLDERS) if (names.includes(name)) await fileSystem.removeFolder(join(path, name));

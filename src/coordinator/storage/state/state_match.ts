@@ -116,7 +116,7 @@ function sameButNames(saved: BucketLayout, present: BucketLayout): boolean {
 }
 
 /** The first tensor that differs, as `weight 3 is conv2d/kernel [3, 3, 1, 64] in the file, and … here`; null where all agree. */
-export function layoutDifference(saved: BucketLayout, present: BucketLayout): string | null {
+function layoutDifference(saved: BucketLayout, present: BucketLayout): string | null {
   const show = (layout: BucketLayout, at: number) => {
     if (at >= layout.slots.length) return 'absent';
     const { name, shape } = layout.slots[at];

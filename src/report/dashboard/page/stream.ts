@@ -14,7 +14,7 @@ const FIRST_MS = 500;
 const MOST_MS = 5_000;
 
 /** Where the link has it: browsers send what is after # to nobody. */
-export const token = (): string => location.hash.slice(1);
+const token = (): string => location.hash.slice(1);
 
 /** Never ends. */
 export async function listen(listener: Listener): Promise<never> {
