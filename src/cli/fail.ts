@@ -60,7 +60,8 @@ function usageErrorOf(error: CommanderError, command: string | undefined): Usage
   const hint = typed === undefined ? null : (knownElsewhere(typed) ?? (similar === undefined ? nearestSetting(typed) : null));
   return new UsageError({
     code: CODES[error.code] ?? 'USAGE',
-    message: hint?.path === undefined ? `${what}${meant}` : `${what}, did you mean ${asTyped(hint.path, command)}?`,
+    message:
+      hint?.path !== undefined ? `${what}, did you mean ${asTyped(hint.path, command)}?` : `${what}${hint === null ? meant : ''}`,
     next: hint?.advice === undefined ? help : `leave it out: ${hint.advice}`,
   });
 }

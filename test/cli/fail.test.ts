@@ -65,6 +65,10 @@ test("a flag by another tool's name is told by the flag or the setting that it i
   expect(said('--learning-rate', 'coordinator')).toContain('did you mean --lr?');
   expect(said('--workers', 'coordinator')).toContain('did you mean --set workers=…?');
   expect(said('--epoch', 'train', '\n(Did you mean --epochs?)')).toContain('did you mean --epochs?');
-  expect(said('--validation-split')).toContain('next: leave it out: the data says what is validated');
+  // Not with the flag that is nearest by its letters beside it.
+  expect(said('--validation-split', 'train', '\n(Did you mean --validation-limit?)')).toBe(
+    "error UNKNOWN_FLAG: unknown option '--validation-split'\n" +
+      'next: leave it out: the data says what is validated: a module or arrays with train and validation sets\n',
+  );
   expect(said('--xyzzy')).toBe("error UNKNOWN_FLAG: unknown option '--xyzzy'\nnext: tfjs-parallel train --help\n");
 });

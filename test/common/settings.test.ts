@@ -59,10 +59,33 @@ test.each([
   ['--max-grad-norm', 'optimizer.clip_norm'],
   ['num_workers', 'workers'],
   ['output_dir', 'run_dir'],
+  ['--checkpoint-dir', 'run_dir'],
+  ['--data-path', 'data'],
+  ['shuffle', 'shuffle'],
   ['--no-jit', 'compile'],
   ['epchs', 'epochs'],
 ])('%s is taken for %s', (word, path) => {
   expect(hintFor(word)).toEqual({ path });
+});
+
+test.each([
+  ['--rank', 'tfjs-parallel worker --host'],
+  ['--nproc-per-node', 'tfjs-parallel worker --host'],
+  ['MASTER_ADDR', 'tfjs-parallel worker --host'],
+  ['strategy', '--gpus'],
+  ['--deterministic', 'equal bits'],
+  ['eval_steps', 'each epoch ends with a validation'],
+  ['--warmup-steps', 'optimizer.schedule.warmup_epochs'],
+  ['warmupRatio', 'optimizer.schedule.warmup_epochs'],
+  ['--wandb', '--dashboard'],
+  ['dropout', 'a layer of the model'],
+  ['classWeight', 'classWeight'],
+  ['--resume-from', '--resume RUN'],
+  ['resumeFromCheckpoint', '--resume RUN'],
+  ['pretrained', '--init-from MODEL'],
+  ['drop_last', 'the last batch'],
+])('%s is answered with how it is done here', (word, told) => {
+  expect(hintFor(word)?.advice).toContain(told);
 });
 
 test('what another tool has and this one does otherwise is said, and nonsense is not guessed at', () => {

@@ -48,7 +48,11 @@ export const SAVING_SETTINGS = {
   runDir: setting(text('a folder'), 'runs', {
     ...{ flag: '--run-dir <folder>', commands: RUNS, group: 'saving', resume: 'call' },
     help: 'where run folders go',
-    ...{ workers: false, library: true, aliases: ['output_dir', 'out_dir', 'save_dir', 'log_dir', 'default_root_dir'] },
+    ...{
+      workers: false,
+      library: true,
+      aliases: ['output_dir', 'out_dir', 'save_dir', 'log_dir', 'default_root_dir', 'checkpoint_dir', 'ckpt_dir', 'work_dir'],
+    },
   }),
   name: setting(text(NAME, /^[A-Za-z0-9][A-Za-z0-9._-]*$/), null, {
     ...{ flag: '--name <name>', commands: RUNS, group: 'saving', resume: 'call' },
@@ -63,7 +67,11 @@ export const SAVING_SETTINGS = {
   stateEvery: setting(text('epoch, a time such as 60s, or 500 steps'), 'epoch,60s', {
     ...{ flag: '--state-every <when>', commands: RUNS, group: 'saving', resume: 'kept' },
     help: 'when a state is saved: epoch, 60s, "500 steps", or several joined by commas',
-    ...{ workers: false, library: true, aliases: ['save_steps', 'save_freq', 'save_every', 'checkpoint_frequency'] },
+    ...{
+      workers: false,
+      library: true,
+      aliases: ['save_steps', 'save_freq', 'save_every', 'checkpoint_frequency', 'save_interval'],
+    },
     formerly: 'checkpoint_every',
   }),
   onSaveFailure: setting(choice(['continue', 'stop']), 'continue', {

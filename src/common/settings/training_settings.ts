@@ -15,12 +15,16 @@ export const DATA_SETTINGS = {
   data: setting(text('mnist, idx, synthetic, or a path to a module or a file of data'), 'mnist', {
     ...{ flag: '--data <data>', commands: [...RUNS, 'evaluate', 'verify'], group: 'data', resume: 'fixed' },
     help: 'mnist, idx, synthetic, a module exporting train and validation sets, a file (.npz, .npy, .csv, .parquet) or a folder of pictures',
-    ...{ workers: false, library: false, aliases: ['dataset', 'dataset_name', 'train_data'] },
+    ...{
+      workers: false,
+      library: false,
+      aliases: ['dataset', 'dataset_name', 'train_data', 'data_path', 'dataset_path', 'train_file'],
+    },
   }),
   dataDir: setting(text('a folder'), null, {
     ...{ flag: '--data-dir <folder>', commands: [...RUNS, 'worker', 'evaluate', 'verify'], group: 'data', resume: 'kept' },
     help: 'folder with the IDX files, instead of downloading MNIST',
-    ...{ workers: false, library: true, aliases: ['data_path', 'data_root', 'root', 'dataset_dir', 'data_folder'] },
+    ...{ workers: false, library: true, aliases: ['data_root', 'root', 'dataset_dir', 'data_folder'] },
   }),
   validationFile: setting(text('a file'), null, {
     ...{ flag: '--validation-file <file>', commands: DATA, group: 'data', resume: 'fixed' },
