@@ -80,7 +80,7 @@ export function settleAudited(
       type: 'condemn',
       member: liar.member,
       process: liar.process,
-      reason: `${where(running.id)} was computed otherwise by ${namesOf(agreeing)}`,
+      reason: `${where(running.id)} was computed otherwise by ${namesOf(agreeing.filter((answer) => answer.process !== liar.process))}`,
     });
   }
   if (liars.length > 0 && !isWhole(draft)) {
