@@ -39,7 +39,7 @@ export async function train(options: TrainOptions | ResumeOptions): Promise<Trai
   try {
     return await trainAsTold(options);
   } catch (error) {
-    throw errorInOptions(error, ['resume', 'init-from', 'numerics']);
+    throw errorInOptions(error, { offered: ['resume', 'init-from', 'numerics'] });
   }
 }
 

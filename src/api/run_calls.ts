@@ -74,6 +74,6 @@ async function inOptions<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw errorInOptions(error, ['resume', 'init-from']);
+    throw errorInOptions(error, { offered: ['resume', 'init-from'] });
   }
 }

@@ -20,7 +20,23 @@ describe('to callers of the library', () => {
     ['try --no-compile', 'try compile: false'],
     ['continue it with --resume runs/a', 'continue it with --resume runs/a (on the command line)'],
     ['no flag in here', 'no flag in here'],
+    [
+      'name it with --loss b=mean_squared_error; else --loss-weights b=0 besides',
+      "name it with loss: { b: 'mean_squared_error' }; else lossWeights: { b: 0 } besides",
+    ],
+    [
+      'Say with --inputs user=COLUMN,the-item=COLUMN what each takes, a name once for each of its columns; t.csv has a.',
+      "Say with inputs: { user: COLUMN, 'the-item': COLUMN } what each takes, a list where it has several; t.csv has a.",
+    ],
   ])('"%s" is said in options', (flags, options) => expect(inOptions(flags)).toBe(options));
+
+  it('where the model is compiled, the loss is said in names that compile takes', () => {
+    const advice = 'Choose --loss sigmoid_cross_entropy for labels of 0 and 1.';
+    expect(inOptions(advice, { compiled: true })).toMatch(
+      /^Choose loss: 'sigmoid_cross_entropy' for labels of 0 and 1 \(the loss is that of model\.compile\(…\): 'binaryCrossentropy' for yes and no, .*\)\.$/,
+    );
+    expect(inOptions('give --loss-weights 1,2', { compiled: true })).not.toContain('compile');
+  });
 
   it('errors keep class, code and cause; what is no error of ours stays as it is', () => {
     const cause = new Error('why');
@@ -42,9 +58,9 @@ describe('to callers of the library', () => {
 
 it('fit() can resume, and says so in its option; other calls send to the command line', () => {
   const text = 'Train on with --resume runs/model-001, or choose another --run-dir.';
-  expect(inOptions(text, ['resume'])).toBe("Train on with resume: 'runs/model-001', or choose another runDir.");
+  expect(inOptions(text, { offered: ['resume'] })).toBe("Train on with resume: 'runs/model-001', or choose another runDir.");
   const command = 'runs/a has no model yet; tfjs-parallel train --resume runs/a goes on; or --init-from runs/b';
-  expect(inOptions(command, ['resume', 'init-from'])).toBe(
+  expect(inOptions(command, { offered: ['resume', 'init-from'] })).toBe(
     "runs/a has no model yet; train({ resume: 'runs/a' }) goes on; or initFrom: 'runs/b'",
   );
   expect(inOptions(text)).toBe('Train on with --resume runs/model-001, or choose another runDir. (on the command line)');

@@ -121,7 +121,7 @@ it('Parquet with lists and texts feeds two inputs and two heads, as the library 
     code: 'MODEL_INPUTS',
     message: 'the model has 2 inputs (camelCase, other), columns.parquet has 2 arrays of inputs (first, other)',
     next: expect.stringMatching(
-      /^Say with inputs what each takes, as camelCase=COLUMN,other=COLUMN, a name once for each of its columns; columns.parquet has length, /,
+      /^Say with inputs: \{ camelCase: COLUMN, other: COLUMN \} what each takes, a list where it has several; columns.parquet has length, /,
     ) as string,
   });
 });

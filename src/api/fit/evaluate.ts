@@ -97,7 +97,7 @@ async function evaluating(
       return scalars.length === 1 ? scalars[0] : scalars;
     });
   } catch (error) {
-    throw errorInOptions(error);
+    throw errorInOptions(error, { compiled: true });
   }
 }
 

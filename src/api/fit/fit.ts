@@ -60,7 +60,7 @@ export async function fit(model: tfjs.LayersModel, x: NamedRows, y: NamedRows, o
       }),
     );
   } catch (error) {
-    throw errorInOptions(error, ['resume', 'init-from', 'numerics']);
+    throw errorInOptions(error, { offered: ['resume', 'init-from', 'numerics'], compiled: true });
   }
 }
 

@@ -53,7 +53,7 @@ export async function fitDataset(model: tfjs.LayersModel, dataset: BatchSource, 
       }
     });
   } catch (error) {
-    throw errorInOptions(error);
+    throw errorInOptions(error, { compiled: true });
   }
 }
 

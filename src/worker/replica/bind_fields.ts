@@ -107,7 +107,7 @@ function adviceOn({ names, side, dataset: { name, columns, oneOfEach } }: Side):
   const told = toldOf(columns);
   if (names.length === 1) return `Name with ${flag} what the one ${side} of the model is made of; ${name} has ${told}.`;
   const wanted = names.map((one) => `${one}=COLUMN`).join(',');
-  return `Say with ${flag} what each takes, as ${wanted}, a name once for each of its columns; ${name} has ${told}.`;
+  return `Say with ${flag} ${wanted} what each takes, a name once for each of its columns; ${name} has ${told}.`;
 }
 
 function toldOf(columns: readonly string[]): string {

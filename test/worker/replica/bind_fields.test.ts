@@ -68,10 +68,10 @@ it('of a table it is said how its columns are given names, and which it has', ()
   const columns = Array.from({ length: 40 }, (_, at) => `c${at}`);
   const [x, y] = [[field('x', 5)], [field('y', 1)]];
   expect(refused(['age', 'price'], twoByTwo(), x, y)).toBe(
-    'Say with --inputs what each takes, as a=COLUMN,b=COLUMN, a name once for each of its columns; t.csv has age, price.',
+    'Say with --inputs a=COLUMN,b=COLUMN what each takes, a name once for each of its columns; t.csv has age, price.',
   );
   expect(refused(columns, twoByTwo(), [field('a', 2), field('b', 3)], y)).toBe(
-    `Say with --labels what each takes, as c=COLUMN,d=COLUMN, a name once for each of its columns; t.csv has ${columns.slice(0, 30).join(', ')}, ….`,
+    `Say with --labels c=COLUMN,d=COLUMN what each takes, a name once for each of its columns; t.csv has ${columns.slice(0, 30).join(', ')}, ….`,
   );
   const one = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [2], name: 'only' })] });
   expect(refused(['age', 'price'], one, [field('a', 1), field('b', 1)], y)).toBe(
