@@ -220,7 +220,10 @@ async function* stepsFrom(parts: RunParts, base: number, streamed?: number): Asy
       ...(streamed === undefined
         ? {
             ...{ from: { step, example: nextExample }, upTo: config.maxSteps ?? Infinity },
-            rows: { ...order, shuffle: config.shuffle, examples: countOf(examples), batch: config.batch },
+            rows: {
+              ...{ ...order, shuffle: config.shuffle, examples: countOf(examples), batch: config.batch },
+              ...(epoch < config.epochs && { nextEpoch: order.epoch + 1 }),
+            },
           }
         : {
             ...{ from: { step, example: 0 }, upTo: step + 1 },

@@ -17,6 +17,8 @@ export interface RowPlan {
   readonly batch: number;
   /** Whether the permutation is drawn, or the rows come in their order. */
   readonly shuffle: boolean;
+  /** The epoch after this one, as far as anybody knows; absent after the last. */
+  readonly nextEpoch?: number;
 }
 
 export interface Advance {

@@ -70,8 +70,16 @@ function shardOf(rows: Int32Array, shards: number, shard: number): Int32Array[] 
   return count === 0 ? [] : [rows.slice(start, start + count)];
 }
 
-/** The global batches after the one that begins at `example`, as far as they are read ahead. */
-export function batchesAfter(order: Int32Array, example: number, batch: number): Int32Array[] {
+/**
+ * The global batches after the one that begins at `example`, as far as they are read ahead: after the last ones of an epoch the first ones of the next, whose
+ * order `following` tells, so that they are read while the run evaluates. None that is larger than the batch itself, which is what a worker may be sent.
+ */
+export function batchesAfter(order: Int32Array, example: number, batch: number, following?: () => Int32Array): Int32Array[] {
   const starts = Array.from({ length: LIMITS.batchesReadAhead }, (_, at) => example + (at + 1) * batch);
-  return starts.filter((start) => start < order.length).map((start) => order.subarray(start, start + batch));
+  const here = starts.filter((start) => start < order.length).map((start) => order.subarray(start, start + batch));
+  if (following === undefined || here.length === starts.length) return here;
+  const next = following();
+  const own = Math.min(batch, order.length - example);
+  const first = starts.slice(here.length).map((_, at) => next.subarray(at * batch, (at + 1) * batch));
+  return [...here, ...first.filter(({ length }) => length > 0 && length <= own)];
 }

@@ -13,7 +13,7 @@ import { learningRateAt } from '../../../common/schedule.js';
 import type { TrainConfig } from '../../../common/train_config.js';
 import { sumOf, type Totals } from '../../../objective/values.js';
 import { createUpdate, type Update } from './update/update.js';
-import type { Advance, Classified, CommittedStep, Evaluation, Plane, RunValues, StepOutcome } from '../plane.js';
+import type { Advance, Classified, CommittedStep, Evaluation, Plane, RowPlan, RunValues, StepOutcome } from '../plane.js';
 import { rowOrder } from '../row_order.js';
 import { batchesAfter, shardBatch } from './batches.js';
 import { classify, evaluate, type RoundComputer } from './evaluate.js';
@@ -50,6 +50,7 @@ export class ExactPlane implements Plane {
   readonly #resident: ResidentWeights | null;
   /** How long the last step took that a replica completed. */
   #stepMs = Infinity;
+  readonly #orders = new Map<string, Int32Array>();
   /** For the average, where it is evaluated. */
   #averaged: Float32Array | null = null;
 
@@ -64,13 +65,15 @@ export class ExactPlane implements Plane {
 
   async *advance(work: Advance): AsyncGenerator<StepOutcome, void> {
     const { examples, batch } = work.rows;
-    const order = rowOrder(work.rows);
+    const order = this.#orderOf(work.rows);
+    const { nextEpoch } = work.rows;
+    const nextOrder = nextEpoch === undefined ? undefined : (): Int32Array => this.#orderOf({ ...work.rows, epoch: nextEpoch });
     const meter = new StepMeter(this.#parts.nowMs);
     let { step, example } = work.from;
     while (step < work.upTo && example < examples) {
       const rowsFrom = (at: number): StepRows => ({
         rows: order.subarray(at, Math.min(at + batch, examples)),
-        ahead: batchesAfter(order, at, batch),
+        ahead: batchesAfter(order, at, batch, nextOrder),
       });
       const isLast = step + 1 >= work.upTo || example + batch >= examples;
       const following = isLast ? null : rowsFrom(example + batch);
@@ -82,6 +85,18 @@ export class ExactPlane implements Plane {
       step += 1;
       example += rows.length;
     }
+  }
+
+  /** Of the epoch under way, and of the next one towards its end. */
+  #orderOf(plan: RowPlan): Int32Array {
+    const { seed, epoch, examples, shuffle } = plan;
+    const key = [seed, epoch, examples, shuffle].join();
+    const order = this.#orders.get(key) ?? rowOrder(plan);
+    this.#orders.delete(key);
+    this.#orders.set(key, order);
+    const [oldest] = this.#orders.keys();
+    if (this.#orders.size > 2) this.#orders.delete(oldest);
+    return order;
   }
 
   async evaluate({ examples, batch, signal }: Evaluation): Promise<Totals | null> {

@@ -1,7 +1,7 @@
 /** Owns: what a shard of a step is told: its rows, those to come, and nothing of the epoch beside them. */
 import { expect, test } from 'vitest';
 import { LIMITS } from '../../../../src/common/limits.js';
-import { shardBatch } from '../../../../src/coordinator/planes/exact/batches.js';
+import { batchesAfter, shardBatch } from '../../../../src/coordinator/planes/exact/batches.js';
 
 const parameters = { version: 3, values: new Float32Array(1) };
 const order = Int32Array.from({ length: 100_000 }, (_, at) => 99_999 - at);
@@ -31,4 +31,25 @@ test('what is sent to a replica is as large as its own rows, however long the ep
     expect(batchRows).toEqual(batches[0]);
     for (const sent of [rows, batchRows, ...(ahead?.rows ?? [])]) expect(sent?.buffer.byteLength).toBe(sent?.byteLength);
   }
+});
+
+test('towards the end of an epoch the first batches of the next are read ahead, while the run evaluates', () => {
+  const [now, next] = [Int32Array.of(0, 1, 2, 3, 4, 5, 6), Int32Array.of(6, 5, 4, 3, 2, 1, 0)];
+  let asked = 0;
+  const following = (): Int32Array => (asked++, next);
+  const after = (order: Int32Array, example: number): number[][] =>
+    batchesAfter(order, example, 2, following).map((rows) => [...rows]);
+  expect(after(now, 0)).toEqual([
+    [2, 3],
+    [4, 5],
+  ]);
+  expect(asked).toBe(0);
+  expect(after(now, 4)).toEqual([[6], [6, 5]]);
+  // A worker takes no more rows ahead than its own shard has; those of the step before are being read.
+  expect(after(now, 6)).toEqual([]);
+  expect(after(now.subarray(0, 6), 4)).toEqual([
+    [6, 5],
+    [4, 3],
+  ]);
+  expect(batchesAfter(now, 4, 2).map((rows) => [...rows])).toEqual([[6]]);
 });

@@ -12,8 +12,10 @@ const never = new AbortController().signal;
 function planeWith(optimizer: Partial<OptimizerConfig>, { shards = 1, hang = false } = {}) {
   const held = { now: 0, most: 0 };
   const evaluated: { version: number; values: number[] }[] = [];
-  const answer = ({ id, rows, parameters }: ShardAssignment): ShardResult => {
+  const trained: { rows: number[]; ahead: number[][] }[] = [];
+  const answer = ({ id, rows, parameters, ahead }: ShardAssignment): ShardResult => {
     const { kind, shard } = id;
+    if (kind === 'train') trained.push({ rows: [...rows], ahead: (ahead?.rows ?? []).map((one) => [...one]) });
     if (kind === 'evaluate') evaluated.push({ version: parameters.version, values: [...parameters.values] });
     const common = {
       id,
@@ -44,7 +46,8 @@ function planeWith(optimizer: Partial<OptimizerConfig>, { shards = 1, hang = fal
     },
   };
   const config = { ...DEFAULT_TRAIN_CONFIG.optimizer, ...optimizer };
-  return { plane: new ExactPlane({ model: tinyModel, shards, optimizer: config, fleet, nowMs: () => 0 }), held, evaluated };
+  const plane = new ExactPlane({ model: tinyModel, shards, optimizer: config, fleet, nowMs: () => 0 });
+  return { plane, held, evaluated, trained };
 }
 
 const work = (upTo: number, signal = never) => ({
@@ -67,6 +70,25 @@ test('a plane steps to the boundary that was named, or the end of the epoch, and
   const { version, parameters } = await plane.values();
   expect([version, parameters[0]]).toEqual([2, -1]);
   expect(await advance(planeWith({}).plane, Infinity)).toHaveLength(3);
+});
+
+test('the last steps of an epoch name the first rows of the next, where there is one', async () => {
+  const { plane, trained } = planeWith({});
+  const epoch = async (rows: { epoch: number; nextEpoch?: number }): Promise<void> => {
+    const { rows: base, ...rest } = work(Infinity);
+    for await (const outcome of plane.advance({ ...rest, rows: { ...base, ...rows } })) expect(outcome.kind).toBe('committed');
+  };
+  await epoch({ epoch: 1, nextEpoch: 2 });
+  await epoch({ epoch: 2 });
+  const rows = trained.map((step) => step.rows);
+  expect(trained.map(({ ahead }) => ahead)).toEqual([
+    [rows[1], rows[2]],
+    [rows[2], rows[3]],
+    [rows[3], rows[4]],
+    [rows[4], rows[5]],
+    [rows[5]],
+    [],
+  ]);
 });
 
 test('64 shards on one replica hold no more than 7 gradients, and all are given back', async () => {
