@@ -9,7 +9,7 @@ import type { EndEvent } from '../common/run_events.js';
 import type { FirstModel } from '../coordinator/cluster/admissions.js';
 import { Cluster } from '../coordinator/cluster/cluster.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
-import { eventOf } from '../coordinator/start_run.js';
+import { eventOf } from '../coordinator/fleet_event.js';
 import { weightsFor } from '../coordinator/storage/state/saved_model.js';
 import type { ModelSource } from '../models/model_source.js';
 import { availableMemory } from '../system/memory_limit.js';

@@ -9,7 +9,7 @@ import { LIMITS } from '../common/limits.js';
 import { unlessHurried } from '../common/stop_request.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { residentReplica } from '../coordinator/planes/exact/resident_weights.js';
-import { eventOf } from '../coordinator/start_run.js';
+import { eventOf } from '../coordinator/fleet_event.js';
 import type { Crew, Recruiter, Work } from './compose.js';
 import { placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
 import { openReplicas } from './replicas.js';

@@ -8,7 +8,7 @@ import { digitsApart } from '../common/digits_apart.js';
 import { isErrorLike } from '../common/error_facts.js';
 import { ExpectedError, UsageError } from '../common/errors.js';
 import type { ModelDescription, NumericsClass, ResidentReplica } from '../common/replica.js';
-import type { EndEvent, RunEvent, RunObserver, StartEvent } from '../common/run_events.js';
+import type { EndEvent, RunObserver, StartEvent } from '../common/run_events.js';
 import type { SettingChange } from '../common/setting_change.js';
 import type { Monitor } from '../common/objective.js';
 import { requireShards } from '../objective/one_shard.js';
@@ -21,7 +21,6 @@ import { trialNotes } from '../common/trial.js';
 import type { Plane, RunValues } from './planes/plane.js';
 import { weightsFor, type SavedWeights } from './storage/state/saved_model.js';
 import type { Fleet } from './planes/exact/fleet/fleet.js';
-import type { FleetNote } from './planes/exact/fleet/fleet_options.js';
 import type { RunFolder } from './storage/run_folder/run_folder.js';
 import { ExactPlane } from './planes/exact/exact_plane.js';
 import { beginAt, type Beginning } from './beginning.js';
@@ -32,6 +31,7 @@ import type { BatchStream } from './batch_stream.js';
 import { RunProgress } from './progress.js';
 import { accessTo } from './run_access.js';
 import type { MakeHooks, RunAccess, RunHooks } from './run_hooks.js';
+import { requireReachable } from './require_reachable.js';
 import { runTraining } from './run.js';
 import { createRunStore, KEEPS_NOTHING, type RunStore } from './storage/run_store.js';
 import { rateRise } from '../common/schedule.js';
@@ -44,12 +44,6 @@ import { valuesSha256 } from './storage/weights_hash.js';
 function wordsOf(error: unknown): { code: string; message: string } {
   if (error instanceof ExpectedError) return { code: error.code, message: error.message };
   return { code: 'INTERNAL', message: isErrorLike(error) ? (error.stack ?? error.message) : String(error) };
-}
-
-/** A fleet's plain sentence as a run event. */
-export function eventOf({ level, code, worker, message }: FleetNote): RunEvent {
-  if (code === 'join' || code === 'leave' || code === 'lost') return { type: `worker_${code}`, worker, detail: message };
-  return { type: level === 'error' ? 'error' : 'warn', code, message };
 }
 
 /** As the model would be saved after this epoch. */
@@ -98,18 +92,6 @@ export interface StartParts {
   readonly hooks?: MakeHooks;
   readonly stream?: BatchStream;
   readonly validationStream?: BatchStream;
-}
-
-/** @throws UsageError VALUE_INVALID for an accuracy in per cent: nothing would ever reach it. */
-function requireReachable(config: Pick<TrainConfig, 'target' | 'saveAbove'>, { name }: Monitor): void {
-  for (const [setting, value] of Object.entries({ target: config.target, save_above: config.saveAbove })) {
-    if (value === null || !name.endsWith('acc') || (value >= 0 && value <= 1)) continue;
-    throw new UsageError({
-      code: 'VALUE_INVALID',
-      message: `${setting} is ${value}, and the monitored value is ${name}, a fraction from 0 to 1`,
-      next: 'Write 99.3 % as 0.993, or name another value with --monitor.',
-    });
-  }
 }
 
 export interface RunResult {
