@@ -13,7 +13,7 @@ import type { TrainConfig } from '../common/train_config.js';
 import { isBetter, reaches } from '../objective/values.js';
 import type { CommandContext } from './context.js';
 import type { Call } from './resume_line.js';
-import { valueName, valuesApart } from '../report/run_text.js';
+import { valueName, valuesApart } from '../report/value_text.js';
 
 /** What a run needs of the session. */
 export interface SessionParts {

@@ -1,12 +1,12 @@
 /**
  * Owns: the words of a run, as pure functions from events to text: the report's lines, the header, the progress line, the closing lines.
- * Does not: write them or know a terminal (report_text.ts).
+ * Does not: write them or know a terminal (text.ts).
  */
-import { digitsApart } from '../common/digits_apart.js';
 import { hasOneDnnBeyondTensorFlow } from '../common/numerics_class.js';
 import type { EndEvent, EpochEvent, StartEvent, StepEvent } from '../common/run_events.js';
 import { sparkline } from './sparkline.js';
 import type { OptimizerConfig } from '../common/train_config.js';
+import { count, duration, plural, valueName, valueText } from './value_text.js';
 
 /** `context: [gpu(0), gpu(1)]`: the report's first line. */
 export function contextLine(start: StartEvent): string {
@@ -47,17 +47,6 @@ function isAccuracyAlone(values: Readonly<Record<string, number>>): boolean {
 /** `loss 0.2500, mae 0.1250`, of the training set or with the prefix of another. */
 function valuesText(values: Readonly<Record<string, number>>, names: readonly string[], prefix = ''): string {
   return names.map((name) => `${name} ${valueText(name, values[`${prefix}${name}`])}`).join(', ');
-}
-
-/** Accuracies in per cent. */
-export function valueText(name: string, value: number, digits = 2): string {
-  if (name.endsWith('acc')) return percent(value, digits);
-  return Math.abs(value) >= 1e-3 || value === 0 ? value.toFixed(4) : value.toPrecision(4);
-}
-
-/** `validation accuracy` for `val_acc`, as people say it; other names as they are. */
-export function valueName(name: string): string {
-  return name === 'val_acc' ? 'validation accuracy' : name;
 }
 
 /** What the program chose for speed where the user said nothing, with what takes it back; empty where it chose nothing. */
@@ -256,38 +245,9 @@ export function endLines(end: EndEvent): string[] {
   ];
 }
 
-/** 634 → `10m 34s`; 7322 → `2h 2m`; 5 → `5s`. */
-export function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  if (h >= 48) return `${Math.floor(h / 24)}d ${h % 24}h`;
-  if (h > 0) return `${h}h ${m}m`;
-  return m > 0 ? `${m}m ${s}s` : `${s}s`;
-}
-
-/** 60000 → `60,000`, whatever the locale. */
 function validationText(examples: number | null): string {
   if (examples === null) return 'a sequence of';
   return examples === 0 ? 'no' : count(examples);
-}
-
-export function count(value: number): string {
-  return value.toLocaleString('en-US');
-}
-
-export function plural(value: number, noun: string): string {
-  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
-}
-
-export function percent(fraction: number, digits: number): string {
-  return `${(100 * fraction).toFixed(digits)} %`;
-}
-
-/** Two values of one name that are compared, with as many digits, at least two, as tell them apart. */
-export function valuesApart(name: string, a: number, b: number): [string, string] {
-  const show = (value: number, digits: number): string =>
-    digits === 2 || name.endsWith('acc') ? valueText(name, value, digits) : value.toPrecision(Math.min(digits + 2, 17));
-  return digitsApart([a, b], show, 2);
 }
 
 /** As the report prints it: two decimals, `9.80` as wide as `94.99`. */

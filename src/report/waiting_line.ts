@@ -2,7 +2,8 @@
  * Owns: the line that says what is waited for before the first step, and for how long already, on a terminal.
  * Does not: know what takes so long (src/api says it), or draw (live_line.ts).
  */
-import { barText, duration } from './run_text.js';
+import { barText } from './run_text.js';
+import { duration } from './value_text.js';
 import type { LiveLine } from './live_line.js';
 
 export interface WaitingLine {

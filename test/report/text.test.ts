@@ -1,15 +1,8 @@
 import { expect, test } from 'vitest';
 import { createJsonReporter } from '../../src/report/json.js';
 import { createTextReporter } from '../../src/report/text.js';
-import {
-  contextLine,
-  duration,
-  endLines,
-  epochLines,
-  headerLines,
-  progressLine,
-  valuesApart,
-} from '../../src/report/run_text.js';
+import { contextLine, endLines, epochLines, headerLines, progressLine } from '../../src/report/run_text.js';
+import { duration, valuesApart } from '../../src/report/value_text.js';
 import type { RunEvent } from '../../src/common/run_events.js';
 import { captureStream } from '../support/capture_stream.js';
 import { SAMPLE_START, sampleEnd, sampleEpoch, sampleStep } from '../support/run_events_sample.js';

@@ -8,7 +8,7 @@ import { chooseDevices } from '../../common/device_choice.js';
 import { EXIT } from '../../common/errors.js';
 import type { CommandContext } from '../context.js';
 import { resolveFor } from '../resolve_for.js';
-import { count, plural } from '../../report/run_text.js';
+import { count, plural } from '../../report/value_text.js';
 import { addSettingFlags, GROUP, readOption, wholeNumber } from '../setting_flags.js';
 import { printable } from '../../common/one_line.js';
 

@@ -12,7 +12,7 @@ import type { CommandContext } from '../context.js';
 import { resolveFor } from '../resolve_for.js';
 import { RECORD_VERSION } from '../../common/run_record.js';
 import { reaches } from '../../objective/values.js';
-import { count, percent, valueName, valuesApart, valueText } from '../../report/run_text.js';
+import { count, percent, valueName, valuesApart, valueText } from '../../report/value_text.js';
 import { addSettingFlags } from '../setting_flags.js';
 import { printable } from '../../common/one_line.js';
 
