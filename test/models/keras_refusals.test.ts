@@ -214,3 +214,61 @@ it('heeds training=False of a call and refuses what else tfjs would drop', () =>
     'MODEL_CALL_DIFFERS m.json: layer d (Dropout) is called with 2 beside its input, which tfjs ignores',
   );
 });
+
+/** A text whose steps count where it is no 0, in two copies, and a series of as many steps; `how` joins them, or what came of them. */
+function joined(version: string, layer: [className: string, config: object], on: readonly string[]): string {
+  const made: [name: string, className: string, config: object, on: readonly string[]][] = [
+    ['text', 'InputLayer', { batch_input_shape: [null, 3] }, []],
+    ['series', 'InputLayer', { batch_input_shape: [null, 3, 2] }, []],
+    ['words', 'Embedding', { input_dim: 5, output_dim: 2, mask_zero: true }, ['text']],
+    ['dense', 'Dense', { units: 2 }, ['words']],
+    ['masked', 'Masking', { mask_value: 0 }, ['series']],
+    ['last', 'LSTM', { ...LSTM, return_sequences: false }, ['words']],
+    ['flat', 'Flatten', {}, ['series']],
+    ['steps', 'LSTM', LSTM, ['words']],
+    ['joined', ...layer, on],
+  ];
+  const layers = made.map(([name, class_name, config, from]) => ({
+    ...{ class_name, name, config: { name, ...config } },
+    inbound_nodes: from.length === 0 ? [] : [from.map((input) => [input, 0, 0, {}])],
+  }));
+  const ends = {
+    input_layers: [
+      ['text', 0, 0],
+      ['series', 0, 0],
+    ],
+    output_layers: [['joined', 0, 0]],
+  };
+  const model_config = { class_name: 'Functional', config: { name: 'm', layers, ...ends } };
+  try {
+    convertTopology({ keras_version: version, model_config }, 'm.json');
+    return 'taken';
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string };
+    return `${code} ${message.replace('m.json: layer joined ', '')}`;
+  }
+}
+
+const LEAVES_OUT = 'leaves masked values out; tfjs computes with them';
+const ANY = 'joins inputs of different masks; a step that counts in one of them counts here';
+const EACH = 'joins inputs of different masks; a step has to count in all of them in tfjs';
+
+// What either Keras computes was seen by running tf_keras 2.21.0 and keras 3.15.1.
+it.each<[className: string, config: object, on: string[], keras2: string, keras3: string]>([
+  ['Multiply', {}, ['words', 'series'], ANY, LEAVES_OUT],
+  ['Maximum', {}, ['dense', 'words'], '', LEAVES_OUT],
+  ['Minimum', {}, ['steps', 'masked'], ANY, LEAVES_OUT],
+  ['Multiply', {}, ['last', 'flat'], '', ''],
+  ['Add', {}, ['words', 'series'], ANY, ''],
+  ['Average', {}, ['words', 'masked'], ANY, ''],
+  ['Add', {}, ['words', 'dense'], '', ''],
+  ['Concatenate', { axis: -1 }, ['words', 'series'], '', EACH],
+  ['Concatenate', { axis: 2 }, ['words', 'masked'], '', EACH],
+  ['Concatenate', { axis: -1 }, ['words', 'steps'], '', ''],
+  ['Concatenate', { axis: 1 }, ['words', 'series'], '', ''],
+  ['Concatenate', { axis: -1 }, ['last', 'flat'], '', ''],
+])('%s %j of %j is taken where a mask changes nothing, else refused', (className, config, on, keras2, keras3) => {
+  const wanted = (what: string): string => (what === '' ? 'taken' : `MODEL_LAYER_DIFFERS (${className}) ${what}`);
+  expect(joined('2.15.0', [className, config], on)).toBe(wanted(keras2));
+  expect(joined('3.15.1', [className, config], on)).toBe(wanted(keras3));
+});

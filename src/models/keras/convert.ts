@@ -6,6 +6,7 @@
  */
 import { UsageError } from '../../common/errors.js';
 import { CELLS, LAYERS, MODELS } from '../class_names.js';
+import { makesMask, reachedMasks, type Mask } from './reached_masks.js';
 import { convertLayer, nameOf, unknown, type Config, type KerasLayer, type KerasModel } from './layer_rules.js';
 
 interface LayerJson {
@@ -42,9 +43,9 @@ export function convertTopology(topology: Topology, path: string): object {
   const generation = kerasGeneration(topology);
   const model = modelOf(topology);
   if (generation === null) return model as object;
-  const masks = /"mask_zero": ?true|"class_name": ?"Masking"/.test(JSON.stringify(model));
   const inference: string[] = [];
-  const converted = convert(model as LayerJson, { model: { path, generation, masks }, around: [], inference });
+  const walk = { model: { path, generation, masks: makesMask(model) }, around: [], inference };
+  const converted = convert(model as LayerJson, walk);
   return { ...converted, ...(inference.length > 0 && { inference_layers: inference }) };
 }
 
@@ -56,8 +57,8 @@ interface Walk {
   readonly inference: string[];
 }
 
-function convert({ class_name: className, config: given }: LayerJson, walk: Walk): object {
-  const layer: KerasLayer = { className, config: { ...given } };
+function convert({ class_name: className, config: given }: LayerJson, walk: Walk, masks?: readonly Mask[]): object {
+  const layer: KerasLayer = { className, config: { ...given }, ...(masks && { masks }) };
   if (MODELS.has(className)) return { class_name: className, config: convertModel(layer, walk) };
   const { config } = layer;
   if (!LAYERS.has(className) && !CELLS.has(className)) throw unknown(layer, walk.model, `a ${className}`);
@@ -89,11 +90,14 @@ function convertModel({ className, config }: KerasLayer, walk: Walk): Config {
     Number(node) + (shifted.has(layer) ? 1 : 0),
     tensor,
   ];
-  const layers = given.map(({ inbound_nodes: nodes, ...layer }) => {
+  const callsOf = ({ inbound_nodes: nodes = [], ...layer }: LayerJson): Call[] => nodes.map((node) => callOf(node, layer, model));
+  const masks = model.masks ? masksIn(given, callsOf, around.length > 0) : null;
+  const layers = given.map((called) => {
+    const { inbound_nodes: nodes, ...layer } = called;
     const nested = { ...walk, around: MODELS.has(layer.class_name) ? [...around, String(layer.config.name)] : around };
-    const converted = convert(layer, nested);
+    const converted = convert(layer, nested, masks?.get(String(layer.config.name)));
     if (nodes === undefined) return converted;
-    const calls = nodes.map((node) => callOf(node, layer, model));
+    const calls = callsOf(called);
     noteInference(layer, calls, walk);
     const inbound = calls.map(({ places }) => places.map((at) => [...place(at), {}]));
     return { ...converted, name: layer.name ?? layer.config.name, inbound_nodes: inbound };
@@ -101,6 +105,18 @@ function convertModel({ className, config }: KerasLayer, walk: Walk): Config {
   if (className === 'Sequential') return { name, trainable, layers };
   const ends = (key: string): unknown[] => endsOf(config[key], key, model).map(place);
   return { name, trainable, layers, input_layers: ends('input_layers'), output_layers: ends('output_layers') };
+}
+
+function masksIn(
+  given: readonly LayerJson[],
+  callsOf: (layer: LayerJson) => Call[],
+  outside: boolean,
+): ReadonlyMap<string, readonly Mask[]> {
+  const layers = given.map((layer) => ({
+    ...{ name: String(layer.config.name), className: layer.class_name, config: layer.config },
+    on: callsOf(layer).flatMap(({ places }) => places.map(([name]) => String(name))),
+  }));
+  return reachedMasks(layers, { outside, isModel: (className) => MODELS.has(className) });
 }
 
 function noteInference(layer: LayerJson, calls: readonly Call[], { model, around, inference }: Walk): void {

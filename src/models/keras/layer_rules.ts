@@ -3,6 +3,7 @@
  * Does not: walk a model (convert.ts does) or know weights.
  */
 import { UsageError } from '../../common/errors.js';
+import type { Mask } from './reached_masks.js';
 import { ACTIVATIONS, camelCase, INITIALIZERS } from '../class_names.js';
 
 export type Config = Record<string, unknown>;
@@ -19,6 +20,8 @@ export interface KerasModel {
 export interface KerasLayer {
   className: string;
   config: Config;
+  /** Of the tensors that it is called on, in a functional model that makes masks. */
+  masks?: readonly Mask[];
 }
 
 /** Of a layer that tfjs has under the same name and computes otherwise. */
@@ -84,7 +87,30 @@ const gru = all(recurrent, (layer, model) => {
     );
 });
 
+const differ = ({ masks = [] }: KerasLayer): boolean => masks.some((mask) => mask !== masks[0]);
+/** What counts after inputs of different masks: in tf_keras what counts in all that have one, in Keras 3, and here, what counts in any (merge_masks.ts). */
+const sums: Rule = (layer, model) => {
+  if (model.generation === 2 && differ(layer))
+    throw differs(layer, model, 'joins inputs of different masks; a step that counts in one of them counts here', REBUILD);
+};
+/** Keras 3 takes them for 1, or for the other input's, where they do not count. */
+const leavesOut = all(sums, (layer, model) => {
+  if (model.generation === 3 && layer.masks?.some((mask) => mask !== null))
+    throw differs(layer, model, 'leaves masked values out; tfjs computes with them', REBUILD);
+});
+/** Along features what counts is in Keras 3 what counts in any, in tfjs and tf_keras what counts in all. */
+const joins: Rule = (layer, model) => {
+  if (model.generation === 3 && layer.config.axis !== 1 && differ(layer))
+    throw differs(layer, model, 'joins inputs of different masks; a step has to count in all of them in tfjs', REBUILD);
+};
+
 const RULES: Readonly<Record<string, Rule>> = {
+  Add: sums,
+  Average: sums,
+  Multiply: leavesOut,
+  Maximum: leavesOut,
+  Minimum: leavesOut,
+  Concatenate: joins,
   Conv1D: noGroups,
   Conv2D: noGroups,
   Conv3D: noGroups,
