@@ -1,6 +1,6 @@
 /**
  * Owns: which class the model says each row is, as one graph function of its own: those of training and evaluation stay what they are, to the bit.
- * Does not: compare with labels (src/report/files/classified.ts does).
+ * Does not: compare with labels (src/data/judge_classes.ts does).
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { intoFloat32 } from '../../engine/index.js';
