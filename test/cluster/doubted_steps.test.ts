@@ -1,6 +1,7 @@
 /**
  * Owns: steps whose shards are finite, and what comes of their sum is not: a liar that nobody audits is found and named, and an honest divergence stays one.
  */
+import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import type { ShardAssignment, ShardResult } from '../../src/common/replica.js';
@@ -226,4 +227,34 @@ describe('who sends 3e38 first, and answers honestly when the step comes back', 
       message: expect.stringMatching(/^liar:/) as string,
     });
   });
+});
+
+it('who finds NaN in each of its shards is put out once two other machines found none, and the run is the undisturbed one', async () => {
+  class NanReplica extends IntegerReplica {
+    override async compute(assignment: ShardAssignment): Promise<ShardResult> {
+      return { ...(await super.compute(assignment)), lossSum: NaN, nonFinite: 'loss' };
+    }
+  }
+  const cluster = await loopbackCluster({ fleet: { minWorkers: 3 } });
+  const broken = [0, 1].map((at) => new NanReplica(`cpu(${at})`, modelOf(5)));
+  const { session, admitted } = await cluster.join({ name: 'broken', replicas: 2, prepared: { replicas: broken } });
+  session.ended.catch(() => undefined);
+  await admitted;
+  // Each of the others is still busy with a shard of its own when both of the broken ones' are to be computed once more.
+  const whenToldTwice = async (): Promise<void> => {
+    while (cluster.fleet.incidents.recomputed < 2) await wait(5);
+  };
+  for (const name of ['a', 'b']) {
+    const replicas = [new IntegerReplica('cpu(0)', modelOf(5), whenToldTwice)];
+    const joined = await cluster.join({ name, replicas: 1, prepared: { replicas } });
+    joined.session.ended.catch(() => undefined);
+    await joined.admitted;
+  }
+  const { outcomes, weights } = await twoSteps(cluster);
+  expect(outcomes).toEqual(['committed', 'committed']);
+  expect(weights).toEqual(await undisturbed());
+  await expect(session.ended).rejects.toMatchObject({ code: 'WORKER_OUTVOTED' });
+  expect(cluster.lines.join('\n')).toMatch(
+    /broken:cpu\(\d\) is put out: it found NaN or Inf in shards in which [ab]:cpu\(0\) and [ab]:cpu\(0\) found none/,
+  );
 });

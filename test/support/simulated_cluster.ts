@@ -81,7 +81,7 @@ function simulated(seed: number, bug: Bug): Outcome {
   /** Nobody audits, and liars may answer what no sum can hold. */
   const overflowing = !auditing && chance.happens(0.4);
   const doubts = new SimulatedDoubts();
-  const settings = { ...SETTINGS, auditsAll: auditing };
+  const settings = { ...SETTINGS, auditsAll: auditing, comparesBits: true };
   /** Answers to audited shards, by shard and member. */
   let held = new Map<string, Kept & { readonly process: string }>();
   /** Processes whose bits were wrong at least once. */

@@ -56,7 +56,13 @@ export function simulateSlowLinks(seed: number, bug: SlowBug = {}): SlowOutcome 
       stragglerFloorMs: LIMITS.stragglerFloorMs,
       stragglerFactor: LIMITS.stragglerFactor,
     },
-    ...{ maxMachinesPerShard: 1000, maxLossesPerShard: 1000, auditsAll: false, returnGraceMs: LIMITS.returnGraceMs },
+    ...{
+      maxMachinesPerShard: 1000,
+      maxLossesPerShard: 1000,
+      auditsAll: false,
+      comparesBits: true,
+      returnGraceMs: LIMITS.returnGraceMs,
+    },
     ...{ firstPauseMs: LIMITS.firstPauseMs, maxPauseMs: LIMITS.maxPauseMs },
   };
   let state = createMembership(settings);

@@ -37,7 +37,6 @@ interface OpenRound {
 
 export class Fleet {
   readonly #audit: number;
-  readonly #comparesBits: boolean;
   readonly #onCondemned: (process: string, reason: string) => void;
   /** Of audited shards that are not settled. */
   readonly #held = new HeldAnswers();
@@ -57,18 +56,10 @@ export class Fleet {
   #failure: unknown = null;
   #lastError: unknown = null;
 
-  constructor({
-    onNote = () => {},
-    onCondemned = () => {},
-    audit = 0,
-    comparesBits = true,
-    nowMs,
-    ...settings
-  }: FleetOptions = {}) {
+  constructor({ onNote = () => {}, onCondemned = () => {}, audit = 0, nowMs, ...settings }: FleetOptions = {}) {
     this.#onNote = onNote;
     this.#onCondemned = onCondemned;
     this.#audit = audit;
-    this.#comparesBits = comparesBits;
     this.#clock = nowMs === undefined ? new ProcessClock() : { nowMs, close: () => {} };
     this.#state = createMembership(membershipSettings({ audit, ...settings }));
   }
@@ -99,7 +90,7 @@ export class Fleet {
 
   /** Answers of two machines can be compared, and that did not happen yet: a step whose shards are finite, and their sum is not, can be doubted. */
   get canDoubt(): boolean {
-    return this.#comparesBits && mayDoubt(this.#state);
+    return this.#state.settings.comparesBits && mayDoubt(this.#state);
   }
 
   /** A replica may join at any time, mid-round too. By default it is a worker and a process of its own, on this machine. */
@@ -217,7 +208,8 @@ export class Fleet {
         const result = this.#arriving;
         invariant(this.#round !== null && result !== null, 'an accepted answer has just arrived');
         // Before it is added to others, in its own memory.
-        if (result.id.kind === 'train' && this.#comparesBits && keepsFirsts(this.#state)) this.#firsts.keep(result);
+        if (result.id.kind === 'train' && this.#state.settings.comparesBits && keepsFirsts(this.#state))
+          this.#firsts.keep(result);
         this.#round.results.set(command.attempt.id.shard, this.#round.take(result));
         return;
       }

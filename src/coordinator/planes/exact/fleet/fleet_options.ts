@@ -10,8 +10,6 @@ export interface FleetOptions extends Partial<MembershipSettings> {
   onNote?: (note: FleetNote) => void;
   /** Share of the shards that two machines compute, to be compared; which ones no worker can foresee. */
   audit?: number;
-  /** Equal work gives equal bits on all machines (default); not so with `--numerics relaxed`. */
-  comparesBits?: boolean;
   /** A process lied: it is to be put out, and not let in again. */
   onCondemned?: (process: string, reason: string) => void;
   /** Milliseconds on a clock of its own, for tests; by default those in which this process could run. */
@@ -42,6 +40,7 @@ export function membershipSettings({ audit, ...settings }: Partial<MembershipSet
     firstPauseMs: LIMITS.firstPauseMs,
     maxPauseMs: LIMITS.maxPauseMs,
     auditsAll: audit === 1,
+    comparesBits: true,
     ...settings,
   };
 }

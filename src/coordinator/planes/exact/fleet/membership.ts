@@ -21,6 +21,7 @@ import {
 } from './membership_draft.js';
 import { Members } from './members.js';
 import { beginTrust, settleAudited } from './membership_audit.js';
+import { deny } from './membership_denials.js';
 import { clearStrikes, endIfDeadly, forgive, giveUpReturning, lostBy, strike } from './membership_losses.js';
 import { schedule } from './membership_schedule.js';
 import { addTime, runnersOf, voterOf } from './membership_questions.js';
@@ -262,7 +263,10 @@ function settle(
     if (unit.nonFinite === null) {
       replaceUnit(draft, {
         ...unit,
-        nonFinite: { memberId: member.id, process: member.process, member: member.name, tensor: got.nonFinite },
+        nonFinite: {
+          ...{ memberId: member.id, process: member.process, voter: voterOf(draft, member) },
+          ...{ member: member.name, tensor: got.nonFinite },
+        },
       });
       draft.incidents.recomputed += 1;
       const text = `${member.name} found NaN or Inf in ${got.nonFinite} of ${where(running.id)}; computing it once more before anything is applied`;
@@ -284,11 +288,7 @@ function settle(
       `${member.name} found no fault in ${where(running.id)}: ${unit.fault.member} is broken`,
     );
   if (got.id.kind === 'train') beginTrust(draft, member, running.id.step);
-  if (got.id.kind === 'train' && unit.nonFinite !== null && unit.nonFinite.process !== member.process) {
-    const { member: other } = unit.nonFinite;
-    const text = `${member.name} found no NaN or Inf in ${where(running.id)}, and ${other} did: one of them has faulty hardware or other numerics`;
-    note(draft, 'warn', 'recompute', other, text);
-  }
+  const denied = unit.nonFinite === null ? null : deny(draft, unit.nonFinite, member, running);
   draft.commands.push({ type: 'accept', member: member.id, attempt: attemptOf(running) });
   for (const twin of runnersOf(draft, unit.shard)) {
     invariant(twin.running !== null, 'a runner runs');
@@ -299,6 +299,7 @@ function settle(
   }
   const { id, name, process } = member;
   finish(draft, { ...unit, first: { member: id, name, process, voter: voterOf(draft, member) } });
+  if (denied !== null) loseLiar(draft, denied, nowMs);
 }
 
 /** Its shards go to others, and nothing speaks against them; what it answered to others decides nothing any more. */

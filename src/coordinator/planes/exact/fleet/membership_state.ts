@@ -91,6 +91,7 @@ export interface Unit {
   readonly nonFinite: {
     readonly memberId: number;
     readonly process: string;
+    readonly voter: string;
     readonly member: string;
     readonly tensor: string;
   } | null;
@@ -151,6 +152,8 @@ export interface MembershipSettings {
   readonly returnGraceMs: number;
   /** All shards are audited: a liar is found before anything of it is in the run. */
   readonly auditsAll: boolean;
+  /** Equal work gives equal bits on all machines; not so with `--numerics relaxed`. */
+  readonly comparesBits: boolean;
   /** Who just lost a shard is given none for this long, doubled each time up to the maximum. */
   readonly firstPauseMs: number;
   readonly maxPauseMs: number;
@@ -187,6 +190,8 @@ export interface MembershipState {
   readonly waitingSinceMs: number | null;
   /** By process, and by machine where that is known; bounded, the oldest is forgotten. */
   readonly strikes: ReadonlyMap<string, Strike>;
+  /** By process that found NaN or Inf: which machines found none in the same shard, and their names. Bounded, the oldest is forgotten. */
+  readonly denials: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** By shard, whose answers the last completed step was made of: it may be doubted. */
   readonly firsts: { readonly step: number; readonly version: number; readonly by: ReadonlyMap<number, Answerer> } | null;
   /** By machine or process: from this step on nothing that it computed was checked. Bounded, the oldest is forgotten. */
@@ -211,6 +216,7 @@ export function createMembership(settings: MembershipSettings): MembershipState 
     started: false,
     waitingSinceMs: null,
     strikes: new Map(),
+    denials: new Map(),
     firsts: null,
     trusted: new Map(),
     timesMs: { train: [], evaluate: [] },

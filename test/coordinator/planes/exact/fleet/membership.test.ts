@@ -28,6 +28,7 @@ const SETTINGS: MembershipSettings = {
   firstPauseMs: 1_000,
   maxPauseMs: 60_000,
   auditsAll: true,
+  comparesBits: true,
 };
 
 /** Drives the core by hand: members are numbered 1, 2, 3 in order of joining. */
@@ -367,6 +368,39 @@ describe('bad numbers', () => {
     expect(c.notes).toEqual([
       'b found no NaN or Inf in step 2, shard 0, and a did: one of them has faulty hardware or other numerics',
     ]);
+  });
+
+  it('puts out who finds them where two other machines find none, and takes the finite answers', () => {
+    const c = cluster().join('a', 'b', 'c').round([0, 1, 2]);
+    // Of each shard that 1 computes another is asked; first 2, then 3.
+    expect(c.answer(1, { nonFinite: 'loss' }).types).toEqual(['refuse non_finite']);
+    c.answer(2).answer(2);
+    expect(c.notes).toEqual([
+      'b found no NaN or Inf in step 2, shard 0, and a did: one of them has faulty hardware or other numerics',
+    ]);
+    c.answer(3).round([0, 1, 2], 2);
+    c.answer(1, { nonFinite: 'loss' });
+    expect(c.answer(3).assigns).toEqual(['3:s0.1']);
+    expect(c.answer(3).types).toEqual(['condemn', 'accept', 'dismiss']);
+    expect(c.notes[1]).toBe('a is put out: it found NaN or Inf in shards in which b and c found none');
+    expect(c.answer(2).types).toEqual(['accept', 'complete']);
+  });
+
+  it.each<[string, Partial<MembershipSettings>, (name: string) => string | null]>([
+    ['the same machine denies it again', {}, (name) => (name === 'a' ? 'm1' : 'm2')],
+    ['machines compute other bits', { comparesBits: false }, (name) => name],
+    ['its own machine denies it', { canJoin: true }, (name) => (name === 'c' ? 'm2' : 'm1')],
+  ])('puts nobody out for them where %s', (_, settings, machineOf) => {
+    const c = cluster({ canJoin: true, ...settings });
+    for (const name of ['a', 'b', 'c']) c.send({ type: 'joined', name, worker: name, process: name, machine: machineOf(name) });
+    for (const [step, other] of [2, 3].entries()) {
+      c.round([0, 1, 2], step + 1);
+      c.answer(1, { nonFinite: 'loss' });
+      c.answer(other).answer(other);
+      expect(c.types).not.toContain('condemn');
+      c.answer(other === 2 ? 3 : 2);
+      expect(c.types).toEqual(['accept', 'complete']);
+    }
   });
 
   it('computes it once more at the same place if there is no other, then stops with both names', () => {
