@@ -9,7 +9,7 @@ import { commandIn, withFlags } from './sources.js';
 const real = { real: true };
 
 /** Two classes of pictures of 3 × 2, and a file that is no picture. */
-async function pictures(): Promise<string[]> {
+async function pictures(shape = '2, 3, 3'): Promise<string[]> {
   const place = join(folder, 'pictures');
   for (const [at, name] of ['cat', 'dog'].entries()) {
     mkdirSync(join(place, name), { recursive: true });
@@ -22,7 +22,7 @@ async function pictures(): Promise<string[]> {
   const model = join(folder, 'pictures.mjs');
   writeFileSync(
     model,
-    'export function createModel(tf) { return tf.sequential({ layers: [tf.layers.flatten({ inputShape: [2, 3, 3] }), tf.layers.dense({ units: 2, activation: "softmax" })] }); }',
+    `export function createModel(tf) { return tf.sequential({ layers: [tf.layers.flatten({ inputShape: [${shape}] }), tf.layers.dense({ units: 2, activation: 'softmax' })] }); }`,
   );
   return small('--model', model, '--data', place);
 }
@@ -35,6 +35,18 @@ export const FILES_CASES: Cases = {
       return refusal(() => program(args, real));
     },
     follow: async (next) => program(withFlags(await pictures(), commandIn(next, /--on-bad-file skip/)), real),
+  },
+  'pictures of another size than the model takes': {
+    says: [{ file: 'src/worker/replica/bind_fields.ts', begins: 'Give the model' }],
+    provoke: async () => {
+      const args = withFlags(await pictures('4, 4, 1'), '--on-bad-file skip');
+      return refusal(() => program(args, real));
+    },
+    follow: async (next) => {
+      const [size, channels] = [commandIn(next, /--image-size/), commandIn(next, /--image-channels/)];
+      const args = withFlags(await pictures('4, 4, 1'), '--on-bad-file skip');
+      await program([...args, size, '4x4', channels, 'gray'], real);
+    },
   },
   'a schedule by the steps of an epoch that nobody knows': {
     says: [{ file: 'src/common/schedule.ts', begins: 'Give their number beside the sequence' }],
@@ -50,10 +62,10 @@ export const FILES_CASES: Cases = {
     },
   },
   'columns for a model of several inputs': {
-    says: [{ file: 'src/worker/replica/bind_fields.ts', begins: 'Say with --inputs what each takes' }],
+    says: [{ file: 'src/worker/replica/bind_fields.ts', begins: 'Say with --inputs … what each takes' }],
     provoke: () => refusal(() => program(towers('--inputs', 'a,b', '--labels', 'y'), real)),
     follow: async (next) => {
-      const named = commandIn(next, /(?<=as )left=COLUMN,right=COLUMN/);
+      const named = commandIn(next, /left=COLUMN,right=COLUMN/);
       await program(
         towers(commandIn(next, /--inputs/), named.replace('COLUMN', 'a').replace('COLUMN', 'b'), '--labels', 'y'),
         real,
@@ -61,10 +73,10 @@ export const FILES_CASES: Cases = {
     },
   },
   'columns for a model of several outputs': {
-    says: [{ file: 'src/worker/replica/bind_fields.ts', begins: 'Say with --labels what each takes' }],
+    says: [{ file: 'src/worker/replica/bind_fields.ts', begins: 'Say with --labels … what each takes' }],
     provoke: () => refusal(() => program(heads('--labels', 'b,y'), real)),
     follow: async (next) => {
-      const named = commandIn(next, /(?<=as )kind=COLUMN,size=COLUMN/);
+      const named = commandIn(next, /kind=COLUMN,size=COLUMN/);
       await program(heads(commandIn(next, /--labels/), named.replace('COLUMN', 'b').replace('COLUMN', 'y')), real);
     },
   },

@@ -195,7 +195,7 @@ export const MODELS_CASES: Cases = {
     'softmax_cross_entropy',
   ),
   'an accuracy in per cent': {
-    ...flags('src/coordinator/start_run.ts', 'Write 99.3 %', [...YES_OR_NO, '--target', '99.3'], [], true),
+    ...flags('src/coordinator/require_reachable.ts', 'Write 99.3 %', [...YES_OR_NO, '--target', '99.3'], [], true),
     follow: async (next) => {
       await program([...YES_OR_NO, '--target', '0', commandIn(next, /--monitor/), 'val_acc'], { real: true });
       await program([...YES_OR_NO, '--target', '99.3', commandIn(next, /--monitor/), 'val_loss'], { real: true });
