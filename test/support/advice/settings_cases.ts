@@ -48,8 +48,6 @@ export const SETTINGS_CASES: Cases = {
   'idx without a folder': {
     ...flags(CHECKS, 'add --data-dir FOLDER', ['train', '--data', 'idx'], []),
     follow: async (next) => {
-      for (const one of [/--data mnist/, /--data synthetic/])
-        await program(withFlags(['train', '--data', 'idx'], commandIn(next, one)));
       const { train } = await program(['train', '--data', 'idx', ...filled(next, /--data-dir FOLDER/, folder)]);
       expect(train?.config.dataDir).toBe(folder);
     },
