@@ -19,14 +19,8 @@ export function deny(draft: Draft, told: NonNullable<Unit['nonFinite']>, member:
   const voter = voterOf(draft, member);
   if (!draft.settings.comparesBits || voter === told.voter) return null;
   const by = new Map(draft.denials.get(told.process)).set(voter, member.name);
-  const denials = new Map(draft.denials);
-  denials.delete(told.process);
-  if (by.size === 1) denials.set(told.process, by);
-  for (const oldest of denials.keys()) {
-    if (denials.size <= MAX_DENIED) break;
-    denials.delete(oldest);
-  }
-  draft.denials = denials;
+  const others = [...draft.denials].filter(([process]) => process !== told.process);
+  draft.denials = new Map([...others, ...(by.size === 1 ? [[told.process, by] as const] : [])].slice(-MAX_DENIED));
   if (by.size === 1) return null;
   const reason = `it found NaN or Inf in shards in which ${[...by.values()].join(' and ')} found none`;
   note(draft, 'error', 'audit', told.member, `${told.member} is put out: ${reason}`);
