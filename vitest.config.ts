@@ -8,8 +8,8 @@ export const EACH = {
   pool: 'forks',
   maxWorkers: 2,
   // These end a test that hangs, never one that is slow: other programs may leave it a tenth of a core.
-  testTimeout: 1_800_000,
-  hookTimeout: 1_800_000,
+  testTimeout: 900_000,
+  hookTimeout: 900_000,
   expect: { poll: { timeout: 300_000 } },
 } as const;
 

@@ -10,6 +10,7 @@ import { formatEndpoint, isLoopback, type Endpoint } from '../common/endpoint.js
 import { ClusterError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 import { PROTOCOL } from '../common/protocol/frame.js';
+import { patience } from '../system/patience.js';
 import { isNonce, LOGIN } from '../common/protocol/login.js';
 import { SOCKET_OPTIONS } from './link.js';
 import { channelOf, notACoordinator, otherAnswer, proxyProtocol, tlsEndsBetween, upgradeDropped } from './between.js';
@@ -106,12 +107,12 @@ function refusedUpgrade(
  */
 function within({ signal, timeoutMs = LIMITS.loginTimeoutMs }: ConnectRequest, giveUp: (why: string) => void): { end(): void } {
   const stop = (): void => giveUp('this worker was asked to stop');
-  const timer = setTimeout(() => giveUp(`no answer within ${timeoutMs / 1000} s`), timeoutMs);
+  const { end } = patience(timeoutMs, () => giveUp(`no answer within ${timeoutMs / 1000} s`));
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted) setImmediate(stop);
   return {
     end: () => {
-      clearTimeout(timer);
+      end();
       signal?.removeEventListener('abort', stop);
     },
   };

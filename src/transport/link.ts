@@ -123,7 +123,8 @@ export class Link {
       this.#life.sendingBegan(performance.now());
       await new Promise<void>((resolve) => {
         const sent = (error?: Error | null): void => {
-          if (error) this.#end(plainly(error), true);
+          // Where the other side has said that it closes, and why, that comes next.
+          if (error && this.#socket.readyState !== this.#socket.CLOSING) this.#end(plainly(error), true);
           resolve();
         };
         if (piece.length === 0) return this.#socket.send(head, { binary: true, fin: true }, sent);

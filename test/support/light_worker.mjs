@@ -1,7 +1,7 @@
 /**
  * A thread that is a worker without TensorFlow, one after the other, for tests that need many: the product's own client and session (from build/), and
  * the arithmetic of IntegerReplica (loopback_cluster.ts). Told where the coordinator is it joins and says `joined`; told `leave` it leaves after its
- * shard, as `tfjs-parallel worker` does at SIGINT, says how that ended, and can be told of another coordinator.
+ * shard, as `tfjs-parallel worker` does at SIGINT, says how that ended, and can be told of another coordinator. What fails ends the thread with its error.
  */
 import { randomUUID } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
@@ -48,18 +48,18 @@ async function beWorker({ port, token, name, weights, prepared, software, shardM
   };
   const model = { name: 'test', topology: '{}', layout, objective, initial };
   const coordinator = { host: '127.0.0.1', port };
-  const socket = await connectToCoordinator({ coordinator, secret: secretOf(token), tls: { kind: 'none' } });
+  // A machine that is busy with other tests is slow to answer, and not gone.
+  const login = { coordinator, secret: secretOf(token), tls: { kind: 'none' }, timeoutMs: 600_000 };
+  const socket = await connectToCoordinator(login);
   const session = new WorkerSession(socket, {
     software,
     name,
     process: randomUUID(),
     deviceNames: ['cpu(0)'],
-    // A machine that is busy with other tests is slow to answer, and not gone.
     times: { heartbeatMs: 2_000, heartbeatTimeoutMs: 600_000, sendTimeoutMs: 600_000, questionMs: 600_000 },
     prepare: () => Promise.resolve({ ...job, model }),
     onAdmitted: () => parentPort.postMessage('joined'),
   });
   leave = () => session.leave();
-  const { kind } = await session.ended;
-  parentPort.postMessage({ ended: kind });
+  parentPort.postMessage({ ended: await session.ended });
 }

@@ -22,6 +22,7 @@ import {
   type ShardResult,
 } from '../../common/replica.js';
 import { leastStatistics } from '../../common/statistics_bounds.js';
+import { patience, type Patience } from '../../system/patience.js';
 import { Link } from '../../transport/link.js';
 import type { LinkTimes } from '../../transport/link_life.js';
 import { ArrivingValues } from './arriving_values.js';
@@ -66,7 +67,8 @@ export class Session {
   /** Of gradients and statistics. */
   readonly #buffers = new LentBuffers<Uint8Array>();
   #phase: Phase = 'hello';
-  #patience: NodeJS.Timeout;
+  /** For what is due of the worker next. */
+  #patience: Patience | null = null;
   /** What this worker has, or will have when its socket has taken it. */
   #sent: { readonly version: number; readonly lease: ParameterLease } | null = null;
   readonly #values = new ArrivingValues();
@@ -88,7 +90,7 @@ export class Session {
       onClosed: (reason: string) => this.#closed(oneLine(reason)),
     };
     this.#link = new Link(socket, handlers, times);
-    this.#patience = this.#within(LIMITS.helloTimeoutMs, 'no hello');
+    this.#within(LIMITS.helloTimeoutMs, 'no hello');
   }
 
   get closed(): boolean {
@@ -99,7 +101,7 @@ export class Session {
   describe(): Promise<ModelDescription> {
     if (this.#link.closed) return Promise.reject(lostWorker(this.name, 'connection closed'));
     void this.#link.send({ type: 'describe' });
-    this.#patience = this.#within(LIMITS.describeTimeoutMs, 'no description');
+    this.#within(LIMITS.describeTimeoutMs, 'no description');
     return new Promise((resolve, reject) => (this.#describing = { resolve, reject }));
   }
 
@@ -153,10 +155,10 @@ export class Session {
     this.#link.close(reason);
   }
 
-  #within(ms: number, why: string): NodeJS.Timeout {
-    clearTimeout(this.#patience);
+  #within(ms: number, why: string): void {
+    this.#patience?.end();
     const limitMs = this.#times?.questionMs ?? ms;
-    return setTimeout(() => this.#link.close(`${why} within ${limitMs / 1000} s`), limitMs);
+    this.#patience = patience(limitMs, () => this.#link.close(`${why} within ${limitMs / 1000} s`));
   }
 
   /** Nothing is allocated that this session was not asked for, and not a byte more than the model needs. */
@@ -167,7 +169,7 @@ export class Session {
       if (!allowed || totalBytes !== jsonBytes + 4 * weights)
         throw wireError('a description that was not asked for, or too large');
       // It has begun; the link sees to it that it goes on.
-      clearTimeout(this.#patience);
+      this.#patience?.end();
       return new Uint8Array(totalBytes);
     }
     if (message.type === 'hello' && totalBytes === LIMITS.pathProbeBytes) return new Uint8Array(totalBytes);
@@ -211,7 +213,7 @@ export class Session {
     const refusal = judgeSoftware(software, this.#host.software) ?? this.#host.greet(this, hello);
     if (refusal !== null) return this.#refuse(refusal);
     this.#phase = 'preparing';
-    this.#patience = this.#within(LIMITS.prepareTimeoutMs, 'not prepared');
+    this.#within(LIMITS.prepareTimeoutMs, 'not prepared');
     const { runId, coordinatorEpoch, job, topology } = this.#host;
     const bytes = topology === null ? new Uint8Array(LIMITS.pathProbeBytes) : Buffer.from(topology);
     const silenceMs = Math.max(LIMITS.minSilenceMs, this.#times?.heartbeatTimeoutMs ?? LIMITS.heartbeatTimeoutMs);
@@ -220,7 +222,7 @@ export class Session {
 
   #prepared(prepared: MessageOf<'prepared'>): void {
     this.#phase = 'judging';
-    clearTimeout(this.#patience);
+    this.#patience?.end();
     this.#host.admit(this, prepared).then(
       (refusal) => {
         if (this.#phase !== 'judging') return;
@@ -293,8 +295,7 @@ export class Session {
     if (this.#phase === 'preparing') {
       // It has said so, and nothing more is due of it.
       this.#phase = 'judging';
-      clearTimeout(this.#patience);
-      this.#patience = this.#within(LIMITS.verdictTimeoutMs, 'gone');
+      this.#within(LIMITS.verdictTimeoutMs, 'gone');
       return this.#host.onFault(this, error);
     }
     this.#pending.get(message.replica)?.reject(error);
@@ -319,7 +320,7 @@ export class Session {
   #closed(reason: string): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
-    clearTimeout(this.#patience);
+    this.#patience?.end();
     this.#describing?.reject(lostWorker(this.name, reason));
     this.#describing = null;
     const pending = [...this.#pending.values()];

@@ -14,6 +14,7 @@ import { oneLine } from '../../common/one_line.js';
 import type { Job, Message } from '../../common/protocol/messages.js';
 import { noBytes, type IncomingMessage } from '../../common/protocol/message_stream.js';
 import type { ShardResult } from '../../common/replica.js';
+import { patience, type Patience } from '../../system/patience.js';
 import { Link } from '../../transport/link.js';
 import { linkTimes, type LinkTimes } from '../../transport/link_life.js';
 import { ReceivedParameters, RunFault, type PreparedJob } from './prepared_job.js';
@@ -67,7 +68,7 @@ export class WorkerSession {
   #computed: Computed | null = null;
   #lastError: unknown = null;
   /** For the answer to what was asked last. */
-  #patience: NodeJS.Timeout | null = null;
+  #patience: Patience | null = null;
   /** Result bytes that no socket is sending. */
   readonly #freeBuffers: Uint8Array[] = [];
 
@@ -108,11 +109,11 @@ export class WorkerSession {
   #within(ms: number, why: string): void {
     this.#answered();
     const limitMs = this.#host.times?.questionMs ?? ms;
-    this.#patience = setTimeout(() => this.#link.close(`${why} within ${limitMs / 1000} s`), limitMs);
+    this.#patience = patience(limitMs, () => this.#link.close(`${why} within ${limitMs / 1000} s`));
   }
 
   #answered(): void {
-    if (this.#patience !== null) clearTimeout(this.#patience);
+    this.#patience?.end();
     this.#patience = null;
   }
 
