@@ -24,8 +24,8 @@ export function accessTo(
         });
       }
       const { version, optimizerSlots } = await plane.values();
-      // A version of its own: replicas tell weights apart by it.
-      await plane.restore({ version: version + 1, parameters, optimizerSlots });
+      // A version of its own, by which replicas tell weights apart: one that keeps them may have begun the step that leads to the next.
+      await plane.restore({ version: version + 2, parameters, optimizerSlots });
     },
   };
 }

@@ -322,6 +322,29 @@ describe('callbacks', () => {
     await expect(refused).rejects.toMatchObject({ exitCode: 2, code: 'CALLBACK_WEIGHTS' });
   });
 
+  it('change weights inside an epoch, where they are asked to, whoever keeps the weights', async () => {
+    const data = { ...DATA, train: points(16, 1.7) };
+    const first = flat(model());
+    const moved = (weights: number[]): number => Math.max(...weights.map((value, at) => Math.abs(value - first[at])));
+    /** After each of 16 steps; after the third the weights are set to those of the beginning. */
+    const seenBy = async (workers: number): Promise<number[][]> => {
+      const own = model();
+      const start = own.getWeights().map((weight) => weight.clone());
+      const seen: number[][] = [];
+      const onBatchEnd = (batch: number): void => {
+        seen.push(flat(own));
+        if (batch === 2) own.setWeights(start);
+      };
+      const given = { weightsInBatchCallbacks: true, learningRate: 0.01, callbacks: { onBatchEnd } };
+      await train(await options({ model: own, data, batch: 1, shards: 1, epochs: 1, workers, ...given }));
+      return seen;
+    };
+    const seen = await seenBy(1);
+    // One step from there is not as far as three are.
+    expect(moved(seen[3])).toBeLessThan(moved(seen[2]));
+    expect(seen).toEqual(await seenBy(2));
+  });
+
   it('stop inside an epoch, which then has no value over the validation set', async () => {
     const own = compiled();
     const run = await train(

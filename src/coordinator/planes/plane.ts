@@ -45,7 +45,7 @@ export interface CommittedStep {
 }
 
 /** All shards were finite; adding them, or the update, was not. Nothing was applied. */
-export interface NonFiniteStep {
+interface NonFiniteStep {
   readonly kind: 'non_finite';
   /** `the gradient of conv/kernel`. */
   readonly what: string;
@@ -86,6 +86,7 @@ export interface Plane {
   values(): Promise<RunValues>;
   /** All weights as a model is saved with: the moving average of the trained ones, where that was asked for. A copy. */
   model(): Promise<Float32Array>;
+  /** Of a version that is neither the plane's own nor the one that its next step leads to, which a replica may have by now. */
   restore(values: RunValues): Promise<void>;
   /** Ends what threads it has; replicas are whoever opened them's. */
   close(): Promise<void>;

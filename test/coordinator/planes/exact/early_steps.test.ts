@@ -98,6 +98,21 @@ describe.each([{ shards: 1 }, { shards: 3 }])('what began early, in $shards shar
     if (shards === 1) expect({ early, asked }).toEqual({ early: 5, asked: 6 });
   });
 
+  it('is forgotten where other weights are given between two steps', async () => {
+    const halved = async (where: 'host' | 'device'): Promise<unknown> => {
+      const { plane } = await planeOn(replica, where, { ...adam, shards });
+      const outcomes = [];
+      for await (const outcome of plane.advance(workFrom(0, { steps: 6, batch }))) {
+        outcomes.push(outcome);
+        if (outcomes.length !== 3) continue;
+        const values = await plane.values();
+        await plane.restore({ ...values, version: values.version + 2, parameters: values.parameters.map((w) => w / 2) });
+      }
+      return { outcomes: told(outcomes), ...((await valuesOf(plane)) as object) };
+    };
+    expect(await halved('device')).toEqual(await halved('host'));
+  });
+
   it('is in nobody’s way who asks for values, or evaluates, between two steps', async () => {
     const run = async (where: 'host' | 'device'): Promise<unknown[]> => {
       const { plane } = await planeOn(replica, where, { ...adam, shards });
