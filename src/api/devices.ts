@@ -8,7 +8,7 @@ import { LIMITS } from '../common/limits.js';
 import { availableCores } from '../system/cores.js';
 import { findGpus, type GpuSearch } from '../engine/gpus.js';
 
-export interface PlacedReplica {
+interface PlacedReplica {
   /** Shown to people, the report's form: `cpu(0)`, `gpu(1)`. */
   readonly name: string;
   /** TensorFlow's name. */

@@ -35,7 +35,7 @@ export interface ResolvedConfig {
   resumed: ResumedSettings | null;
 }
 
-export interface ResumedSettings {
+interface ResumedSettings {
   /** As the run's config.yaml has them. */
   recorded: TrainConfig;
   /** The run's settings that this call gives other values. */

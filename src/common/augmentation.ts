@@ -7,8 +7,8 @@ import { suggest } from './suggest.js';
 
 /** What stands where a picture is moved from outside of itself: 0, the nearest pixel, or its mirror image. */
 const FILLS = ['zero', 'edge', 'reflect'] as const;
-export type Fill = (typeof FILLS)[number];
-export const DIRECTIONS = ['horizontal', 'vertical', 'both'] as const;
+type Fill = (typeof FILLS)[number];
+const DIRECTIONS = ['horizontal', 'vertical', 'both'] as const;
 
 interface Amount {
   readonly wants: string;

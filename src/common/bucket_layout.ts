@@ -17,14 +17,14 @@ export interface WeightSlot {
 }
 
 /** A batch norm's moving statistic: `running = momentum · running + (1 − momentum) · mean over shards`. */
-export interface StatisticSlot {
+interface StatisticSlot {
   /** Index into `slots`. */
   readonly slot: number;
   readonly momentum: number;
 }
 
 /** What holds after every step. */
-export interface ConstraintSlot {
+interface ConstraintSlot {
   /** Index into `slots`; a trained one. */
   readonly slot: number;
   readonly constraint: WeightConstraint;

@@ -79,10 +79,18 @@ export function environmentErrorOf(error: unknown): ExpectedError | null {
   return next === undefined || !('syscall' in error || 'errno' in error) ? null : because('SYSTEM_REFUSED', next);
 }
 
-/** What a thread tells another of an error that has words; null for a bug, which whoever started the thread hears of as of any that nobody caught. */
-export function factsToTell(error: unknown): (ErrorDetails & { readonly exitCode: ExitCode }) | null {
+/** An error with words, as one thread tells it to another. */
+export type ToldFailure = Omit<ErrorDetails, 'cause'> & { readonly exitCode: ExitCode };
+
+/** Null for a bug, which whoever started the thread hears of as of any that nobody caught. */
+export function factsToTell(error: unknown): ToldFailure | null {
   const expected = error instanceof ExpectedError ? error : environmentErrorOf(error);
   if (expected === null) return null;
   const { code, message, next, exitCode } = expected;
   return { code, message, next, exitCode };
+}
+
+/** The error again, for who asked that thread. */
+export function toldError({ exitCode, ...details }: ToldFailure, cause?: unknown): ExpectedError {
+  return new ExpectedError(exitCode, { ...details, ...(cause !== undefined && { cause }) });
 }

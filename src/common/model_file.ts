@@ -53,7 +53,7 @@ export interface ModelFile {
 }
 
 /** SHA-256, hex. */
-export interface NotedHashes {
+interface NotedHashes {
   /** Of all weight bytes. */
   readonly weights?: string;
   /** Of the file's own JSON (`withoutOwnHash`). */

@@ -103,7 +103,7 @@ export interface WorkerEvent {
   detail: string;
 }
 
-export interface StateEvent {
+interface StateEvent {
   type: 'state';
   epoch: number;
   step: number;
@@ -115,17 +115,17 @@ export interface StateEvent {
   ms: number;
 }
 
-export interface NoticeEvent {
+interface NoticeEvent {
   type: 'warn' | 'error';
   code: string;
   message: string;
 }
 
 /** `stopped_early`: by a callback, or by early stopping. */
-export type EndReason = 'done' | 'stopped_early' | 'max_steps' | 'interrupted' | 'stopped' | 'diverged' | 'failed';
+type EndReason = 'done' | 'stopped_early' | 'max_steps' | 'interrupted' | 'stopped' | 'diverged' | 'failed';
 
 /** The epoch whose monitored value is the best so far. */
-export interface Best {
+interface Best {
   epoch: number;
   /** `val_acc`, `val_loss`, … */
   monitor: string;

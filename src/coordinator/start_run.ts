@@ -47,7 +47,7 @@ function wordsOf(error: unknown): { code: string; message: string } {
 }
 
 /** As the model would be saved after this epoch. */
-export interface TrainedWeights {
+interface TrainedWeights {
   readonly epoch: number;
   /** A copy, in the order of the slots. */
   readonly values: Float32Array;

@@ -15,7 +15,7 @@ import { errorMessage } from '../common/error_facts.js';
 import { DataError, ExpectedError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 
-export type IdxType = 'uint8' | 'int8' | 'int16' | 'int32' | 'float32' | 'float64';
+type IdxType = 'uint8' | 'int8' | 'int16' | 'int32' | 'float32' | 'float64';
 
 /** Type byte of the header → name and bytes per value. */
 const TYPES: ReadonlyMap<number, { name: IdxType; bytes: number }> = new Map([

@@ -5,8 +5,9 @@
  */
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import type { Dataset } from '../common/dataset.js';
-import { environmentErrorOf } from '../common/environment_error.js';
-import { DataError, ExpectedError } from '../common/errors.js';
+import { environmentErrorOf, toldError } from '../common/environment_error.js';
+import type { ExpectedError } from '../common/errors.js';
+import { DataError } from '../common/errors.js';
 import { builtFile, requirePackageFile } from '../system/package_file.js';
 import type { DataAnswer } from './data_thread.js';
 import { isDataModule, type DataConfig, type LoadOptions } from './load.js';
@@ -47,7 +48,7 @@ export async function loadDatasetAside(
 
 function failureOf({ exitCode, details, cause }: DataAnswer & { type: 'failure' }): ExpectedError {
   const known = cause === null ? undefined : Object.assign(new Error(cause.message), { stack: cause.stack });
-  return new ExpectedError(exitCode, { ...details, cause: known });
+  return toldError({ exitCode, ...details }, known);
 }
 
 /** In a callback that nobody awaits: of a module it is the module's, elsewhere ours. */

@@ -5,7 +5,8 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { DataFields, NumericArray, StoredSplit } from '../common/dataset.js';
-import { DataError, ExpectedError } from '../common/errors.js';
+import { toldError } from '../common/environment_error.js';
+import { DataError } from '../common/errors.js';
 import { builtFile, requirePackageFile } from '../system/package_file.js';
 import { gather, requireWithin } from './gather.js';
 import type { ReadAnswer, ReadRequest } from './reader_thread.js';
@@ -91,8 +92,7 @@ class Reader {
       const waiting = this.#waiting.get(answer.id);
       this.#waiting.delete(answer.id);
       if ('inputs' in answer) return waiting?.done(answer.inputs);
-      const { exitCode, ...details } = answer.failure;
-      waiting?.fail(new ExpectedError(exitCode, details));
+      waiting?.fail(toldError(answer.failure));
     });
     worker.on('error', (error) => this.#endAll(error));
     worker.on('exit', (code) => this.#endAll(ended(this.#data.split.source, code)));

@@ -4,10 +4,11 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { emptyArray, type DataFields, type NumericArray, type StoredSplit } from '../common/dataset.js';
+import type { ToldFailure } from '../common/environment_error.js';
 import { invariant } from '../common/errors.js';
 import { product } from './assemble.js';
 import { openStored } from './open_stored.js';
-import { failureToTell, type ThreadFailure } from './thread_failure.js';
+import { failureToTell } from './thread_failure.js';
 
 export interface ReadRequest {
   readonly id: number;
@@ -15,7 +16,7 @@ export interface ReadRequest {
 }
 
 export type ReadAnswer = { readonly id: number } & (
-  { readonly inputs: Readonly<Record<string, NumericArray>> } | { readonly failure: ThreadFailure }
+  { readonly inputs: Readonly<Record<string, NumericArray>> } | { readonly failure: ToldFailure }
 );
 
 const { split, fields } = workerData as { split: StoredSplit; fields: DataFields };

@@ -22,7 +22,7 @@ export interface ProgramEnd {
 }
 
 /** Of a folder that is not there yet: of the nearest above it that is. */
-export interface FolderFacts {
+interface FolderFacts {
   readonly exists: boolean;
   readonly writable: boolean;
   readonly freeBytes: number;

@@ -15,7 +15,7 @@ import { TENSORFLOW_VERSION, isSupportedVersion } from './wheels.js';
 
 export type Pointer = bigint;
 /** What C may read or write during one call: a typed array in place, memory by address, or nothing. */
-export type BufferArgument = ArrayBufferView | Pointer | null;
+type BufferArgument = ArrayBufferView | Pointer | null;
 
 interface ArgumentTypes {
   pointer: Pointer | null;
@@ -42,7 +42,7 @@ type ArgumentName = keyof ArgumentTypes;
 type ResultName = keyof ResultTypes;
 
 /** The result first, then the arguments. */
-export type Signature = readonly [result: ResultName, ...args: ArgumentName[]];
+type Signature = readonly [result: ResultName, ...args: ArgumentName[]];
 export type FunctionTable = Readonly<Record<string, Signature>>;
 export type BoundFunctions<Table extends FunctionTable> = {
   readonly [Name in keyof Table]: Table[Name] extends readonly [
@@ -128,7 +128,7 @@ const CORE_FUNCTIONS = {
   TFE_Execute: ['void', 'pointer', 'buffer', 'buffer', 'pointer'],
 } as const satisfies FunctionTable;
 
-export type CoreFunctions = BoundFunctions<typeof CORE_FUNCTIONS>;
+type CoreFunctions = BoundFunctions<typeof CORE_FUNCTIONS>;
 
 export interface CApi extends CoreFunctions {
   /** The koffi library, for `bindFunctions` in files that need more of the C API. */

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 
-export interface Gpu {
+interface Gpu {
   /** Within CUDA_VISIBLE_DEVICES. */
   readonly index: number;
   /** `NVIDIA H100 80GB HBM3`. */

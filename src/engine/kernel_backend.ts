@@ -10,7 +10,7 @@ import type { TensorMetadata } from './op_executor.js';
 export const BACKEND_NAME = 'tensorflow';
 
 /** What the backend keeps for one dataId; `id` is -1 while `values` wait to be uploaded. */
-export interface TensorData {
+interface TensorData {
   shape: number[];
   dtype: number;
   id: number;

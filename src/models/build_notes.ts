@@ -24,7 +24,7 @@ export interface LayerJson {
 }
 
 /** Parts of tfjs's layers that have no public type. */
-export interface LayerParts {
+interface LayerParts {
   readonly layers?: tfjs.layers.Layer[];
   /** Of TimeDistributed. */
   readonly layer?: tfjs.layers.Layer;

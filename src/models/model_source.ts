@@ -7,7 +7,7 @@ import type { NamedWeight } from '../common/weight_names.js';
 import type { CompiledOptimizer } from '../optimizers/compiled.js';
 
 /** A model that ships with the product. */
-export interface BuiltinModel {
+interface BuiltinModel {
   readonly kind: 'builtin';
   readonly name: 'gluon_cnn';
 }
@@ -41,7 +41,7 @@ export interface CompiledByName {
 }
 
 /** A user's module exporting `createModel(tf)`. Local runs only: code never crosses the wire. */
-export interface ModuleModel {
+interface ModuleModel {
   readonly kind: 'module';
   /** As the user wrote it. */
   readonly name: string;

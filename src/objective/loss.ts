@@ -23,7 +23,7 @@ export interface ObjectiveParts {
 }
 
 /** Of labels and output of n examples: values of shape [n, …], whose mean over all but n is the example's loss. */
-export type LossValues = (labels: tfjs.Tensor, output: tfjs.Tensor) => tfjs.Tensor;
+type LossValues = (labels: tfjs.Tensor, output: tfjs.Tensor) => tfjs.Tensor;
 
 /** Labels that a loss has a meaning for. */
 export interface LabelRule {

@@ -37,7 +37,7 @@ export interface ModelObjective extends Pick<Objective, 'description'> {
   evaluate(outputs: readonly Judged[]): ObjectiveValue;
 }
 
-export interface OutputFacts {
+interface OutputFacts {
   /** The model's name of it. */
   readonly name: string;
   readonly data: LabeledData;

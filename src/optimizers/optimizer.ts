@@ -18,7 +18,7 @@ export type ValuesOf<Settings extends Readonly<Record<string, Setting>>> = {
   [Name in keyof Settings]: ValueOf<Settings[Name]>;
 };
 
-export interface Operands {
+interface Operands {
   /** Mean over the global batch, clipped, weight decay added unless the decay is the optimizer's own. */
   readonly gradient: Expression;
   readonly weights: Expression;

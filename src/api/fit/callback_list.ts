@@ -8,7 +8,7 @@ import { refuseUnknown, wrong } from '../option_checks.js';
 import type { TrainCallbacks } from '../callback_runner.js';
 
 /** A tf.Callback, tf.CustomCallback or tf.callbacks.earlyStopping, whichever copy of tfjs made it. Its methods are called, whatever they take. */
-export interface CallbackObject {
+interface CallbackObject {
   setParams(params: object): void;
   setModel(model: unknown): void;
 }

@@ -66,7 +66,7 @@ async function jsonLine(report: BenchReport): Promise<string> {
 }
 
 /** One quantity a line, medians where a step is meant. */
-export function benchLines(report: BenchReport): string[] {
+function benchLines(report: BenchReport): string[] {
   const {
     versions,
     replicas,

@@ -44,7 +44,7 @@ function jsonLine(report: VerifyReport): string {
 }
 
 /** The table of tensors, then the two hashes, each with its verdict. */
-export function verifyLines(report: VerifyReport): string[] {
+function verifyLines(report: VerifyReport): string[] {
   const { shards, batch, tensors, oneReplica, manyReplicas, largestBitDifference, tolerance } = report;
   const cut = `${shards} shard${shards === 1 ? '' : 's'}`;
   const rows = tensors.map(({ name, shape, relative, largest }) => [

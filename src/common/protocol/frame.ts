@@ -17,7 +17,7 @@ const MAGIC = 0x54464a50;
 const KINDS = { message: 1, piece: 2 } as const;
 
 /** `message` opens one and carries its header; `piece` continues the tensor bytes of the message before it. */
-export type FrameKind = keyof typeof KINDS;
+type FrameKind = keyof typeof KINDS;
 
 export interface Frame {
   readonly kind: FrameKind;

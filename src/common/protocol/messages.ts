@@ -48,7 +48,7 @@ const numericsSchema = z.strictObject({
 });
 
 /** What a worker must prepare to take part. Names only, never a path, an address or code. */
-export const jobSchema = z.strictObject({
+const jobSchema = z.strictObject({
   /** `module`: the worker must have been started with the same file. `topology`: its JSON comes as this message's bytes. */
   model: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('builtin'), name: z.literal('gluon_cnn') }),
@@ -73,7 +73,7 @@ export type Job = z.infer<typeof jobSchema>;
 const shardId = z.strictObject({ kind, step: count, shard: count.max(LIMITS.maxReadExamples), attempt: count });
 const asked = { id: shardId, version: count, replica: count };
 
-export const MESSAGES = {
+const MESSAGES = {
   hello: z.strictObject({
     type: z.literal('hello'),
     software: text,

@@ -92,7 +92,7 @@ const REPORTERS = {
 } as const;
 
 /** Files of the run's folder, in src/report/files. */
-export const REPORT_NAMES = ['csv', 'page', 'tensorboard', 'none'] as const;
+const REPORT_NAMES = ['csv', 'page', 'tensorboard', 'none'] as const;
 export type ReportName = (typeof REPORT_NAMES)[number];
 const REPORT = {
   kind: 'names',

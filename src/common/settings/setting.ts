@@ -91,7 +91,7 @@ export const GROUPS = {
  * written to config.yaml before the first step of it. `call`: of one call alone: where it computes, what it says, when it stops for now; what a resume
  * is told is never written back, and the line that continues the run repeats it.
  */
-export type Resume = 'fixed' | 'kept' | 'call';
+type Resume = 'fixed' | 'kept' | 'call';
 
 export interface Facts {
   /** As commander reads it. */

@@ -58,7 +58,7 @@ export const KEEPS_NOTHING: RunStore = {
   finish: () => Promise.resolve(),
 };
 
-export type RunEnding = 'done' | 'stopped' | { error: unknown };
+type RunEnding = 'done' | 'stopped' | { error: unknown };
 
 export interface StoreParts {
   readonly config: TrainConfig;

@@ -3,7 +3,8 @@
  * Does not: read (sequence_thread.ts does).
  */
 import { SHARE_ENV, Worker } from 'node:worker_threads';
-import { DataError, ExpectedError } from '../../common/errors.js';
+import { toldError } from '../../common/environment_error.js';
+import { DataError } from '../../common/errors.js';
 import { builtFile, requirePackageFile } from '../../system/package_file.js';
 import type { SequenceBatch, SequenceMark, SequenceReader } from './sequence_batches.js';
 import type { SequenceAnswer, SequenceRequest, SequenceThreadData } from './sequence_thread.js';
@@ -30,8 +31,7 @@ export function openSequenceAside(data: SequenceThreadData): SequenceReader {
     const one = waiting.get(answer.id);
     waiting.delete(answer.id);
     if ('value' in answer) return one?.done(answer.value);
-    const { exitCode, ...details } = answer.failure;
-    one?.fail(new ExpectedError(exitCode, details));
+    one?.fail(toldError(answer.failure));
   });
   worker.on('error', (error) => endAll(failed(data, `failed: ${error.name}: ${error.message}`)));
   worker.on('exit', (code) => endAll(failed(data, `ended its thread (${code}) while examples were wanted`)));

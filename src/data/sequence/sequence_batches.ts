@@ -30,7 +30,7 @@ export interface SequenceBatch {
   readonly mark: SequenceMark;
 }
 
-export interface BatchesPlan {
+interface BatchesPlan {
   readonly batch: number;
   readonly seed: number;
   /** Examples among which the next one is drawn; 1 leaves them in their order. */

@@ -8,9 +8,9 @@ import { isRecord } from '../named.js';
 import { text, type Fail } from '../share.js';
 
 /** What each gives: an example `{ x, y }`, `{ xs, ys }` or `[x, y]`; of `batches` as many, along the first axis. */
-export type AnyIterator = { next(): unknown };
+type AnyIterator = { next(): unknown };
 /** A tf.data.Dataset, or any object with the one method that tfjs calls. */
-export interface IteratorSource {
+interface IteratorSource {
   iterator(): unknown;
 }
 /** `epoch` counts from 0, as in callbacks. The same epoch gives the same examples whenever it is asked. */

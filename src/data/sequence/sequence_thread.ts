@@ -4,9 +4,10 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { SequenceFacts } from '../../common/dataset.js';
+import type { ToldFailure } from '../../common/environment_error.js';
 import { invariant } from '../../common/errors.js';
 import { openModuleSequences, type SequenceWhere } from '../sources/module.js';
-import { failureToTell, type ThreadFailure } from '../thread_failure.js';
+import { failureToTell } from '../thread_failure.js';
 import type { ReaderSettings } from './sequence_dataset.js';
 import type { SequenceBatch, SequenceMark, SequenceReader } from './sequence_batches.js';
 
@@ -24,7 +25,7 @@ export type SequenceRequest = { readonly id: number } & (
 );
 
 export type SequenceAnswer = { readonly id: number } & (
-  { readonly value: SequenceBatch | SequenceMark | null } | { readonly failure: ThreadFailure }
+  { readonly value: SequenceBatch | SequenceMark | null } | { readonly failure: ToldFailure }
 );
 
 const { where, which, facts, settings } = workerData as SequenceThreadData;

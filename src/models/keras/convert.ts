@@ -90,16 +90,14 @@ function convertModel({ className, config }: KerasLayer, walk: Walk): Config {
     Number(node) + (shifted.has(layer) ? 1 : 0),
     tensor,
   ];
-  const callsOf = ({ inbound_nodes: nodes = [], ...layer }: LayerJson): Call[] => nodes.map((node) => callOf(node, layer, model));
+  const callsOf = given.map(({ inbound_nodes: nodes = [], ...layer }) => nodes.map((node) => callOf(node, layer, model)));
   const masks = model.masks ? masksIn(given, callsOf, around.length > 0) : null;
-  const layers = given.map((called) => {
-    const { inbound_nodes: nodes, ...layer } = called;
+  const layers = given.map(({ inbound_nodes: nodes, ...layer }, at) => {
     const nested = { ...walk, around: MODELS.has(layer.class_name) ? [...around, String(layer.config.name)] : around };
     const converted = convert(layer, nested, masks?.get(String(layer.config.name)));
     if (nodes === undefined) return converted;
-    const calls = callsOf(called);
-    noteInference(layer, calls, walk);
-    const inbound = calls.map(({ places }) => places.map((at) => [...place(at), {}]));
+    noteInference(layer, callsOf[at], walk);
+    const inbound = callsOf[at].map(({ places }) => places.map((at) => [...place(at), {}]));
     return { ...converted, name: layer.name ?? layer.config.name, inbound_nodes: inbound };
   });
   if (className === 'Sequential') return { name, trainable, layers };
@@ -109,12 +107,12 @@ function convertModel({ className, config }: KerasLayer, walk: Walk): Config {
 
 function masksIn(
   given: readonly LayerJson[],
-  callsOf: (layer: LayerJson) => Call[],
+  callsOf: readonly (readonly Call[])[],
   outside: boolean,
 ): ReadonlyMap<string, readonly Mask[]> {
-  const layers = given.map((layer) => ({
+  const layers = given.map((layer, at) => ({
     ...{ name: String(layer.config.name), className: layer.class_name, config: layer.config },
-    on: callsOf(layer).flatMap(({ places }) => places.map(([name]) => String(name))),
+    on: callsOf[at].flatMap(({ places }) => places.map(([name]) => String(name))),
   }));
   return reachedMasks(layers, { outside, isModel: (className) => MODELS.has(className) });
 }

@@ -1,23 +1,15 @@
 /** Owns: a replica's augmentation, put together from the run's list and the model's module, once both are known to fit. Next hop: augment.ts. */
-import type * as tfjs from '@tensorflow/tfjs';
-import type { Dataset } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
-import type { Engine } from '../../engine/index.js';
 import type { ModelObjective } from '../../objective/model_objective.js';
-import { isWeighted, type Binding } from '../replica/bind_fields.js';
+import { isWeighted } from '../replica/bind_fields.js';
+import type { OpenedModel } from '../replica/opened_model.js';
 import type { OutputMasks } from '../replica/output_masks.js';
-import type { ReplicaSpec } from '../replica/replica_spec.js';
 import { tokenLimitsOf } from '../replica/token_check.js';
 import { createAugment, type Augment } from './augment.js';
 import { fitAugmentation } from './fitting.js';
 import { userAugment, type AugmentFunction } from './user_augment.js';
 
-interface Opened {
-  readonly engine: Engine;
-  readonly model: tfjs.LayersModel;
-  readonly binding: Binding;
-  readonly dataset: Dataset;
-  readonly spec: ReplicaSpec;
+interface Opened extends OpenedModel {
   readonly objective: ModelObjective;
   readonly masks: OutputMasks;
   /** The module's own function; null where it has none. */

@@ -6,7 +6,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import type { Augmentation, AugmentationName } from '../../common/augmentation.js';
 import { transformImages, type TransformOptions } from '../../engine/index.js';
 
-export interface PictureParts extends Pick<Augmentation, 'amount' | 'direction' | 'fill'> {
+interface PictureParts extends Pick<Augmentation, 'amount' | 'direction' | 'fill'> {
   readonly tf: typeof tfjs;
   /** float32 [n, count], uniform in [0, 1): once in an operation. */
   uniforms(count: number): tfjs.Tensor2D;

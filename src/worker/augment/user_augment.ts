@@ -12,7 +12,7 @@ import { placeOf } from '../../engine/record_error.js';
 import { mapTensors, type Examples } from './examples.js';
 
 /** float32 of [n, ...shape]: `shape` is one example's, [] for a number each. */
-export type ExampleRandom = (shape: readonly number[], options?: KeyedRandomOptions) => tfjs.Tensor;
+type ExampleRandom = (shape: readonly number[], options?: KeyedRandomOptions) => tfjs.Tensor;
 
 /** As the module exports it. What it does not return stays as it is. */
 export type AugmentFunction = (tf: typeof tfjs, examples: Examples, random: ExampleRandom) => Partial<Examples>;

@@ -5,7 +5,6 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { ARITHMETIC_VERSION } from '../../common/arithmetic.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
-import type { Dataset } from '../../common/dataset.js';
 import type { ModelDescription, NumericsClass } from '../../common/replica.js';
 import {
   arithmeticProbe,
@@ -20,18 +19,11 @@ import { compiledOf } from '../../objective/compiled.js';
 import { createModelObjective, type ModelObjective } from '../../objective/model_objective.js';
 import { ANY_SUM } from '../../objective/loss.js';
 import { compiledOptimizerOf } from '../../optimizers/compiled.js';
-import { isWeighted, labelsOf, type Binding } from './bind_fields.js';
+import { isWeighted, labelsOf } from './bind_fields.js';
 import { listenToMasks, type OutputMasks } from './output_masks.js';
 import { onShapes, orModelFails } from './model_fails.js';
+import type { OpenedModel } from './opened_model.js';
 import type { ReplicaSpec } from './replica_spec.js';
-
-interface Opened {
-  readonly engine: Engine;
-  readonly model: tfjs.LayersModel;
-  readonly binding: Binding;
-  readonly dataset: Dataset;
-  readonly spec: ReplicaSpec;
-}
 
 /** Of a replica that only predicts. */
 export const NOTHING_JUDGED: Pick<ModelObjective, 'description' | 'asked'> = {
@@ -47,7 +39,7 @@ export interface JudgedModel {
 }
 
 /** @throws UsageError or DataError where losses, metrics, model and labels do not go together */
-export function judgedModel({ engine, model, binding, dataset, spec }: Opened): JudgedModel {
+export function judgedModel({ engine, model, binding, dataset, spec }: OpenedModel): JudgedModel {
   const fused = { softmaxCrossEntropy, sigmoidCrossEntropy };
   const compiled = spec.model.kind === 'topology' ? (spec.model.compiled ?? null) : compiledOf(engine.tf, model);
   const inputShapes = binding.inputs.map(({ field }) => field.shape);
@@ -75,7 +67,7 @@ function appliedToZeros({
   engine: { tf },
   model,
   inputShapes,
-}: Pick<Opened, 'engine' | 'model'> & { inputShapes: readonly (readonly number[])[] }): () => tfjs.Tensor[] {
+}: Pick<OpenedModel, 'engine' | 'model'> & { inputShapes: readonly (readonly number[])[] }): () => tfjs.Tensor[] {
   return () => {
     const inputs = inputShapes.map((shape) => tf.zeros([1, ...shape]));
     return [model.apply(inputs.length === 1 ? inputs[0] : inputs, { training: false }) as tfjs.Tensor | tfjs.Tensor[]].flat();

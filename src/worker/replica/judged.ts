@@ -3,10 +3,8 @@
  * of the same fields.
  * Does not: compute steps (train_step.ts) or choose rows.
  */
-import type * as tfjs from '@tensorflow/tfjs';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { isInMemory, type Dataset, type DataSplit, type SplitName } from '../../common/dataset.js';
-import type { Engine } from '../../engine/index.js';
 import { moduleAugment } from '../../models/user_augment.js';
 import type { ModelObjective } from '../../objective/model_objective.js';
 import type { Augment } from '../augment/augment.js';
@@ -15,16 +13,13 @@ import { openAugment } from '../augment/open_augment.js';
 import { bindFields, labelsOf, type Binding, type TensorBatch } from './bind_fields.js';
 import { createClassStep, type ClassStep } from './class_step.js';
 import { judgedModel } from './describe.js';
+import type { OpenedModel } from './opened_model.js';
 import { createBatchReader, type CountPositions, type ReadBatch, type RowsAsked } from './read_batch.js';
-import type { ReplicaSpec, ShardTask } from './replica_spec.js';
+import type { ShardTask } from './replica_spec.js';
 import { createEvaluateStep, createPositionCount, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
 
-interface Parts {
-  readonly engine: Engine;
-  readonly model: tfjs.LayersModel;
+interface Parts extends Omit<OpenedModel, 'binding'> {
   readonly layout: BucketLayout;
-  readonly spec: ReplicaSpec;
-  readonly dataset: Dataset;
 }
 
 export class Judged {

@@ -6,7 +6,8 @@
  */
 import { Piscina } from 'piscina';
 import { errorMessage } from '../../common/error_facts.js';
-import { EnvironmentError, ExpectedError } from '../../common/errors.js';
+import { toldError } from '../../common/environment_error.js';
+import { EnvironmentError } from '../../common/errors.js';
 import type { Dataset, SplitName } from '../../common/dataset.js';
 import { LIMITS } from '../../common/limits.js';
 import { LentBuffers } from '../../common/lent_buffers.js';
@@ -174,8 +175,7 @@ export class LocalReplica implements ResidentReplica {
       throw this.threadEnded(error) ?? error;
     })) as ThreadAnswer<T>;
     if ('value' in answer) return answer.value;
-    const { exitCode, ...details } = answer.failure;
-    throw new ExpectedError(exitCode, details);
+    throw toldError(answer.failure);
   }
 
   /** piscina's words for a thread that ended itself: no code of ours does. */

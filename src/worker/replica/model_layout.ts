@@ -8,11 +8,6 @@ import { createBucketLayout, type BucketLayout, type WeightShape } from '../../c
 import { UsageError } from '../../common/errors.js';
 import type { ReplicaSpec } from './replica_spec.js';
 
-export interface BatchNormLayer {
-  readonly layer: tfjs.layers.Layer;
-  readonly momentum: number;
-}
-
 interface LayerInternals {
   layers?: tfjs.layers.Layer[];
   layer?: tfjs.layers.Layer;

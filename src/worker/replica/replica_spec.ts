@@ -3,9 +3,9 @@
  * Does not: act on them (replica_thread.ts does).
  */
 import type { Dataset, NumericArray, SplitName } from '../../common/dataset.js';
-import type { ExitCode } from '../../common/errors.js';
-import type { ModelDescription, NumericsClass, ShardAssignment } from '../../common/replica.js';
-import type { HostValues, Residence, ResidentOutcome, ResidentStep } from '../../common/resident.js';
+import type { ToldFailure } from '../../common/environment_error.js';
+import type { ModelDescription, NumericsClass, ShardAssignment, ShardResult } from '../../common/replica.js';
+import type { HostValues, Residence, ResidentStep } from '../../common/resident.js';
 import type { ModelSource } from '../../models/model_source.js';
 import type { ObjectiveRequest } from '../../objective/request.js';
 
@@ -106,16 +106,11 @@ export interface OpenAnswer {
   readonly memoryKept: boolean;
 }
 
-export interface ShardAnswer {
-  readonly lossSum: number;
-  readonly sums: readonly number[];
-  readonly statistics?: Float32Array;
-  readonly classified?: Float32Array;
-  readonly nonFinite?: string;
-  readonly resident?: ResidentOutcome;
-  readonly computeMs: number;
-  readonly dataMs?: number;
-}
+/** A ShardResult as it comes out of the thread: which shard it is of, the asker knows, and the gradient lies in the memory it lent. */
+export type ShardAnswer = Pick<
+  ShardResult,
+  'lossSum' | 'sums' | 'statistics' | 'classified' | 'nonFinite' | 'resident' | 'computeMs' | 'dataMs'
+>;
 
 /** What is alive inside a replica's thread; for leak tests and the bench. */
 export interface MemoryAnswer {
@@ -126,6 +121,4 @@ export interface MemoryAnswer {
 }
 
 /** Expected errors cross as data: a thrown one would lose its code and next step on the way out of the thread. */
-export type ThreadAnswer<T> =
-  | { readonly value: T }
-  | { readonly failure: { readonly code: string; readonly message: string; readonly next: string; readonly exitCode: ExitCode } };
+export type ThreadAnswer<T> = { readonly value: T } | { readonly failure: ToldFailure };

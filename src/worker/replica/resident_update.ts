@@ -14,7 +14,7 @@ import { finiteProbe } from './finite_probe.js';
 import { graphUpdate } from './graph_update.js';
 
 /** Of one step; tensors that the caller disposes. */
-export interface StepNumbers {
+interface StepNumbers {
   /** Examples in the global batch, and shards that are not empty. */
   readonly batch: tfjs.Tensor;
   readonly shards: tfjs.Tensor;
@@ -22,7 +22,7 @@ export interface StepNumbers {
   readonly scalars: tfjs.Scalar[][];
 }
 
-export interface UpdateInput {
+interface UpdateInput {
   /** Sums over all shards. */
   readonly gradients: readonly tfjs.Tensor[];
   readonly statistics: readonly tfjs.Tensor[];

@@ -21,7 +21,7 @@ import { flattenLayers } from './model_layout.js';
 import type { ReplicaSpec } from './replica_spec.js';
 
 /** Tensors of one shard's result; disposed by the caller. */
-export interface TrainOutputs {
+interface TrainOutputs {
   /** Scalar, sum over examples. */
   readonly loss: tfjs.Tensor;
   /** Of each metric, in the order of the objective: its sums over examples. */
@@ -32,7 +32,7 @@ export interface TrainOutputs {
   readonly statistics: tfjs.Tensor[];
 }
 
-export interface EvaluateOutputs {
+interface EvaluateOutputs {
   readonly loss: tfjs.Tensor;
   readonly sums: tfjs.Tensor[];
 }

@@ -69,21 +69,25 @@ export class ExactPlane implements Plane {
     const { nextEpoch } = work.rows;
     const nextOrder = nextEpoch === undefined ? undefined : (): Int32Array => this.#orderOf({ ...work.rows, epoch: nextEpoch });
     const meter = new StepMeter(this.#parts.nowMs);
-    let { step, example } = work.from;
-    while (step < work.upTo && example < examples) {
-      const rowsFrom = (at: number): StepRows => ({
-        rows: order.subarray(at, Math.min(at + batch, examples)),
-        ahead: batchesAfter(order, at, batch, nextOrder),
-      });
-      const isLast = step + 1 >= work.upTo || example + batch >= examples;
-      const following = isLast ? null : rowsFrom(example + batch);
-      const { rows, ahead } = rowsFrom(example);
-      const outcome = await this.#step({ work, step, rows, ahead, following, meter });
+    const planAt = ({ step, example }: Advance['from'], parameters: ParameterSnapshot): PlannedStep => {
+      const rows = order.subarray(example, Math.min(example + batch, examples));
+      return this.#plan({ work, step, rows, ahead: batchesAfter(order, example, batch, nextOrder), parameters });
+    };
+    let at = work.from;
+    let early: PlannedStep | null = null;
+    while (at.step < work.upTo && at.example < examples) {
+      meter.begin();
+      const snapshot = this.#parameters.snapshot();
+      // A callback may have given other weights since.
+      const planned: PlannedStep = early?.version === snapshot.version ? early : planAt(at, snapshot);
+      const { step } = at;
+      at = { step: step + 1, example: at.example + planned.globalBatch };
+      const goesOn = this.#stepMs < LIMITS.earlyStepMs && at.step < work.upTo && at.example < examples;
+      early = goesOn ? planAt(at, { version: snapshot.version + 1, values: ELSEWHERE }) : null;
+      const outcome = await this.#step({ planned, early, step, signal: work.signal, meter });
       if (outcome === null) return;
       yield outcome;
       if (outcome.kind === 'non_finite') return;
-      step += 1;
-      example += rows.length;
     }
   }
 
@@ -146,43 +150,30 @@ export class ExactPlane implements Plane {
   }
 
   /** Null when it was given up; then nothing of it was applied. */
-  async #step({ work, step, following, meter, ...stepRows }: StepWork): Promise<StepOutcome | null> {
-    meter.begin();
-    const planned = this.#planned(work, step, stepRows, this.#parameters.snapshot());
-    const { units } = planned;
-    const round = { ...planned, step, signal: work.signal, meter };
-    if (this.#resident !== null) {
-      const version = this.#parameters.version + 1;
-      const goesOn = following !== null && this.#stepMs < LIMITS.earlyStepMs;
-      const next = goesOn ? this.#planned(work, step + 1, following, { version, values: ELSEWHERE }) : null;
-      const outcome = await this.#stepThere(this.#resident, round, next);
-      if (outcome === null || outcome.kind === 'committed') return outcome;
-      // Here it is found what is not finite; a sum that was beyond float32 alone is no reason to stop.
-      await this.#resident.home();
-      const parameters = this.#parameters.snapshot();
-      return this.#stepHere({ ...round, units: units.map((unit) => ({ ...unit, parameters })) });
-    }
-    return this.#stepHere(round);
+  async #step(round: Round): Promise<StepOutcome | null> {
+    if (this.#resident === null) return this.#stepHere(round);
+    const outcome = await this.#stepThere(this.#resident, round);
+    if (outcome === null || outcome.kind === 'committed') return outcome;
+    // Here it is found what is not finite; a sum that was beyond float32 alone is no reason to stop.
+    await this.#resident.home();
+    const parameters = this.#parameters.snapshot();
+    const { planned } = round;
+    return this.#stepHere({ ...round, planned: { ...planned, units: planned.units.map((unit) => ({ ...unit, parameters })) } });
   }
 
-  #planned(
-    { rows: { epoch }, rates }: Advance,
-    step: number,
-    { rows, ahead }: StepRows,
-    parameters: ParameterSnapshot,
-  ): PlannedStep {
+  #plan({ work: { rows: plan, rates }, step, rows, ahead, parameters }: StepRows): PlannedStep {
     const { shards, model, mixes = false } = this.#parts;
     const wholeBatch = mixes || model.objective.masked === true;
+    const { epoch } = plan;
     const units = shardBatch({ kind: 'train', rows, shards, step, epoch, parameters, wholeBatch, ahead });
-    return { units, globalBatch: rows.length, learningRate: learningRateAt({ ...rates, step }) };
+    return { units, version: parameters.version, globalBatch: rows.length, learningRate: learningRateAt({ ...rates, step }) };
   }
 
-  async #stepThere(resident: ResidentWeights, round: Round, next: PlannedStep | null): Promise<StepOutcome | null> {
-    const { learningRate, signal, meter } = round;
-    const there = await resident.residing(round, next);
+  async #stepThere(resident: ResidentWeights, { planned, early, signal, meter }: Round): Promise<StepOutcome | null> {
+    const there = await resident.residing(planned, early);
     meter.mark('data');
     // A replica that goes on by itself may have left these values behind as the signal comes: then the step is complete, and counts.
-    const graceMs = next === null ? 0 : LIMITS.residentAnswerMs;
+    const graceMs = early === null ? 0 : LIMITS.residentAnswerMs;
     const results = await unlessAborted(this.#parts.fleet.computeRound(there), signal, graceMs);
     if (results === null) return null;
     meter.computed(results);
@@ -192,7 +183,7 @@ export class ExactPlane implements Plane {
     await resident.committed();
     meter.mark('publish');
     const { gradientNorm } = outcome;
-    const step = committed({ sums: sumOf(results), learningRate, gradientNorm, meter });
+    const step = committed({ sums: sumOf(results), learningRate: planned.learningRate, gradientNorm, meter });
     this.#stepMs = step.ms;
     return step;
   }
@@ -205,7 +196,7 @@ export class ExactPlane implements Plane {
   }
 
   async #addedHere(
-    { units, globalBatch, learningRate, step, signal, meter }: Round,
+    { planned: { units, globalBatch, learningRate }, step, signal, meter }: Round,
     how: { doubted?: boolean } = {},
   ): Promise<StepOutcome | null> {
     const { shards, fleet } = this.#parts;
@@ -236,24 +227,22 @@ export class ExactPlane implements Plane {
   }
 }
 
-interface StepWork extends StepRows {
-  readonly work: Advance;
-  readonly step: number;
-  /** Of the step after it; null at a boundary. */
-  readonly following: StepRows | null;
-  readonly meter: StepMeter;
-}
-
-interface Round extends PlannedStep {
+interface Round {
+  readonly planned: PlannedStep;
+  /** The one after it, where the replica that keeps the weights may begin it before it is asked. */
+  readonly early: PlannedStep | null;
   readonly step: number;
   readonly signal: AbortSignal;
   readonly meter: StepMeter;
 }
 
 interface StepRows {
+  readonly work: Advance;
+  readonly step: number;
   readonly rows: Int32Array;
   /** Of the next steps of the epoch. */
   readonly ahead: readonly Int32Array[];
+  readonly parameters: ParameterSnapshot;
 }
 
 function committed({

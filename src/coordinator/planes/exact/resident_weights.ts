@@ -41,6 +41,8 @@ export interface ResidentWeightsParts {
 /** A step's shards, and what its update takes. */
 export interface PlannedStep {
   readonly units: readonly ShardAssignment[];
+  /** Of the weights that it starts from. */
+  readonly version: number;
   readonly globalBatch: number;
   readonly learningRate: number;
 }
@@ -54,7 +56,7 @@ export class ResidentWeights {
   #homeMs: number;
   #lost: EnvironmentError | null = null;
   /** What the replica was told to come next, and the keys of its shards. */
-  #planned: (PlannedStep & { readonly keys: readonly number[] }) | null = null;
+  #planned: { readonly step: PlannedStep; readonly keys: readonly number[] } | null = null;
   /** The epoch in which another step came than the planned one: its rates are made step by step, and no more of it is planned. */
   #unplannedEpoch: number | null = null;
 
@@ -65,21 +67,25 @@ export class ResidentWeights {
 
   /**
    * The same shards as steps of the replica's own, each with the one that comes after it. `following`: the step that this one will most likely be
-   * followed by, of the version that it leads to; null where the replica shall not begin anything before it is asked.
+   * followed by, of the version that it leads to, and which is then given as `step` itself; null where the replica shall not begin anything before it is
+   * asked.
    */
   async residing(step: PlannedStep, following: PlannedStep | null): Promise<ShardAssignment[]> {
     const { replica, layout, optimizer } = this.#parts;
     this.#begun ??= replica.reside({ optimizer, rates: weightRates(layout, optimizer.layerRates) });
     await this.#begun;
     const epoch = step.units[0].epoch ?? null;
-    const planned = this.#planned !== null && isSameStep(this.#planned, step) ? this.#planned : null;
+    const planned = this.#planned?.step === step ? this.#planned : null;
     if (planned !== this.#planned) this.#unplannedEpoch = epoch;
     const keys = planned?.keys ?? newKeys(step);
-    const next = following === null || this.#unplannedEpoch === epoch ? null : { ...following, keys: newKeys(following) };
-    this.#planned = next;
+    const isPlanned = following !== null && this.#unplannedEpoch !== epoch;
+    this.#planned = isPlanned ? { step: following, keys: newKeys(following) } : null;
     const units = this.#unitsOf(step, keys);
     if (following === null) return units;
-    const after = [...units.slice(1), ...(next === null ? [] : this.#unitsOf(next, next.keys).slice(0, 1))];
+    const after = [
+      ...units.slice(1),
+      ...(this.#planned === null ? [] : this.#unitsOf(following, this.#planned.keys).slice(0, 1)),
+    ];
     return units.map((unit, at) => ({ ...unit, ...(at < after.length && { next: after[at] }) }));
   }
 
@@ -123,25 +129,4 @@ export class ResidentWeights {
 
 function newKeys({ units }: PlannedStep): number[] {
   return units.map(() => (lastKey += 1));
-}
-
-function isSameStep(planned: PlannedStep, { units, globalBatch, learningRate }: PlannedStep): boolean {
-  if (planned.learningRate !== learningRate || planned.globalBatch !== globalBatch) return false;
-  return (
-    planned.units.length === units.length &&
-    planned.units.every(({ id, epoch, parameters, rows, batchRows }, at) => {
-      const unit = units[at];
-      const isSameShard = id.step === unit.id.step && id.shard === unit.id.shard && epoch === unit.epoch;
-      return (
-        isSameShard &&
-        parameters.version === unit.parameters.version &&
-        equal(rows, unit.rows) &&
-        equal(batchRows, unit.batchRows)
-      );
-    })
-  );
-}
-
-function equal(a: Int32Array | undefined, b: Int32Array | undefined): boolean {
-  return a === b || (a !== undefined && b !== undefined && a.length === b.length && a.every((row, at) => row === b[at]));
 }

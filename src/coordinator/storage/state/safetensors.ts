@@ -14,7 +14,7 @@ import { LIMITS } from '../../../common/limits.js';
 import { hashParts, readAll } from '../files/atomic_file.js';
 
 const ITEM_BYTES = { F64: 8, F32: 4, I32: 4, U8: 1 } as const;
-export type SafetensorsType = keyof typeof ITEM_BYTES;
+type SafetensorsType = keyof typeof ITEM_BYTES;
 
 export interface TensorToStore {
   name: string;
@@ -23,7 +23,7 @@ export interface TensorToStore {
   values: Float64Array | Float32Array | Int32Array | Uint8Array;
 }
 
-export interface StoredTensor {
+interface StoredTensor {
   name: string;
   dtype: SafetensorsType;
   shape: number[];

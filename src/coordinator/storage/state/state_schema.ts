@@ -21,7 +21,7 @@ const maybeNan = z
 
 const watched = { best: z.number().nullable(), wait: count };
 /** What early stopping and the rate's plateau remember (coordinator/watch.ts); each absent where it is off. */
-export const watchSchema = z.strictObject({
+const watchSchema = z.strictObject({
   stopping: z.strictObject({ ...watched, bestEpoch: count.nullable() }).optional(),
   plateau: z.strictObject({ ...watched, cooldown: count, factor: z.number() }).optional(),
 });
@@ -114,7 +114,7 @@ export const firstProgressSchema = progressSchema.omit({ totals: true, best: tru
 
 export const storedConfigSchema = configLayerSchema;
 
-export interface OptimizerSlot {
+interface OptimizerSlot {
   /** `velocity`, `first_moment`, ...: lower case, unique. */
   readonly name: string;
   /** One value per trained parameter, in layout order. */

@@ -3,6 +3,7 @@
  * so is, of a step that is doubted, who first answered otherwise.
  * Does not: choose which shards are audited, or compare bits: the rim does, and gives equal answers the same number (fleet.ts).
  */
+import { withNewest } from '../../../../common/newest_entries.js';
 import type { ShardId } from '../../../../common/replica.js';
 import { count, fail, finish, note, refuse, replaceUnit, where, type Draft } from './membership_draft.js';
 import { runnersOf, voterOf } from './membership_questions.js';
@@ -18,7 +19,7 @@ export function trustedSince(
   known: Iterable<readonly [string, number]>,
   trusted: ReadonlyMap<string, number>,
 ): ReadonlyMap<string, number> {
-  return new Map([...new Map([...known, ...trusted])].slice(-MAX_TRUSTED));
+  return withNewest(new Map(known), trusted, MAX_TRUSTED);
 }
 
 /** `group` is the same for equal answers. Returns the unit where that has settled it, else null. */
@@ -184,16 +185,8 @@ export function beginTrust(draft: Draft, member: Member, step: number): void {
 }
 
 function trust(draft: Draft, voters: readonly { readonly voter: string }[], step: number): void {
-  const trusted = new Map(draft.trusted);
-  for (const { voter } of voters) {
-    trusted.delete(voter);
-    trusted.set(voter, step);
-  }
-  for (const oldest of trusted.keys()) {
-    if (trusted.size <= MAX_TRUSTED) break;
-    trusted.delete(oldest);
-  }
-  draft.trusted = trusted;
+  const since = voters.map(({ voter }) => [voter, step] as const);
+  draft.trusted = withNewest(draft.trusted, since, MAX_TRUSTED);
 }
 
 function namesOf(answers: readonly Answerer[]): string {

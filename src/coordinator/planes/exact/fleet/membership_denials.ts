@@ -4,6 +4,7 @@
  *
  * One other machine tells only that one of both is broken. What is not finite was never applied, so nothing of the run is in doubt.
  */
+import { withNewest } from '../../../../common/newest_entries.js';
 import { note, where, type Draft } from './membership_draft.js';
 import { voterOf } from './membership_questions.js';
 import type { Member, RunningAttempt, Unit } from './membership_state.js';
@@ -19,9 +20,11 @@ export function deny(draft: Draft, told: NonNullable<Unit['nonFinite']>, member:
   const voter = voterOf(draft, member);
   if (!draft.settings.comparesBits || voter === told.voter) return null;
   const by = new Map(draft.denials.get(told.process)).set(voter, member.name);
-  const others = [...draft.denials].filter(([process]) => process !== told.process);
-  draft.denials = new Map([...others, ...(by.size === 1 ? [[told.process, by] as const] : [])].slice(-MAX_DENIED));
-  if (by.size === 1) return null;
+  if (by.size === 1) {
+    draft.denials = withNewest(draft.denials, [[told.process, by]], MAX_DENIED);
+    return null;
+  }
+  draft.denials = new Map([...draft.denials].filter(([process]) => process !== told.process));
   const reason = `it found NaN or Inf in shards in which ${[...by.values()].join(' and ')} found none`;
   note(draft, 'error', 'audit', told.member, `${told.member} is put out: ${reason}`);
   draft.commands.push({ type: 'condemn', member: told.memberId, process: told.process, reason });

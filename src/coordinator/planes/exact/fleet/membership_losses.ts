@@ -5,12 +5,14 @@
  * A connection that breaks does not tell whether the process died of its shard, so a loss counts against the shard once the process said so, or has not
  * come back. One sick machine or link must not end the run for all; a shard that no machine survives must.
  */
+import { withNewest } from '../../../../common/newest_entries.js';
 import { fail, replaceUnit, where, type Draft } from './membership_draft.js';
 import { isDeadly, isElder, machineKey, pauseMs } from './membership_questions.js';
-import type { Loss, Member, Unit } from './membership_state.js';
+import type { Loss, Member, Strike, Unit } from './membership_state.js';
 
 /** Processes remembered; a hostile one has a new name each time anyway. */
 const MAX_STRIKES = 1_000;
+const MAX_LAST_WORDS = 16;
 
 /** The unit after this member was gone with it. A process counts once, however many replicas it had. */
 export function lostBy(
@@ -31,19 +33,12 @@ export function lostBy(
 
 /** Whoever was lost with a shard is given none for a while, longer each time until it has finished one; its machine's first loss is only its own. */
 export function strike(draft: Draft, { process, machine }: Member, nowMs: number): void {
-  const strikes = new Map(draft.strikes);
-  const add = (key: string, free: number): void => {
-    const count = (strikes.get(key)?.count ?? 0) + 1;
-    strikes.delete(key);
-    strikes.set(key, { count, newcomersFrom: draft.nextMemberId, untilMs: nowMs + pauseMs(draft, count - free) });
+  const struck = (key: string, free: number): readonly [string, Strike] => {
+    const count = (draft.strikes.get(key)?.count ?? 0) + 1;
+    return [key, { count, newcomersFrom: draft.nextMemberId, untilMs: nowMs + pauseMs(draft, count - free) }];
   };
-  add(process, 0);
-  if (machine !== null) add(machineKey(machine), 1);
-  for (const oldest of strikes.keys()) {
-    if (strikes.size <= MAX_STRIKES) break;
-    strikes.delete(oldest);
-  }
-  draft.strikes = strikes;
+  const both = [struck(process, 0), ...(machine === null ? [] : [struck(machineKey(machine), 1)])];
+  draft.strikes = withNewest(draft.strikes, both, MAX_STRIKES);
 }
 
 export function clearStrikes(draft: Draft, { process, machine }: Member): void {
@@ -90,5 +85,3 @@ export function endIfDeadly(draft: Draft): void {
     );
   }
 }
-
-const MAX_LAST_WORDS = 16;

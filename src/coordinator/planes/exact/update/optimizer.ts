@@ -17,7 +17,7 @@ export const OPERANDS: {
   readonly slot: (index: number) => Register;
 } = { gradient: SUM, weights: register(1), slot: (index) => register(2 + index) };
 
-export interface SliceStep extends Moment {
+interface SliceStep extends Moment {
   /** Elements of the slice. */
   readonly length: number;
 }

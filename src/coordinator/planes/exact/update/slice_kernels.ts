@@ -65,7 +65,7 @@ export function store(from: Register, values: Float32Array): void {
   values.set(contents(from, values.length));
 }
 
-export interface KernelCall {
+interface KernelCall {
   /** One for each operand of the program; they may coincide. */
   readonly registers: readonly Register[];
   /** One for each scalar; rounded to float32. */

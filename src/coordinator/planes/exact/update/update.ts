@@ -17,7 +17,7 @@ import type { Buffers } from '../parameters.js';
 import { inTurns } from './turns.js';
 import { UpdateThreads } from './update_threads.js';
 
-export interface UpdateInput {
+interface UpdateInput {
   /** One or two arrays whose sum is that over the shards, not divided. */
   readonly gradients: readonly Float32Array[];
   /** Of the shards that were not empty, in any order. */
