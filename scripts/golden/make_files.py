@@ -50,6 +50,9 @@ def numpy_files():
     )
     cube = np.arange(24, dtype="i4").reshape(4, 2, 3)
     np.savez_compressed(FOLDER / "fortran.npz", x=np.asfortranarray(cube), y=np.arange(4, dtype="u1"), straight=cube)
+    holes = np.arange(24, dtype="f4").reshape(4, 2, 3)
+    holes[2, 1, 2] = np.nan
+    np.savez(FOLDER / "holes.npz", straight=holes, slanted=np.asfortranarray(holes), y=np.arange(4, dtype="u1"))
     for major in (1, 2, 3):
         with open(FOLDER / f"version_{major}.npy", "wb") as file:
             np.lib.format.write_array(file, np.arange(6, dtype="f4").reshape(3, 2), version=(major, 0))
@@ -66,6 +69,7 @@ def parquet_files():
         "kind": pa.array(["dog", "cat", "dog", "eel", "cat"]).dictionary_encode(),
         "label": pa.array([0, 1, 0, 2, 1], pa.int32()),
         "ragged": pa.array([[1.0], [1.0, 2.0], [], [3.0], [4.0]]),
+        "gone": pa.array([[1.0, 2.0], [1.0, 2.0], None, [3.0, 4.0], [4.0, 5.0]]),
         "holes": pa.array([1, 2, None, 4, 5], pa.int32()),
         "far": pa.array([1, 2**53 + 1, 3, 4, 5], pa.int64()),
         "when": pa.array([0, 1, 2, 3, 4], pa.timestamp("us")),
@@ -77,6 +81,12 @@ def parquet_files():
     }
     table = pa.table(columns)
     pq.write_table(table, FOLDER / "columns.parquet", row_group_size=2)
+    two = [pa.array([1.0, 2.0]), pa.array([5.0, 6.0]), pa.array([0, 1])]
+    pq.write_table(pa.Table.from_arrays(two, ["a", "a", "label"]), FOLDER / "twice.parquet")
+    # As pandas writes a DataFrame of the rows 7 and 9.
+    rows = pa.table({"a": [1.5, 3.5], "b": [2.5, 4.5], "label": [0, 1], "__index_level_0__": [7, 9]})
+    pandas = {"pandas": '{"index_columns": ["__index_level_0__"]}'}
+    pq.write_table(rows.replace_schema_metadata(pandas), FOLDER / "index.parquet")
     for compression in ("none", "gzip", "zstd", "brotli", "lz4"):
         pq.write_table(table.select(["length", "label"]), FOLDER / f"{compression}.parquet", compression=compression)
 

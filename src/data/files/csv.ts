@@ -29,7 +29,8 @@ export async function openCsv(path: string): Promise<CsvFile> {
     if (numbers.length === names.length)
       throw notCsv(path, `its first line holds numbers (${names.slice(0, 3).join(', ')}), wanted the names of the columns`);
     return {
-      ...{ path, names, separatedBy: NAMES[delimiter] ?? null },
+      // pandas' to_csv writes the numbers of the rows without a name; a separator at the end of each line makes an empty column.
+      ...{ path, names, index: [''], separatedBy: NAMES[delimiter] ?? null },
       rows: (wanted) =>
         rowsOf(
           path,
@@ -59,7 +60,11 @@ async function* records(path: string, delimiter: string): AsyncGenerator<ParsedR
   const { CsvError, parse } = await import('csv-parse');
   const file = await opened(path);
   const source = file.createReadStream({ highWaterMark: 2 ** 18 });
-  const parser: Parser = parse({ bom: true, delimiter, info: true, skip_empty_lines: true, max_record_size: MAX_RECORD_BYTES });
+  const parser: Parser = parse({
+    ...{ bom: true, delimiter, info: true, skip_empty_lines: true, max_record_size: MAX_RECORD_BYTES },
+    // All of them: by itself it takes the first line's for all, and of another one leaves a part in the last cell.
+    record_delimiter: ['\r\n', '\n', '\r'],
+  });
   const notUtf8 = (line: number): Error => notCsv(path, `line ${line} is not UTF-8`);
   const checked = Readable.from(utf8Chunks(source as AsyncIterable<Buffer>, notUtf8));
   checked.on('error', (error) => parser.destroy(error));

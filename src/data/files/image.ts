@@ -30,6 +30,9 @@ export interface ImageDecoder {
 /** Pixels of one picture at most: what is larger is refused before it takes memory (sharp's own limit is the same). */
 const MAX_PIXELS = 2 ** 28;
 
+/** sharp draws SVG, too, whatever its name says. */
+const FORMATS: readonly string[] = ['png', 'jpeg', 'webp', 'gif', 'tiff', 'heif', 'avif'];
+
 /** @throws EnvironmentError SHARP_MISSING */
 export async function openImageDecoder(): Promise<ImageDecoder> {
   const sharp = await import('sharp').then(
@@ -61,7 +64,8 @@ async function decode(
 ): Promise<Pixels> {
   const options: SharpOptions = { failOn: 'warning', limitInputPixels: MAX_PIXELS, ignoreIcc: true, pages: 1 };
   try {
-    const { space, depth = 'uchar' } = await open(bytes, options).metadata();
+    const { format, space, depth = 'uchar' } = await open(bytes, options).metadata();
+    if (!FORMATS.includes(format)) throw new BadImage(`is ${format.toUpperCase()}, wanted PNG, JPEG, WebP, GIF, TIFF or AVIF`);
     const isGray = space === 'b-w' || space === 'grey16';
     if (!isGray && space !== 'srgb' && space !== 'rgb16' && space !== 'rgb')
       throw new BadImage(`is in ${space === 'cmyk' ? 'CMYK' : String(space)}, wanted gray or RGB`);
@@ -71,11 +75,14 @@ async function decode(
       );
     // Gray pictures otherwise come as three channels, and 16 bits as 8.
     const target = `${isGray ? (form.depth === 16 ? 'grey16' : 'b-w') : form.depth === 16 ? 'rgb16' : 'srgb'}`;
-    const { data, info } = await open(bytes, options)
+    // Of these alone Pillow turns what its file says is turned.
+    const { data, info } = await open(bytes, { ...options, autoOrient: format === 'tiff' })
       .toColourspace(target)
       .raw({ depth: form.depth === 16 ? 'ushort' : 'uchar' })
       .toBuffer({ resolveWithObject: true });
     const { width, height } = info;
+    if (format === 'gif' && info.channels === 4 && isSeenThrough(data))
+      throw new BadImage('has transparent pixels, whose colors are not read from a GIF: save it as PNG');
     const all = form.depth === 16 ? new Uint16Array(data.buffer, data.byteOffset, data.length / 2) : data;
     const pixels = { width, height, channels: form.channels, values: withChannels(all, info.channels, form.channels) };
     return form.size === null ? pixels : resized(pixels, form.size, form.fit);
@@ -83,6 +90,12 @@ async function decode(
     if (cause instanceof BadImage) throw cause;
     throw new BadImage(`cannot be decoded: ${errorMessage(cause).split('\n', 1)[0]}`, { cause });
   }
+}
+
+/** Of four channels, of which the last is how much hides what is behind. */
+function isSeenThrough(values: Uint8Array): boolean {
+  for (let at = 3; at < values.length; at += 4) if (values[at] === 0) return true;
+  return false;
 }
 
 /** Transparency is left out. Gray of color is Pillow's: ITU-R 601-2 luma, in 16 bits. */

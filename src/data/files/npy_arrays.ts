@@ -120,10 +120,20 @@ export async function* rowsOf(array: NpyArray, rows: number, memoryBytes: number
       yield decode(bytes, array, (at, why) => badValue(label, from * width + at, width, why));
       continue;
     }
-    const columns = decode(bytes, array, (at, why) => badValue(label, (at % shape[0]) * width, width, why));
+    const columns = decode(bytes, array, (at, why) => badValue(label, placeByRows(at, shape), width, why));
     const straight = byRows(columns, shape);
     for (let row = 0; row < shape[0]; row += rows) yield straight.subarray(row * width, Math.min(shape[0], row + rows) * width);
   }
+}
+
+/** Where the value `at` of an array that lies column by column is, row by row. */
+function placeByRows(at: number, shape: readonly number[]): number {
+  let [rest, place] = [at, 0];
+  for (const [axis, extent] of shape.entries()) {
+    place += (rest % extent) * shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+    rest = Math.floor(rest / extent);
+  }
+  return place;
 }
 
 /** The first index runs fastest in `columns`, and slowest in what is returned. */

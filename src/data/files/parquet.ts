@@ -2,11 +2,12 @@
  * Owns: a Parquet file as named columns: which of its types are numbers, texts or lists of them; one row group is in memory at a time.
  * Does not: parse the format: hyparquet does.
  */
-import type { SchemaTree } from 'hyparquet';
+import type { FileMetaData, SchemaTree } from 'hyparquet';
 import { stat } from 'node:fs/promises';
 import { errorMessage } from '../../common/error_facts.js';
 import { ExpectedError } from '../../common/errors.js';
-import type { Cell, ColumnFile, ColumnRow } from '../tables/columns.js';
+import type { Cell } from '../tables/cells.js';
+import type { ColumnFile, ColumnRow } from '../tables/columns.js';
 import { tablesError } from '../tables/dataset.js';
 import { fileError } from '../tables/table.js';
 
@@ -21,7 +22,8 @@ export async function openParquet(path: string): Promise<ColumnFile> {
     const { compressors } = await import('hyparquet-compressors');
     const file = await asyncBufferFromFile(path);
     const metadata = await parquetMetadataAsync(file);
-    const columns = new Map(parquetSchema(metadata).children.map((column) => [column.element.name, column]));
+    const { children } = parquetSchema(metadata);
+    const columns = new Map(children.map((column) => [column.element.name, column]));
     const groups = metadata.row_groups.map(({ num_rows }) => Number(num_rows));
     const rows = async function* (names: readonly string[]): AsyncGenerator<ColumnRow> {
       const read = names.map((name) => readerOf(path, columns.get(name)!));
@@ -36,8 +38,19 @@ export async function openParquet(path: string): Promise<ColumnFile> {
         first += count;
       }
     };
-    return { path, names: [...columns.keys()], rows };
+    // A name that two columns have is there twice.
+    return { path, names: children.map(({ element }) => element.name), index: indexOf(metadata), rows };
   });
+}
+
+/** What pandas wrote beside the columns of a table: the names of its rows, which are a column of the file as well. */
+function indexOf({ key_value_metadata: told = [] }: FileMetaData): readonly string[] {
+  try {
+    const facts = JSON.parse(told.find(({ key }) => key === 'pandas')?.value ?? '{}') as { index_columns?: unknown[] };
+    return (facts.index_columns ?? []).filter((name) => typeof name === 'string');
+  } catch {
+    return [];
+  }
 }
 
 async function parsed<T>(path: string, read: () => Promise<T>): Promise<T> {

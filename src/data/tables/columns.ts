@@ -8,13 +8,11 @@ import { emptyArray, INPUT, TARGET, type Dataset, type NumericType } from '../..
 import { suggest } from '../../common/suggest.js';
 import type { OnDataProgress } from '../progress.js';
 import { memoryBytesOf, type DataConfig } from '../sources/source.js';
+import { badCell, isWholeIn, numberIn, type Cell, type CellPlace } from './cells.js';
 import { datasetOfTables, tablesError } from './dataset.js';
 import { stampOf } from './known_identity.js';
 import { groupsIn, groupsKey, groupsText, membersOf, type NameGroup } from './named_columns.js';
-import { fileError, rowsAtOnce, type Rows, type Table, type TableField } from './table.js';
-
-/** As files hold it: text is a number where it reads as one; null is a value that is missing. */
-export type Cell = number | bigint | boolean | string | null | readonly Cell[];
+import { rowsAtOnce, type Rows, type Table, type TableField } from './table.js';
 
 export interface ColumnRow {
   /** Of the columns that were asked for, in that order. */
@@ -26,6 +24,8 @@ export interface ColumnRow {
 export interface ColumnFile {
   readonly path: string;
   readonly names: readonly string[];
+  /** Of these, columns that name or number the rows: no inputs, unless they are asked for. */
+  readonly index: readonly string[];
   rows(names: readonly string[]): AsyncIterable<ColumnRow>;
 }
 
@@ -70,7 +70,8 @@ export async function datasetOfColumns(
   for (const file of files) surveyed.push(await survey(file, chosen));
   const classes = classesOf(surveyed, chosen);
   const [train, validation = null] = surveyed.map((set) => tableOf(set, surveyed, chosen, classes));
-  onProgress({ kind: 'note', message: `${path}: ${told(chosen, classes)}` });
+  const leftOut = config.inputs == null ? rowNamesOf(files[0], chosen) : '';
+  onProgress({ kind: 'note', message: `${path}: ${told(chosen, classes)}${leftOut}` });
   const { inputs, targets } = chosen;
   const dataset = await datasetOfTables({
     ...{ name: basename(path), source, train, validation, scale, memoryBytes: memoryBytesOf(config) },
@@ -96,13 +97,20 @@ function told({ inputs, targets }: Chosen, classes: ClassTexts): string {
   return `${taken}, labels ${groupsText(targets)}${lists.join('')}`;
 }
 
-function choose({ path, names }: ColumnFile, { inputs = null, labels = null }: DataConfig): Chosen {
+/** For people. */
+function rowNamesOf({ names, index }: ColumnFile, { targets }: Chosen): string {
+  const found = names.filter((name) => index.includes(name) && !membersOf(targets).includes(name));
+  const named = found.map((name) => name || 'a column without a name');
+  return found.length === 0 ? '' : `; not among the inputs: ${named.join(', ')}, which names the rows`;
+}
+
+function choose({ path, names, index }: ColumnFile, { inputs = null, labels = null }: DataConfig): Chosen {
   const usual = names.filter((name) => USUAL_TARGETS.includes(name.toLowerCase()));
   if (labels === null && usual.length !== 1)
     throw tablesError(path, `nothing says which of its columns is the label; it has ${names.slice(0, 20).join(', ')}`);
   const targets = groupsIn(labels ?? usual, { path, known: names });
   const labelColumns = membersOf(targets);
-  const chosen = inputs ?? names.filter((name) => !labelColumns.includes(name));
+  const chosen = inputs ?? names.filter((name) => !labelColumns.includes(name) && !index.includes(name));
   if (chosen.length === 0) throw tablesError(path, 'no column is left for the inputs');
   const groups = groupsIn(chosen, { path, known: names });
   const both = membersOf(groups).find((name) => labelColumns.includes(name));
@@ -121,7 +129,7 @@ function choose({ path, names }: ColumnFile, { inputs = null, labels = null }: D
 const fieldOf = ({ name }: NameGroup, unnamed: string): string => name ?? unnamed;
 
 function requireColumns({ path, names }: ColumnFile, wanted: readonly string[]): void {
-  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  const twice = names.find((name, at) => name !== '' && names.indexOf(name) !== at);
   if (twice !== undefined) throw tablesError(path, `two of its columns are called ${twice}`);
   const missing = wanted.find((name) => !names.includes(name));
   if (missing === undefined) return;
@@ -142,7 +150,8 @@ async function survey(file: ColumnFile, chosen: Chosen): Promise<Surveyed> {
   let count = 0;
   for await (const { cells, place } of file.rows(names)) {
     for (const [at, cell] of cells.entries()) {
-      const where: Where = { file, place, name: names[at], mayBeText: mayBeText[at] };
+      const where: CellPlace = { path: file.path, place, name: names[at], mayBeText: mayBeText[at] };
+      if (cell === null) throw badCell(where, 'is missing');
       const width = Array.isArray(cell) ? cell.length : 1;
       if (count === 0) columns[at].width = width;
       if (width !== columns[at].width || width === 0)
@@ -154,14 +163,7 @@ async function survey(file: ColumnFile, chosen: Chosen): Promise<Surveyed> {
   return { file, count, columns };
 }
 
-interface Where {
-  readonly file: ColumnFile;
-  readonly place: string;
-  readonly name: string;
-  readonly mayBeText: boolean;
-}
-
-function note(column: ColumnFacts, value: Cell, where: Where): void {
+function note(column: ColumnFacts, value: Cell, where: CellPlace): void {
   const number = numberIn(value, where);
   if (typeof value === 'string' && column.texts.size <= MAX_CLASSES) column.texts.add(value);
   if (number === null) {
@@ -169,49 +171,6 @@ function note(column: ColumnFacts, value: Cell, where: Where): void {
     return;
   }
   column.isWhole &&= isWholeIn(value) && number >= -(2 ** 31) && number < 2 ** 31;
-}
-
-/** `1.0` is a real number, as others read it, too. */
-const isWholeIn = (value: Cell): boolean =>
-  typeof value === 'string' ? /^\s*[+-]?\d+\s*$/.test(value) : typeof value === 'bigint' || typeof value === 'boolean';
-
-/** Null for text that may stand there. @throws DataError DATA_VALUE */
-function numberIn(value: Cell, where: Where): number | null {
-  if (value === null || (typeof value === 'string' && /^\s*(|null|none|na|n\/a|nan)\s*$/i.test(value)))
-    throw badCell(where, value === null || value.trim() === '' ? 'is missing' : `is ${value.trim()}: missing`);
-  const number = typeof value === 'string' ? numberOf(value) : Number(value);
-  if (Number.isNaN(number)) {
-    if (typeof value === 'string' && where.mayBeText) return null;
-    const comma =
-      typeof value === 'string' && /^[+-]?\d[\d,.]*,\d+$/.test(value.trim())
-        ? ': write decimals with a point, and nothing between thousands'
-        : '';
-    throw badCell(where, `is ${typeof value === 'string' ? JSON.stringify(value) : 'NaN'}, wanted a number${comma}`);
-  }
-  if (!Number.isFinite(Math.fround(number))) throw badCell(where, `is ${String(value)}, which float32 does not hold`);
-  if (isWholeIn(value) && Math.abs(number) >= 2 ** 31 && BigInt(Math.fround(number)) !== exact(value))
-    throw badCell(where, `is ${String(value)}, a whole number that neither int32 nor float32 holds`);
-  return number;
-}
-
-const exact = (value: Cell): bigint =>
-  BigInt(typeof value === 'string' ? value.trim().replace('+', '') : (value as bigint | boolean));
-
-/** NaN for what is no decimal number; `Number` also takes 0x10 and an empty text. */
-function numberOf(text: string): number {
-  const trimmed = text.trim();
-  if (/^true$/i.test(trimmed)) return 1;
-  if (/^false$/i.test(trimmed)) return 0;
-  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(trimmed) ? Number(trimmed) : NaN;
-}
-
-function badCell({ file, place, name }: Where, problem: string): Error {
-  return fileError(
-    file.path,
-    'DATA_VALUE',
-    `${place}, column ${name}: ${problem}`,
-    'Correct the value, leave the row out, or choose columns with --inputs and --labels.',
-  );
 }
 
 /** Texts of targets of one column, in the order of their characters, from the training set; of numbers there are none. */
@@ -296,7 +255,7 @@ async function* pieces(file: ColumnFile, parts: readonly Part[]): AsyncGenerator
     for (const [part, { columns, indices }] of parts.entries())
       for (const name of columns) {
         const cell = cells[at++];
-        const where: Where = { file, place, name, mayBeText: false };
+        const where: CellPlace = { path: file.path, place, name, mayBeText: false };
         for (const value of Array.isArray(cell) ? (cell as readonly Cell[]) : [cell])
           flat[part].push(indices !== null ? indices.get(String(value))! : numberIn(value, where)!);
       }

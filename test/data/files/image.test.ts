@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import { DataError } from '../../../src/common/errors.js';
 import { openImageDecoder, type ImageForm } from '../../../src/data/files/image.js';
@@ -82,4 +83,32 @@ test('what is broken, or has other colors or bits, is bad', async () => {
       "gray.png has 8 bits a value, wanted 16",
     ]
   `);
+});
+
+/** 3 wide and 2 high, all pixels different; lossless. */
+const SMALL = Uint8Array.from({ length: 18 }, (_, at) => at * 14);
+const small = () => sharp(SMALL, { raw: { width: 3, height: 2, channels: 3 } });
+
+test('a TIFF that says how it is turned is turned, as by Pillow, and no other picture is', async () => {
+  const at = (row: number, column: number): number[] => [...SMALL.subarray((row * 3 + column) * 3, (row * 3 + column) * 3 + 3)];
+  const tiff = await small().withMetadata({ orientation: 6 }).tiff({ compression: 'none' }).toBuffer();
+  // What lies left at the bottom comes first: a quarter of a turn clockwise.
+  const clockwise = [at(1, 0), at(0, 0), at(1, 1), at(0, 1), at(1, 2), at(0, 2)].flat();
+  expect(plain(await decoder.decode(tiff, RGB))).toEqual({ height: 3, width: 2, values: clockwise });
+  const png = await small().withMetadata({ orientation: 6 }).png().toBuffer();
+  expect(plain(await decoder.decode(png, RGB))).toEqual({ height: 2, width: 3, values: [...SMALL] });
+});
+
+test('what sharp would draw otherwise than Pillow, or Pillow not at all, is bad', async () => {
+  const clear = Buffer.from(SMALL.subarray(0, 16));
+  clear.set([255, 255, 255, 255], 3);
+  clear[7] = 0;
+  const gif = await sharp(clear, { raw: { width: 2, height: 2, channels: 4 } })
+    .gif()
+    .toBuffer();
+  await expect(decoder.decode(gif, RGB)).rejects.toThrow(
+    'has transparent pixels, whose colors are not read from a GIF: save it as PNG',
+  );
+  const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="3" height="2"><rect width="3" height="2"/></svg>');
+  await expect(decoder.decode(svg, RGB)).rejects.toThrow('is SVG, wanted PNG, JPEG, WebP, GIF, TIFF or AVIF');
 });

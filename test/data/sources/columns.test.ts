@@ -250,11 +250,12 @@ test('Parquet in each of its compressions is the same data', async () => {
 
 test('Parquet: what no model takes is refused by its column, and where one value is wrong by its row', async () => {
   const told: string[] = [];
-  for (const name of ['ragged', 'holes', 'far', 'when', 'day', 'raw', 'record', 'deep'])
+  for (const name of ['ragged', 'gone', 'holes', 'far', 'when', 'day', 'raw', 'record', 'deep'])
     told.push(await failure(load(golden('columns.parquet'), { inputs: [name] })));
   expect(told).toMatchInlineSnapshot(`
     [
       "DATA_VALUE columns.parquet: row 1, column ragged: is a list of 2, wanted 1 as in the first row",
+      "DATA_VALUE columns.parquet: row 2, column gone: is missing",
       "DATA_VALUE columns.parquet: row 2, column holes: is missing",
       "DATA_VALUE columns.parquet: row 1, column far: is 9007199254740993, a whole number that neither int32 nor float32 holds",
       "DATA_TABLES columns.parquet: column when holds dates or times, wanted numbers, texts or lists of numbers",
@@ -287,4 +288,38 @@ test('text that is not UTF-8 is refused with its line: two names of another enco
 test('a name in capitals is of the same format', async () => {
   const folder = await temporaryFolder({ 'T.CSV': 'a,label\n1,0\n2,1\n' });
   expect((await load(join(folder, 'T.CSV'))).train).toEqual({ count: 2, x: Int32Array.of(1, 2), y: Int32Array.of(0, 1) });
+});
+
+test('what numbers the rows is no input unless it is asked for', async () => {
+  const notes: string[] = [];
+  const plainOne = await loadCsv('a,b,label\n1,2,0\n3,4,1\n');
+  const set = await loadCsv(',a,b,label\n7,1,2,0\n8,3,4,1\n', {}, notes);
+  expect(set.sha256).toBe(plainOne.sha256);
+  expect(notes).toEqual([
+    't.csv: 2 input columns, labels label; not among the inputs: a column without a name, which names the rows',
+  ]);
+  // A separator at the end of each line.
+  expect((await loadCsv('a,b,label,\n1,2,0,\n3,4,1,\n')).sha256).toBe(plainOne.sha256);
+  // pandas' DataFrame.to_parquet after a shuffle: [[1.5, 2.5], [3.5, 4.5]] of the rows 7 and 9.
+  const pandas = await load(golden('index.parquet'), {}, notes);
+  expect(pandas.train.x).toEqual(Float32Array.of(1.5, 2.5, 3.5, 4.5));
+  expect(notes[1]).toBe(
+    'index.parquet: 2 input columns, labels label; not among the inputs: __index_level_0__, which names the rows',
+  );
+  const asked = await load(golden('index.parquet'), { inputs: ['a', '__index_level_0__'] }, notes);
+  expect(asked.train.x).toEqual(Float32Array.of(1.5, 7, 3.5, 9));
+  expect(notes[2]).toBe('index.parquet: 2 input columns, labels label');
+});
+
+test('lines that end otherwise than the first are lines all the same', async () => {
+  const plainOne = await loadCsv('a,b,label\n1,2,x\n3,4,y\n5,6,x\n');
+  for (const text of ['a,b,label\r\n1,2,x\n3,4,y\r5,6,x\r\n', 'a,b,label\n1,2,x\r\n3,4,y\n5,6,x'])
+    expect((await loadCsv(text)).sha256).toBe(plainOne.sha256);
+  expect(await failure(loadCsv('a,b,label\r\n1,2,x\n3,?,y\n'))).toBe(
+    'DATA_VALUE t.csv: line 3, column b: is "?", wanted a number',
+  );
+});
+
+test('Parquet: two columns of one name are refused', async () => {
+  expect(await failure(load(golden('twice.parquet')))).toBe('DATA_TABLES twice.parquet: two of its columns are called a');
 });

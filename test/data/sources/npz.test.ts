@@ -100,6 +100,13 @@ test('columns first (Fortran order) is put right, and refused where it does not 
   );
 });
 
+test('a value that is refused is told by its place in the row, however the file lies', async () => {
+  for (const name of ['straight', 'slanted'])
+    expect(await failure('holes.npz', { inputs: [name], labels: ['y'] })).toBe(
+      `DATA_VALUE holes.npz, ${name}.npy: row 2, value 5 is NaN, wanted a finite float32`,
+    );
+});
+
 test('all versions of the header are read, from .npy files side by side', async () => {
   const folder = await temporaryFolder();
   for (const version of [1, 2, 3]) {
@@ -156,6 +163,18 @@ test('beyond the memory that it may take, rows are read where they lie, or from 
     expect(set.sha256).toBe(inMemory.sha256);
     expect(await backwards(set)).toEqual(await backwards(inMemory));
   }
+});
+
+test('damage is seen by the checksum where rows are read in place, too', async () => {
+  await ownCache();
+  const bytes = await readFile(file('stored.npz'));
+  // A pixel of the inputs.
+  bytes[bytes.indexOf(Buffer.from(COUNTING.subarray(0, 24))) + 9] ^= 1;
+  const folder = await temporaryFolder({ 'a.npz': bytes });
+  for (const dataMemory of [1, 2 ** -16])
+    expect(await failure(join(folder, 'a.npz'), { dataMemory })).toBe(
+      'DATA_NOT_NUMPY a.npz, x_train.npy: its x_train.npy is damaged: its checksum is another',
+    );
 });
 
 test('a file that changes under a run is noticed', async () => {
