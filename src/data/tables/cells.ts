@@ -47,7 +47,7 @@ function numberOf(text: string): number {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(trimmed) ? Number(trimmed) : NaN;
 }
 
-export function badCell({ file, place, name }: Where, problem: string): Error {
+export function badCell({ path, place, name }: CellPlace, problem: string): Error {
   return fileError(
     path,
     'DATA_VALUE',
