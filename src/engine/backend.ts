@@ -21,6 +21,7 @@ import { findGpus } from './gpus.js';
 import { instructionSet, oneDnnHasBfloat16 } from './instruction_set.js';
 import { registerFileHandlers } from './file_handlers.js';
 import { fixKernels } from './kernel_fixes.js';
+import { refuseHeldBfloat16, refuseRoundedFloat32 } from './kept_precision.js';
 import { BACKEND_NAME } from './kernel_backend.js';
 import { findTensorFlow } from './tensorflow_library.js';
 import { mixedPrecisionLists } from './mixed_precision.js';
@@ -86,6 +87,7 @@ let installed: { engine: Engine; options: string } | undefined;
 /**
  * Opens TensorFlow in this thread, registers it with tfjs and makes it the current backend. A second call with the same options gives the
  * same engine.
+ * @throws EnvironmentError BF16_FAILS, FLOAT32_ROUNDED where variables of oneDNN's are in the way of the precision
  */
 export function installEngine(options: EngineOptions = {}): Engine {
   const key = JSON.stringify(options, Object.keys(options).sort());
@@ -106,6 +108,8 @@ export function installEngine(options: EngineOptions = {}): Engine {
   };
   const memoryKept = !(options.device?.includes('GPU') ?? false) && keepFreedMemory();
   const { api, oneDnn } = wantsOneDnn(options) ? withNativeDefault('TF_ENABLE_ONEDNN_OPTS', '1', open) : open();
+  const oneDnnIsa = oneDnnCeiling();
+  refuseHeldBfloat16({ precision: options.precision, oneDnn, level: oneDnnIsa, hasBfloat16: oneDnnHasBfloat16() });
   const binding = new Binding(new Context(api, options));
   const { context } = binding;
   tf.registerBackend(BACKEND_NAME, () => new kernels.NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
@@ -123,7 +127,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
       deviceModel: deviceModel(context.device),
       instructionSet: instructionSet(),
       oneDnn,
-      oneDnnIsa: oneDnnCeiling(),
+      oneDnnIsa,
       memoryKept,
     },
     compile: (fn, options) => compile(engine, fn, options),
@@ -136,6 +140,12 @@ export function installEngine(options: EngineOptions = {}): Engine {
     },
   };
   installed = { engine, options: key };
+  try {
+    if (context.device.type === 'CPU') refuseRoundedFloat32();
+  } catch (error) {
+    engine.dispose();
+    throw error;
+  }
   return engine;
 }
 

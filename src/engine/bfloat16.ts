@@ -4,7 +4,7 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
-import { UsageError } from '../common/errors.js';
+import { EnvironmentError } from '../common/errors.js';
 import type { Engine } from './backend.js';
 import { TF_FLOAT } from './data_types.js';
 import { oneDnnHasBfloat16 } from './instruction_set.js';
@@ -37,7 +37,7 @@ export interface Bfloat16Support {
 
 /**
  * What an engine of precision bf16 really does, by trying: 1 + 1/512 is 1 in bfloat16. Takes some milliseconds.
- * @throws UsageError BF16_FAILS where TensorFlow tries and cannot: oneDNN held to less than the processor has.
+ * @throws EnvironmentError BF16_FAILS where TensorFlow tries and cannot.
  */
 export function bfloat16Support(engine: Engine): Bfloat16Support {
   if (engine.context.precision !== 'bf16') return { computed: false, reason: 'the engine was installed with precision fp32' };
@@ -53,7 +53,7 @@ export function bfloat16Support(engine: Engine): Bfloat16Support {
     return value === 1 ? { computed: true, reason: '' } : { computed: false, reason: reasonAgainst() };
   } catch (error) {
     if (!(error instanceof TensorFlowError)) throw error;
-    throw new UsageError({
+    throw new EnvironmentError({
       code: 'BF16_FAILS',
       message: `precision bf16 does not work on this processor: ${error.tfMessage}`,
       next: 'Use precision fp32; where ONEDNN_MAX_CPU_ISA is set, unset it.',

@@ -1,7 +1,7 @@
 /**
  * Owns: one TensorFlow context, the devices it sees and the one its ops run on. Does not: execute (op_executor.ts) or hold tensors (handles.ts).
  */
-import { EnvironmentError, UsageError } from '../common/errors.js';
+import { EnvironmentError } from '../common/errors.js';
 import type { CApi, Pointer } from './c_api.js';
 import { encodeConfigProto, type ContextConfig } from './config_proto.js';
 import { Status } from './status.js';
@@ -112,8 +112,8 @@ function noSuchDevice(asked: string, devices: readonly Device[]): EnvironmentErr
 }
 
 /** TensorFlow's automatic mixed precision for GPUs is float16, which needs loss scaling; its bfloat16 rewrites only what runs on processors. */
-function bf16NeedsProcessor(device: Device): UsageError {
-  return new UsageError({
+function bf16NeedsProcessor(device: Device): EnvironmentError {
+  return new EnvironmentError({
     code: 'BF16_NEEDS_PROCESSOR',
     message: `precision bf16 is TensorFlow's automatic mixed precision for processors; ${device.name} would compute in float32`,
     next: 'Use precision fp32 on GPUs.',

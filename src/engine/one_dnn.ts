@@ -65,8 +65,14 @@ export function oneDnnCeiling(
   environment: Readonly<Record<string, string | undefined>> = process.env,
   cpuinfo = readCpuinfo(),
 ): string {
-  const level = (environment.ONEDNN_MAX_CPU_ISA ?? environment.DNNL_MAX_CPU_ISA ?? '').toUpperCase();
+  // Set to nothing it is not set, as oneDNN has it.
+  const level = ([environment.ONEDNN_MAX_CPU_ISA, environment.DNNL_MAX_CPU_ISA].find(Boolean) ?? '').toUpperCase();
   const flags = new Set(/^flags\s*:(.*)$/m.exec(cpuinfo)?.[1].trim().split(/\s+/) ?? []);
   const above = Object.hasOwn(ABOVE, level) ? ABOVE[level] : [];
   return above.some((flag) => flags.has(flag)) ? level : '';
+}
+
+/** Levels without products in bfloat16. */
+export function isBelowBfloat16(level: string): boolean {
+  return /^(SSE41|AVX|AVX2.*)$/.test(level);
 }
