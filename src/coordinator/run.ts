@@ -1,57 +1,24 @@
 /**
  * READ ME FIRST. Owns: the run loop: when steps are taken and counted, what happens after an epoch.
- * Does not: hold weights or compute (a plane does, planes/plane.ts), know a metric (objective/values.ts closes sums by their description),
- * load data, models or TensorFlow (src/api/train.ts puts the parts together), or print (observers do).
+ * Does not: hold weights or compute (a plane does, planes/plane.ts), say which rows a step takes (epoch_steps.ts), know a metric
+ * (objective/values.ts closes sums by their description), load data, models or TensorFlow (src/api/compose.ts puts the parts together), or
+ * print (observers do).
  *
  * In exact mode one step is: draw the examples → cut them into shards → replicas compute gradient sums → add in tree order, divide once by
  * the global batch → optimizer → commit (planes/exact/exact_plane.ts, the next hop).
  */
-import { DivergedError, invariant } from '../common/errors.js';
-import type { Monitor } from '../common/objective.js';
-import type { ModelDescription } from '../common/replica.js';
-import type { EndEvent, RunObserver } from '../common/run_events.js';
-import type { RunWishes } from '../common/run_wishes.js';
-import { unlessAsked, type StopReason, type StopRequest } from '../common/stop_request.js';
-import type { TrainConfig } from '../common/train_config.js';
+import { DivergedError } from '../common/errors.js';
+import type { EndEvent } from '../common/run_events.js';
+import { unlessAsked, type StopReason } from '../common/stop_request.js';
 import { addBatch, addTotals, noTotals, valuesOf, type Totals } from '../objective/values.js';
 import { withWait, type BatchStream } from './batch_stream.js';
-import { diverged, divergedInShard } from './diverging.js';
+import { diverged } from './diverging.js';
 import { EpochMeter } from './epoch_meter.js';
-import type { CommittedStep, Plane, StepOutcome } from './planes/plane.js';
-import type { RunProgress } from './progress.js';
-import type { Decision, RunHooks } from './run_hooks.js';
-import { isStopped, rateFactor, watchEpoch, type Watched } from './watch.js';
-import type { RunStore } from './storage/run_store.js';
-
-export interface RunParts {
-  readonly config: TrainConfig;
-  readonly model: Pick<ModelDescription, 'objective'>;
-  /** Examples in each split, limits applied; 0 where there is none, null where a stream has not told. */
-  readonly examples: { readonly train: number | null; readonly validation: number | null };
-  readonly plane: Plane;
-  readonly progress: RunProgress;
-  readonly monitor: Monitor;
-  readonly watched: Watched;
-  /** Keeps the weights of an epoch that is the best so far. */
-  readonly keepBest?: (epoch: number) => Promise<void>;
-  /** Hands on the weights after an epoch, where that is asked for. */
-  readonly tellWeights?: (epoch: number) => Promise<void>;
-  /** Before the run says that it ended, where its training is complete. */
-  readonly completed?: () => Promise<void>;
-  readonly store: RunStore;
-  /** Names the weights and slots that the plane holds. */
-  readonly digest: () => Promise<string>;
-  readonly observe: RunObserver;
-  readonly stop: StopRequest;
-  readonly wishes?: RunWishes;
-  readonly hooks?: RunHooks;
-  /** Where batches come from a stream: rows 0, 1, … of the training split are then the batch of the next step. */
-  readonly stream?: BatchStream;
-  /** Where what is validated on comes from one: rows 0, 1, … of the validation split are then its next batch. */
-  readonly validationStream?: BatchStream;
-  /** Monotonic milliseconds. */
-  readonly nowMs: () => number;
-}
+import { baseRate, countOf, givenRate, nextBatch, stepsFrom, stepsPerEpoch } from './epoch_steps.js';
+import type { CommittedStep, StepOutcome } from './planes/plane.js';
+import type { Decision } from './run_hooks.js';
+import type { RunParts } from './run_parts.js';
+import { isStopped, watchEpoch } from './watch.js';
 
 type Ending = 'max_steps' | 'stopped_early' | StopReason;
 
@@ -181,67 +148,6 @@ async function commit(parts: RunParts, meter: EpochMeter, outcome: StepOutcome):
   const { objective } = parts.model;
   const values = valuesOf(objective, addBatch(objective, noTotals(objective), [outcome.sums]));
   return hooks.batchEnd({ epoch, batch: stepInEpoch + 1, examples: outcome.sums.examples, values });
-}
-
-function nextBatch({ config, progress }: RunParts, inEpoch: number): { epoch: number; batch: number; examples: number } {
-  const { epoch, stepInEpoch, nextExample } = progress.now;
-  return { epoch, batch: stepInEpoch + 1, examples: Math.min(config.batch, inEpoch - nextExample) };
-}
-
-function countOf({ train }: RunParts['examples']): number {
-  invariant(train !== null, 'only a stream does not know its examples');
-  return train;
-}
-
-function stepsPerEpoch({ config, examples, stream }: RunParts): number | null {
-  return stream === undefined ? Math.ceil(countOf(examples) / config.batch) : stream.batchesPerEpoch;
-}
-
-function baseRate(parts: RunParts): number {
-  const { config, progress } = parts;
-  return (givenRate(parts) ?? config.optimizer.learningRate) * rateFactor(progress.now.watch ?? {});
-}
-
-/** The base rate where it is not the configuration's. */
-function givenRate({ config, progress, hooks }: RunParts): number | null {
-  const { epoch, step } = progress.now;
-  const base = hooks?.baseRate?.({ epoch, step }) ?? config.optimizer.learningRate;
-  return hooks?.givesRate === true || base !== config.optimizer.learningRate ? base : null;
-}
-
-/** The rest of the epoch's steps from the plane, or the one of a streamed batch; the plane's own errors are told with the epoch. */
-async function* stepsFrom(parts: RunParts, base: number, streamed?: number): AsyncGenerator<StepOutcome, undefined> {
-  const { config, plane, examples, stop } = parts;
-  const { step, epoch, nextExample, orderOffset = 0 } = parts.progress.now;
-  const { schedule } = config.optimizer;
-  try {
-    const order = { seed: config.seed, epoch: epoch + orderOffset };
-    yield* plane.advance({
-      ...(streamed === undefined
-        ? {
-            ...{ from: { step, example: nextExample }, upTo: config.maxSteps ?? Infinity },
-            rows: {
-              ...{ ...order, shuffle: config.shuffle, examples: countOf(examples), batch: config.batch },
-              ...(epoch < config.epochs && { nextEpoch: order.epoch + 1 }),
-            },
-          }
-        : {
-            ...{ from: { step, example: 0 }, upTo: step + 1 },
-            rows: { ...order, shuffle: false, examples: streamed, batch: streamed },
-          }),
-      // Schedules that go by the steps of an epoch are refused where nobody knows them (requireCounted).
-      rates: {
-        schedule,
-        base,
-        stepsPerEpoch: stepsPerEpoch(parts) ?? 1,
-        epochs: config.epochs,
-        ...(streamed !== undefined && { epoch }),
-      },
-      signal: stop.hurry,
-    });
-  } catch (error) {
-    throw error instanceof DivergedError ? divergedInShard(parts, error) : error;
-  }
 }
 
 function tellStep(parts: RunParts, meter: EpochMeter, step: CommittedStep): void {

@@ -2,7 +2,8 @@
  * Owns: a whole cluster driven by one seed: the real cores of both sides, compute, disk and network simulated, random faults, then healing.
  * Does not: contain the bugs it must find (planted_bugs.ts does), or all it must find them by (simulated_invariants.ts).
  */
-import { reduceMembership, type Answer, type MembershipEvent } from '../../src/coordinator/planes/exact/fleet/membership.js';
+import { reduceMembership, type MembershipEvent } from '../../src/coordinator/planes/exact/fleet/membership.js';
+import type { Answer } from '../../src/coordinator/planes/exact/fleet/membership_answers.js';
 import type { MembershipCommand } from '../../src/coordinator/planes/exact/fleet/membership_draft.js';
 import { hasTwin, isAudited, nextWakeMs } from '../../src/coordinator/planes/exact/fleet/membership_questions.js';
 import {

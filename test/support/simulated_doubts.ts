@@ -2,7 +2,7 @@
  * Owns: what the rim knows of a step that is doubted in the simulated cluster, whose first answers were finite and their sum was not; and what must hold of it.
  * Does not: drive the cluster (simulated_cluster.ts does).
  */
-import type { Answer } from '../../src/coordinator/planes/exact/fleet/membership.js';
+import type { Answer } from '../../src/coordinator/planes/exact/fleet/membership_answers.js';
 import type { MembershipCommand } from '../../src/coordinator/planes/exact/fleet/membership_draft.js';
 import { mayDoubt } from '../../src/coordinator/planes/exact/fleet/membership_questions.js';
 import type { MembershipState } from '../../src/coordinator/planes/exact/fleet/membership_state.js';

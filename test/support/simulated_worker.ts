@@ -3,7 +3,7 @@
  * Does not: decide when it computes, dies or is stopped (simulated_cluster.ts does).
  */
 import type { Job, Message } from '../../src/common/protocol/messages.js';
-import type { Answer } from '../../src/coordinator/planes/exact/fleet/membership.js';
+import type { Answer } from '../../src/coordinator/planes/exact/fleet/membership_answers.js';
 import type { Attempt } from '../../src/coordinator/planes/exact/fleet/membership_state.js';
 import type { reduceWorker } from '../../src/worker/host/worker_core.js';
 import { createWorkerState, type Assign, type WorkerCommand, type WorkerState } from '../../src/worker/host/worker_core.js';

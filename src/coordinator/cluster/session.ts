@@ -1,35 +1,23 @@
 /**
- * Owns: one logged-in worker, from its hello to its end: the join, its assignments under way, its results' memory.
- * Does not: decide who may join (admission.ts), who computes what (fleet/membership.ts), or own the socket's frames (transport/link.ts).
+ * Owns: one logged-in worker, from its hello to its end: the join, and what each of its messages means then.
+ * Does not: know the shards it was given (given_shards.ts), decide who may join (admission.ts) or who computes what (fleet/membership.ts), or own the
+ * socket's frames (transport/link.ts).
  */
 import type { Connection } from '../../transport/web_socket.js';
 import { errorMessage } from '../../common/error_facts.js';
-import { invariant } from '../../common/errors.js';
 import { wireError } from '../../common/protocol/frame.js';
-import { LentBuffers } from '../../common/lent_buffers.js';
 import { LIMITS } from '../../common/limits.js';
-import { sharedFloats } from '../../common/shared_floats.js';
 import { oneLine } from '../../common/one_line.js';
 import type { Message, MessageOf } from '../../common/protocol/messages.js';
-import { packRows } from '../../common/protocol/assigned_rows.js';
 import { readDescription } from '../../common/protocol/description.js';
 import { noBytes, type IncomingMessage } from '../../common/protocol/message_stream.js';
-import {
-  sameShardId,
-  type ModelDescription,
-  type ParameterSnapshot,
-  type ShardAssignment,
-  type ShardResult,
-} from '../../common/replica.js';
-import { leastStatistics } from '../../common/statistics_bounds.js';
+import type { ModelDescription, ShardAssignment, ShardResult } from '../../common/replica.js';
 import { patience, type Patience } from '../../system/patience.js';
 import { Link } from '../../transport/link.js';
 import type { LinkTimes } from '../../transport/link_life.js';
-import { ArrivingValues } from './arriving_values.js';
 import { judgeSoftware, type Refusal } from './admission.js';
-import type { ParameterLease } from './parameter_bytes.js';
+import { GivenShards } from './given_shards.js';
 import type { OwnToken } from '../../transport/server.js';
-import { resultOf, wrongIn } from './received_result.js';
 import { RemoteReplica } from './remote_replica.js';
 import { faultOf, impossibleResult, lostWorker } from './session_errors.js';
 import type { SessionHost } from './session_host.js';
@@ -38,16 +26,6 @@ import type { SessionHost } from './session_host.js';
 type CameFrom = { readonly from: string; readonly own: OwnToken | null };
 
 type Phase = 'hello' | 'preparing' | 'judging' | 'ready' | 'closed';
-
-interface Pending {
-  readonly assignment: ShardAssignment;
-  /** Of the parameters it is computed from. */
-  readonly lease: ParameterLease;
-  /** Of the statistics that may come of them. */
-  readonly least: Float64Array | null;
-  resolve(result: ShardResult): void;
-  reject(error: Error): void;
-}
 
 export class Session {
   name: string;
@@ -63,16 +41,10 @@ export class Session {
   readonly #times: LinkTimes | undefined;
   /** Why the worker goes, as it said itself. */
   #lastWords: string | null = null;
-  readonly #pending = new Map<number, Pending>();
-  /** Of gradients and statistics. */
-  readonly #buffers = new LentBuffers<Uint8Array>();
+  readonly #given: GivenShards;
   #phase: Phase = 'hello';
   /** For what is due of the worker next. */
   #patience: Patience | null = null;
-  /** What this worker has, or will have when its socket has taken it. */
-  #sent: { readonly version: number; readonly lease: ParameterLease } | null = null;
-  readonly #values = new ArrivingValues();
-  #least: { readonly version: number; readonly values: Float64Array | null } | null = null;
   #isLeaving = false;
   #describing: { resolve(model: ModelDescription): void; reject(error: Error): void } | null = null;
 
@@ -84,12 +56,13 @@ export class Session {
     const handlers = {
       place: (message: Message, totalBytes: number) => this.#place(message, totalBytes),
       onPiece: ({ type }: Message, bytes: Uint8Array, filled: number) => {
-        if (type === 'result') this.#values.look(bytes, filled);
+        if (type === 'result') this.#given.look(bytes, filled);
       },
       onMessage: ({ message, bytes }: IncomingMessage) => this.#hear(message, bytes),
       onClosed: (reason: string) => this.#closed(oneLine(reason)),
     };
     this.#link = new Link(socket, handlers, times);
+    this.#given = new GivenShards(host, (message, bytes) => this.#link.send(message, bytes));
     this.#within(LIMITS.helloTimeoutMs, 'no hello');
   }
 
@@ -105,39 +78,10 @@ export class Session {
     return new Promise((resolve, reject) => (this.#describing = { resolve, reject }));
   }
 
-  /** One shard on one of its replicas; parameters go first where this worker does not have them. */
+  /** One shard on one of its replicas. */
   compute(replica: number, assignment: ShardAssignment): Promise<ShardResult> {
     if (this.#phase !== 'ready') return Promise.reject(lostWorker(this.name, 'connection closed'));
-    invariant(!this.#pending.has(replica), 'a replica computes one shard at a time');
-    const { id, firstExample, epoch, regularizationWeight, parameters, classify } = assignment;
-    const lease = this.#provide(parameters);
-    const { version } = parameters;
-    const keyed = { ...(epoch !== undefined && { epoch }), ...(classify && { classify }) };
-    const { counts, bytes } = packRows(assignment);
-    void this.#link.send(
-      { type: 'assign', id, version, replica, firstExample, ...keyed, ...counts, regularizationWeight },
-      bytes,
-    );
-    const least = id.kind === 'train' ? this.#leastOf(parameters) : null;
-    return new Promise((resolve, reject) => this.#pending.set(replica, { assignment, lease, least, resolve, reject }));
-  }
-
-  /** Now: when an answer comes late, the parameters may have been written over. */
-  #leastOf({ version, values }: ParameterSnapshot): Float64Array | null {
-    const layout = this.#host.resultSizes()?.layout;
-    if (layout === undefined) return null;
-    if (this.#least?.version !== version) this.#least = { version, values: leastStatistics(layout, values) };
-    return this.#least.values;
-  }
-
-  /** Sends the parameters where this worker does not have them yet. */
-  #provide(parameters: ParameterSnapshot): ParameterLease {
-    const { version } = parameters;
-    if (this.#sent?.version === version) return this.#sent.lease;
-    const lease = this.#host.parameters.lease(parameters);
-    this.#sent = { version, lease };
-    void this.#link.send({ type: 'parameters', version }, lease.source).finally(() => lease.release());
-    return lease;
+    return this.#given.give(replica, assignment);
   }
 
   /** Tensor bytes are on their way, to it or from it. */
@@ -174,14 +118,7 @@ export class Session {
     }
     if (message.type === 'hello' && totalBytes === LIMITS.pathProbeBytes) return new Uint8Array(totalBytes);
     if (message.type !== 'result' || this.#phase === 'closed') return noBytes(message, totalBytes);
-    const { id, rows, classify } = this.#answered(message).assignment;
-    const sizes = this.#host.resultSizes();
-    invariant(sizes !== null, 'who was given a shard has a model');
-    const wanted = id.kind === 'train' ? 4 * (sizes.gradient + sizes.statistics) : classify ? 8 * rows.length : 0;
-    if (totalBytes !== wanted) throw wireError(`a result of ${totalBytes} bytes, wanted ${wanted}`);
-    if (id.kind === 'evaluate') return new Uint8Array(wanted);
-    // Shared with the threads of the update.
-    return this.#buffers.take(() => new Uint8Array(sharedFloats(wanted / 4).buffer, 0, wanted));
+    return this.#given.place(message, totalBytes);
   }
 
   #hear(message: Message, bytes: Uint8Array): void {
@@ -241,33 +178,10 @@ export class Session {
     void this.#link.finish(refusal.code);
   }
 
-  /** The assignment that a result answers. */
-  #answered(result: MessageOf<'result'>): Pending {
-    const pending = this.#pending.get(result.replica);
-    const asked = pending?.assignment;
-    const same =
-      asked !== undefined &&
-      sameShardId(asked.id, result.id) &&
-      asked.parameters.version === result.version &&
-      result.coordinatorEpoch === this.#host.coordinatorEpoch &&
-      result.examples === asked.rows.length;
-    if (pending === undefined || !same)
-      throw wireError(`a result for step ${result.id.step}, shard ${result.id.shard} that was not asked for`);
-    if (pending.lease.checksum() !== result.parametersChecksum)
-      throw wireError(`a result from other parameters than version ${result.version}`);
-    return pending;
-  }
-
   #result(message: MessageOf<'result'>, bytes: Uint8Array): void {
-    const { resolve, assignment, least } = this.#answered(message);
-    const sizes = this.#host.resultSizes();
-    invariant(sizes !== null, 'who was given a shard has a model');
-    const received = { message, bytes, assignment, least, sizes, tensorsFinite: this.#values.take() };
-    const wrong = wrongIn(received);
+    const wrong = this.#given.take(message, bytes);
     if (wrong !== null) return this.#putOut(wrong);
-    this.#pending.delete(message.replica);
     this.#host.onResult();
-    resolve(resultOf(received, this.#buffers));
   }
 
   #putOut(why: string): void {
@@ -298,8 +212,7 @@ export class Session {
       this.#within(LIMITS.verdictTimeoutMs, 'gone');
       return this.#host.onFault(this, error);
     }
-    this.#pending.get(message.replica)?.reject(error);
-    this.#pending.delete(message.replica);
+    this.#given.fail(message.replica, error);
   }
 
   /** Said once, however often it is sent. */
@@ -312,8 +225,7 @@ export class Session {
   #replicaLost({ replica, reason }: MessageOf<'lost'>): void {
     const lost = this.replicas[replica];
     if (lost === undefined) throw wireError(`replica ${replica} of ${this.replicas.length}`);
-    this.#pending.get(replica)?.reject(lostWorker(lost.name, reason));
-    this.#pending.delete(replica);
+    this.#given.fail(replica, lostWorker(lost.name, reason));
     this.#host.onReplicaLost(lost, reason);
   }
 
@@ -323,9 +235,7 @@ export class Session {
     this.#patience?.end();
     this.#describing?.reject(lostWorker(this.name, reason));
     this.#describing = null;
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const { reject } of pending) reject(lostWorker(this.name, reason));
+    this.#given.failAll(() => lostWorker(this.name, reason));
     this.#host.onClosed(this, this.#lastWords ?? reason);
   }
 }

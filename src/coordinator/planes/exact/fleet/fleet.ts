@@ -15,25 +15,14 @@ import { membershipSettings, type FleetNote, type FleetOptions, type ReplicaHome
 import { HeldAnswers } from './held_answers.js';
 import { trustedSince } from './membership_audit.js';
 import type { MembershipCommand } from './membership_draft.js';
-import { reduceMembership, type LossCause, type MembershipEvent } from './membership.js';
+import type { LossCause } from './membership_leaving.js';
+import { reduceMembership, type MembershipEvent } from './membership.js';
+import { OpenRound } from './open_round.js';
 import { ProcessClock } from './process_clock.js';
 import { checksumOf } from './result_checksum.js';
+import { Seats } from './seats.js';
 import { hasTwin, isAudited, keepsFirsts, mayDoubt, nextWakeMs } from './membership_questions.js';
 import { createMembership, type Incidents, type MembershipState } from './membership_state.js';
-
-interface Seat {
-  readonly replica: Replica;
-  /** Resolves `remove` once the replica is closed. */
-  whenClosed: (() => void) | null;
-}
-
-interface OpenRound {
-  readonly units: ReadonlyMap<number, ShardAssignment>;
-  readonly results: Map<number, ShardResult>;
-  readonly take: (result: ShardResult) => ShardResult;
-  resolve(results: ShardResult[]): void;
-  reject(error: unknown): void;
-}
 
 export class Fleet {
   readonly #audit: number;
@@ -44,7 +33,7 @@ export class Fleet {
   readonly #firsts = new FirstAnswers();
   readonly #onNote: (note: FleetNote) => void;
   readonly #clock: Pick<ProcessClock, 'nowMs' | 'close'>;
-  readonly #seats = new Map<number, Seat>();
+  readonly #seats = new Seats();
   readonly #pending: MembershipEvent[] = [];
   #state: MembershipState;
   #round: OpenRound | null = null;
@@ -66,7 +55,7 @@ export class Fleet {
 
   /** Names of the replicas here now, in order of joining. */
   get replicas(): string[] {
-    return [...this.#seats.values()].map(({ replica }) => replica.name);
+    return this.#seats.names;
   }
 
   /** A round is under way and nobody is there to compute it. */
@@ -95,19 +84,16 @@ export class Fleet {
 
   /** A replica may join at any time, mid-round too. By default it is a worker and a process of its own, on this machine. */
   add(replica: Replica, home: ReplicaHome = { worker: replica.name, process: replica.name, machine: 'this one' }): void {
-    invariant(this.#seatOf(replica) === null, 'a replica joins once');
-    this.#seats.set(this.#state.nextMemberId, { replica, whenClosed: null });
+    invariant(this.#seats.memberOf(replica) === null, 'a replica joins once');
+    this.#seats.take(this.#state.nextMemberId, replica);
     this.#dispatch({ type: 'joined', name: replica.name, ...home });
   }
 
   /** Lets the replica finish the shard it has, gives it nothing more and closes it; resolves when it is closed. */
   async remove(replica: Replica): Promise<void> {
-    const member = this.#seatOf(replica);
+    const member = this.#seats.memberOf(replica);
     if (member === null) return;
-    const seat = this.#seats.get(member);
-    const done = new Promise<void>((resolve) => {
-      if (seat) seat.whenClosed = resolve;
-    });
+    const done = this.#seats.whenClosed(member);
     this.#dispatch({ type: 'drain_asked', member });
     await done;
   }
@@ -119,7 +105,7 @@ export class Fleet {
 
   /** All of one process, gone at the same moment: none of them is given a shard that another leaves. */
   loseAll(replicas: readonly Replica[], reason: string, cause: LossCause): void {
-    const [member, ...also] = replicas.flatMap((replica) => this.#seatOf(replica) ?? []);
+    const [member, ...also] = replicas.flatMap((replica) => this.#seats.memberOf(replica) ?? []);
     if (member !== undefined) this.#dispatch({ type: 'lost', member, also, reason, cause });
   }
 
@@ -139,7 +125,7 @@ export class Fleet {
     const { kind, step } = id;
     this.#newestVersion = parameters.version;
     return new Promise((resolve, reject) => {
-      this.#round = { units: new Map(units.map((unit) => [unit.id.shard, unit])), results: new Map(), take, resolve, reject };
+      this.#round = new OpenRound({ units, take, resolve, reject });
       const shards = units.map(({ id }) => id.shard);
       const share = doubted ? 1 : this.#audit;
       const audited = share === 0 ? [] : shards.filter(() => share === 1 || randomInt(2 ** 32) < share * 2 ** 32);
@@ -164,15 +150,7 @@ export class Fleet {
     this.#closed = true;
     this.#failure ??= new Error('internal: the fleet is closed');
     this.#abandon(this.#failure);
-    const seats = [...this.#seats.values()];
-    this.#seats.clear();
-    await Promise.allSettled(seats.map(({ replica }) => replica.close()));
-    for (const { whenClosed } of seats) whenClosed?.();
-  }
-
-  #seatOf(replica: Replica): number | null {
-    for (const [id, seat] of this.#seats) if (seat.replica === replica) return id;
-    return null;
+    await this.#seats.closeAll();
   }
 
   /** Events raised while commands are carried out wait their turn, so that the core sees one after the other. */
@@ -198,11 +176,11 @@ export class Fleet {
   #carryOut(command: MembershipCommand): void {
     switch (command.type) {
       case 'assign': {
-        const unit = this.#round?.units.get(command.attempt.id.shard);
-        const seat = this.#seats.get(command.member);
-        invariant(unit !== undefined && seat !== undefined, 'an assignment has a shard and a replica');
-        this.#start(command.member, seat, { ...unit, id: { ...unit.id, attempt: command.attempt.id.attempt } });
-        return;
+        const { shard, attempt } = command.attempt.id;
+        const unit = this.#round?.unitOf(shard);
+        const replica = this.#seats.replicaOf(command.member);
+        invariant(unit !== undefined && replica !== undefined, 'an assignment has a shard and a replica');
+        return this.#start(command.member, replica, { ...unit, id: { ...unit.id, attempt } });
       }
       case 'accept': {
         const result = this.#arriving;
@@ -210,16 +188,14 @@ export class Fleet {
         // Before it is added to others, in its own memory.
         if (result.id.kind === 'train' && this.#state.settings.comparesBits && keepsFirsts(this.#state))
           this.#firsts.keep(result);
-        this.#round.results.set(command.attempt.id.shard, this.#round.take(result));
-        return;
+        return this.#round.accept(command.attempt.id.shard, result);
       }
       case 'hold':
         invariant(this.#arriving !== null, 'an answer that is held has just arrived');
         return this.#held.hold(command.shard, command.member, this.#arriving);
       case 'accept_held':
         invariant(this.#round !== null, 'an answer that is held is of an open round');
-        this.#round.results.set(command.shard, this.#round.take(this.#held.settle(command.shard, command.member)));
-        return;
+        return this.#round.accept(command.shard, this.#held.settle(command.shard, command.member));
       case 'condemn':
         return this.#onCondemned(command.process, command.reason);
       case 'refuse':
@@ -231,24 +207,10 @@ export class Fleet {
         this.#round = null;
         // Of a liar, whose answers decided nothing any more.
         this.#held.clear();
-        round.resolve(
-          command.round.shards.map((shard) => {
-            const result = round.results.get(shard);
-            invariant(result !== undefined, 'a completed round has every shard');
-            return result;
-          }),
-        );
-        return;
+        return round.complete(command.round.shards);
       }
-      case 'dismiss': {
-        const seat = this.#seats.get(command.member);
-        if (seat === undefined) return;
-        this.#seats.delete(command.member);
-        // How a replica that is gone fails to close interests nobody; its loss was told.
-        const closed = () => seat.whenClosed?.();
-        seat.replica.close().then(closed, closed);
-        return;
-      }
+      case 'dismiss':
+        return this.#seats.close(command.member);
       case 'fail':
         this.#failure = failureOf(command, this.#lastError);
         this.#abandon(this.#failure);
@@ -267,10 +229,10 @@ export class Fleet {
     }
   }
 
-  #start(member: number, seat: Seat, assignment: ShardAssignment): void {
+  #start(member: number, replica: Replica, assignment: ShardAssignment): void {
     const givenMs = performance.now();
-    seat.replica.compute(assignment).then(
-      (result) => this.#answered(member, { ...result, replica: seat.replica.name, givenMs, answeredMs: performance.now() }),
+    replica.compute(assignment).then(
+      (result) => this.#answered(member, { ...result, replica: replica.name, givenMs, answeredMs: performance.now() }),
       (error: unknown) => {
         this.#lastError = error;
         if (isFaultOfTheRun(error)) return this.#dispatch({ type: 'faulted', member, reason: error.message });
@@ -302,7 +264,7 @@ export class Fleet {
    * its answer is dropped in any case, but only one that cannot be torn may accuse somebody's hardware.
    */
   #comparable(version: number, member: number): boolean {
-    if (this.#seats.get(member)?.replica.ownParameters) return true;
+    if (this.#seats.replicaOf(member)?.ownParameters) return true;
     return version === this.#newestVersion || (version + 1 === this.#newestVersion && this.#round !== null);
   }
 
@@ -310,9 +272,8 @@ export class Fleet {
     const round = this.#round;
     if (round === null) return;
     this.#round = null;
-    for (const { gradient } of round.results.values()) gradient?.release();
     this.#held.clear();
-    round.reject(error);
+    round.abandon(error);
   }
 
   /** Ends the round under way and every later one with this error. */
@@ -329,7 +290,7 @@ export class Fleet {
     if (wake === null) return;
     const delayMs = Math.min(Math.max(1, Math.ceil(wake - this.#clock.nowMs())), LIMITS.maxTimerMs);
     this.#timer = setTimeout(() => {
-      const members = [...this.#seats].filter(([, { replica }]) => replica.moving).map(([id]) => id);
+      const members = this.#seats.moving;
       if (members.length > 0) this.#dispatch({ type: 'moving', members });
       this.#dispatch({ type: 'tick' });
     }, delayMs);

@@ -1,6 +1,6 @@
 /**
  * Owns: adding the shards' arrays in the fixed tree, slice by slice, with float32 rounding after each addition.
- * Does not: decide the tree (src/common/tree_sum.ts), apply anything (step_update.ts), or release gradients (run.ts does).
+ * Does not: decide the tree (src/common/tree_sum.ts), apply anything (step_update.ts), or release gradients (exact_plane.ts does).
  */
 import { hostValues } from '../../../../common/host_gradient.js';
 import type { BucketLayout } from '../../../../common/bucket_layout.js';

@@ -1,7 +1,7 @@
 /**
  * Owns: what one step does to the weights: add shards → divide by the global batch → clip → optimizer → constraints → average of constrained weights →
  * moving statistics; and finding what is not finite.
- * Does not: commit (run.ts does): it reads `current` and writes `next`, so a bad step is dropped by forgetting `next`.
+ * Does not: commit (exact_plane.ts does): it reads `current` and writes `next`, so a bad step is dropped by forgetting `next`.
  *
  * All of it is exact float32 arithmetic in a fixed order: the same shards give the same bits wherever they were computed.
  */

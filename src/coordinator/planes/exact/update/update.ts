@@ -1,6 +1,6 @@
 /**
  * Owns: the step's update as the run loop calls it: shard results in, next weights out, without holding the event loop; whether threads of its own
- * share it. Does not: compute (step_update.ts, the next hop), commit, or release gradients (run.ts does both).
+ * share it. Does not: compute (step_update.ts, the next hop), commit, or release gradients (exact_plane.ts does both).
  */
 import { performance } from 'node:perf_hooks';
 import type { BucketLayout } from '../../../../common/bucket_layout.js';

@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  reduceMembership,
-  type Answer,
-  type MembershipEvent,
-} from '../../../../../src/coordinator/planes/exact/fleet/membership.js';
+import { reduceMembership, type MembershipEvent } from '../../../../../src/coordinator/planes/exact/fleet/membership.js';
+import type { Answer } from '../../../../../src/coordinator/planes/exact/fleet/membership_answers.js';
 import type { MembershipCommand } from '../../../../../src/coordinator/planes/exact/fleet/membership_draft.js';
 import { nextWakeMs, quantile } from '../../../../../src/coordinator/planes/exact/fleet/membership_questions.js';
 import {
