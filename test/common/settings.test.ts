@@ -64,6 +64,18 @@ test.each([
   ['shuffle', 'shuffle'],
   ['--no-jit', 'compile'],
   ['epchs', 'epochs'],
+  ['max_norm', 'optimizer.clip_norm'],
+  ['lr_max', 'optimizer.learning_rate'],
+  ['lr_factor', 'optimizer.schedule.decay'],
+  ['sched', 'optimizer.schedule.name'],
+  ['opt_func', 'optimizer.name'],
+  ['ctx', 'gpus'],
+  ['eval_metric', 'metrics'],
+  ['data_seed', 'seed'],
+  ['path', 'data'],
+  ['validationSteps', 'validation_limit'],
+  ['jit_compile', 'compile'],
+  ['save_strategy', 'state_every'],
 ])('%s is taken for %s', (word, path) => {
   expect(hintFor(word)).toEqual({ path });
 });
@@ -84,6 +96,23 @@ test.each([
   ['resumeFromCheckpoint', '--resume RUN'],
   ['pretrained', '--init-from MODEL'],
   ['drop_last', 'the last batch'],
+  ['callbacks', 'train({ callbacks })'],
+  ['yieldEvery', 'train({ callbacks })'],
+  ['initialEpoch', '--resume RUN'],
+  ['stepsPerEpoch', 'train_limit'],
+  ['per_device_eval_batch_size', 'accumulate'],
+  ['micro_batch_size', 'accumulate'],
+  ['max_time', '--resume RUN'],
+  ['save_last', 'checkpoints/last'],
+  ['clipvalue', 'optimizer.clip_norm'],
+  ['amsgrad', 'adamax'],
+  ['T_max', 'optimizer.schedule'],
+  ['label_smoothing_factor', '--augment'],
+  ['greater_is_better', 'which way it is better'],
+  ['mode', 'which way it is better'],
+  ['no_cuda', '--gpus none'],
+  ['evaluate', 'tfjs-parallel evaluate'],
+  ['kvstore', '--gpus'],
 ])('%s is answered with how it is done here', (word, told) => {
   expect(hintFor(word)?.advice).toContain(told);
 });

@@ -7,7 +7,7 @@ const COMMON = { flag: null, commands: [], group: 'training', resume: 'fixed', w
 
 const SCHEDULE_SETTINGS = {
   name: setting(choice(['constant', 'step', 'cosine']), 'constant', {
-    ...{ ...COMMON, aliases: ['lr_scheduler', 'scheduler', 'lr_schedule', 'lr_scheduler_type', 'schedule'] },
+    ...{ ...COMMON, aliases: ['lr_scheduler', 'scheduler', 'lr_schedule', 'lr_scheduler_type', 'schedule', 'sched'] },
     help: 'how the learning rate changes: constant, step or cosine',
   }),
   warmupEpochs: setting(real({ atLeast: 0 }), 0, {
@@ -15,11 +15,11 @@ const SCHEDULE_SETTINGS = {
     help: 'epochs in which the rate rises linearly from 0; fractions allowed',
   }),
   milestones: setting({ kind: 'wholes', atLeast: 1, wanted: 'a list of epochs, such as [60, 90]' }, [], {
-    ...{ ...COMMON, aliases: ['lr_steps', 'boundaries'] },
+    ...{ ...COMMON, aliases: ['lr_steps', 'boundaries', 'lr_step_epochs', 'decay_epochs'] },
     help: 'step: epochs at whose start the rate is multiplied by decay',
   }),
   decay: setting(real({ above: 0, atMost: 1 }), 0.1, {
-    ...{ ...COMMON, aliases: ['gamma', 'lr_decay', 'decay_rate'] },
+    ...{ ...COMMON, aliases: ['gamma', 'lr_decay', 'decay_rate', 'lr_factor', 'lr_gamma'] },
     help: 'step: the factor at each milestone',
   }),
   finalFraction: setting(real({ atLeast: 0, atMost: 1 }), 0, {
@@ -28,8 +28,13 @@ const SCHEDULE_SETTINGS = {
   }),
 } as const;
 
+const CLIPPING = [
+  ...['global_clipnorm', 'clipnorm', 'max_grad_norm', 'gradient_clip_val', 'grad_clip', 'clip', 'max_norm', 'clip_grad'],
+  ...['clip_grad_norm', 'clip_gradient', 'gradient_clip', 'gradient_clipping'],
+];
+
 const ALIASES: Readonly<Record<string, readonly string[]>> = {
-  momentum: ['mom'],
+  momentum: ['mom', 'moms'],
   beta1: ['beta_1', 'b1', 'adam_beta1'],
   beta2: ['beta_2', 'b2', 'adam_beta2'],
   epsilon: ['eps', 'adam_epsilon'],
@@ -39,11 +44,16 @@ const ALIASES: Readonly<Record<string, readonly string[]>> = {
 export const OPTIMIZER = section('a mapping with a name, such as sgd or adam', {
   name: setting(choice(OPTIMIZER_NAMES), 'sgd', {
     ...COMMON,
-    aliases: ['optimizer', 'optimiser', 'optim', 'opt', 'solver'],
+    aliases: ['optimizer', 'optimiser', 'optim', 'opt', 'opt_func', 'solver'],
     help: OPTIMIZER_NAMES.join(', '),
   }),
   learningRate: setting(real({ above: 0 }), 0.1, {
-    ...{ ...COMMON, flag: '--lr <rate>', commands: RUNS, aliases: ['lr', 'base_lr', 'step_size', 'eta', 'rate'] },
+    ...{
+      ...COMMON,
+      flag: '--lr <rate>',
+      commands: RUNS,
+      aliases: ['lr', 'base_lr', 'max_lr', 'lr_max', 'step_size', 'eta', 'rate'],
+    },
     help: 'learning rate',
   }),
   ...ownSettings(),
@@ -52,7 +62,7 @@ export const OPTIMIZER = section('a mapping with a name, such as sgd or adam', {
     help: 'each weight, times this, is added to its gradient; adamw decays the weights themselves',
   }),
   clipNorm: setting(real({ above: 0 }), null, {
-    ...{ ...COMMON, aliases: ['global_clipnorm', 'clipnorm', 'max_grad_norm', 'gradient_clip_val', 'grad_clip', 'clip'] },
+    ...{ ...COMMON, aliases: CLIPPING },
     help: 'largest norm of the whole gradient',
   }),
   layerRates: setting(
@@ -64,7 +74,10 @@ export const OPTIMIZER = section('a mapping with a name, such as sgd or adam', {
     },
   ),
   emaDecay: setting(real({ above: 0, below: 1 }), null, {
-    ...{ ...COMMON, aliases: ['ema', 'use_ema', 'ema_momentum', 'ema_rate', 'model_ema', 'model_ema_decay', 'average_decay'] },
+    ...{
+      ...COMMON,
+      aliases: ['ema', 'use_ema', 'ema_momentum', 'ema_rate', 'model_ema', 'model_ema_decay', 'average_decay', 'swa'],
+    },
     help: 'keep a moving average of the trained weights: after a step, decay · average + (1 − decay) · weights',
   }),
   emaFor: setting(

@@ -9,7 +9,7 @@ export const DEVICE_SETTINGS = {
   gpus: setting({ kind: 'devices', wanted: 'indices such as 0,1 or 0-3, all or none' }, null, {
     ...{ flag: '--gpus <list>', commands: ON_THIS_MACHINE, group: 'devices', resume: 'call' },
     help: '0,1 or 0-3 or all or none (default: all, or the CPU where there is none)',
-    ...{ workers: false, library: true, aliases: ['devices', 'device', 'gpu', 'gpu_ids', 'num_gpus', 'cuda'] },
+    ...{ workers: false, library: true, aliases: ['devices', 'device', 'gpu', 'gpu_ids', 'num_gpus', 'cuda', 'ctx', 'context'] },
   }),
   workers: setting(whole({ atLeast: 1, atMost: LIMITS.maxShards }), null, {
     ...{ flag: '--workers <n>', commands: ON_THIS_MACHINE, group: 'devices', resume: 'call' },
@@ -28,12 +28,12 @@ export const DEVICE_SETTINGS = {
   precision: setting(choice(['fp32', 'bf16']), 'fp32', {
     ...{ flag: '--precision <name>', commands: COMPUTE, group: 'devices', resume: 'fixed' },
     help: 'fp32 or bf16',
-    ...{ workers: true, library: true, aliases: ['dtype', 'mixed_precision', 'bf16', 'fp16', 'amp'] },
+    ...{ workers: true, library: true, aliases: ['dtype', 'mixed_precision', 'bf16', 'fp16', 'tf32', 'amp'] },
   }),
   compile: setting(flag, true, {
     ...{ flag: '--no-compile', commands: COMPUTE, group: 'devices', resume: 'kept' },
     help: 'run operation by operation instead of one graph function a step',
-    ...{ workers: true, library: true, aliases: ['jit', 'eager', 'run_eagerly', 'torch_compile'] },
+    ...{ workers: true, library: true, aliases: ['jit', 'jit_compile', 'eager', 'run_eagerly', 'torch_compile'] },
   }),
   audit: setting(fraction, 0, {
     ...{ flag: '--audit <share>', commands: RUNS, group: 'devices', resume: 'kept' },
@@ -51,13 +51,23 @@ export const SAVING_SETTINGS = {
     ...{
       workers: false,
       library: true,
-      aliases: ['output_dir', 'out_dir', 'save_dir', 'log_dir', 'default_root_dir', 'checkpoint_dir', 'ckpt_dir', 'work_dir'],
+      aliases: [
+        'output_dir',
+        'out_dir',
+        'save_dir',
+        'log_dir',
+        'default_root_dir',
+        'checkpoint_dir',
+        'ckpt_dir',
+        'work_dir',
+        'logging_dir',
+      ],
     },
   }),
   name: setting(text(NAME, /^[A-Za-z0-9][A-Za-z0-9._-]*$/), null, {
     ...{ flag: '--name <name>', commands: RUNS, group: 'saving', resume: 'call' },
     help: "the run's name (default: <config, model or data>-001, ...)",
-    ...{ workers: false, library: true, aliases: ['run_name', 'experiment', 'experiment_name', 'run_id'] },
+    ...{ workers: false, library: true, aliases: ['run_name', 'experiment', 'experiment_name', 'exp_name', 'project', 'run_id'] },
   }),
   keep: setting(whole({ atLeast: 1 }), 3, {
     ...{ flag: '--keep <n>', commands: RUNS, group: 'saving', resume: 'kept' },
@@ -70,7 +80,15 @@ export const SAVING_SETTINGS = {
     ...{
       workers: false,
       library: true,
-      aliases: ['save_steps', 'save_freq', 'save_every', 'checkpoint_frequency', 'save_interval'],
+      aliases: [
+        'save_steps',
+        'save_freq',
+        'save_every',
+        'checkpoint_frequency',
+        'save_interval',
+        'save_strategy',
+        'every_n_epochs',
+      ],
     },
     formerly: 'checkpoint_every',
   }),
@@ -132,7 +150,15 @@ export const OUTPUT_SETTINGS = {
     ...{
       workers: false,
       library: false,
-      aliases: ['logging_steps', 'log_interval', 'log_every_n_steps', 'print_freq', 'log_freq'],
+      aliases: [
+        'logging_steps',
+        'logging_strategy',
+        'log_interval',
+        'log_every_n_steps',
+        'print_freq',
+        'log_freq',
+        'disp_batches',
+      ],
     },
   }),
 } as const;

@@ -18,7 +18,7 @@ export const DATA_SETTINGS = {
     ...{
       workers: false,
       library: false,
-      aliases: ['dataset', 'dataset_name', 'train_data', 'data_path', 'dataset_path', 'train_file'],
+      aliases: ['dataset', 'dataset_name', 'train_data', 'data_path', 'dataset_path', 'train_file', 'path', 'dls', 'dataloaders'],
     },
   }),
   dataDir: setting(text('a folder'), null, {
@@ -98,7 +98,11 @@ export const DATA_SETTINGS = {
   metrics: setting({ ...names('a list of metrics, such as [accuracy, top_5_accuracy]'), mayBeEmpty: true }, null, {
     ...{ flag: '--metrics <names>', commands: [...RUNS, 'evaluate'], group: 'training', resume: 'fixed' },
     help: 'accuracy, top_5_accuracy, precision, recall, auc, any loss (default: accuracy where there are classes)',
-    ...{ workers: true, library: true, aliases: ['metric', 'eval_metrics', 'metric_fns'] },
+    ...{
+      workers: true,
+      library: true,
+      aliases: ['metric', 'eval_metric', 'eval_metrics', 'validation_metric', 'weighted_metrics', 'metric_fns', 'top_k'],
+    },
   }),
   lossWeights: setting(
     {
@@ -120,7 +124,11 @@ export const DATA_SETTINGS = {
   validationLimit: setting(whole({ atLeast: 1 }), null, {
     ...{ flag: '--validation-limit <n>', commands: [...RUNS, 'evaluate'], group: 'data', resume: 'fixed' },
     help: 'validate on the first n examples only',
-    ...{ workers: true, library: true, aliases: ['max_eval_samples', 'limit_val_batches', 'val_limit', 'val_size'] },
+    ...{
+      workers: true,
+      library: true,
+      aliases: ['max_eval_samples', 'limit_val_batches', 'val_limit', 'val_size', 'validation_steps', 'validation_batches'],
+    },
   }),
   overfit: setting(whole({ atLeast: 1 }), null, {
     ...{ flag: '--overfit <n>', commands: RUNS, group: 'data', resume: 'fixed' },
@@ -171,12 +179,16 @@ export const TRAINING_SETTINGS = {
   augment: setting({ kind: 'augmentations', wanted: 'a list such as [flip, { shift: 2 }, { rotate: 15 }]' }, [], {
     ...{ flag: '--augment <list>', commands: [...RUNS, 'verify'], group: 'training', resume: 'fixed' },
     help: 'change training examples at random: flip, shift 2, rotate 15, zoom 0.1, brightness 0.2, contrast 0.2, cutout 8, label_smoothing 0.1, mixup 0.2; docs/augmentation.md',
-    ...{ workers: true, library: true, aliases: ['augmentation', 'augmentations', 'data_augmentation', 'transforms', 'aug'] },
+    ...{
+      workers: true,
+      library: true,
+      aliases: ['augmentation', 'augmentations', 'data_augmentation', 'transforms', 'aug', 'item_tfms', 'batch_tfms'],
+    },
   }),
   seed: setting(whole({ atLeast: 0 }), 1, {
     ...{ flag: '--seed <n>', commands: [...RUNS, 'verify'], group: 'training', resume: 'fixed' },
     help: 'decides initial weights, order and dropout masks',
-    ...{ workers: true, library: true, aliases: ['random_seed', 'random_state', 'manual_seed'] },
+    ...{ workers: true, library: true, aliases: ['random_seed', 'random_state', 'manual_seed', 'data_seed'] },
   }),
   shuffle: setting(flag, true, {
     ...{ flag: '--no-shuffle', commands: RUNS, group: 'training', resume: 'fixed' },
