@@ -14,5 +14,6 @@
  *   5  a dropout mask that all examples share (noise shape of 1 first) is the whole batch's, not the shard's
  *   6  constraints hold after every step; a batch norm that is used several times in a step moves its statistics at each use
  *   7  the gradient of tf.tile (layer normalization, repeatVector) is one sum and no chain of additions
+ *   8  of equal values in a window of a volume the last one alone has the gradient of their maximum
  */
-export const ARITHMETIC_VERSION = 7;
+export const ARITHMETIC_VERSION = 8;

@@ -1,9 +1,10 @@
 /**
- * Owns: tfjs-node kernels that must differ because TensorFlow 2.21 differs from the one they were written for. Does not: add kernels.
+ * Owns: tfjs-node kernels that must differ because TensorFlow 2.21 differs from the one they were written for, or from tfjs. Does not: add kernels.
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import { kernelBackend } from './kernel_backend.js';
+import { maxPool3dGradient } from './max_pool_3d.js';
 
 /** Call once, after tfjs-node's kernels are registered. */
 export function fixKernels(backendName: string): void {
@@ -18,6 +19,8 @@ export function fixKernels(backendName: string): void {
   // tf.round gets around it.
   const [round, identity] = [kernel('Round'), kernel('Identity')];
   replace('Round', (call) => ((call.inputs.x as tfjs.TensorInfo).dtype === 'int32' ? identity(call) : round(call)));
+
+  replace('MaxPool3DGrad', maxPool3dGradient);
 
   const [depthwise, fusedDepthwise] = [kernel('DepthwiseConv2dNative'), kernel('FusedDepthwiseConv2D')];
   const parts = { depthwise, toBatch: kernel('SpaceToBatchND'), toSpace: kernel('BatchToSpaceND') };
