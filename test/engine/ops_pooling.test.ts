@@ -53,12 +53,12 @@ describe('pooling', () => {
 });
 
 describe('pooling of volumes in which many values are equal', () => {
-  const shape = [2, 5, 4, 6, 2] as const;
+  const shape = [2, 5, 4, 6, 2];
   type Triple = [number, number, number];
 
   /** A window's weight, 1, 2, 3 and so on, goes to the last of its largest values. Whole numbers: every order of adding gives the same sums. */
   function wantedOf(x: number[], filter: Triple, strides: Triple, padding: 'valid' | 'same'): number[] {
-    const [batch, ...sides] = [...shape];
+    const [batch, ...sides] = shape;
     const channels = sides.pop() ?? 0;
     const out = sides.map((side, i) => Math.ceil((padding === 'same' ? side : side - filter[i] + 1) / strides[i]));
     const before = sides.map((side, i) =>
@@ -99,12 +99,12 @@ describe('pooling of volumes in which many values are equal', () => {
           return tf.sum(tf.mul(pooled, tf.reshape(tf.range(1, pooled.size + 1), pooled.shape)));
         };
         const wanted = wantedOf(three, filter, strides, padding);
-        expect(tf.tidy(() => gradients(engine(), f, tf.tensor(three, [...shape])))).toEqual([wanted, wanted]);
+        expect(tf.tidy(() => gradients(engine(), f, tf.tensor(three, shape)))).toEqual([wanted, wanted]);
         // Where height and width of a window differ, plain tfjs takes some places in it for one.
         if (new Set(filter).size > 1) continue;
         const backend = tf.getBackend();
         await tf.setBackend('cpu');
-        expect(tf.tidy(() => values(tf.grad(f)(tf.tensor(three, [...shape]))))).toEqual(wanted);
+        expect(tf.tidy(() => values(tf.grad(f)(tf.tensor(three, shape))))).toEqual(wanted);
         await tf.setBackend(backend);
       }
     },
