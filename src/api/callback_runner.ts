@@ -82,7 +82,12 @@ export class CallbackRunner {
     this.#weights = model === null || this.#parts.showsWeights === false ? null : new ModelWeights({ tf, model, access });
     return {
       trainBegin: async () => {
-        await this.#call(() => callbacks.onTrainBegin?.());
+        await this.#call(async () => {
+          if (callbacks.onTrainBegin === undefined) return;
+          await this.#weights?.show();
+          await callbacks.onTrainBegin();
+          await this.#weights?.takeBack();
+        });
         // As in tfjs: what is set before the first batch is forgotten.
         if (isCompiled(model)) model.stopTraining = false;
       },

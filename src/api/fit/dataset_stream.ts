@@ -110,7 +110,8 @@ export class DatasetStream implements BatchStream {
     this.#whole = this.#taken;
     this.#taken = 0;
     this.#epoch += 1;
-    if (this.#request.isFor === null) [this.#iterator, this.#queue, this.#last, this.#asked] = [null, [], null, 0];
+    if (this.#request.isFor === null)
+      [this.#iterator, this.#isOver, this.#queue, this.#last, this.#asked] = [null, false, [], null, 0];
     return null;
   }
 
@@ -128,8 +129,10 @@ export class DatasetStream implements BatchStream {
   async #read(): Promise<ExampleRows | null> {
     const { model, source, ahead } = this.#request;
     this.#iterator ??= await source.iterator();
-    const batch = await nextBatch(model, this.#iterator);
-    this.#isOver = batch === null;
+    // As in tfjs: what comes with `done` is the last batch.
+    if (this.#isOver) return null;
+    const { batch, done } = await nextBatch(model, this.#iterator);
+    this.#isOver = done;
     return batch === null || ahead === 0 ? batch : ownRows(batch);
   }
 }
@@ -141,10 +144,15 @@ function ownRows({ count, x, y }: ExampleRows): ExampleRows {
   return { count, x: own(x), y: own(y) };
 }
 
-async function nextBatch(model: tfjs.LayersModel, iterator: BatchIterator): Promise<ExampleRows | null> {
-  const { value, done } = await iterator.next();
+type Given = Awaited<ReturnType<BatchIterator['next']>>;
+
+async function nextBatch(
+  model: tfjs.LayersModel,
+  iterator: BatchIterator,
+): Promise<{ batch: ExampleRows | null; done: boolean }> {
+  const { value, done = false } = ((await iterator.next()) as Given | undefined) ?? {};
   if (value === null || value === undefined) {
-    if (done) return null;
+    if (done) return { batch: null, done };
     throw refuse('the dataset gave nothing in place of a batch');
   }
   const { xs, ys } = value as Partial<BatchOfRows>;
@@ -154,7 +162,7 @@ async function nextBatch(model: tfjs.LayersModel, iterator: BatchIterator): Prom
   if (xs === undefined || ys === undefined)
     throw refuse("the dataset gives no { xs, ys }, where xs are a batch's rows and ys their targets; zip() makes them of two");
   try {
-    return await exampleRows(model, xs, ys, 'the batch: ');
+    return { batch: await exampleRows(model, xs, ys, 'the batch: '), done };
   } finally {
     for (const rows of [...tensorsIn(xs), ...tensorsIn(ys)]) rows.dispose();
   }

@@ -82,6 +82,11 @@ function byOutput(given: NonNullable<WeightOptions['classWeight']>, names: reado
     return given as readonly ClassWeights[];
   }
   const record = given as Readonly<Record<string, unknown>>;
+  // A Map has its entries elsewhere: without this, none of them would count.
+  if (typeof given !== 'object' || Object.keys(record).length === 0)
+    throw refuse(
+      `classWeight is ${given instanceof Map ? 'a Map' : JSON.stringify(given)}, wanted a weight by class: { 0: 1, 1: 5 }`,
+    );
   const isByName = Object.values(record).every((value) => typeof value === 'object');
   if (isByName) {
     const unknown = Object.keys(record).find((name) => !names.includes(name));

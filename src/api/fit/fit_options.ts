@@ -146,6 +146,10 @@ const REFUSED: Readonly<Record<string, string>> = {
 
 const REFUSED_OF_STREAMS: Readonly<Record<string, string>> = {
   augment: 'its numbers are those of an example by its place in the data, which a stream does not tell; fit() has it',
+  batchSize: "batches are the dataset's own: dataset.batch(32)",
+  shuffle: "the order is the dataset's own: dataset.shuffle(1000), before its batch()",
+  runDir: 'nothing is kept of it; train({ data: dataset, runDir }) keeps states and models',
+  resume: 'nothing is kept of it; train({ data: dataset, runDir }) is resumed',
   sampleWeight: 'a dataset gives { xs, ys }; fit() takes weights of arrays',
 };
 

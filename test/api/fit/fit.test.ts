@@ -148,6 +148,19 @@ describe('fit()', () => {
     expect(hashes.size).toBe(1);
   });
 
+  it('goes on from the weights that onTrainBegin puts into the model', async () => {
+    const histories: tf.History['history'][] = [];
+    for (const ours of [false, true]) {
+      const own = model();
+      const put = (): void => own.setWeights(own.getWeights().map((weight) => weight.mul(0.25)));
+      const asked = { batchSize: 8, epochs: 2, shuffle: false, callbacks: { onTrainBegin: put } };
+      histories.push(
+        (ours ? await fit(own, X, Y, { ...QUIET, ...asked }) : await own.fit(X, Y, { ...asked, verbose: 0 })).history,
+      );
+    }
+    expectClose(histories[1], histories[0]);
+  });
+
   it('follows the rate that a callback gives the optimizer', async () => {
     const rates: number[] = [];
     const own = model();

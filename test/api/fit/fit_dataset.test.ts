@@ -156,9 +156,9 @@ it('refuses what is no dataset, and ends where one is out of batches', async () 
       "DATA_EMPTY: the dataset has no batch",
       "DATA_ARRAYS: the dataset gives no { xs, ys }, where xs are a batch's rows and ys their targets; zip() makes them of two",
       "DATA_ARRAYS: the dataset gives sampleWeight beside xs and ys: fit() takes weights of examples, of arrays",
-      "OPTION_UNKNOWN: fitDataset() has no option batchSize",
+      "OPTION_REFUSED: fitDataset() does not take batchSize: batches are the dataset's own: dataset.batch(32)",
       "OPTION_INVALID: batchesPerEpoch must be a whole number of at least 1, found 0.5",
-      "OPTION_UNKNOWN: fitDataset() has no option runDir",
+      "OPTION_REFUSED: fitDataset() does not take runDir: nothing is kept of it; train({ data: dataset, runDir }) keeps states and models",
       "DATA_ARRAYS: validationData is neither [x, y] nor a dataset; weights of validation examples are not taken",
       "DATA_EMPTY: the dataset has no batch left for epoch 2",
     ]

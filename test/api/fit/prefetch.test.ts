@@ -75,6 +75,33 @@ it('two batches are read ahead, apart from memory that the iterator fills again,
   expect(source.returned).toBe(1);
 });
 
+it('what comes with done is the last batch, as in tfjs, of each iterator', async () => {
+  const batch = (at: number): object => ({ xs: Float32Array.of(at, 0), ys: [[1]] });
+  let iterators = 0;
+  const source: BatchSource = {
+    iterator() {
+      let at = 10 * iterators++;
+      return Promise.resolve({ next: () => Promise.resolve({ value: batch(at), done: at++ % 10 >= 2 }) });
+    },
+  };
+  for (const ahead of [0, 2]) {
+    iterators = 0;
+    const { stream, put, next } = streamOf(source, { ahead });
+    for (let epoch = 0; epoch < 2; epoch++)
+      expect([await next(), await next(), await next(), await next()]).toEqual([1, 1, 1, null]);
+    expect(put).toEqual([0, 1, 2, 10, 11, 12]);
+    stream.close();
+  }
+});
+
+it('an iterator that gives nothing at all is told', async () => {
+  const source = { iterator: () => Promise.resolve({ next: () => Promise.resolve(undefined) }) };
+  await expect(streamOf(source as never).stream.first()).rejects.toMatchObject({
+    code: 'DATA_ARRAYS',
+    message: 'the dataset gave nothing in place of a batch',
+  });
+});
+
 it('with a limit no more than the epochs take, which one iterator gives; it is left to its owner then', async () => {
   const source = new Counting(100);
   const { stream, put, next } = streamOf(source, { limit: 3, isFor: 2 });

@@ -137,5 +137,12 @@ describe('weights', () => {
     expect(await refusal({ sampleWeight: new Float32Array(3) })).toContain('sampleWeight is [3], wanted [24]');
     expect(await refusal({ sampleWeight: new Float32Array(ROWS).fill(-1) })).toContain('sampleWeight[0] is -1');
     expect(await refusal({ classWeight: { 0: 1, 1: 1 } })).toContain('no weight for class 2');
+    // Nothing of these would count.
+    for (const [given, told] of [
+      [new Map([[0, 2]]), 'classWeight is a Map, wanted a weight by class: { 0: 1, 1: 5 }'],
+      [{}, 'classWeight is {}, wanted'],
+      ['balanced', 'classWeight is "balanced", wanted'],
+    ] as const)
+      expect(await refusal({ classWeight: given as never })).toContain(told);
   });
 });
