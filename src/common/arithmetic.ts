@@ -15,5 +15,6 @@
  *   6  constraints hold after every step; a batch norm that is used several times in a step moves its statistics at each use
  *   7  the gradient of tf.tile (layer normalization, repeatVector) is one sum and no chain of additions
  *   8  of equal values in a window of a volume the last one alone has the gradient of their maximum
+ *   9  in bf16 maxima over windows of 256 values and more are float32
  */
-export const ARITHMETIC_VERSION = 8;
+export const ARITHMETIC_VERSION = 9;

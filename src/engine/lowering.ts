@@ -4,8 +4,8 @@
  *
  * Nodes are never changed: one whose inputs change is added anew, and the old one, which nothing uses then, is pruned by TensorFlow.
  */
-import { TF_ATTR_SHAPE } from './data_types.js';
-import { FLOAT32_BARRIER, float32Inputs } from './mixed_precision.js';
+import { TF_ATTR_SHAPE, TF_FLOAT } from './data_types.js';
+import { FLOAT32_BARRIER, float32Inputs, needsFloat32Throughout } from './mixed_precision.js';
 import { typeAttr } from './raw_ops.js';
 import type { RecordedNode, RecordedValue, Recording } from './recording.js';
 
@@ -27,7 +27,10 @@ export function lower(recording: Recording, outputs: readonly RecordedValue[], p
   };
 
   for (const node of nodes) {
-    let inputs = node.inputs.map((input) => (needsFloat32(node, input) ? float32(input) : current(input)));
+    const isFloat32 = precision === 'bf16' && needsFloat32Throughout(node);
+    let inputs = node.inputs.map((input) =>
+      needsFloat32(node, input) || (isFloat32 && input.dtype === TF_FLOAT) ? float32(input) : current(input),
+    );
     // With oneDNN the remapper joins a convolution, its bias or residual and an activation even where something else needs what lies between;
     // then it fails, says so on standard error, and leaves the whole function unjoined.
     const [first] = node.inputs;
@@ -37,7 +40,12 @@ export function lower(recording: Recording, outputs: readonly RecordedValue[], p
     }
     if (inputs.every((input, index) => input === node.inputs[index])) continue;
     const made = recording.insert(node.op, node.attributes, inputs, node.outputs.length);
-    node.outputs.forEach((output, index) => replaced.set(output, made[index]));
+    node.outputs.forEach((output, index) => {
+      const [barred] = isFloat32
+        ? recording.insert(FLOAT32_BARRIER, [typeAttr('T', output.dtype)], [made[index]])
+        : [made[index]];
+      replaced.set(output, barred);
+    });
   }
   return outputs.map(current);
 }

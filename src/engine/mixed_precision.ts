@@ -41,6 +41,16 @@ export function mixedPrecisionLists(oneDnnHasBfloat16: boolean): Record<string, 
   };
 }
 
+/** Values of a window from which on oneDNN counts them in four bytes, which TensorFlow reads as one: the gradient of their maximum is lost in bfloat16. */
+const WIDE_WINDOW = 256;
+
+/** Whether a node and all that it takes and gives must be float32. */
+export function needsFloat32Throughout({ op, attributes }: RecordedNode): boolean {
+  if (op !== 'MaxPool' && op !== 'MaxPoolGrad') return false;
+  const window = attributes.find(({ name }) => name === 'ksize')?.value as readonly number[];
+  return window.reduce((size, extent) => size * extent, 1) >= WIDE_WINDOW;
+}
+
 const PRODUCTS = new Set(['MatMul', 'BatchMatMul', 'BatchMatMulV2', 'Einsum', ...WRONG_WITHOUT_ONEDNN.allow]);
 
 const UNPAINTED = new Set([FLOAT32_BARRIER, ...SLOW, ...SUMS]);

@@ -221,6 +221,23 @@ describe('layers in bf16', () => {
     });
   });
 
+  it.each([15, 16, 26])('a maximum over a square of %i hands its gradient on to the largest value alone', (side) => {
+    tf.tidy(() => {
+      // Whole numbers up to 256, which bfloat16 has exactly; the largest is there once.
+      const [largest, channels] = [256, 4];
+      const row = Float32Array.from({ length: side * side }, (_, at) => (at === side ? largest : (at * 7) % 100));
+      const x = tf.tile(tf.tensor4d(row, [1, side, side, 1]), [channels, 1, 1, 1]) as tf.Tensor4D;
+      const gradient = tf.grad((weight: tf.Tensor) => {
+        const products = tf.relu(tf.conv2d(x, weight as tf.Tensor4D, 1, 'valid'));
+        const pooled = tf.reshape(tf.maxPool(products, side, side, 'valid'), [channels, channels]) as tf.Tensor2D;
+        return tf.sum(intoFloat32(tf.matMul(pooled, tf.ones([channels, 1]))));
+      });
+      const compiled = engine.compile((weight: tf.Tensor) => gradient(weight), { verify: false });
+      expect(values(compiled(tf.ones([1, 1, 1, channels])))).toEqual(Array(channels).fill(channels * largest));
+      compiled.dispose();
+    });
+  });
+
   it('an optimizer inside of a compiled function moves a weight of 1 by 0.001, which bfloat16 could not', ({ skip }) => {
     if (!computed) skip();
     const weight = tf.variable(tf.tensor2d([[1]]), true, 'bf16_moved');
