@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
-const SCRIPTS = ['crash', 'chaos', 'endure', 'bench_exchange', 'bench_footprint', 'bench_peers/main'].map(
+const SCRIPTS = ['crash', 'chaos', 'endure', 'bench_exchange', 'bench_footprint', 'bench_peers/main', 'stand_still'].map(
   (name) => `scripts/${name}.mjs`,
 );
 
