@@ -21,7 +21,7 @@ const NO_OPTION = new Set([
   'reporter',
 ]);
 /** `200`, `0.5`, `FOLDER`, `none`, `./data.mjs`, `mean_squared_error`: what follows a flag as its value, and not as the sentence's next word. */
-const VALUE = String.raw`(?:\d(?:[\w.,-]*\w)?|[A-Z]+\b|(?:\.{0,2}|[\w.-]+)/[^\s,;)]+|none\b|all\b|idx\b|mnist\b|synthetic\b|[a-z\d]+_[a-z_\d]+)`;
+const VALUE = String.raw`(?:\d(?:[\w.,-]*\w)?|[A-Z]+\b|(?:\.{0,2}|[\w.-]+)/[^\s,;)]*(?:\.{3}|[^\s,;:.)])|none\b|all\b|idx\b|mnist\b|synthetic\b|[a-z\d]+_[a-z_\d]+)`;
 const FLAG = new RegExp(String.raw`--([a-z][a-z-]*)(?:[ =](${VALUE}))?`, 'g');
 
 /** `--loss a=mean_squared_error`, `--loss-weights a=0.3,b=1`, `--inputs user=COLUMN,item=COLUMN`: by names of the model's. */

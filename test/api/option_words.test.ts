@@ -56,6 +56,14 @@ describe('to callers of the library', () => {
   });
 });
 
+it('a path ends where the sentence goes on', () => {
+  const said = (text: string): string => inOptions(text, { offered: ['init-from'] });
+  expect(said('or start with --init-from runs/a-1.0.')).toBe("or start with initFrom: 'runs/a-1.0'.");
+  expect(said('with --init-from /r/a: of epoch 3')).toBe("with initFrom: '/r/a': of epoch 3");
+  expect(said('(--init-from ./r/a.b)')).toBe("(initFrom: './r/a.b')");
+  expect(said('--init-from r/checkpoints/... if there is one')).toBe("initFrom: 'r/checkpoints/...' if there is one");
+});
+
 it('fit() can resume, and says so in its option; other calls send to the command line', () => {
   const text = 'Train on with --resume runs/model-001, or choose another --run-dir.';
   expect(inOptions(text, { offered: ['resume'] })).toBe("Train on with resume: 'runs/model-001', or choose another runDir.");
