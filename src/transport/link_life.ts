@@ -12,6 +12,8 @@ export interface LinkTimes {
   readonly sendTimeoutMs: number;
   /** In place of LIMITS.trickleWindowMs, for tests. */
   readonly trickleMs?: number;
+  /** In place of LIMITS.shardDeadlineFloorMs, for tests. */
+  readonly latelyMs?: number;
   /** In place of every question's own deadline, for tests. */
   readonly questionMs?: number;
 }
@@ -91,7 +93,7 @@ export class LinkLife {
 
   /** Or were, a little while ago: a shard that is computed after minutes on its way has not used up its time. */
   movedLately(bytes: Pick<LinkBytes, 'read'>, nowMs: number): boolean {
-    return this.moving(bytes, nowMs) || nowMs - this.#movedMs <= LIMITS.shardDeadlineFloorMs;
+    return this.moving(bytes, nowMs) || nowMs - this.#movedMs <= (this.#times.latelyMs ?? LIMITS.shardDeadlineFloorMs);
   }
 
   /** The other side says how many bytes it has read of all that was written to it. What it cannot have read does not count. */

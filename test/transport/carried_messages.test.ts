@@ -101,7 +101,7 @@ it('over a line that takes all at once and carries 100 kB/s: a message of 600 kB
   const by = await slowLine({ port, bytesPerS: 100_000, takesAll: true });
   const near = new WebSocket(`ws://127.0.0.1:${by}`, SOCKET_OPTIONS);
   await new Promise((resolve) => near.once('open', resolve));
-  const times = { heartbeatMs: 100, heartbeatTimeoutMs: 60_000, sendTimeoutMs: 60_000 };
+  const times = { heartbeatMs: 100, heartbeatTimeoutMs: 60_000, sendTimeoutMs: 60_000, latelyMs: 500 };
   let there: () => void = () => {};
   const arrived = new Promise<void>((resolve) => (there = resolve));
   const handlers = { place: (_: unknown, total: number) => new Uint8Array(total), onMessage: () => there(), onClosed: () => {} };
