@@ -12,6 +12,7 @@ const LONGEST = [
   'integration/resumed_run',
   'integration/training_walk',
   'integration/layer_walk',
+  'integration/bit_identity',
   'cluster/bounded_memory',
   'integration/advice/models_advice',
   'integration/crash',
@@ -26,6 +27,7 @@ const LONGEST = [
   'cluster/joins_and_leaves',
   'integration/stopped_cluster',
   'integration/verify',
+  'api/fit/predict',
   'integration/table_columns',
   'coordinator/storage/state/state_fuzz',
 ].map((name) => `test/${name}.test.ts`);
