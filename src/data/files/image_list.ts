@@ -84,6 +84,12 @@ export function classNumbers(
   if (areNumbers) names.sort((a, b) => Number(a) - Number(b));
   else names.sort();
   const numberOf = new Map(names.map((name, index) => [name, areNumbers ? Number(name) : index]));
+  const twin = areNumbers ? names.findIndex((name, at) => at > 0 && Number(name) === Number(names[at - 1])) : -1;
+  if (twin !== -1)
+    throw tablesError(
+      where,
+      `its classes ${names[twin - 1]} and ${names[twin]} are one number: write it alike, or call one otherwise`,
+    );
   for (const set of sets.slice(1)) {
     const stray = set.find(({ label }) => !numberOf.has(label));
     if (stray !== undefined)

@@ -44,7 +44,6 @@ export interface TablesRequest {
 /** @throws DataError DATA_TABLES, DATA_EMPTY, DATA_LABELS, DATA_VALUE, DATA_CACHE, and what reading the tables throws */
 export async function datasetOfTables(request: TablesRequest): Promise<Dataset> {
   const { name, train, validation, source, stamps, how, columns } = request;
-  if (validation !== null) requireAlike(name, train, validation);
   const tables = { train, ...(validation !== null && { validation }) };
   for (const [which, { count }] of Object.entries(tables))
     if (count === 0)
@@ -53,6 +52,7 @@ export async function datasetOfTables(request: TablesRequest): Promise<Dataset> 
         message: `${name}: the ${which} set is empty`,
         next: 'Give at least one example.',
       });
+  if (validation !== null) requireAlike(name, train, validation);
   const bytes = Object.values(tables).reduce((sum, { count, inputs }) => {
     return sum + inputs.reduce((all, field) => all + bytesOf(field, count), 0);
   }, 0);

@@ -146,6 +146,13 @@ test('text labels are classes in the order of their characters, the same for the
   );
 });
 
+test('a validation set without rows is told as such', async () => {
+  const folder = await temporaryFolder({ 'a.csv': 'a,label\n1,0\n', 'b.csv': 'a,label\n' });
+  expect(await failure(load(join(folder, 'a.csv'), { validationFile: join(folder, 'b.csv') }))).toBe(
+    'DATA_EMPTY a.csv: the validation set is empty',
+  );
+});
+
 test('the types are those of both sets together', async () => {
   const folder = await temporaryFolder({ 'train.csv': 'x,y\n1,1\n', 'test.csv': 'x,y\n1.5,2.5\n' });
   const set = await load(join(folder, 'train.csv'), { validationFile: join(folder, 'test.csv') });

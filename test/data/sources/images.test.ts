@@ -69,6 +69,16 @@ test('a folder for each class: classes and pictures in the order of their names,
   expect((await load(data, { imageChannels: 'gray' })).classNames).toEqual(['cat', 'dog']);
 });
 
+test('folders whose names are one number are not one class', async () => {
+  const data = await folder({ '01/a.png': 1, '1/b.png': 2, '0/c.png': 3 });
+  await expect(load(data, { imageChannels: 'gray' })).rejects.toMatchObject({
+    code: 'DATA_TABLES',
+    message: `${data}: its classes 01 and 1 are one number: write it alike, or call one otherwise`,
+  });
+  const { train } = await load(await folder({ '01/a.png': 1, '10/b.png': 2 }), { imageChannels: 'gray' });
+  expect([...train.targets.y]).toEqual([1, 10]);
+});
+
 test('a CSV of labels alone fixes the order', async () => {
   const data = await folder({
     ...{ '1.png': 1, '2.png': 2, '3.png': 3, 'labels.csv': 'file,label\n3.png,7\n1.png,0\n3.png,7\n' },
