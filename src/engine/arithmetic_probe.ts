@@ -17,7 +17,7 @@ const PRODUCT = { rows: 37, inner: 531, columns: 29 };
 const CONVOLUTION = { x: [3, 13, 13, 19], filter: [3, 3, 19, 21] } as const;
 
 /**
- * SHA-256 of a matrix product and a convolution, recorded as a step is where `compile` says so. Takes some milliseconds of computing, most of
+ * SHA-256 of a matrix product, a convolution and the gradient of one, recorded as a step is where `compile` says so. Takes some milliseconds of computing, most of
  * them for the recording.
  */
 export function arithmeticProbe(engine: Engine, { compile }: { compile: boolean }): string {
@@ -25,6 +25,11 @@ export function arithmeticProbe(engine: Engine, { compile }: { compile: boolean 
   const compute = (a: tfjs.Tensor2D, b: tfjs.Tensor2D, x: tfjs.Tensor4D, filter: tfjs.Tensor4D): tfjs.Tensor[] => [
     tf.matMul(a, b),
     tf.conv2d(x, filter, 1, 'same'),
+    // Element by element and added up, as a step has them: what XLA compiles, and what mixed precision may be told to paint.
+    tf.grad((weight: tfjs.Tensor) => {
+      const activated = tf.tanh(tf.conv2d(x, weight as tfjs.Tensor4D, 1, 'same'));
+      return tf.mean(tf.square(tf.sub(tf.softmax(activated), tf.sigmoid(tf.sum(activated, 0, true)))));
+    })(filter),
   ];
   const compiled = compile ? engine.compile(compute, { name: 'arithmetic_probe' }) : undefined;
   const hash = createHash('sha256');

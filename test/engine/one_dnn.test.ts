@@ -27,6 +27,10 @@ describe.skipIf(process.arch !== 'x64')('the probe of the arithmetic', () => {
     expect(await probed({ TF_ENABLE_ONEDNN_OPTS: '0' })).toEqual(off);
     const on = await probed({ TF_ENABLE_ONEDNN_OPTS: '1' });
     expect(on).toMatchObject({ oneDnn: 'on', oneDnnIsa: '', inherited: '1' });
+    // XLA computes what lies between products otherwise.
+    const byXla = await probed({ TF_ENABLE_ONEDNN_OPTS: '1', TF_XLA_FLAGS: '--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit' });
+    expect(byXla.eager).toBe(on.eager);
+    expect(byXla.compiled).not.toBe(on.compiled);
     // On everywhere unless told otherwise, and nothing of that is left to the programs that this one starts.
     expect(await probed({})).toEqual({ ...on, inherited: null });
     // With oneDNN off the matrix products are its own all the same: every x64 processor that runs TensorFlow has AVX.
