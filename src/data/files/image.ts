@@ -7,6 +7,7 @@ import type { Sharp, SharpOptions } from 'sharp';
 import { errorMessage } from '../../common/error_facts.js';
 import { EnvironmentError } from '../../common/errors.js';
 import { resized, type Pixels, type Size } from './resample.js';
+import { otherColors } from './tiff.js';
 
 export interface ImageForm {
   readonly channels: 1 | 3;
@@ -73,6 +74,8 @@ async function decode(
       throw new BadImage(
         `has ${depth === 'ushort' ? '16 bits' : depth === 'uchar' ? '8 bits' : depth} a value, wanted ${form.depth}`,
       );
+    const strange = format === 'tiff' ? otherColors(bytes, form.depth) : null;
+    if (strange !== null) throw new BadImage(`${strange}: save it as PNG`);
     // Gray pictures otherwise come as three channels, and 16 bits as 8.
     const target = `${isGray ? (form.depth === 16 ? 'grey16' : 'b-w') : form.depth === 16 ? 'rgb16' : 'srgb'}`;
     // Of these alone Pillow turns what its file says is turned.

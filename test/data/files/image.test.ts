@@ -112,3 +112,35 @@ test('what sharp would draw otherwise than Pillow, or Pillow not at all, is bad'
   const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="3" height="2"><rect width="3" height="2"/></svg>');
   await expect(decoder.decode(svg, RGB)).rejects.toThrow('is SVG, wanted PNG, JPEG, WebP, GIF, TIFF or AVIF');
 });
+
+test('a TIFF whose numbers are other colors than sharp and Pillow agree on is refused, and YCbCr that JPEG has packed is not', async () => {
+  const gray = { ...RGB, channels: 1 as const, depth: 16 as const };
+  const rgb = sharp(new Uint8Array(192).fill(128), { raw: { width: 8, height: 8, channels: 3 } });
+  const wide = sharp(new Uint16Array(64).fill(1000), { raw: { width: 8, height: 8, channels: 1 } }).toColourspace('grey16');
+  const [colors, grays] = [
+    await rgb.tiff({ compression: 'none' }).toBuffer(),
+    await wide.tiff({ compression: 'none' }).toBuffer(),
+  ];
+  expect((await decoder.decode(grays, gray)).values).toEqual(new Uint16Array(64).fill(1000));
+  await expect(decoder.decode(withPhotometric(grays, 0), gray)).rejects.toThrow('0 is white');
+  await expect(decoder.decode(withPhotometric(colors, 6), RGB)).rejects.toThrow('is in YCbCr');
+
+  const packed = await rgb.tiff({ compression: 'jpeg' }).toBuffer();
+  expect(photometricOf(packed)).toBe(6);
+  expect([...(await decoder.decode(packed, RGB)).values]).toEqual(Array(192).fill(128));
+});
+
+/** Where the first directory of a TIFF keeps what its numbers mean. */
+function placeOfPhotometric(tiff: Buffer): number {
+  const start = tiff.readUInt32LE(4);
+  const entries = Array.from({ length: tiff.readUInt16LE(start) }, (_, i) => start + 2 + 12 * i);
+  return (entries.find((at) => tiff.readUInt16LE(at) === 262) ?? NaN) + 8;
+}
+
+const photometricOf = (tiff: Buffer): number => tiff.readUInt16LE(placeOfPhotometric(tiff));
+
+function withPhotometric(tiff: Buffer, value: number): Buffer {
+  const changed = Buffer.from(tiff);
+  changed.writeUInt16LE(value, placeOfPhotometric(tiff));
+  return changed;
+}
