@@ -14,7 +14,7 @@ it.each([
   '%s of one place at strides of 2, padded as "same", begins at the first place, as over areas and in Keras',
   (_, op) => {
     tf.tidy(() => {
-      const x = tf.reshape(tf.range(0, 64), SHAPE);
+      const x = tf.reshape(tf.range(0, 64), SHAPE) as tf.Tensor5D;
       const taken = [0, 2].flatMap((d) => [0, 2].flatMap((h) => [0, 2].map((w) => 16 * d + 4 * h + w)));
       expect(values(op(x))).toEqual(taken);
       const wanted = values(x).map((place) => (taken.includes(place) ? 1 : 0));

@@ -71,6 +71,8 @@ export function partsOf(given: NamedRows, names: readonly string[], label: strin
     if (single) return [given.length === 1 && isTensor(given[0]) ? given[0] : (given as Rows)];
     if (given.length === names.length) return given as readonly Rows[];
   } else if (typeof given === 'object' && given !== null) {
+    const strange = notRows(given);
+    if (strange !== null) throw refuse(`${label} is ${strange}`);
     const record = given as Readonly<Record<string, Rows>>;
     const keys = Object.keys(record);
     if (single && keys.length === 1) return [record[keys[0]]];
@@ -83,4 +85,13 @@ export function partsOf(given: NamedRows, names: readonly string[], label: strin
     throw refuse(`${label} is ${given === null ? 'null' : typeof given}, wanted a tensor, a typed array or a nested array`);
   }
   throw refuse(`${label} is one array of rows, and the model takes ${names.length}: a list, or a record of ${names.join(', ')}`);
+}
+
+/** Objects that are mistaken for a record of rows, and what to do; null for others. */
+function notRows(given: object): string | null {
+  if ('then' in given && typeof given.then === 'function') return 'a promise: await it first';
+  if ('iterator' in given && typeof given.iterator === 'function')
+    return 'a dataset, which fitDataset(model, dataset, options) takes';
+  if (given instanceof Map) return 'a Map, wanted a record: { name: rows }';
+  return null;
 }

@@ -312,6 +312,9 @@ describe('fit()', () => {
       [model(), new Float32Array(5), Y, {}],
       [model(), tf.tensor1d(['a']), Y, {}],
       [model(), new BigInt64Array(4), Y, {}],
+      [model(), Promise.resolve(X), Y, {}],
+      [model(), X, tf.data.array([1]), {}],
+      [model(), new Map([['x', X]]), Y, {}],
       [two, X, Y, {}],
     ] as unknown[][] as Parameters<typeof fit>[]) {
       const error = await fit(own, x, y, { ...QUIET, ...options }).catch((reason: unknown) => reason);
@@ -339,6 +342,9 @@ describe('fit()', () => {
         "DATA_ARRAYS: x has 5 values, not a multiple of 2: a row is [2]",
         "DATA_ARRAYS: x holds string, wanted numbers",
         "DATA_ARRAYS: x is a BigInt64Array, wanted an array of numbers",
+        "DATA_ARRAYS: x is a promise: await it first",
+        "DATA_ARRAYS: y is a dataset, which fitDataset(model, dataset, options) takes",
+        "DATA_ARRAYS: x is a Map, wanted a record: { name: rows }",
         "FUNCTION_UNREACHABLE: the model is compiled with the loss loss: replicas run in threads and on other machines, where a function of this program cannot be sent",
       ]
     `);
