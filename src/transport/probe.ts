@@ -10,6 +10,7 @@ import type { RawData, WebSocket } from './web_socket.js';
 import { ClusterError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 import { oneLine } from '../common/one_line.js';
+import { patience } from '../system/patience.js';
 import { packageVersion } from '../system/package_info.js';
 
 /** A message costs at least this, so that small ones are bounded too. */
@@ -138,13 +139,13 @@ class Asker {
 
   ask(question: string | Buffer): Promise<Buffer> {
     if (this.#end !== null) return Promise.reject(this.#end);
-    const timer = setTimeout(() => {
+    const { end } = patience(ANSWER_MS, () => {
       this.#finish(`no answer within ${ANSWER_MS / 1000} s`);
       this.socket.terminate();
-    }, ANSWER_MS);
+    });
     const answered = new Promise<Buffer>((resolve, reject) => this.#waiting.push({ resolve, reject }));
     this.socket.send(question);
-    return answered.finally(() => clearTimeout(timer));
+    return answered.finally(end);
   }
 
   #finish(why: string): void {

@@ -12,7 +12,7 @@ import type { Message, MessageOf } from '../../common/protocol/messages.js';
 import { readDescription } from '../../common/protocol/description.js';
 import { noBytes, type IncomingMessage } from '../../common/protocol/message_stream.js';
 import type { ModelDescription, ShardAssignment, ShardResult } from '../../common/replica.js';
-import { patience, type Patience } from '../../system/patience.js';
+import { DueAnswer } from '../../transport/due_answer.js';
 import { Link } from '../../transport/link.js';
 import type { LinkTimes } from '../../transport/link_life.js';
 import { judgeSoftware, type Refusal } from './admission.js';
@@ -43,8 +43,7 @@ export class Session {
   #lastWords: string | null = null;
   readonly #given: GivenShards;
   #phase: Phase = 'hello';
-  /** For what is due of the worker next. */
-  #patience: Patience | null = null;
+  readonly #due: DueAnswer;
   #isLeaving = false;
   #describing: { resolve(model: ModelDescription): void; reject(error: Error): void } | null = null;
 
@@ -62,8 +61,9 @@ export class Session {
       onClosed: (reason: string) => this.#closed(oneLine(reason)),
     };
     this.#link = new Link(socket, handlers, times);
+    this.#due = new DueAnswer(this.#link, times);
     this.#given = new GivenShards(host, (message, bytes) => this.#link.send(message, bytes));
-    this.#within(LIMITS.helloTimeoutMs, 'no hello');
+    this.#due.within(LIMITS.helloTimeoutMs, 'no hello');
   }
 
   get closed(): boolean {
@@ -74,7 +74,7 @@ export class Session {
   describe(): Promise<ModelDescription> {
     if (this.#link.closed) return Promise.reject(lostWorker(this.name, 'connection closed'));
     void this.#link.send({ type: 'describe' });
-    this.#within(LIMITS.describeTimeoutMs, 'no description');
+    this.#due.within(LIMITS.describeTimeoutMs, 'no description');
     return new Promise((resolve, reject) => (this.#describing = { resolve, reject }));
   }
 
@@ -99,12 +99,6 @@ export class Session {
     this.#link.close(reason);
   }
 
-  #within(ms: number, why: string): void {
-    this.#patience?.end();
-    const limitMs = this.#times?.questionMs ?? ms;
-    this.#patience = patience(limitMs, () => this.#link.close(`${why} within ${limitMs / 1000} s`));
-  }
-
   /** Nothing is allocated that this session was not asked for, and not a byte more than the model needs. */
   #place(message: Message, totalBytes: number): Uint8Array {
     if (message.type === 'description') {
@@ -113,7 +107,7 @@ export class Session {
       if (!allowed || totalBytes !== jsonBytes + 4 * weights)
         throw wireError('a description that was not asked for, or too large');
       // It has begun; the link sees to it that it goes on.
-      this.#patience?.end();
+      this.#due.came();
       return new Uint8Array(totalBytes);
     }
     if (message.type === 'hello' && totalBytes === LIMITS.pathProbeBytes) return new Uint8Array(totalBytes);
@@ -150,7 +144,7 @@ export class Session {
     const refusal = judgeSoftware(software, this.#host.software) ?? this.#host.greet(this, hello);
     if (refusal !== null) return this.#refuse(refusal);
     this.#phase = 'preparing';
-    this.#within(LIMITS.prepareTimeoutMs, 'not prepared');
+    this.#due.within(LIMITS.prepareTimeoutMs, 'not prepared');
     const { runId, coordinatorEpoch, job, topology } = this.#host;
     const bytes = topology === null ? new Uint8Array(LIMITS.pathProbeBytes) : Buffer.from(topology);
     const silenceMs = Math.max(LIMITS.minSilenceMs, this.#times?.heartbeatTimeoutMs ?? LIMITS.heartbeatTimeoutMs);
@@ -159,7 +153,7 @@ export class Session {
 
   #prepared(prepared: MessageOf<'prepared'>): void {
     this.#phase = 'judging';
-    this.#patience?.end();
+    this.#due.came();
     this.#host.admit(this, prepared).then(
       (refusal) => {
         if (this.#phase !== 'judging') return;
@@ -209,7 +203,7 @@ export class Session {
     if (this.#phase === 'preparing') {
       // It has said so, and nothing more is due of it.
       this.#phase = 'judging';
-      this.#within(LIMITS.verdictTimeoutMs, 'gone');
+      this.#due.within(LIMITS.verdictTimeoutMs, 'gone');
       return this.#host.onFault(this, error);
     }
     this.#given.fail(message.replica, error);
@@ -232,7 +226,7 @@ export class Session {
   #closed(reason: string): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
-    this.#patience?.end();
+    this.#due.came();
     this.#describing?.reject(lostWorker(this.name, reason));
     this.#describing = null;
     this.#given.failAll(() => lostWorker(this.name, reason));

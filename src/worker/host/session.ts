@@ -14,7 +14,7 @@ import { oneLine } from '../../common/one_line.js';
 import type { Job, Message } from '../../common/protocol/messages.js';
 import { noBytes, type IncomingMessage } from '../../common/protocol/message_stream.js';
 import type { ShardResult } from '../../common/replica.js';
-import { patience, type Patience } from '../../system/patience.js';
+import { DueAnswer } from '../../transport/due_answer.js';
 import { Link } from '../../transport/link.js';
 import { linkTimes, type LinkTimes } from '../../transport/link_life.js';
 import { ReceivedParameters, RunFault, type PreparedJob } from './prepared_job.js';
@@ -67,8 +67,8 @@ export class WorkerSession {
   #arriving = NOTHING;
   #computed: Computed | null = null;
   #lastError: unknown = null;
-  /** For the answer to what was asked last. */
-  #patience: Patience | null = null;
+  /** To what was asked last. */
+  readonly #due: DueAnswer;
   /** Result bytes that no socket is sending. */
   readonly #freeBuffers: Uint8Array[] = [];
 
@@ -86,10 +86,11 @@ export class WorkerSession {
       onClosed: (reason: string) => this.#dispatch({ type: 'closed', reason: oneLine(reason) }),
     };
     this.#link = new Link(socket, handlers, host.times);
+    this.#due = new DueAnswer(this.#link, host.times);
     const { software, name: worker, process, deviceNames } = host;
     const hello = { type: 'hello', software, worker, process, replicas: [...deviceNames] } satisfies Message;
     void this.#link.send(hello, new Uint8Array(LIMITS.pathProbeBytes));
-    this.#within(LIMITS.helloTimeoutMs, 'no welcome');
+    this.#due.within(LIMITS.helloTimeoutMs, 'no welcome');
   }
 
   get epochs(): ReadonlyMap<string, number> {
@@ -105,21 +106,9 @@ export class WorkerSession {
     this.#link.close(reason);
   }
 
-  /** The coordinator answers in time, or this session ends and another is tried. */
-  #within(ms: number, why: string): void {
-    this.#answered();
-    const limitMs = this.#host.times?.questionMs ?? ms;
-    this.#patience = patience(limitMs, () => this.#link.close(`${why} within ${limitMs / 1000} s`));
-  }
-
-  #answered(): void {
-    this.#patience?.end();
-    this.#patience = null;
-  }
-
   #place(message: Message, totalBytes: number): Uint8Array {
     // The answer has begun; the link sees to it that it goes on.
-    if (message.type !== 'heartbeat') this.#answered();
+    if (message.type !== 'heartbeat') this.#due.came();
     if (message.type === 'welcome' && totalBytes <= LIMITS.maxTopologyBytes) return new Uint8Array(totalBytes);
     if (message.type === 'parameters' && this.#parameters !== null) return this.#parameters.place(totalBytes);
     if (message.type === 'assign' && this.#job !== null) {
@@ -166,7 +155,7 @@ export class WorkerSession {
         return void this.#link.send({ type: 'leaving' });
       case 'await_goodbye':
         return void this.#link.send({ type: 'heartbeat' }).then(() => {
-          if (this.#settle !== null) this.#within(LIMITS.goodbyeTimeoutMs, 'no goodbye');
+          if (this.#settle !== null) this.#due.within(LIMITS.goodbyeTimeoutMs, 'no goodbye');
         });
       case 'give_up':
         return this.#settled()?.reject(command.error);
@@ -202,13 +191,13 @@ export class WorkerSession {
     const { datasetSha256, layoutSha256, initialSha256, numerics, versions, golden } = this.#preparedJob();
     const facts = { datasetSha256, layoutSha256, initialSha256, numerics, versions: { ...versions }, golden: [...golden] };
     void this.#link.send({ type: 'prepared', ...facts });
-    this.#within(LIMITS.verdictTimeoutMs, 'no verdict');
+    this.#due.within(LIMITS.verdictTimeoutMs, 'no verdict');
   }
 
   #sendDescription(): void {
     const { bytes, ...counts } = encodeDescription(this.#preparedJob().model);
     void this.#link.send({ type: 'description', ...counts }, bytes).then(() => {
-      if (this.#state.phase === 'prepared') this.#within(LIMITS.verdictTimeoutMs, 'no verdict');
+      if (this.#state.phase === 'prepared') this.#due.within(LIMITS.verdictTimeoutMs, 'no verdict');
     });
   }
 
@@ -277,7 +266,7 @@ export class WorkerSession {
 
   /** How to end, once. */
   #settled(): Settle | null {
-    this.#answered();
+    this.#due.came();
     const settle = this.#settle;
     this.#settle = null;
     return settle;
