@@ -12,4 +12,7 @@ npx --yes pnpm@10.1.0 add --silent @tensorflow/tfjs@4.22.0 > /dev/null 2>&1
 listed=$(node -p "Object.keys(require('./node_modules/@tensorflow/tfjs/package.json').dependencies).includes('long')")
 said=$(node -e "require('@tensorflow/tfjs')" 2>&1 | grep -m 1 'Cannot find module' || true)
 echo "pnpm 10.1.0, hoist=false, @tensorflow/tfjs 4.22.0: long listed: $listed; ${said:-loads}"
-[ "$listed" = false ] && [[ $said == *"Cannot find module 'long'"* ]]
+if [ "$listed" != false ] || [[ $said != *"Cannot find module 'long'"* ]]; then
+  echo 'CHANGED: wanted false, and that long cannot be found'
+  exit 1
+fi
