@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import type { DeviceChoice } from '../common/device_choice.js';
 import type { StepEvent } from '../common/run_events.js';
+import type { NumericsClass } from '../common/replica.js';
 import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../common/train_config.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { runTraining } from '../coordinator/run.js';
@@ -35,6 +36,7 @@ export interface BenchRequest {
   readonly shards: number | null;
   readonly precision: 'fp32' | 'bf16';
   readonly compile: boolean;
+  readonly execution: TrainConfig['execution'];
   readonly optimizer?: Partial<TrainConfig['optimizer']>;
   readonly say: (line: string) => void;
 }
@@ -47,7 +49,7 @@ export interface BenchReport {
   readonly shards: number;
   readonly threadsPerWorker: number;
   readonly precision: 'fp32' | 'bf16';
-  readonly execution: 'compiled' | 'eager';
+  readonly execution: NumericsClass['execution'];
   readonly batch: number;
   readonly steps: number;
   /** From the median step. */
@@ -91,6 +93,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     maxSteps: request.warmupSteps + request.steps,
     precision: request.precision,
     compile: request.compile,
+    execution: request.execution,
   };
   const replicas = await openReplicas({ placement, source, dataset, config, say: request.say });
   try {
@@ -140,7 +143,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       shards,
       threadsPerWorker: placement.intraOpThreads,
       precision: request.precision,
-      execution: request.compile ? 'compiled' : 'eager',
+      execution: replicas.numerics.execution,
       batch: request.batch,
       steps: counted.length,
       imagesPerS: (request.batch / quantile(stepMs, 0.5)) * 1000,
@@ -173,7 +176,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       change: changeFor(
         {
           ...{ replicas: placement.replicas.length, isCluster: false, shards, bytes: 4 * model.layout.trainedSize },
-          ...{ precision: request.precision, execution: request.compile ? 'compiled' : 'eager' },
+          ...{ precision: request.precision, execution: replicas.numerics.execution },
           ...{ instructionSet: replicas.numerics.instructionSet, device: replicas.numerics.device },
           ...{ threads: placement.intraOpThreads, cores },
         },

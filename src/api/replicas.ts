@@ -29,7 +29,7 @@ export interface ReplicaRequest {
   readonly dataset: Dataset | null;
   readonly config: Pick<
     TrainConfig,
-    'precision' | 'compile' | 'seed' | 'loss' | 'metrics' | 'lossWeights' | 'batchNorm' | 'augment'
+    'precision' | 'compile' | 'execution' | 'seed' | 'loss' | 'metrics' | 'lossWeights' | 'batchNorm' | 'augment'
   >;
   readonly say: (line: string, share?: number) => void;
   /** Nobody waits for them any more: their threads end, whatever they do. */
@@ -53,6 +53,7 @@ export async function openReplicas({ placement, source, dataset, config, say, si
         intraOpThreads: placement.intraOpThreads,
         precision: config.precision,
         compile: config.compile,
+        execution: config.execution,
         seed: config.seed,
         objective: { loss: config.loss, metrics: config.metrics, lossWeights: config.lossWeights },
         batchNorm: config.batchNorm === 'fixed' ? 'fixed' : 'shard',

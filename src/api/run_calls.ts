@@ -11,7 +11,7 @@ import { layerAround } from './recorded_config.js';
 import { configOf, type ResumeOptions, type TrainOptions } from './train_options.js';
 import { verify as verifyGradients, type VerifyReport } from './verify.js';
 
-const PLACES = ['devices', 'gpus', 'workers', 'threadsPerWorker', 'precision', 'compile', 'onProgress'] as const;
+const PLACES = ['devices', 'gpus', 'workers', 'threadsPerWorker', 'precision', 'compile', 'execution', 'onProgress'] as const;
 const JUDGED = ['data', 'dataDir', 'batch', 'shards', 'loss', 'metrics', 'lossWeights'] as const;
 
 type Shared = Pick<TrainOptions, (typeof PLACES)[number] | Exclude<(typeof JUDGED)[number], 'data'>>;

@@ -32,6 +32,7 @@ export function checkConfig(config: TrainConfig, provenance: Provenance): string
   if (shards !== null) requireBatchCoversShards({ batch: config.batch, shards });
   requireAccumulateDivides(config);
   refuseSynchronized(config);
+  requireExecutable(config);
   requireOneOfLimits(config);
   if (config.data === 'idx' && config.dataDir === null) {
     throw new UsageError({
@@ -87,6 +88,18 @@ function requireAccumulateDivides({ shards, accumulate }: TrainConfig): void {
 
 function accumulateConflict(message: string, next: string): UsageError {
   return new UsageError({ code: 'ACCUMULATE_CONFLICT', message, next });
+}
+
+/** @throws UsageError EXECUTION_CONFLICT */
+function requireExecutable({ execution, compile, precision }: TrainConfig): void {
+  if (execution !== 'xla' || (compile && precision === 'fp32')) return;
+  throw new UsageError({
+    code: 'EXECUTION_CONFLICT',
+    message: compile
+      ? 'execution is xla and precision is bf16: by XLA a step in bfloat16 is no faster than one in float32, and its sums are not known to be right'
+      : 'execution is xla and compile is false: XLA compiles whole steps, and they are executed operation by operation',
+    next: 'Leave out one of the two.',
+  });
 }
 
 /** @throws UsageError BATCH_NORM_SYNCHRONIZED */

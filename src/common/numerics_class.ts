@@ -30,10 +30,10 @@ export interface NumericsDifference {
 /** The first item that differs; null where equal bits may be expected. */
 export function numericsDifference(wanted: NumericsClass, got: NumericsClass): NumericsDifference | null {
   const item = ORDER.find((key) => wanted[key] !== got[key]);
-  return item === undefined ? null : { item, wanted: wanted[item], got: got[item], remedy: remedyFor(item, wanted) };
+  return item === undefined ? null : { item, wanted: wanted[item], got: got[item], remedy: remedyFor(item, wanted, got) };
 }
 
-function remedyFor(item: keyof NumericsClass, wanted: NumericsClass): string {
+function remedyFor(item: keyof NumericsClass, wanted: NumericsClass, got: NumericsClass): string {
   switch (item) {
     case 'arithmetic':
       return wanted.arithmetic === 0
@@ -48,7 +48,9 @@ function remedyFor(item: keyof NumericsClass, wanted: NumericsClass): string {
         ? 'leave ONEDNN_MAX_CPU_ISA out of its environment'
         : `set ONEDNN_MAX_CPU_ISA=${wanted.oneDnnIsa} in its environment`;
     case 'execution':
-      return wanted.execution === 'eager' ? 'give --no-compile' : 'leave --no-compile away';
+      if (wanted.execution === 'eager') return 'give --no-compile';
+      if (got.execution === 'eager') return 'leave --no-compile away';
+      return `give --execution ${wanted.execution === 'xla' ? 'xla' : 'graph'}`;
     default:
       return 'use the same kind of machine';
   }

@@ -128,8 +128,8 @@ export interface NumericsClass {
   readonly oneDnn: 'on' | 'off' | 'unknown';
   /** The instruction set that oneDNN is held to below what the processor has, e.g. `AVX2`; empty where to none. Counts with oneDNN off too. */
   readonly oneDnnIsa: string;
-  /** `compiled` or `eager`. */
-  readonly execution: 'compiled' | 'eager';
+  /** Of training steps: TensorFlow's graph, XLA, or operation by operation. */
+  readonly execution: 'compiled' | 'xla' | 'eager';
   /** Of this project's own arithmetic: ARITHMETIC_VERSION (arithmetic.ts). */
   readonly arithmetic: number;
   /** SHA-256 of a product and a convolution that were computed so. */

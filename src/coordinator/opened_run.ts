@@ -42,14 +42,15 @@ export async function openRun({
 
 /**
  * The configuration this start goes by. A max_steps that an earlier call was told, and that the run has reached, is fulfilled: whoever resumes it
- * without a new one wants the rest.
+ * without a new one wants the rest. Where `auto` chose the graph it stays so, whatever it would choose today.
  */
 export function configFrom(
   { config, maxStepsRecorded }: { config: TrainConfig; maxStepsRecorded: boolean },
   { saved }: OpenedRun,
 ): TrainConfig {
   const reached = config.maxSteps !== null && saved !== null && saved.progress.step >= config.maxSteps;
-  return maxStepsRecorded && reached ? { ...config, maxSteps: null } : config;
+  const isGraph = config.execution === 'auto' && saved?.numerics.execution === 'compiled';
+  return { ...config, ...(isGraph && { execution: 'graph' }), ...(maxStepsRecorded && reached && { maxSteps: null }) };
 }
 
 /** Every event goes into the run folder and to the caller. */

@@ -17,10 +17,10 @@ const PRODUCT = { rows: 37, inner: 531, columns: 29 };
 const CONVOLUTION = { x: [3, 13, 13, 19], filter: [3, 3, 19, 21] } as const;
 
 /**
- * SHA-256 of a matrix product, a convolution and the gradient of one, recorded as a step is where `compile` says so. Takes some milliseconds of computing, most of
- * them for the recording.
+ * SHA-256 of a matrix product, a convolution and the gradient of one, recorded as a step is where `compile` says so, and with `xla` of a gradient that XLA
+ * compiles besides. Takes some milliseconds of computing, most of them for the recording; XLA's part some tenths of a second.
  */
-export function arithmeticProbe(engine: Engine, { compile }: { compile: boolean }): string {
+export function arithmeticProbe(engine: Engine, { compile, xla = false }: { compile: boolean; xla?: boolean }): string {
   const { rows, inner, columns } = PRODUCT;
   const compute = (a: tfjs.Tensor2D, b: tfjs.Tensor2D, x: tfjs.Tensor4D, filter: tfjs.Tensor4D): tfjs.Tensor[] => [
     tf.matMul(a, b),
@@ -31,7 +31,10 @@ export function arithmeticProbe(engine: Engine, { compile }: { compile: boolean 
       return tf.mean(tf.square(tf.sub(tf.softmax(activated), tf.sigmoid(tf.sum(activated, 0, true)))));
     })(filter),
   ];
+  const gradient = (a: tfjs.Tensor2D, b: tfjs.Tensor2D): tfjs.Tensor =>
+    tf.grad((weight: tfjs.Tensor) => tf.sum(tf.sigmoid(tf.tanh(tf.matMul(a, weight as tfjs.Tensor2D)))))(b);
   const compiled = compile ? engine.compile(compute, { name: 'arithmetic_probe' }) : undefined;
+  const byXla = xla ? engine.compile(gradient, { name: 'arithmetic_probe_of_xla', xla: 'required' }) : undefined;
   const hash = createHash('sha256');
   tf.tidy(() => {
     const size = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
@@ -39,8 +42,10 @@ export function arithmeticProbe(engine: Engine, { compile }: { compile: boolean 
     const b = tf.tensor2d(values(inner * columns, 2), [inner, columns]);
     const x = tf.tensor4d(values(size(CONVOLUTION.x), 3), [...CONVOLUTION.x]);
     const filter = tf.tensor4d(values(size(CONVOLUTION.filter), 4), [...CONVOLUTION.filter]);
-    for (const result of (compiled ?? compute)(a, b, x, filter)) hash.update(new Uint8Array(result.dataSync().slice().buffer));
+    const results = [...(compiled ?? compute)(a, b, x, filter), ...(byXla === undefined ? [] : [byXla(a, b)])];
+    for (const result of results) hash.update(new Uint8Array(result.dataSync().slice().buffer));
   });
   compiled?.dispose();
+  byXla?.dispose();
   return hash.digest('hex');
 }

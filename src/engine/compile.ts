@@ -17,6 +17,7 @@ import { agree, difference, record, settingsOf, type ArgumentSpec, type Recorded
 import { RecordError, userLine } from './record_error.js';
 import { flatten, structureText, unflatten } from './structure.js';
 import { tfjsEngine } from './tfjs_watch.js';
+import { againstXla, type XlaUse } from './xla.js';
 
 export interface CompileOptions {
   /** For the printer, profiles and error messages. Default: the function's own name. */
@@ -25,6 +26,8 @@ export interface CompileOptions {
   verify?: boolean;
   /** Hears of each kind of arguments what was recorded, as a GraphDef (tensorflow/core/framework/graph.proto), unless its constants are larger than 4 MiB. */
   onGraph?: (graphDef: Uint8Array) => void;
+  /** Let XLA compile it, on a processor: always, or where that changes no more than roundings (xla.ts). Default: TensorFlow's own kernels. */
+  xla?: XlaUse;
 }
 
 export interface CompiledFunction<A extends unknown[], R> {
@@ -63,7 +66,7 @@ export function compile<A extends unknown[], R>(
   options: CompileOptions = {},
 ): CompiledFunction<A, R> {
   requireFunction(fn);
-  const { name = fn.name || 'compiled', verify = true, onGraph } = options;
+  const { name = fn.name || 'compiled', verify = true, onGraph, xla } = options;
   const entries = new Map<string, Entry>();
 
   const forget = (key: string, { graphFunction }: Entry): void => {
@@ -78,7 +81,7 @@ export function compile<A extends unknown[], R>(
       forget(key, found);
     }
     if (entries.size >= MAX_SIGNATURES) throw tooMany(name, key);
-    const recorded = recordUntilStable(engine, name, fn, spec, inputs, verify);
+    const recorded = recordFor(engine, { name, fn, spec, inputs, verify }, xla);
     if (onGraph !== undefined) tellGraph(engine, recorded, onGraph);
     const outputs = [...recorded.results, ...recorded.updates.map(({ value }) => value)];
     try {
@@ -173,22 +176,34 @@ function isCurrent({ sources, readOutside, updates, stepped }: Recorded): boolea
   );
 }
 
-function recordUntilStable(
-  engine: EngineParts,
-  name: string,
-  fn: (...args: never[]) => unknown,
-  spec: ArgumentSpec,
-  inputs: readonly tfjs.Tensor[],
-  verify: boolean,
-): Recorded {
-  let latest = record(engine, name, fn, spec);
+interface ToRecord {
+  readonly name: string;
+  readonly fn: (...args: never[]) => unknown;
+  readonly spec: ArgumentSpec;
+  readonly inputs: readonly tfjs.Tensor[];
+  readonly verify: boolean;
+}
+
+/** @throws UsageError XLA_REFUSED */
+function recordFor(engine: EngineParts, asked: ToRecord, xla: XlaUse | undefined): Recorded {
+  if (xla === undefined) return recordUntilStable(engine, asked, false);
+  const recorded = recordUntilStable(engine, asked, true);
+  const reason = againstXla(recorded.recording);
+  if (reason === null) return recorded;
+  recorded.recording.dispose();
+  if (xla === 'required') throw xlaRefused(asked.name, reason);
+  return recordUntilStable(engine, asked, false);
+}
+
+function recordUntilStable(engine: EngineParts, { name, fn, spec, inputs, verify }: ToRecord, forXla: boolean): Recorded {
+  let latest = record(engine, name, fn, spec, forXla);
   const { created } = latest;
   try {
     if (created.length > 0) initialize(engine, name, latest, inputs);
     else if (!verify) return latest;
     for (let count = 2; ; count++) {
       const before = latest;
-      latest = record(engine, name, fn, spec);
+      latest = record(engine, name, fn, spec, forXla);
       before.recording.dispose();
       if (latest.created.length > 0) throw makesVariables([...created, ...latest.created], latest.created[0]);
       if (agree(before, latest) || (!verify && count === 2)) return latest;
@@ -235,12 +250,20 @@ function initialize(engine: EngineParts, name: string, recorded: Recorded, input
 }
 
 function recheck(engine: EngineParts, name: string, fn: (...args: never[]) => unknown, spec: ArgumentSpec, entry: Entry): void {
-  const again = record(engine, name, fn, spec);
+  const again = record(engine, name, fn, spec, entry.recorded.recording.forXla);
   try {
     if (!agree(entry.recorded, again)) throw difference(entry.recorded, again, `as when it was recorded (call ${entry.calls})`);
   } finally {
     again.recording.dispose();
   }
+}
+
+function xlaRefused(name: string, reason: string): UsageError {
+  return new UsageError({
+    code: 'XLA_REFUSED',
+    message: `XLA would change ${name} by more than roundings: ${reason}`,
+    next: 'Use execution graph, or auto, which leaves such a step to it.',
+  });
 }
 
 function refuseDisposedEngine({ context }: EngineParts, name: string): void {

@@ -5,6 +5,7 @@ import type { EngineParts } from './engine_parts.js';
 import { graphApi, packOutputs } from './graph_api.js';
 import { lower } from './lowering.js';
 import type { OpAttribute, TensorMetadata } from './op_executor.js';
+import { boolAttr } from './raw_ops.js';
 import type { RecordedValue, Recording } from './recording.js';
 import { TF_ATTR_STRING } from './data_types.js';
 
@@ -30,7 +31,10 @@ export class GraphFunction {
     this.name = `${label.replace(/[^A-Za-z0-9_]/g, '_')}_${nextFunction++}`;
     this.outputCount = outputs.length;
     // Graph options (mixed precision) reach a function only through this attribute; the context's own configuration does not.
-    this.attributes = [{ name: 'config_proto', type: TF_ATTR_STRING, value: context.configProto }];
+    this.attributes = [
+      { name: 'config_proto', type: TF_ATTR_STRING, value: context.configProto },
+      ...(recording.forXla ? [boolAttr('_XlaMustCompile', true)] : []),
+    ];
     const inputs = packOutputs([...recording.args, ...recording.captures.map(({ value }) => value)].map(({ output }) => output));
     const packed = packOutputs(lower(recording, outputs, context.precision).map(({ output }) => output));
     const cName = api.cString(this.name);

@@ -20,5 +20,7 @@ export { installTrainingOps, withBatchStatistics } from './training_ops.js';
 export type { BatchStatisticsSink } from './training_ops.js';
 export { download, scaledFloat, upload, uploadInPlace } from './transfer.js';
 export { transformImages, type TransformOptions } from './transform_images.js';
+export { endOfFreeArithmetic, keepRounded } from './xla.js';
+export type { XlaUse } from './xla.js';
 export { RecordError } from './record_error.js';
 export type { RecordErrorCode } from './record_error.js';

@@ -13,6 +13,8 @@ export function isSymbolic(tensorId: number): boolean {
 
 /** While one is set on the binding, ops become graph nodes instead of being executed. */
 export interface OpRecorder {
+  /** XLA is to compile the function. */
+  readonly forXla: boolean;
   executeOp(
     opName: string,
     attributes: readonly OpAttribute[],
@@ -27,6 +29,8 @@ export interface OpRecorder {
   beforeRead(tensorId: number): void;
   /** What is recorded from here on is a loss and gradients: the forward pass of a model has ended. */
   endForward(): void;
+  /** What is recorded from here on keeps its roundings under XLA (xla.ts). */
+  endFree(): void;
   /** TensorFlow's type of a symbolic tensor. */
   dtypeOf(tensorId: number): number;
 }

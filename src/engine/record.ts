@@ -40,9 +40,10 @@ export function record(
   name: string,
   fn: (...args: never[]) => unknown,
   spec: ArgumentSpec,
+  forXla: boolean,
 ): Recorded {
   const watch = new TfjsWatch();
-  const recording = new Recording(context, binding.handles, watch.readable);
+  const recording = new Recording(context, binding.handles, watch.readable, forXla);
   const garbage: tfjs.Tensor[] = [];
   let outcome: Omit<Recorded, 'recording' | 'sources' | 'readOutside' | 'stepped' | 'text'> | undefined;
   binding.recorder = recording;

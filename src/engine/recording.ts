@@ -67,6 +67,8 @@ export class Recording implements OpRecorder {
   disposedOutside?: Error;
   /** Number of nodes of the forward pass, where its end was marked. */
   forwardEnd = 0;
+  /** Number of nodes before those that keep their roundings under XLA. */
+  freeEnd = Infinity;
   /** While set, tensors that are made belong to the world outside. */
   uploadingOutside = false;
 
@@ -83,6 +85,7 @@ export class Recording implements OpRecorder {
     private readonly context: Context,
     private readonly handles: Handles,
     private readonly readable: (tensorId: number) => void,
+    readonly forXla: boolean,
   ) {
     this.functions = graphApi(context.api);
     this.status = context.status;
@@ -124,6 +127,10 @@ export class Recording implements OpRecorder {
 
   endForward(): void {
     this.forwardEnd = this.nodes.length;
+  }
+
+  endFree(): void {
+    this.freeEnd = this.nodes.length;
   }
 
   /** The value behind a tensor id: symbolic, a constant made while recording, or else a capture. */

@@ -25,6 +25,7 @@ const KEPT: Record<string, string> = {
   epochs: '9',
   threads_per_worker: '2',
   compile: 'false',
+  execution: 'graph',
   audit: '0.5',
   monitor: 'val_loss',
   save_above: 'null',

@@ -11,6 +11,7 @@ describe('the difference of two numerics classes', () => {
     [{ intraOpThreads: 2 }, 'intraOpThreads', 'give --threads-per-worker 1'],
     [{ arithmetic: 2 }, 'arithmetic', 'use a version of tfjs-parallel whose arithmetic is 1'],
     [{ execution: 'eager' }, 'execution', 'leave --no-compile away'],
+    [{ execution: 'xla' }, 'execution', 'give --execution graph'],
     [{ deviceModel: 'another' }, 'deviceModel', 'use the same kind of machine'],
     [{ probe: 'f'.repeat(64) }, 'probe', 'use the same kind of machine'],
   ] as const)('%j is named with its remedy', (change, item, remedy) => {

@@ -21,9 +21,14 @@ describe('keyed dropout', () => {
     for (const elements of [1, 7, 8, 13, 16, 43]) {
       it(`draws the specified mask: rate ${rate}, ${elements} elements per example`, () => {
         const step = 5 * 2 ** 32 + 3;
-        const drawn = tf.tidy(() => keyedDropout(tf.ones([3, elements]), rate, key, positionTensor(step, 11)).dataSync());
         const specified = dropoutMask({ key, step, firstExample: 11, examples: 3, elementsPerExample: elements, rate });
-        expect(Array.from(drawn)).toEqual(Array.from(specified));
+        const draw = (x: tf.Tensor, position: tf.Tensor): tf.Tensor => keyedDropout(x, rate, key, position);
+        const byXla = engine.compile(draw, { name: 'draw', xla: 'required' });
+        for (const drawing of [draw, byXla]) {
+          const drawn = tf.tidy(() => drawing(tf.ones([3, elements]), positionTensor(step, 11)).dataSync());
+          expect(Array.from(drawn)).toEqual(Array.from(specified));
+        }
+        byXla.dispose();
       });
     }
   }

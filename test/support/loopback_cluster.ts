@@ -65,6 +65,7 @@ export const JOB: Job = {
   seed: 1,
   precision: 'fp32',
   compile: true,
+  execution: 'auto',
   shardSizes: [2],
 };
 

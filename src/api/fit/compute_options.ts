@@ -17,7 +17,7 @@ import type { NamedRows } from './rows.js';
 import type { WarmReplicas } from './warm_replicas.js';
 
 const PLACING = ['gpus', 'workers', 'threadsPerWorker'] as const;
-const COMPUTING = ['precision', 'compile'] as const;
+const COMPUTING = ['precision', 'compile', 'execution'] as const;
 
 /** Where and how: what is left out is as in the last call of the same model whose replicas are open. */
 export interface ComputeOptions extends Partial<Pick<TrainConfig, (typeof PLACING)[number] | (typeof COMPUTING)[number]>> {
@@ -82,11 +82,20 @@ export function computingOf(call: ComputeCall, given: EvaluateOptions & Evaluate
     devices
       ? placeOnNamedDevices(devices, config.threadsPerWorker)
       : placeReplicas(chooseDevices(config), config.threadsPerWorker);
-  const { precision, compile, batchNorm } = { ...config, ...open?.config, ...(settings as Partial<TrainConfig>) };
+  const { precision, compile, execution, batchNorm } = { ...config, ...open?.config, ...(settings as Partial<TrainConfig>) };
   return {
     placement: open === null || isPlaced ? place() : open.placement,
     config: {
-      ...{ precision, compile, batchNorm, augment: [], seed: open?.config.seed ?? config.seed, loss: null, metrics: null },
+      ...{
+        precision,
+        compile,
+        execution,
+        batchNorm,
+        augment: [],
+        seed: open?.config.seed ?? config.seed,
+        loss: null,
+        metrics: null,
+      },
       lossWeights: config.lossWeights,
     },
     say: onProgress ?? (() => undefined),

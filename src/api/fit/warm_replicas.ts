@@ -127,9 +127,9 @@ export class WarmReplicas {
 }
 
 /** What a replica is built from. The weights come with each step. */
-function modelKeyOf({ placement, source, config: { precision, compile, batchNorm } }: ReplicaRequest): string {
+function modelKeyOf({ placement, source, config: { precision, compile, execution, batchNorm } }: ReplicaRequest): string {
   const { name, topology } = source.kind === 'topology' ? source : { ...source, topology: '' };
-  return JSON.stringify([placement, name, topology, precision, compile, batchNorm]);
+  return JSON.stringify([placement, name, topology, precision, compile, execution, batchNorm]);
 }
 
 /** What a replica knows of data besides their rows, and how it judges them. */

@@ -48,6 +48,7 @@ export function benchCommand(context: CommandContext, loadRunBench: () => Promis
       shards: config.shards,
       precision: config.precision,
       compile: config.compile,
+      execution: config.execution,
       optimizer: config.optimizer,
       say: (line) => void context.stderr.write(printable(`${line}\n`)),
     };

@@ -11,7 +11,7 @@
 import { ClusterError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 
-export const PROTOCOL = 12;
+export const PROTOCOL = 13;
 const FRAME_HEAD_BYTES = 64;
 const MAGIC = 0x54464a50;
 const KINDS = { message: 1, piece: 2 } as const;

@@ -42,7 +42,7 @@ const numericsSchema = z.strictObject({
   instructionSet: word,
   oneDnn: z.enum(['on', 'off', 'unknown']),
   oneDnnIsa: word,
-  execution: z.enum(['compiled', 'eager']),
+  execution: z.enum(['compiled', 'xla', 'eager']),
   arithmetic: count,
   probe: sha256,
 });

@@ -35,6 +35,11 @@ export const DEVICE_SETTINGS = {
     help: 'run operation by operation instead of one graph function a step',
     ...{ workers: true, library: true, aliases: ['jit', 'jit_compile', 'eager', 'run_eagerly', 'torch_compile'] },
   }),
+  execution: setting(choice(['auto', 'graph', 'xla']), 'auto', {
+    ...{ flag: '--execution <name>', commands: [...RUNS, 'verify', 'bench'], group: 'devices', resume: 'kept' },
+    help: "graph (TensorFlow's kernels), xla (one program for the processor), or auto: xla for models of large dense layers",
+    ...{ workers: true, library: true, aliases: ['xla', 'use_xla', 'backend', 'compile_mode', 'execution_mode'] },
+  }),
   audit: setting(fraction, 0, {
     ...{ flag: '--audit <share>', commands: RUNS, group: 'devices', resume: 'kept' },
     help: 'compute this share of the shards twice, on two machines (or devices), and compare every bit: finds broken hardware and liars; costs as much',

@@ -20,6 +20,7 @@ import { createModelObjective, type ModelObjective } from '../../objective/model
 import { ANY_SUM } from '../../objective/loss.js';
 import { compiledOptimizerOf } from '../../optimizers/compiled.js';
 import { isWeighted, labelsOf } from './bind_fields.js';
+import { executionOf } from './execution.js';
 import { listenToMasks, type OutputMasks } from './output_masks.js';
 import { onShapes, orModelFails } from './model_fails.js';
 import type { OpenedModel } from './opened_model.js';
@@ -103,8 +104,13 @@ export function describeModel(
   return { name: spec.model.name, topology: topologyJson(model), layout, objective, compiled, initial };
 }
 
-export function numericsOf(spec: ReplicaSpec, engine: Engine): NumericsClass {
+export function numericsOf({
+  spec,
+  engine,
+  ...built
+}: Pick<OpenedModel, 'spec' | 'engine' | 'model'> & { readonly layout: BucketLayout }): NumericsClass {
   const { info } = engine;
+  const execution = executionOf({ spec, ...built });
   return {
     tensorflow: info.tensorflowVersion,
     device: spec.device.split(':')[0],
@@ -114,8 +120,8 @@ export function numericsOf(spec: ReplicaSpec, engine: Engine): NumericsClass {
     instructionSet: info.instructionSet,
     oneDnn: info.oneDnn,
     oneDnnIsa: info.oneDnnIsa,
-    execution: spec.compile ? 'compiled' : 'eager',
+    execution,
     arithmetic: ARITHMETIC_VERSION,
-    probe: arithmeticProbe(engine, spec),
+    probe: arithmeticProbe(engine, { compile: spec.compile, xla: execution === 'xla' }),
   };
 }

@@ -9,8 +9,15 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { invariant } from '../../common/errors.js';
 import type { Operator, Program } from '../../optimizers/expression.js';
 
-/** In the order of `program.operands`; the tensors returned are in that of `program.outputs`. Inputs are left alone. */
-export type GraphUpdate = (operands: readonly tfjs.Tensor[], scalars: readonly tfjs.Scalar[]) => tfjs.Tensor[];
+/**
+ * In the order of `program.operands`; the tensors returned are in that of `program.outputs`. Inputs are left alone. Each operation's result goes through
+ * `kept`, which keeps a compiler from joining it with the next one.
+ */
+export type GraphUpdate = (
+  operands: readonly tfjs.Tensor[],
+  scalars: readonly tfjs.Scalar[],
+  kept: (rounded: tfjs.Tensor) => tfjs.Tensor,
+) => tfjs.Tensor[];
 
 export function graphUpdate(tf: typeof tfjs, { operands, scalars, operations, outputs }: Program): GraphUpdate {
   const apply: Record<Operator, (left: tfjs.Tensor, right: tfjs.Tensor) => tfjs.Tensor> = {
@@ -22,12 +29,12 @@ export function graphUpdate(tf: typeof tfjs, { operands, scalars, operations, ou
     squareRoot: (of) => tf.sqrt(of),
     absolute: (of) => tf.abs(of),
   };
-  return (arrays, numbers) => {
+  return (arrays, numbers, kept) => {
     invariant(arrays.length === operands.length && numbers.length === scalars.length, 'an update gets what its program names');
     return tf.tidy(() => {
       const values: tfjs.Tensor[] = [...arrays, ...numbers];
       for (const { operator, inputs } of operations)
-        values.push(apply[operator](values[inputs[0]], values[inputs[1] ?? inputs[0]]));
+        values.push(kept(apply[operator](values[inputs[0]], values[inputs[1] ?? inputs[0]])));
       // A slot that stays as it is would be the same tensor twice.
       return outputs.map(({ value }) => (value < arrays.length ? tf.clone(values[value]) : values[value]));
     });

@@ -21,6 +21,7 @@ export interface ReplicaSpec {
   readonly intraOpThreads: number;
   readonly precision: 'fp32' | 'bf16';
   readonly compile: boolean;
+  readonly execution: 'auto' | 'graph' | 'xla';
   readonly seed: number;
   readonly objective: ObjectiveRequest;
   /** In training: the statistics of the shard, or the moving ones, which then stay as they are and for which shards do not matter. */

@@ -12,6 +12,7 @@ import { invariant } from '../../common/errors.js';
 import type { HostValues, Residence, ResidentOutcome, ResidentStep } from '../../common/resident.js';
 import { TreeFold } from '../../common/tree_fold.js';
 import { download, normOf, upload, type Engine } from '../../engine/index.js';
+import { xlaFor, type Executed } from './execution.js';
 import { createResidentUpdate, type ResidentUpdate, type UpdateOutput } from './resident_update.js';
 import { trainedVariables, type TrainStep } from './train_step.js';
 
@@ -20,6 +21,7 @@ export interface ResidentParts {
   readonly model: tfjs.LayersModel;
   readonly layout: BucketLayout;
   readonly residence: Residence;
+  readonly spec: Executed['spec'];
 }
 
 /** What the training step is called with. */
@@ -89,7 +91,7 @@ export class Resident {
         tf.dispose([gradients, statistics]);
         return { loss, sums, next };
       },
-      { name: 'resident_step', onGraph },
+      { name: 'resident_step', onGraph, ...xlaFor(parts) },
     );
     this.#apply = engine.compile(applied, { name: 'resident_update' });
     this.#add = engine.compile((left: tfjs.Tensor[], right: tfjs.Tensor[]) => left.map((value, at) => tf.add(value, right[at])), {

@@ -14,9 +14,9 @@ import { Resident, type Feed } from './resident.js';
 const NOTHING = new Float32Array(0);
 
 export function reside(replica: ReplicaState, residence: Residence): null {
-  const { engine, model, layout } = replica;
+  const { engine, model, layout, spec } = replica;
   const { train, hearGraph } = judgedIn(replica);
-  replica.resident = new Resident({ engine, model, layout, residence }, train, hearGraph);
+  replica.resident = new Resident({ engine, model, layout, residence, spec }, train, hearGraph);
   return null;
 }
 

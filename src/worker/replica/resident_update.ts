@@ -8,7 +8,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
 import type { Residence } from '../../common/resident.js';
-import { globalNorm } from '../../engine/index.js';
+import { endOfFreeArithmetic, globalNorm, keepRounded } from '../../engine/index.js';
 import { optimizerProgram, type SlotSpec } from '../../optimizers/optimizer_program.js';
 import { finiteProbe } from './finite_probe.js';
 import { graphUpdate } from './graph_update.js';
@@ -20,6 +20,8 @@ interface StepNumbers {
   readonly shards: tfjs.Tensor;
   /** Scalars of the optimizer, one list for each different learning rate. */
   readonly scalars: tfjs.Scalar[][];
+  /** 0 as int32, which no compiler may know. */
+  readonly zero: tfjs.Scalar;
 }
 
 interface UpdateInput {
@@ -59,27 +61,30 @@ export function createResidentUpdate(tf: typeof tfjs, layout: BucketLayout, { op
   const numbersOf: ResidentUpdate['numbersOf'] = ({ globalBatch, shards, learningRate, step }) => ({
     batch: tf.scalar(globalBatch),
     shards: tf.scalar(shards),
+    zero: tf.scalar(0, 'int32'),
     scalars: factors.map((factor) => program.scalars.map((at) => tf.scalar(at({ learningRate: learningRate * factor, step })))),
   });
 
   const apply: ResidentUpdate['apply'] = ({ gradients, statistics, weights, slots: memory, running, numbers }) =>
     tf.tidy(() => {
-      const means = gradients.map((gradient) => tf.div(gradient, numbers.batch));
+      endOfFreeArithmetic();
+      const kept = (value: tfjs.Tensor): tfjs.Tensor => keepRounded(value, numbers.zero);
+      const means = gradients.map((gradient) => kept(tf.div(gradient, numbers.batch)));
       const clip = optimizer.clipNorm === null ? null : globalNorm(means, optimizer.clipNorm);
       const next: UpdateOutput = {
         weights: [],
         slots: slots.map(() => []),
         running: statistics.map((sum, index) => {
-          const mean = tf.div(sum, numbers.shards);
-          return tf.add(tf.mul(momenta[index], running[index]), tf.mul(1 - momenta[index], mean));
+          const mean = kept(tf.div(sum, numbers.shards));
+          return tf.add(kept(tf.mul(momenta[index], running[index])), kept(tf.mul(1 - momenta[index], mean)));
         }),
         probe: tf.scalar(0),
         norm: clip?.bits ?? tf.scalar(0),
       };
       means.forEach((mean, index) => {
-        const gradient = clip === null ? mean : tf.mul(clip.factor, mean);
+        const gradient = clip === null ? mean : kept(tf.mul(clip.factor, mean));
         const scalars = numbers.scalars[factors.indexOf(rates[index])];
-        const [weight, ...moved] = update([gradient, weights[index], ...memory.map((slot) => slot[index])], scalars);
+        const [weight, ...moved] = update([gradient, weights[index], ...memory.map((slot) => slot[index])], scalars, kept);
         next.weights.push(weight);
         moved.forEach((value, slot) => next.slots[slot].push(value));
       });

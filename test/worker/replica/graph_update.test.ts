@@ -51,17 +51,18 @@ describe('on a device', () => {
   afterAll(() => engine.dispose());
 
   function onDevice(program: Program, operands: readonly Float32Array[], scalars: readonly number[]): Float32Array[] {
-    const update = engine.compile(graphUpdate(tf, program));
+    const update = graphUpdate(tf, program);
+    const compiled = engine.compile((values: tf.Tensor[], numbers: tf.Scalar[]) => update(values, numbers, (rounded) => rounded));
     const tensors = operands.map((values) => upload(engine, values, [values.length]));
     const numbers = scalars.map((value) => tf.scalar(value));
-    const outputs = update(tensors, numbers);
+    const outputs = compiled(tensors, numbers);
     const results = outputs.map((tensor) => {
       const values = new Float32Array(tensor.size);
       download(engine, tensor, values);
       return values;
     });
     tf.dispose([...tensors, ...numbers, ...outputs]);
-    update.dispose();
+    compiled.dispose();
     return results;
   }
 

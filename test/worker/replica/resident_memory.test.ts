@@ -42,7 +42,10 @@ describe('on the device', () => {
         statistics: [],
       });
     const resident = new Resident(
-      { engine: watched, model, layout, residence: { optimizer, rates: [1, 1, 1, 1] } },
+      {
+        ...{ engine: watched, model, layout, residence: { optimizer, rates: [1, 1, 1, 1] } },
+        spec: { device: 'CPU:0', precision: 'fp32', compile: true, execution: 'graph' },
+      },
       train,
       () => undefined,
     );

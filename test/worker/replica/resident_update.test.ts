@@ -57,7 +57,10 @@ function onHost(config: OptimizerConfig, current: Values, sums: Sums, step: numb
   return { ...next, norm: output.gradientNorm, finite: output.nonFinite === undefined };
 }
 
-describe('on a device', () => {
+describe.each([
+  { by: "TensorFlow's graph", how: {} },
+  { by: 'XLA', how: { xla: 'required' as const } },
+])('on a device, by $by', ({ how }) => {
   let engine: Engine;
   beforeAll(() => {
     engine = installEngine();
@@ -66,7 +69,7 @@ describe('on a device', () => {
 
   function deviceFor(config: OptimizerConfig) {
     const resident = createResidentUpdate(tf, layout, { optimizer: config, rates: weightRates(layout, config.layerRates) });
-    const apply = engine.compile(resident.apply);
+    const apply = engine.compile(resident.apply, how);
     const trained = layout.slots.slice(0, layout.trainedSlots);
     const statistics = layout.statistics.map(({ slot }) => layout.slots[slot]);
     const parts = (values: Float32Array, slots: typeof trained, from = 0): tf.Tensor[] => {

@@ -26,7 +26,7 @@ export function residentReplica<Kind extends ResidentReplica>({
   model: Pick<ModelDescription, 'layout'>;
   numerics: Pick<NumericsClass, 'device' | 'execution'>;
 }): Kind | null {
-  const mayReside = device === 'CPU' && execution === 'compiled' && layout.constraints.length === 0;
+  const mayReside = device === 'CPU' && execution !== 'eager' && layout.constraints.length === 0;
   return replicas.length === 1 && mayReside ? replicas[0] : null;
 }
 

@@ -74,7 +74,7 @@ export const numericsSchema = z.strictObject({
   // States of before these were kept do not have them: their arithmetic is version 0, and nothing more is known.
   oneDnn: z.enum(['on', 'off', 'unknown']).default('unknown'),
   oneDnnIsa: brief.default(''),
-  execution: z.enum(['compiled', 'eager']),
+  execution: z.enum(['compiled', 'xla', 'eager']),
   arithmetic: count.default(0),
   probe: digest.or(z.literal('')).default(''),
 }) satisfies z.ZodType<NumericsClass>;

@@ -1,0 +1,114 @@
+/**
+ * Owns: which recorded functions XLA may compile, and what keeps each rounding of an update its own where it does.
+ * Does not: compile (compile.ts asks, graph_function.ts tells TensorFlow).
+ *
+ * XLA rewrites as if numbers were real: log((1 − d) + 1e-8) as log((1 + 1e-8) − d), x · 1e30 · 1e-30 as x, x / √y as x · rsqrt(y), and products join the
+ * sums that follow. So a function is XLA's only where no rewrite of it changes more than a rounding: products of matrices, layers' activations
+ * and losses that are one op. Convolutions are not among them: XLA's take longer than oneDNN's.
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { TF_FLOAT, TF_INT32 } from './data_types.js';
+import { kernelBackend } from './kernel_backend.js';
+import { typeAttr, withRawOps } from './raw_ops.js';
+import type { RecordedNode, RecordedValue, Recording } from './recording.js';
+
+/** `required`: a function that XLA would change is an error. `where_safe`: such a one stays a graph. */
+export type XlaUse = 'required' | 'where_safe';
+
+const MOVES = ['Reshape', 'Transpose', 'ExpandDims', 'Squeeze', 'ConcatV2', 'Pack', 'Slice', 'Split', 'SplitV', 'Pad', 'Cast'];
+const SUMS = ['Add', 'AddV2', 'Sub'];
+const FACTORS = ['Mul', 'RealDiv'];
+const SAFE: ReadonlySet<string> = new Set([
+  ...MOVES,
+  ...SUMS,
+  ...FACTORS,
+  ...['MatMul', 'BatchMatMul', 'BatchMatMulV2', 'BiasAdd', 'BiasAddGrad', 'Sum', 'Mean', 'AddN', 'Neg', 'Abs', 'Sign', 'Square'],
+  ...['Maximum', 'Minimum', 'ArgMax', 'Equal', 'NotEqual', 'Greater', 'GreaterEqual', 'Less', 'LessEqual', 'Select', 'SelectV2'],
+  ...['LogicalAnd', 'LogicalNot', 'ZerosLike', 'OnesLike', 'SquaredDifference'],
+  ...['Relu', 'ReluGrad', 'Relu6', 'Relu6Grad', 'LeakyRelu', 'LeakyReluGrad', 'Elu', 'EluGrad', 'Selu', 'SeluGrad'],
+  ...['Tanh', 'TanhGrad', 'Sigmoid', 'SigmoidGrad', 'Softplus', 'SoftplusGrad'],
+  ...['SparseSoftmaxCrossEntropyWithLogits', 'SoftmaxCrossEntropyWithLogits', 'Log1p'],
+  ...['StatelessRandomUniformFullIntV2', 'Bitcast'],
+]);
+
+/** Powers of two by which the constants of products in a row, joined, may move a number: what they could do to it is a rounding. */
+const JOINED_BITS = 60;
+
+/** What of a recorded function XLA might change by more than a rounding, as the start of a sentence; null where nothing. */
+export function againstXla({ nodes, constants, freeEnd }: Pick<Recording, 'nodes' | 'constants' | 'freeEnd'>): string | null {
+  const free = nodes.slice(0, freeEnd);
+  const known = new Constants(constants);
+  /** Of what was made by sums or products with constants, in a row: how far they move a number; `sum` where there is a sum. */
+  const moved = new Map<RecordedValue, { readonly bits: number; readonly sum: boolean }>();
+  for (const node of free) {
+    if (known.take(node)) continue;
+    const isExponent = node.op === 'Exp' && usersOf(free, node).every(({ op }) => op === 'Log1p');
+    if (!SAFE.has(node.op) && !isExponent) return `${node.op} is not among the operations that XLA leaves as they are`;
+    const before = node.inputs.map((input) => moved.get(input)).find((input) => input !== undefined);
+    const [output] = node.outputs;
+    if (MOVES.includes(node.op) && before !== undefined) moved.set(output, before);
+    const constant = node.inputs.find((input) => known.has(input));
+    if (constant === undefined) continue;
+    if (SUMS.includes(node.op)) {
+      if (before?.sum === true) return `XLA joins the constants of two sums in a row (${node.op})`;
+      moved.set(output, { bits: 0, sum: true });
+    } else if (FACTORS.includes(node.op)) {
+      const bits = (before?.bits ?? 0) + known.bitsOf(constant);
+      if (before?.sum === false && bits > JOINED_BITS) return `XLA joins the constants of products in a row (${node.op})`;
+      moved.set(output, { bits, sum: false });
+    }
+  }
+  return null;
+}
+
+/** Values that are the same in every call, and how many powers of two a product with them moves a number. */
+class Constants {
+  readonly #bits = new Map<RecordedValue, number>();
+
+  constructor(constants: Recording['constants']) {
+    for (const { value, bytes } of constants) this.#bits.set(value, value.dtype === TF_FLOAT ? mostBits(bytes) : 0);
+  }
+
+  has(value: RecordedValue): boolean {
+    return this.#bits.has(value);
+  }
+
+  bitsOf(value: RecordedValue): number {
+    return this.#bits.get(value) ?? Infinity;
+  }
+
+  /** True for a node of constants alone, whose outputs are some too. */
+  take({ op, inputs, outputs }: RecordedNode): boolean {
+    if (inputs.length === 0 || !inputs.every((input) => this.has(input))) return false;
+    const bits = inputs.reduce((sum, input) => sum + this.bitsOf(input), 0);
+    for (const output of outputs) this.#bits.set(output, MOVES.includes(op) || op === 'Mul' ? bits : Infinity);
+    return true;
+  }
+}
+
+function mostBits(bytes: Uint8Array): number {
+  const values = new Float32Array(bytes.slice().buffer);
+  return values.reduce((most, value) => Math.max(most, value === 0 ? 0 : Math.abs(Math.log2(Math.abs(value)))), 0);
+}
+
+function usersOf(nodes: readonly RecordedNode[], { outputs }: RecordedNode): RecordedNode[] {
+  return nodes.filter(({ inputs }) => inputs.some((input) => outputs.includes(input)));
+}
+
+/**
+ * The same numbers, each rounded by itself, where a function is recorded for XLA; elsewhere the tensor as it is. `zero` is 0 as int32, which XLA must
+ * not know: an argument. Not differentiable.
+ */
+export function keepRounded(x: tfjs.Tensor, zero: tfjs.Tensor): tfjs.Tensor {
+  if (kernelBackend().binding.recorder?.forXla !== true) return x;
+  return withRawOps((ops) => {
+    const bits = ops.one('Bitcast', [x], [typeAttr('T', TF_FLOAT), typeAttr('type', TF_INT32)]);
+    const same = ops.one('BitwiseXor', [bits, zero], [typeAttr('T', TF_INT32)]);
+    return ops.keep(ops.one('Bitcast', [same], [typeAttr('T', TF_INT32), typeAttr('type', TF_FLOAT)]));
+  });
+}
+
+/** What is recorded from here on is written so that XLA keeps it: it is not asked about. */
+export function endOfFreeArithmetic(): void {
+  kernelBackend().binding.recorder?.endFree();
+}

@@ -1,0 +1,49 @@
+/**
+ * Owns: by what a replica's training steps are executed: TensorFlow's kernels in a graph, XLA, or operation by operation. A rule of model and settings
+ * alone, so that equal replicas of a run decide alike; it is part of the numerics class.
+ * Does not: know what XLA may compile (engine/xla.ts, which has the last word on each step).
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import { EnvironmentError } from '../../common/errors.js';
+import type { NumericsClass } from '../../common/replica.js';
+import type { BucketLayout } from '../../common/bucket_layout.js';
+import type { CompileOptions } from '../../engine/index.js';
+import { flattenLayers } from './model_layout.js';
+import type { ReplicaSpec } from './replica_spec.js';
+
+/** Layers whose steps are products of matrices and what lies between them: docs/benchmarks.md, "XLA for dense models". */
+const DENSE_LAYERS: ReadonlySet<string> = new Set([
+  ...['InputLayer', 'Dense', 'Activation', 'ReLU', 'LeakyReLU', 'ELU', 'Softmax', 'Dropout', 'Flatten', 'Reshape'],
+  ...['Add', 'Subtract', 'Multiply', 'Average', 'Maximum', 'Minimum', 'Concatenate'],
+]);
+
+/** Trained weights from which on a start of some tenths of a second more, and 100 MB, are worth it. */
+const XLA_WEIGHTS = 2 ** 18;
+
+export interface Executed {
+  readonly spec: Pick<ReplicaSpec, 'compile' | 'execution' | 'precision' | 'device'>;
+  readonly model: tfjs.LayersModel;
+  readonly layout: Pick<BucketLayout, 'trainedSize'>;
+}
+
+/** @throws EnvironmentError XLA_NEEDS_PROCESSOR */
+export function executionOf({ spec, model, layout }: Executed): NumericsClass['execution'] {
+  if (!spec.compile) return 'eager';
+  const onProcessor = spec.device.startsWith('CPU');
+  if (spec.execution === 'xla' && !onProcessor)
+    throw new EnvironmentError({
+      code: 'XLA_NEEDS_PROCESSOR',
+      message: `execution is xla, which has not been seen on ${spec.device}`,
+      next: 'Use execution graph or auto on GPUs.',
+    });
+  if (spec.execution !== 'auto') return spec.execution === 'xla' ? 'xla' : 'compiled';
+  const isMeasured = process.platform === 'linux' && process.arch === 'x64' && onProcessor && spec.precision === 'fp32';
+  const isDense = flattenLayers(model).every((layer) => DENSE_LAYERS.has(layer.getClassName()));
+  return isMeasured && isDense && layout.trainedSize >= XLA_WEIGHTS ? 'xla' : 'compiled';
+}
+
+/** How a training step is compiled. */
+export function xlaFor(executed: Executed): Pick<CompileOptions, 'xla'> {
+  if (executionOf(executed) !== 'xla') return {};
+  return { xla: executed.spec.execution === 'xla' ? 'required' : 'where_safe' };
+}
