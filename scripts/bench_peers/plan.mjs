@@ -63,6 +63,9 @@ export const TASKS = [
   ]),
 ];
 
+/** Models that our --execution xla is for. */
+const DENSE = new Set(['mlp']);
+
 /** Models that scripts/peers/tf_models.py has. */
 const IN_TENSORFLOW = new Set(['gluon_cnn', 'resnet', 'mlp']);
 
@@ -81,7 +84,7 @@ export function entriesOf(task, { threads, anyVendorMkl }) {
   const entries = [];
   const add = (system, label, program, args, env = {}) => entries.push({ task: task.id, system, label, program, args, env });
 
-  const ours = (replicas, perReplica, label, env) =>
+  const ours = (replicas, perReplica, label, env, flags = []) =>
     add(
       'tfjs-parallel',
       label,
@@ -89,7 +92,7 @@ export function entriesOf(task, { threads, anyVendorMkl }) {
       [
         ...['bench', ...modelOfOurs, '--gpus', 'none', '--batch', `${batch}`],
         ...['--workers', `${replicas}`, '--threads-per-worker', `${perReplica}`, '--precision', task.precision],
-        ...['--steps', `${steps}`, '--warmup-steps', `${warmup}`, '--reporter', 'json'],
+        ...['--steps', `${steps}`, '--warmup-steps', `${warmup}`, '--reporter', 'json', ...flags],
       ],
       env,
     );
@@ -108,6 +111,11 @@ export function entriesOf(task, { threads, anyVendorMkl }) {
   if (one) ours(1, threads, `1 × ${threads}, memory kept`, KEEP_MEMORY);
   if (many) ours(threads, 1, `${threads} × 1, exact`);
   if (many) ours(threads, 1, `${threads} × 1, exact, memory kept`, KEEP_MEMORY);
+
+  if (DENSE.has(task.model) && task.precision === 'fp32') {
+    ours(1, threads, `1 × ${threads}, XLA`, {}, ['--execution', 'xla']);
+    if (many) ours(threads, 1, `${threads} × 1, exact, XLA`, {}, ['--execution', 'xla']);
+  }
 
   const layout = ['mlp', 'transformer'].includes(task.model) ? [] : ['--channels-last'];
   if (one) {

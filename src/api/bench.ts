@@ -5,7 +5,8 @@
 import { performance } from 'node:perf_hooks';
 import type { DeviceChoice } from '../common/device_choice.js';
 import type { StepEvent } from '../common/run_events.js';
-import type { NumericsClass } from '../common/replica.js';
+import { isDense } from '../common/dense_layers.js';
+import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../common/train_config.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { runTraining } from '../coordinator/run.js';
@@ -178,7 +179,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
           ...{ replicas: placement.replicas.length, isCluster: false, shards, bytes: 4 * model.layout.trainedSize },
           ...{ precision: request.precision, execution: replicas.numerics.execution },
           ...{ instructionSet: replicas.numerics.instructionSet, device: replicas.numerics.device },
-          ...{ threads: placement.intraOpThreads, cores },
+          ...{ threads: placement.intraOpThreads, cores, dense: isDense(layersOf(model)) },
         },
         whereOf(counted),
       ),
@@ -186,6 +187,12 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
   } finally {
     await replicas.close();
   }
+}
+
+/** Class names of its layers; a model in it is one. */
+function layersOf({ topology }: ModelDescription): string[] {
+  const { config } = JSON.parse(topology) as { config: { layers: { class_name: string }[] } };
+  return config.layers.map(({ class_name: name }) => name);
 }
 
 /** Means over the counted steps. */

@@ -261,7 +261,7 @@ function recheck(engine: EngineParts, name: string, fn: (...args: never[]) => un
 function xlaRefused(name: string, reason: string): UsageError {
   return new UsageError({
     code: 'XLA_REFUSED',
-    message: `XLA would change ${name} by more than roundings: ${reason}`,
+    message: `${name} is not for XLA: ${reason}`,
     next: 'Use execution graph, or auto, which leaves such a step to it.',
   });
 }

@@ -43,18 +43,19 @@ export function againstXla({ nodes, constants, freeEnd }: Pick<Recording, 'nodes
   for (const node of free) {
     if (known.take(node)) continue;
     const isExponent = node.op === 'Exp' && usersOf(free, node).every(({ op }) => op === 'Log1p');
-    if (!SAFE.has(node.op) && !isExponent) return `${node.op} is not among the operations that XLA leaves as they are`;
+    if (!SAFE.has(node.op) && !isExponent)
+      return `${node.op} is not among the operations that it leaves as they are and makes faster`;
     const before = node.inputs.map((input) => moved.get(input)).find((input) => input !== undefined);
     const [output] = node.outputs;
     if (MOVES.includes(node.op) && before !== undefined) moved.set(output, before);
     const constant = node.inputs.find((input) => known.has(input));
     if (constant === undefined) continue;
     if (SUMS.includes(node.op)) {
-      if (before?.sum === true) return `XLA joins the constants of two sums in a row (${node.op})`;
+      if (before?.sum === true) return `it would join the constants of two sums in a row (${node.op})`;
       moved.set(output, { bits: 0, sum: true });
     } else if (FACTORS.includes(node.op)) {
       const bits = (before?.bits ?? 0) + known.bitsOf(constant);
-      if (before?.sum === false && bits > JOINED_BITS) return `XLA joins the constants of products in a row (${node.op})`;
+      if (before?.sum === false && bits > JOINED_BITS) return `it would join the constants of products in a row (${node.op})`;
       moved.set(output, { bits, sum: false });
     }
   }

@@ -55,6 +55,8 @@ export interface RunFacts {
   /** Of each replica, and of the machine where it computes; absent where nobody says. */
   readonly threads?: number;
   readonly cores?: number;
+  /** The model is of dense layers; absent where nobody says. */
+  readonly dense?: boolean;
 }
 
 function factsOf({ start }: RunStory): RunFacts {
@@ -128,11 +130,13 @@ const BF16_INSTRUCTIONS = /\b(amx_bf16|avx512_bf16|bf16)\b/;
 const SHORT_MS = 3;
 
 function computingChange(
-  { replicas, precision, execution, instructionSet, device, threads = 0, cores = 0 }: RunFacts,
+  { replicas, precision, execution, instructionSet, device, threads = 0, cores = 0, dense = false }: RunFacts,
   { computing, stepMs, part }: { computing: number; stepMs: number; part: string },
 ): string {
   const found = `Computing is ${part}`;
   if (execution === 'eager') return `${found}, operation by operation: leave out --no-compile.`;
+  if (dense && execution === 'compiled' && precision === 'fp32' && device.startsWith('CPU'))
+    return `${found}: a model of dense layers is faster with --execution xla, which a new run may use.`;
   if (computing < SHORT_MS)
     return `${found}, which is mostly the way into TensorFlow and back: a larger --batch makes fewer steps of the same work.`;
   const more = replicas === 1 ? 'a second device' : `${2 * replicas} devices in place of ${replicas}`;

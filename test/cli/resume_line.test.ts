@@ -25,7 +25,7 @@ const KEPT: Record<string, string> = {
   epochs: '9',
   threads_per_worker: '2',
   compile: 'false',
-  execution: 'graph',
+  execution: 'xla',
   audit: '0.5',
   monitor: 'val_loss',
   save_above: 'null',

@@ -75,6 +75,15 @@ test('synchronized batch norm is refused with the reason, and two limits of one 
   `);
 });
 
+test('XLA is refused beside bf16 and where nothing is compiled', () => {
+  const conflict =
+    /^EXECUTION_CONFLICT: execution is xla and (precision is bf16|compile is false).*\nLeave out one of the two\.$/;
+  expect(checking({ execution: 'xla', precision: 'bf16' })).toMatch(conflict);
+  expect(checking({ execution: 'xla', compile: false })).toMatch(conflict);
+  for (const execution of ['xla', 'auto', 'graph'] as const) expect(checking({ execution })).toBe('no error');
+  for (const precision of ['fp32', 'bf16'] as const) expect(checking({ execution: 'auto', precision })).toBe('no error');
+});
+
 test('shards are one per replica where they are not given, and unknown where the GPUs are', () => {
   expect(checking({ batch: 3, gpus: '0-3' })).toContain('batch is 3 and shards is 4');
   expect(checking({ batch: 3, workers: 4 })).toContain('batch is 3 and shards is 4');

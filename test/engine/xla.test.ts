@@ -54,7 +54,7 @@ describe('a function that XLA would change by more than roundings', () => {
 
   it('is named with the operation that stands in the way', () => {
     const compiled = engine().compile((x: tf.Tensor4D) => tf.avgPool(x, 2, 2, 'valid'), { name: 'pooled', xla: 'required' });
-    expect(() => compiled(tf.ones([1, 4, 4, 1]))).toThrow(/XLA would change pooled .*: AvgPool is not among the operations/);
+    expect(() => compiled(tf.ones([1, 4, 4, 1]))).toThrow('pooled is not for XLA: AvgPool is not among the operations');
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RunRecord } from '../../src/common/run_record.js';
 import { RunStory } from '../../src/report/files/run_story.js';
-import { whyLines, whyOf } from '../../src/report/why.js';
+import { changeFor, whyLines, whyOf } from '../../src/report/why.js';
 
 /** Epochs of two steps; each step takes the milliseconds of `phases`, each epoch `seconds`. */
 function storyOf(
@@ -134,6 +134,17 @@ describe('why a run is as fast as it is', () => {
     ]);
     story.epochs[2] = { ...story.epochs[2], replicas: { 'b:cpu(0)': 65 } };
     expect(whyOf(story)?.replicas).toEqual([{ replica: 'b:cpu(0)', computeMs: 60 }]);
+  });
+
+  it('names XLA for dense models that are not compiled by it', () => {
+    const facts = { replicas: 1, isCluster: false, device: 'CPU', bytes: 0, shards: 1, dense: true, threads: 1, cores: 1 };
+    const where = { phasesMs: { compute: 1 }, stepMs: 1, outside: 0, replicas: [] };
+    const change = (how: { precision: string; execution: string }, dense = true): string =>
+      changeFor({ ...facts, instructionSet: BF16, ...how, dense }, where);
+    expect(change({ precision: 'fp32', execution: 'compiled' })).toMatch(/is faster with --execution xla/);
+    expect(change({ precision: 'fp32', execution: 'compiled' }, false)).not.toMatch(/xla/);
+    expect(change({ precision: 'fp32', execution: 'xla' })).not.toMatch(/xla/);
+    expect(change({ precision: 'bf16', execution: 'compiled' })).not.toMatch(/xla/);
   });
 
   it('of a single epoch takes that one, and of none says nothing', () => {

@@ -65,7 +65,7 @@ export const JOB: Job = {
   seed: 1,
   precision: 'fp32',
   compile: true,
-  execution: 'auto',
+  execution: 'graph',
   shardSizes: [2],
 };
 

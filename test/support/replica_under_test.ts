@@ -20,7 +20,7 @@ export function specUnderTest(tensorflowFolder: string, spec: SpecUnderTest): Re
     intraOpThreads: 1,
     precision: 'fp32',
     compile: true,
-    execution: 'auto',
+    execution: 'graph',
     seed: 1,
     objective: { loss: 'softmax_cross_entropy', metrics: null },
     batchNorm: 'shard',

@@ -35,9 +35,9 @@ export const DEVICE_SETTINGS = {
     help: 'run operation by operation instead of one graph function a step',
     ...{ workers: true, library: true, aliases: ['jit', 'jit_compile', 'eager', 'run_eagerly', 'torch_compile'] },
   }),
-  execution: setting(choice(['auto', 'graph', 'xla']), 'auto', {
+  execution: setting(choice(['graph', 'xla', 'auto']), 'graph', {
     ...{ flag: '--execution <name>', commands: [...RUNS, 'verify', 'bench'], group: 'devices', resume: 'kept' },
-    help: "graph (TensorFlow's kernels), xla (one program for the processor), or auto: xla for models of large dense layers",
+    help: "graph (TensorFlow's kernels), xla (one program for the processor: dense models), or auto: xla for dense models in fp32",
     ...{ workers: true, library: true, aliases: ['xla', 'use_xla', 'backend', 'compile_mode', 'execution_mode'] },
   }),
   audit: setting(fraction, 0, {

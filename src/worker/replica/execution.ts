@@ -4,30 +4,20 @@
  * Does not: know what XLA may compile (engine/xla.ts, which has the last word on each step).
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import { isDense } from '../../common/dense_layers.js';
 import { EnvironmentError } from '../../common/errors.js';
 import type { NumericsClass } from '../../common/replica.js';
-import type { BucketLayout } from '../../common/bucket_layout.js';
 import type { CompileOptions } from '../../engine/index.js';
 import { flattenLayers } from './model_layout.js';
 import type { ReplicaSpec } from './replica_spec.js';
 
-/** Layers whose steps are products of matrices and what lies between them: docs/benchmarks.md, "XLA for dense models". */
-const DENSE_LAYERS: ReadonlySet<string> = new Set([
-  ...['InputLayer', 'Dense', 'Activation', 'ReLU', 'LeakyReLU', 'ELU', 'Softmax', 'Dropout', 'Flatten', 'Reshape'],
-  ...['Add', 'Subtract', 'Multiply', 'Average', 'Maximum', 'Minimum', 'Concatenate'],
-]);
-
-/** Trained weights from which on a start of some tenths of a second more, and 100 MB, are worth it. */
-const XLA_WEIGHTS = 2 ** 18;
-
 export interface Executed {
   readonly spec: Pick<ReplicaSpec, 'compile' | 'execution' | 'precision' | 'device'>;
   readonly model: tfjs.LayersModel;
-  readonly layout: Pick<BucketLayout, 'trainedSize'>;
 }
 
 /** @throws EnvironmentError XLA_NEEDS_PROCESSOR */
-export function executionOf({ spec, model, layout }: Executed): NumericsClass['execution'] {
+export function executionOf({ spec, model }: Executed): NumericsClass['execution'] {
   if (!spec.compile) return 'eager';
   const onProcessor = spec.device.startsWith('CPU');
   if (spec.execution === 'xla' && !onProcessor)
@@ -38,8 +28,7 @@ export function executionOf({ spec, model, layout }: Executed): NumericsClass['e
     });
   if (spec.execution !== 'auto') return spec.execution === 'xla' ? 'xla' : 'compiled';
   const isMeasured = process.platform === 'linux' && process.arch === 'x64' && onProcessor && spec.precision === 'fp32';
-  const isDense = flattenLayers(model).every((layer) => DENSE_LAYERS.has(layer.getClassName()));
-  return isMeasured && isDense && layout.trainedSize >= XLA_WEIGHTS ? 'xla' : 'compiled';
+  return isMeasured && isDense(flattenLayers(model).map((layer) => layer.getClassName())) ? 'xla' : 'compiled';
 }
 
 /** How a training step is compiled. */

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { advance, copied, EXAMPLES, planeOn, told, type Trained, type Work } from '../../../support/plane_on.js';
 import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
 import { topologyOf } from '../../../support/topology.js';
+import { executionOf } from '../../../../src/worker/replica/execution.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
 
 const { layers } = tf;
@@ -81,6 +82,30 @@ describe.each(MODELS)('%s', (_, model, loss) => {
   });
 });
 
+describe('what is asked for', () => {
+  const spec = { device: 'GPU:0', precision: 'fp32', compile: true } as const;
+  it('XLA is refused on a GPU, and auto is the graph there', () => {
+    const model = sequential(layers.dense({ units: 4 }));
+    expect(() => executionOf({ spec: { ...spec, execution: 'xla' }, model })).toThrow(
+      expect.objectContaining({ code: 'XLA_NEEDS_PROCESSOR', exitCode: 3 }),
+    );
+    expect(executionOf({ spec: { ...spec, execution: 'auto' }, model })).toBe('compiled');
+  });
+
+  it('a convolution is refused under xla, by name', async () => {
+    const dataset = await drawnImages({ examples: 4, shape: [6, 6, 1], classes: 4 });
+    const model = topologyOf(
+      tf.sequential({ layers: [layers.conv2d({ filters: 4, kernelSize: 6, inputShape: [6, 6, 1] }), layers.flatten()] }),
+    );
+    const replica = await openReplica({ model, dataset, execution: 'xla' });
+    try {
+      await expect(train(replica, 'device', {})).rejects.toThrow('Conv2D is not among');
+    } finally {
+      await replica.close();
+    }
+  });
+});
+
 describe('what auto chooses', () => {
   const chosen = async (model: tf.LayersModel, how: { precision?: 'bf16'; compile?: false } = {}): Promise<string> => {
     const dataset = await drawnImages({ examples: 4, shape: [6, 6, 1], classes: 4 });
@@ -91,18 +116,15 @@ describe('what auto chooses', () => {
       await replica.close();
     }
   };
-  const large = (...between: Layer[]): tf.LayersModel =>
-    tf.sequential({ layers: [...between, layers.dense({ units: 2 ** 13, activation: 'relu' }), layers.dense({ units: 4 })] });
-
-  it.runIf(process.platform === 'linux' && process.arch === 'x64')('XLA for large dense models', async () => {
-    expect(await chosen(large(flat()))).toBe('xla');
+  it.runIf(process.platform === 'linux' && process.arch === 'x64')('XLA for dense models', async () => {
+    expect(await chosen(sequential(layers.dense({ units: 4 })))).toBe('xla');
+    expect(await chosen(residual())).toBe('xla');
   });
 
-  it('the graph for small ones, those with other layers, and in bf16', async () => {
-    const [conv, flatten] = [layers.conv2d({ filters: 2, kernelSize: 3, inputShape: [6, 6, 1] }), layers.flatten()];
-    expect(await chosen(sequential(layers.dense({ units: 8 }), layers.dense({ units: 4 })))).toBe('compiled');
-    expect(await chosen(large(conv, flatten))).toBe('compiled');
-    expect(await chosen(large(flat()), { precision: 'bf16' })).toBe('compiled');
-    expect(await chosen(large(flat()), { compile: false })).toBe('eager');
+  it('the graph for those with other layers, and in bf16', async () => {
+    const convolved = [layers.conv2d({ filters: 2, kernelSize: 3, inputShape: [6, 6, 1] }), layers.flatten()];
+    expect(await chosen(tf.sequential({ layers: [...convolved, layers.dense({ units: 4 })] }))).toBe('compiled');
+    expect(await chosen(sequential(layers.dense({ units: 4 })), { precision: 'bf16' })).toBe('compiled');
+    expect(await chosen(sequential(layers.dense({ units: 4 })), { compile: false })).toBe('eager');
   });
 });
