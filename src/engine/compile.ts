@@ -11,13 +11,14 @@ import { UsageError } from '../common/errors.js';
 import type { EngineParts } from './engine_parts.js';
 import { graphDefOf } from './graph_api.js';
 import { GraphFunction } from './graph_function.js';
-import { BACKEND_NAME, kernelBackend, type KernelBackend } from './kernel_backend.js';
+import { BACKEND_NAME, kernelBackend } from './kernel_backend.js';
 import { typeName } from './printer.js';
 import { agree, difference, record, settingsOf, type ArgumentSpec, type Recorded } from './record.js';
-import { RecordError, userLine } from './record_error.js';
+import { RecordError } from './record_error.js';
+import { inputIds, recordFor } from './stable_recording.js';
 import { flatten, structureText, unflatten } from './structure.js';
 import { tfjsEngine } from './tfjs_watch.js';
-import { againstXla, type XlaUse } from './xla.js';
+import type { XlaUse } from './xla.js';
 
 export interface CompileOptions {
   /** For the printer, profiles and error messages. Default: the function's own name. */
@@ -44,8 +45,6 @@ export interface CompiledFunction<A extends unknown[], R> {
 
 /** Kinds of arguments beyond which a function is recorded anew by mistake: a number that should be a tensor. */
 const MAX_SIGNATURES = 64;
-/** Recordings until two must agree: the first may make variables, the second meet what the first cached. */
-const MAX_RECORDINGS = 3;
 /** Bytes of constants in a graph that is told: TensorBoard shows nodes, and no values. */
 const MAX_TOLD_CONSTANTS = 4 * 2 ** 20;
 
@@ -158,13 +157,6 @@ function call({ binding }: EngineParts, { recorded, graphFunction }: Entry, args
   return unflatten(recorded.structure, tensors);
 }
 
-function inputIds(backend: KernelBackend, { sources }: Recorded, args: readonly tfjs.Tensor[]): number[] {
-  const captured = sources.map((source) =>
-    source.kind === 'variable' ? backend.getInputTensorIds([source.variable])[0] : backend.tensorMap.get(source.dataId).id,
-  );
-  return [...backend.getInputTensorIds(args), ...captured];
-}
-
 /** False if something it captured was disposed since, or an optimizer set otherwise: the function would now use something else, or fail. */
 function isCurrent({ sources, readOutside, updates, stepped }: Recorded): boolean {
   const { tensorMap } = kernelBackend();
@@ -176,79 +168,6 @@ function isCurrent({ sources, readOutside, updates, stepped }: Recorded): boolea
   );
 }
 
-interface ToRecord {
-  readonly name: string;
-  readonly fn: (...args: never[]) => unknown;
-  readonly spec: ArgumentSpec;
-  readonly inputs: readonly tfjs.Tensor[];
-  readonly verify: boolean;
-}
-
-/** @throws UsageError XLA_REFUSED */
-function recordFor(engine: EngineParts, asked: ToRecord, xla: XlaUse | undefined): Recorded {
-  if (xla === undefined) return recordUntilStable(engine, asked, false);
-  const recorded = recordUntilStable(engine, asked, true);
-  const reason = againstXla(recorded.recording);
-  if (reason === null) return recorded;
-  recorded.recording.dispose();
-  if (xla === 'required') throw xlaRefused(asked.name, reason);
-  return recordUntilStable(engine, asked, false);
-}
-
-function recordUntilStable(engine: EngineParts, { name, fn, spec, inputs, verify }: ToRecord, forXla: boolean): Recorded {
-  let latest = record(engine, name, fn, spec, forXla);
-  const { created } = latest;
-  try {
-    if (created.length > 0) initialize(engine, name, latest, inputs);
-    else if (!verify) return latest;
-    for (let count = 2; ; count++) {
-      const before = latest;
-      latest = record(engine, name, fn, spec, forXla);
-      before.recording.dispose();
-      if (latest.created.length > 0) throw makesVariables([...created, ...latest.created], latest.created[0]);
-      if (agree(before, latest) || (!verify && count === 2)) return latest;
-      if (count === MAX_RECORDINGS) throw difference(before, latest, 'every time it is recorded');
-    }
-  } catch (error) {
-    latest.recording.dispose();
-    throw error;
-  }
-}
-
-function makesVariables(all: Recorded['created'], { variable, site }: Recorded['created'][number]): RecordError {
-  for (const made of all) made.variable.dispose();
-  return new RecordError(
-    'RECORD_VARIABLE',
-    'variable',
-    userLine(site),
-    `The function makes a new variable (${variable.name}) in every call`,
-    'Make variables once, outside of the function or on its first call only.',
-  );
-}
-
-/** Gives the variables that a first recording made (an optimizer's slots) their first values, computed from the arguments. */
-function initialize(engine: EngineParts, name: string, recorded: Recorded, inputs: readonly tfjs.Tensor[]): void {
-  const pending = recorded.created.flatMap(({ variable, value }) => (value === undefined ? [] : [{ variable, value }]));
-  if (pending.length === 0) return;
-  const backend = kernelBackend();
-  const graphFunction = new GraphFunction(
-    engine,
-    recorded.recording,
-    `${name}_variables`,
-    pending.map(({ value }) => value),
-  );
-  try {
-    graphFunction.call(inputIds(backend, recorded, inputs)).forEach((output, index) => {
-      const value = backend.createOutputTensor(output);
-      const { variable } = pending[index];
-      variable.assign(value as tfjs.Tensor<typeof variable.rankType>);
-      value.dispose();
-    });
-  } finally {
-    graphFunction.dispose();
-  }
-}
-
 function recheck(engine: EngineParts, name: string, fn: (...args: never[]) => unknown, spec: ArgumentSpec, entry: Entry): void {
   const again = record(engine, name, fn, spec, entry.recorded.recording.forXla);
   try {
@@ -256,14 +175,6 @@ function recheck(engine: EngineParts, name: string, fn: (...args: never[]) => un
   } finally {
     again.recording.dispose();
   }
-}
-
-function xlaRefused(name: string, reason: string): UsageError {
-  return new UsageError({
-    code: 'XLA_REFUSED',
-    message: `${name} is not for XLA: ${reason}`,
-    next: 'Use execution graph, or auto, which leaves such a step to it.',
-  });
 }
 
 function refuseDisposedEngine({ context }: EngineParts, name: string): void {

@@ -16,13 +16,15 @@ import type { RecordedNode, RecordedValue, Recording } from './recording.js';
 export type XlaUse = 'required' | 'where_safe';
 
 const MOVES = ['Reshape', 'Transpose', 'ExpandDims', 'Squeeze', 'ConcatV2', 'Pack', 'Slice', 'Split', 'SplitV', 'Pad', 'Cast'];
-const SUMS = ['Add', 'AddV2', 'Sub'];
+/** Through these XLA sees a sum or a product behind them. */
+const PASSED = [...MOVES, 'Neg'];
+const SUMS = ['Add', 'AddV2', 'AddN', 'Sub'];
 const FACTORS = ['Mul', 'RealDiv'];
 const SAFE: ReadonlySet<string> = new Set([
   ...MOVES,
   ...SUMS,
   ...FACTORS,
-  ...['MatMul', 'BatchMatMul', 'BatchMatMulV2', 'BiasAdd', 'BiasAddGrad', 'Sum', 'Mean', 'AddN', 'Neg', 'Abs', 'Sign', 'Square'],
+  ...['MatMul', 'BatchMatMul', 'BatchMatMulV2', 'BiasAdd', 'BiasAddGrad', 'Sum', 'Mean', 'Neg', 'Abs', 'Sign', 'Square'],
   ...['Maximum', 'Minimum', 'ArgMax', 'Equal', 'NotEqual', 'Greater', 'GreaterEqual', 'Less', 'LessEqual', 'Select', 'SelectV2'],
   ...['LogicalAnd', 'LogicalNot', 'ZerosLike', 'OnesLike', 'SquaredDifference'],
   ...['Relu', 'ReluGrad', 'Relu6', 'Relu6Grad', 'LeakyRelu', 'LeakyReluGrad', 'Elu', 'EluGrad', 'Selu', 'SeluGrad'],
@@ -34,29 +36,35 @@ const SAFE: ReadonlySet<string> = new Set([
 /** Powers of two by which the constants of products in a row, joined, may move a number: what they could do to it is a rounding. */
 const JOINED_BITS = 60;
 
+/** What a value has behind it since the last operation that parts constants: sums and products with some, and how far these move a number. */
+interface Behind {
+  readonly sums: boolean;
+  readonly products: boolean;
+  readonly bits: number;
+}
+const NOTHING: Behind = { sums: false, products: false, bits: 0 };
+
 /** What of a recorded function XLA might change by more than a rounding, as the start of a sentence; null where nothing. */
 export function againstXla({ nodes, constants, freeEnd }: Pick<Recording, 'nodes' | 'constants' | 'freeEnd'>): string | null {
   const free = nodes.slice(0, freeEnd);
   const known = new Constants(constants);
-  /** Of what was made by sums or products with constants, in a row: how far they move a number; `sum` where there is a sum. */
-  const moved = new Map<RecordedValue, { readonly bits: number; readonly sum: boolean }>();
+  const behind = new Map<RecordedValue, Behind>();
   for (const node of free) {
     if (known.take(node)) continue;
     const isExponent = node.op === 'Exp' && usersOf(free, node).every(({ op }) => op === 'Log1p');
     if (!SAFE.has(node.op) && !isExponent)
       return `${node.op} is not among the operations that it leaves as they are and makes faster`;
-    const before = node.inputs.map((input) => moved.get(input)).find((input) => input !== undefined);
-    const [output] = node.outputs;
-    if (MOVES.includes(node.op) && before !== undefined) moved.set(output, before);
+    const [before = NOTHING] = node.inputs.flatMap((input) => behind.get(input) ?? []);
     const constant = node.inputs.find((input) => known.has(input));
-    if (constant === undefined) continue;
-    if (SUMS.includes(node.op)) {
-      if (before?.sum === true) return `it would join the constants of two sums in a row (${node.op})`;
-      moved.set(output, { bits: 0, sum: true });
-    } else if (FACTORS.includes(node.op)) {
-      const bits = (before?.bits ?? 0) + known.bitsOf(constant);
-      if (before?.sum === false && bits > JOINED_BITS) return `it would join the constants of products in a row (${node.op})`;
-      moved.set(output, { bits, sum: false });
+    const [output] = node.outputs;
+    if (PASSED.includes(node.op)) behind.set(output, before);
+    else if (constant !== undefined && SUMS.includes(node.op)) {
+      if (before.sums) return `it would join the constants of two sums in a row (${node.op})`;
+      behind.set(output, { ...before, sums: true });
+    } else if (constant !== undefined && FACTORS.includes(node.op)) {
+      const bits = before.bits + known.bitsOf(constant);
+      if (before.products && bits > JOINED_BITS) return `it would join the constants of products in a row (${node.op})`;
+      behind.set(output, { ...before, products: true, bits });
     }
   }
   return null;
@@ -89,7 +97,8 @@ class Constants {
 
 function mostBits(bytes: Uint8Array): number {
   const values = new Float32Array(bytes.slice().buffer);
-  return values.reduce((most, value) => Math.max(most, value === 0 ? 0 : Math.abs(Math.log2(Math.abs(value)))), 0);
+  const bitsOf = (value: number): number => (value === 0 ? 0 : Math.abs(Math.log2(Math.abs(value))));
+  return values.reduce((most, value) => Math.max(most, Number.isNaN(value) ? Infinity : bitsOf(value)), 0);
 }
 
 function usersOf(nodes: readonly RecordedNode[], { outputs }: RecordedNode): RecordedNode[] {

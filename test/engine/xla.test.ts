@@ -11,6 +11,8 @@ const CHANGED: Record<string, [of: (x: tf.Tensor) => tf.Tensor, x: number]> = {
   'log((1 − d) + 1e-8), by XLA −Infinity at 1': [(x) => tf.log(tf.add(tf.sub(1, x), 1e-8)), 1],
   'x + 1e8 − 1e8, by XLA x': [(x) => tf.sub(tf.add(x, 1e8), 1e8), 1.3],
   'the same with a shape between': [(x) => tf.sub(tf.reshape(tf.add(x, 1e8), [1, -1]), 1e8).flatten(), 1.3],
+  'the same with −x between': [(x) => tf.sub(1e8, tf.neg(tf.sub(tf.neg(x), 1e8))), 1.3],
+  'the same with x · 1 between': [(x) => tf.sub(tf.mul(tf.add(x, 1e8), 1), 1e8), 1.3],
   'x · 1e30 · 1e-30, by XLA x': [(x) => tf.mul(tf.mul(x, 1e30), 1e-30), 1e10],
   'x / 1e-30 · 1e-30, by XLA x': [(x) => tf.mul(tf.div(x, 1e-30), 1e-30), 1e10],
   '1 / (1 / x), by XLA x': [(x) => tf.reciprocal(tf.reciprocal(x)), 3e38],

@@ -22,6 +22,7 @@ const ALONE = {
   ],
   'memory is measured, handles are counted': [
     'coordinator/planes/exact/resident_weights',
+    'coordinator/planes/exact/resident_xla',
     'coordinator/storage/state/safetensors',
     'coordinator/storage/state/state_fuzz',
     'engine/allocator',

@@ -104,13 +104,9 @@ export function describeModel(
   return { name: spec.model.name, topology: topologyJson(model), layout, objective, compiled, initial };
 }
 
-export function numericsOf({
-  spec,
-  engine,
-  ...built
-}: Pick<OpenedModel, 'spec' | 'engine' | 'model'> & { readonly layout: BucketLayout }): NumericsClass {
+export function numericsOf({ spec, engine, model }: Pick<OpenedModel, 'spec' | 'engine' | 'model'>): NumericsClass {
   const { info } = engine;
-  const execution = executionOf({ spec, ...built });
+  const execution = executionOf({ spec, model });
   return {
     tensorflow: info.tensorflowVersion,
     device: spec.device.split(':')[0],

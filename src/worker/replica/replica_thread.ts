@@ -124,7 +124,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
   };
   return {
     description: describeModel(spec, model, layout, judged?.objective ?? NOTHING_JUDGED, engine),
-    numerics: numericsOf({ spec, engine, model, layout }),
+    numerics: numericsOf({ spec, engine, model }),
     versions: { tensorflow: engine.info.tensorflowVersion, tfjs: engine.tf.version['tfjs'] },
     precisionNote: precisionNoteOf(spec, engine),
     memoryKept: engine.info.memoryKept,

@@ -5,11 +5,19 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { advance, copied, EXAMPLES, planeOn, told, type Trained, type Work } from '../../../support/plane_on.js';
 import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
+import type { TopologyModel } from '../../../../src/models/model_source.js';
 import { topologyOf } from '../../../support/topology.js';
 import { executionOf } from '../../../../src/worker/replica/execution.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
 
 const { layers } = tf;
+
+function written(model: tf.LayersModel): TopologyModel {
+  const topology = topologyOf(model);
+  model.dispose();
+  return topology;
+}
+
 type Layer = tf.layers.Layer;
 
 const flat = (): Layer => layers.flatten({ inputShape: [6, 6, 1] });
@@ -66,7 +74,7 @@ describe.each(MODELS)('%s', (_, model, loss) => {
   it('has the same weights and slots after whole steps by XLA and with the update on the host', async () => {
     const dataset = await drawnImages({ examples: EXAMPLES, shape: [6, 6, 1], classes: 4 });
     const objective = { loss, metrics: null };
-    const replica = await openReplica({ model: topologyOf(model()), dataset, execution: 'xla', objective });
+    const replica = await openReplica({ model: written(model()), dataset, execution: 'xla', objective });
     try {
       expect((await replica.numerics()).execution).toBe('xla');
       for (const [name, work] of OPTIMIZERS) {
@@ -90,11 +98,12 @@ describe('what is asked for', () => {
       expect.objectContaining({ code: 'XLA_NEEDS_PROCESSOR', exitCode: 3 }),
     );
     expect(executionOf({ spec: { ...spec, execution: 'auto' }, model })).toBe('compiled');
+    model.dispose();
   });
 
   it('a convolution is refused under xla, by name', async () => {
     const dataset = await drawnImages({ examples: EXAMPLES, shape: [6, 6, 1], classes: 4 });
-    const model = topologyOf(
+    const model = written(
       tf.sequential({ layers: [layers.conv2d({ filters: 4, kernelSize: 6, inputShape: [6, 6, 1] }), layers.flatten()] }),
     );
     const replica = await openReplica({ model, dataset, execution: 'xla' });
@@ -112,7 +121,7 @@ describe('what is asked for', () => {
 describe('what auto chooses', () => {
   const chosen = async (model: tf.LayersModel, how: { precision?: 'bf16'; compile?: false } = {}): Promise<string> => {
     const dataset = await drawnImages({ examples: 4, shape: [6, 6, 1], classes: 4 });
-    const replica = await openReplica({ model: topologyOf(model), dataset, execution: 'auto', ...how });
+    const replica = await openReplica({ model: written(model), dataset, execution: 'auto', ...how });
     try {
       return (await replica.numerics()).execution;
     } finally {
