@@ -1,4 +1,4 @@
-"""The machine's practical limit: GFLOP/s of a 2048-cubed matrix product, fp32 and bf16, best of 10. One JSON line.
+"""The machine's practical limit: GFLOP/s of a 2048-cubed matrix product, fp32 and bf16, best of 12, fewer where one takes seconds. One JSON line.
 
     python gemm_peak.py THREADS
 
@@ -13,6 +13,7 @@ import time
 import torch
 
 SIZE = 2048
+SLOW_S = 2
 
 
 def best_gflops(product):
@@ -20,7 +21,11 @@ def best_gflops(product):
     for _ in range(12):
         start = time.perf_counter()
         product()
-        best = min(best, time.perf_counter() - start)
+        took = time.perf_counter() - start
+        best = min(best, took)
+        # A library that has no kernel for the type takes half a minute each time, as oneDNN does for bf16 held to AVX2.
+        if took > SLOW_S:
+            break
     return round(2 * SIZE**3 / best / 1e9, 1)
 
 
