@@ -2,8 +2,8 @@
 # Under tf.function(jit_compile=True) XLA adds up constants across the numbers between them, so that an epsilon which guards a logarithm or a quotient vanishes.
 #
 # (1 - p) + 1e-8 becomes (1 + 1e-8) - p, and 1 + 1e-8 is 1 in float32: log((1 - p) + 1e-8), half of a binary cross-entropy as it is often written, is -18.4 for
-# p = 1 without XLA and -inf with it, and its gradient inf. The same function without jit_compile, eager and as a graph with TensorFlow's own rewriting of
-# constants left off, gives what is written; XLA has no option that leaves its rewriting off. (With that rewriting on, the graph alone gives -inf too.)
+# p = 1 without XLA and -inf with it, and so is its gradient. The same function without jit_compile, eager and as a graph with TensorFlow's own rewriting of
+# constants left off, gives what is written. (With that rewriting on, the graph alone gives -inf too.)
 #
 # Installs tensorflow-cpu 2.21.0 in a temporary folder (about 300 MB fetched). Exits 0 while the behavior is as described.
 set -euo pipefail

@@ -113,7 +113,7 @@ export function entriesOf(task, { threads, anyVendorMkl }) {
   if (many) ours(threads, 1, `${threads} × 1, exact, memory kept`, KEEP_MEMORY);
 
   if (DENSE.has(task.model) && task.precision === 'fp32') {
-    ours(1, threads, `1 × ${threads}, XLA`, {}, ['--execution', 'xla']);
+    if (one) ours(1, threads, `1 × ${threads}, XLA`, {}, ['--execution', 'xla']);
     if (many) ours(threads, 1, `${threads} × 1, exact, XLA`, {}, ['--execution', 'xla']);
   }
 

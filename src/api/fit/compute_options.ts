@@ -86,17 +86,8 @@ export function computingOf(call: ComputeCall, given: EvaluateOptions & Evaluate
   return {
     placement: open === null || isPlaced ? place() : open.placement,
     config: {
-      ...{
-        precision,
-        compile,
-        execution,
-        batchNorm,
-        augment: [],
-        seed: open?.config.seed ?? config.seed,
-        loss: null,
-        metrics: null,
-      },
-      lossWeights: config.lossWeights,
+      ...{ precision, compile, execution, batchNorm, augment: [], loss: null, metrics: null },
+      ...{ seed: open?.config.seed ?? config.seed, lossWeights: config.lossWeights },
     },
     say: onProgress ?? (() => undefined),
   };

@@ -3,12 +3,12 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { advance, copied, EXAMPLES, planeOn, told, type Trained, type Work } from '../../../support/plane_on.js';
-import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
 import type { TopologyModel } from '../../../../src/models/model_source.js';
-import { topologyOf } from '../../../support/topology.js';
 import { executionOf } from '../../../../src/worker/replica/execution.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
+import { advance, copied, EXAMPLES, planeOn, told, type Trained, type Work } from '../../../support/plane_on.js';
+import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
+import { topologyOf } from '../../../support/topology.js';
 
 const { layers } = tf;
 
@@ -32,7 +32,7 @@ function residual(): tf.LayersModel {
   return tf.model({ inputs: input, outputs: layers.dense({ units: 4 }).apply(joined) as tf.SymbolicTensor });
 }
 
-/** Odd widths, so that vectors have remainders; a bias whose sum is all that its step reads. */
+/** With their losses; odd widths, so that vectors have remainders. */
 const MODELS: [string, () => tf.LayersModel, string][] = [
   [
     'relu',
