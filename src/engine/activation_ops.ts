@@ -1,13 +1,12 @@
 /**
- * Owns: one TensorFlow op each for the gradients of activations and for adding a bias, in place of tfjs's chains of element-wise ops.
+ * Owns: one TensorFlow op each for the gradients of activations, in place of tfjs's chains of element-wise ops.
  * Does not: change what is computed: results agree with tfjs's to rounding.
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
-import { TF_FLOAT, TF_INT32 } from './data_types.js';
-import { BACKEND_NAME } from './kernel_backend.js';
-import { floatAttr, stringAttr, typeAttr, withRawOps } from './raw_ops.js';
-import { tfjsEngine } from './tfjs_watch.js';
+import { TF_FLOAT } from './data_types.js';
+import { floatAttr, typeAttr, withRawOps } from './raw_ops.js';
+import { replaceGradient, type Gradient } from './replace_gradient.js';
 
 const FLOAT = typeAttr('T', TF_FLOAT);
 
@@ -47,7 +46,7 @@ function negativePart(x: tfjs.Tensor): tfjs.Tensor {
   return tf.neg(tf.relu(tf.neg(x)));
 }
 
-/** Registers the gradients and the bias kernel with tfjs, for every model in this thread. */
+/** Registers the gradients with tfjs, for every model in this thread. */
 export function installActivationOps(): void {
   for (const { kernelName, op, gradientFirst } of OUTPUT_GRADIENTS) {
     replaceGradient(
@@ -77,7 +76,6 @@ export function installActivationOps(): void {
     },
     composedGradient('LeakyRelu'),
   );
-  installBiasAdd();
   replaceGradient('Exp', undefined, composedGradient('Exp'));
   replaceGradient('Softmax', undefined, {
     inputsToSave: ['logits'],
@@ -105,99 +103,8 @@ function composedGradient(kernelName: string): Gradient {
   };
 }
 
-/** True inside tf.grad of tf.grad: the gradients of what runs now will be differentiated themselves. */
-export function isDifferentiatedTwice(): boolean {
-  return tfjsEngine().state.gradientDepth > 1;
-}
-
-type Gradient = Omit<tfjs.GradConfig, 'kernelName'>;
-
-/** tfjs's own gradient stays in force under its other backends, and where none is given. `composed`: for gradients of gradients. */
-function replaceGradient(kernelName: string, gradient?: Gradient, composed?: Gradient): void {
-  const plain = tf.getGradient(kernelName);
-  const pick = (): Gradient => {
-    if (tf.getBackend() !== BACKEND_NAME) return plain;
-    return (isDifferentiatedTwice() ? composed : gradient) ?? plain;
-  };
-  // tfjs asks for all three when the op runs, so that what is saved and what uses it later belong together.
-  tf.registerGradient({
-    kernelName,
-    get inputsToSave() {
-      return pick().inputsToSave;
-    },
-    get outputsToSave() {
-      return pick().outputsToSave;
-    },
-    get gradFunc() {
-      return pick().gradFunc;
-    },
-  });
-}
-
 /** These ops want tensors of one shape, which tfjs's dy always has, and of one type, though tfjs has a relu of integers too. */
 function gradientOp(op: string, inputs: tfjs.Tensor[], attributes = [] as ReturnType<typeof floatAttr>[]): tfjs.Tensor {
   const floats = inputs.map((input) => (input.dtype === 'float32' ? input : tf.cast(input, 'float32')));
   return withRawOps((ops) => ops.keep(ops.one(op, floats, [FLOAT, ...attributes])));
-}
-
-/**
- * tfjs adds a bias as a broadcast addition. TensorFlow's graph optimizer joins a convolution or product with what follows only if that is a
- * BiasAdd, and its gradient is one op instead of a reduction and a reshape.
- */
-function installBiasAdd(): void {
-  const plainKernel = tf.getKernel('Add', BACKEND_NAME);
-  const plainGradient = tf.getGradient('Add').gradFunc;
-  tf.unregisterKernel('Add', BACKEND_NAME);
-  tf.registerKernel({
-    kernelName: 'Add',
-    backendName: BACKEND_NAME,
-    kernelFunc: (args) => {
-      const { a, b } = args.inputs as Record<string, tfjs.TensorInfo>;
-      return isBias(a, b) ? biasAdd(a, b) : plainKernel.kernelFunc(args);
-    },
-  });
-  replaceGradient('Add', {
-    inputsToSave: ['a', 'b'],
-    gradFunc: (dy, saved, attributes) => {
-      const [a, b] = saved;
-      if (!isBias(a, b)) return plainGradient(dy, saved, attributes);
-      return { a: () => tf.clone(dy as tfjs.Tensor), b: () => biasAddGradient(dy as tfjs.Tensor, b.shape) };
-    },
-  });
-}
-
-/** True if `b` is a vector along the last axis of the larger, float32 `a`: a bias. */
-function isBias(a: tfjs.TensorInfo, b: tfjs.TensorInfo): boolean {
-  if (
-    a.dtype !== 'float32' ||
-    b.dtype !== 'float32' ||
-    a.shape.length < 2 ||
-    b.shape.length > a.shape.length ||
-    b.shape.length === 0
-  )
-    return false;
-  const channels = a.shape[a.shape.length - 1];
-  const leading = b.shape.slice(0, -1);
-  return (
-    channels > 0 &&
-    b.shape[b.shape.length - 1] === channels &&
-    leading.every((extent) => extent === 1) &&
-    a.shape.slice(0, -1).some((extent) => extent > 1)
-  );
-}
-
-function biasAdd(a: tfjs.TensorInfo, b: tfjs.TensorInfo): tfjs.Tensor {
-  return withRawOps((ops) => {
-    const channels = a.shape[a.shape.length - 1];
-    const vector =
-      b.shape.length === 1 ? b : ops.one('Reshape', [b, ops.constant(Int32Array.of(channels), [1], TF_INT32)], RESHAPE);
-    return ops.keep(ops.one('BiasAdd', [a, vector], [FLOAT, stringAttr('data_format', 'NHWC')]));
-  });
-}
-
-const RESHAPE = [FLOAT, typeAttr('Tshape', TF_INT32)];
-
-function biasAddGradient(dy: tfjs.Tensor, shape: number[]): tfjs.Tensor {
-  const vector = withRawOps((ops) => ops.keep(ops.one('BiasAddGrad', [dy], [FLOAT, stringAttr('data_format', 'NHWC')])));
-  return shape.length === 1 ? vector : tf.reshape(vector, shape);
 }

@@ -18,14 +18,23 @@ import { TensorFlowError } from './status.js';
  * activation are float32 from here on; elsewhere it is the tensor itself.
  */
 export function intoFloat32(output: tfjs.Tensor): tfjs.Tensor {
-  const { binding } = kernelBackend();
-  if (binding.recorder === undefined || binding.context.precision !== 'bf16' || output.dtype !== 'float32') return output;
-  const barrier = (x: tfjs.Tensor): tfjs.Tensor =>
-    withRawOps((ops) => ops.keep(ops.one(FLOAT32_BARRIER, [x], [typeAttr('T', TF_FLOAT)])));
-  const op = tf.customGrad((x: unknown) => ({ value: barrier(x as tfjs.Tensor), gradFunc: (dy: tfjs.Tensor) => barrier(dy) }));
+  const { recorder } = kernelBackend().binding;
+  if (recorder === undefined || !isCompiledForBfloat16() || output.dtype !== 'float32') return output;
+  const op = tf.customGrad((x: unknown) => ({ value: float32Barrier(x as tfjs.Tensor), gradFunc: float32Barrier }));
   const result = op(output);
-  binding.recorder.endForward();
+  recorder.endForward();
   return result;
+}
+
+/** The float32 tensor, kept from being bfloat16 in a function that is compiled for bf16; elsewhere it is the tensor itself. Not differentiable. */
+export function float32Barrier(x: tfjs.Tensor): tfjs.Tensor {
+  if (!isCompiledForBfloat16()) return x;
+  return withRawOps((ops) => ops.keep(ops.one(FLOAT32_BARRIER, [x], [typeAttr('T', TF_FLOAT)])));
+}
+
+function isCompiledForBfloat16(): boolean {
+  const { binding } = kernelBackend();
+  return binding.recorder !== undefined && binding.context.precision === 'bf16';
 }
 
 export interface Bfloat16Support {

@@ -127,7 +127,7 @@ export function compile<A extends unknown[], R>(
 /** As it was recorded, before anything is lowered. */
 function tellGraph({ context }: EngineParts, { recording }: Recorded, onGraph: (graphDef: Uint8Array) => void): void {
   const constantBytes = recording.constants.reduce((sum, { bytes }) => sum + bytes.length, 0);
-  if (constantBytes <= MAX_TOLD_CONSTANTS) onGraph(graphDefOf(context.api, recording.graph, context.status));
+  if (constantBytes <= MAX_TOLD_CONSTANTS) onGraph(graphDefOf(context.api, recording.graph.pointer, context.status));
 }
 
 function describeArguments(args: readonly unknown[]): { spec: ArgumentSpec; key: string; tensors: tfjs.Tensor[] } {

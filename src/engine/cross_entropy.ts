@@ -4,7 +4,7 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
-import { isDifferentiatedTwice } from './activation_ops.js';
+import { isDifferentiatedTwice } from './replace_gradient.js';
 import { TF_ATTR_BOOL, TF_FLOAT, TF_INT32 } from './data_types.js';
 import { typeAttr, withRawOps } from './raw_ops.js';
 

@@ -39,7 +39,7 @@ export class GraphFunction {
     const packed = packOutputs(lower(recording, outputs, context.precision).map(({ output }) => output));
     const cName = api.cString(this.name);
     const made = functions.TF_GraphToFunction(
-      recording.graph,
+      recording.graph.pointer,
       cName,
       0,
       -1,

@@ -32,9 +32,12 @@ export function lower(recording: Recording, outputs: readonly RecordedValue[], p
       needsFloat32(node, input) || (isFloat32 && input.dtype === TF_FLOAT) ? float32(input) : current(input),
     );
     // With oneDNN the remapper joins a convolution, its bias or residual and an activation even where something else needs what lies between;
-    // then it fails, says so on standard error, and leaves the whole function unjoined.
+    // then it fails, says so on standard error, and leaves the whole function unjoined. And it joins a convolution, a batch norm of fixed statistics
+    // and tanh to an op that has no kernel for them.
     const [first] = node.inputs;
-    if (JOINED.has(node.op) && (users.get(first) ?? 0) > 1) {
+    const isJoinedWrongly =
+      (JOINED.has(node.op) && (users.get(first) ?? 0) > 1) || (node.op === 'Tanh' && first.op === 'FusedBatchNorm');
+    if (isJoinedWrongly) {
       const shape = { name: 'shape', type: TF_ATTR_SHAPE, value: first.shape };
       inputs = recording.insert('EnsureShape', [typeAttr('T', first.dtype), shape], inputs);
     }

@@ -4,14 +4,13 @@
  */
 import type { Pointer } from './c_api.js';
 import type { Context } from './context.js';
-import { setGraphAttribute } from './graph_attributes.js';
-import { graphApi, inputArguments, packOutputs, type GraphApi, type GraphOutput, type InputArgument } from './graph_api.js';
+import type { GraphOutput } from './graph_api.js';
 import type { Handles } from './handles.js';
 import type { OpAttribute, TensorMetadata } from './op_executor.js';
 import { FIRST_SYMBOLIC_ID, isSymbolic, type OpRecorder } from './op_recorder.js';
 import { calledFunction, captureSite, RecordError, symbolicOutside, userLine } from './record_error.js';
-import { TF_STRING } from './data_types.js';
-import { TensorFlowError, type Status } from './status.js';
+import { RecordedGraph } from './recorded_graph.js';
+import { TF_INT32, TF_STRING } from './data_types.js';
 import { readTensor } from './tensors.js';
 
 /** A tensor of the recorded function. */
@@ -60,7 +59,7 @@ export class Recording implements OpRecorder {
   readonly captures: RecordedCapture[] = [];
   readonly constants: RecordedConstant[] = [];
   readonly nodes: RecordedNode[] = [];
-  readonly graph: Pointer;
+  readonly graph: RecordedGraph;
   /** Real tensors whose deletion waits until the recording is over. */
   readonly deferredDeletions: number[] = [];
   /** Where the first of them was disposed. */
@@ -72,13 +71,10 @@ export class Recording implements OpRecorder {
   /** While set, tensors that are made belong to the world outside. */
   uploadingOutside = false;
 
-  private readonly functions: GraphApi;
-  private readonly status: Status;
   private readonly values = new Map<number, RecordedValue>();
   private readonly madeInside = new Set<number>();
   private readonly sharedConstants = new Map<string, RecordedValue>();
   private inserted = 0;
-  private readonly signatures = new Map<string, readonly InputArgument[]>();
 
   /** `readable` throws for a real tensor whose value may differ at the next call: a variable's. */
   constructor(
@@ -87,9 +83,7 @@ export class Recording implements OpRecorder {
     private readonly readable: (tensorId: number) => void,
     readonly forXla: boolean,
   ) {
-    this.functions = graphApi(context.api);
-    this.status = context.status;
-    this.graph = this.functions.TF_NewGraph();
+    this.graph = new RecordedGraph(context);
   }
 
   addArgument(shape: readonly number[], dtype: number): TensorMetadata {
@@ -106,8 +100,10 @@ export class Recording implements OpRecorder {
   ): TensorMetadata[] {
     const site = captureSite();
     const inputs = inputIds.map((id) => this.valueOf(id, opName));
+    // tfjs reshapes much that has its shape already; between two ops that would keep TensorFlow from joining them.
+    if (opName === 'Reshape' && this.hasShape(inputs[0], inputs[1])) return [this.track(inputs[0])];
     const name = `n${this.nodes.length}`;
-    const operation = this.addOperation(opName, name, attributes, inputs, site);
+    const operation = this.add(opName, name, attributes, inputs, site);
     const outputs = Array.from({ length: outputCount }, (_, index) =>
       this.describeOutput(opName, outputCount === 1 ? name : `${name}:${index}`, { oper: operation, index }, site),
     );
@@ -118,10 +114,10 @@ export class Recording implements OpRecorder {
   /** Adds an op to the graph alone, beside what was recorded (lowering.ts). */
   insert(opName: string, attributes: readonly OpAttribute[], inputs: readonly RecordedValue[], outputCount = 1): RecordedValue[] {
     const site = captureSite();
-    const operation = this.addOperation(opName, `l${this.inserted++}`, attributes, inputs, site);
+    const operation = this.add(opName, `l${this.inserted++}`, attributes, inputs, site);
     return Array.from({ length: outputCount }, (_, index) => {
       const output = { oper: operation, index };
-      return { name: '', shape: [], dtype: this.functions.TF_OperationOutputType(output), output, op: opName };
+      return { name: '', shape: [], dtype: this.graph.typeOf(output), output, op: opName };
     });
   }
 
@@ -176,7 +172,7 @@ export class Recording implements OpRecorder {
 
   /** Frees the graph. What was recorded stays, but for the stacks, which hold on to the user's objects. */
   dispose(): void {
-    this.functions.TF_DeleteGraph(this.graph);
+    this.graph.dispose();
     for (const node of this.nodes) for (const item of [node, ...node.outputs]) item.site = undefined;
   }
 
@@ -187,18 +183,14 @@ export class Recording implements OpRecorder {
   }
 
   private placeholder(name: string, shape: readonly number[], dtype: number): RecordedValue {
-    const { api } = this.context;
-    const description = this.functions.TF_NewOperation(this.graph, api.cString('Placeholder'), api.cString(name));
-    this.functions.TF_SetAttrType(description, api.cString('dtype'), dtype);
-    this.functions.TF_SetAttrShape(description, api.cString('shape'), BigInt64Array.from(shape, BigInt), shape.length);
-    return { name, shape, dtype, output: { oper: this.finish(description, 'Placeholder'), index: 0 } };
+    return { name, shape, dtype, output: this.graph.placeholder(name, shape, dtype) };
   }
 
   private capture(tensorId: number): RecordedValue {
-    const { api } = this.context;
+    const { api, status } = this.context;
     const handle = this.handles.get(tensorId, 'A recorded function uses');
-    const rank = api.TFE_TensorHandleNumDims(handle, this.status.pointer);
-    const shape = Array.from({ length: rank }, (_, axis) => api.TFE_TensorHandleDim(handle, axis, this.status.pointer));
+    const rank = api.TFE_TensorHandleNumDims(handle, status.pointer);
+    const shape = Array.from({ length: rank }, (_, axis) => api.TFE_TensorHandleDim(handle, axis, status.pointer));
     const value = this.placeholder(`c${this.captures.length}`, shape, api.TFE_TensorHandleDataType(handle));
     this.captures.push({ value, tensorId });
     this.values.set(tensorId, value);
@@ -206,13 +198,13 @@ export class Recording implements OpRecorder {
   }
 
   private constant(tensorId: number): RecordedValue {
-    const { api } = this.context;
+    const { api, status } = this.context;
     const handle = this.handles.get(tensorId, 'A recorded function uses');
-    const tensor = this.status.checked(api.TFE_TensorHandleResolve(handle, this.status.pointer), 'reading a constant');
+    const tensor = status.checked(api.TFE_TensorHandleResolve(handle, status.pointer), 'reading a constant');
     try {
       const dtype = api.TF_TensorType(tensor);
-      const rank = api.TFE_TensorHandleNumDims(handle, this.status.pointer);
-      const shape = Array.from({ length: rank }, (_, axis) => api.TFE_TensorHandleDim(handle, axis, this.status.pointer));
+      const rank = api.TFE_TensorHandleNumDims(handle, status.pointer);
+      const shape = Array.from({ length: rank }, (_, axis) => api.TFE_TensorHandleDim(handle, axis, status.pointer));
       const bytes = dtype === TF_STRING ? this.stringBytes(handle) : new Uint8Array(api.TF_TensorByteSize(tensor));
       if (dtype !== TF_STRING && bytes.length > 0) api.memcpy(bytes, api.TF_TensorData(tensor), bytes.length);
       const key =
@@ -220,11 +212,7 @@ export class Recording implements OpRecorder {
       let value = key === undefined ? undefined : this.sharedConstants.get(key);
       if (value === undefined) {
         const name = `k${this.constants.length}`;
-        const description = this.functions.TF_NewOperation(this.graph, api.cString('Const'), api.cString(name));
-        this.functions.TF_SetAttrType(description, api.cString('dtype'), dtype);
-        this.functions.TF_SetAttrTensor(description, api.cString('value'), tensor, this.status.pointer);
-        this.status.check('Const');
-        value = { name, shape, dtype, output: { oper: this.finish(description, 'Const'), index: 0 } };
+        value = { name, shape, dtype, output: this.graph.constant(name, dtype, tensor) };
         this.constants.push({ value, bytes });
         if (key !== undefined) this.sharedConstants.set(key, value);
       }
@@ -241,60 +229,30 @@ export class Recording implements OpRecorder {
     return Buffer.concat(strings.flatMap((string) => [Buffer.from(`${string.length}:`), string]));
   }
 
-  private addOperation(
-    opName: string,
+  /** Whether a value has the shape that a constant of int32 tells, where −1 is what is left. */
+  private hasShape({ shape }: RecordedValue, wanted: RecordedValue): boolean {
+    const constant = this.constants.find(({ value }) => value === wanted);
+    if (constant === undefined || wanted.dtype !== TF_INT32) return false;
+    const extents = new Int32Array(constant.bytes.slice().buffer);
+    return (
+      extents.length === shape.length &&
+      shape.every((extent, axis) => extent === extents[axis] || (extents[axis] === -1 && extent > 0))
+    );
+  }
+
+  private add(
+    op: string,
     name: string,
     attributes: readonly OpAttribute[],
     inputs: readonly RecordedValue[],
     site: Error,
   ): Pointer {
-    const { api } = this.context;
-    try {
-      const signature = this.signatureOf(opName);
-      const description = this.functions.TF_NewOperation(this.graph, api.cString(opName), api.cString(name));
-      // As eagerly, the type of what is given counts, not what a kernel says of it: tfjs-node's Mean says the type before a cast.
-      const inferred = new Set<string>();
-      let next = 0;
-      for (const argument of signature) {
-        const length = listLength(argument, attributes, inputs.length - (signature.length - 1));
-        if (length !== 0) inferred.add(argument.typeAttr);
-        if (length === undefined) this.functions.TF_AddInput(description, inputs[next++].output);
-        else {
-          const list = inputs.slice(next, next + length).map(({ output }) => output);
-          this.functions.TF_AddInputList(description, packOutputs(list), list.length);
-          next += length;
-        }
-      }
-      for (const attribute of attributes)
-        if (!inferred.has(attribute.name)) setGraphAttribute(api, description, opName, attribute);
-      return this.finish(description, opName);
-    } catch (error) {
-      if (!(error instanceof TensorFlowError)) throw error;
-      throw new RecordError('RECORD_OP', opName, userLine(site), error.tfMessage, 'Correct the arguments of this op.', error);
-    }
-  }
-
-  private signatureOf(opName: string): readonly InputArgument[] {
-    let signature = this.signatures.get(opName);
-    if (signature === undefined) {
-      signature = inputArguments(this.context.api, this.graph, opName, this.status);
-      this.signatures.set(opName, signature);
-    }
-    return signature;
-  }
-
-  private finish(description: Pointer, opName: string): Pointer {
-    return this.status.checked(this.functions.TF_FinishOperation(description, this.status.pointer), opName);
+    return this.graph.operation({ op, name, attributes, inputs: inputs.map(({ output }) => output), site });
   }
 
   private describeOutput(opName: string, name: string, output: GraphOutput, site: Error): RecordedValue {
-    const dtype = this.functions.TF_OperationOutputType(output);
-    const rank = this.functions.TF_GraphGetTensorNumDims(this.graph, output, this.status.pointer);
-    this.status.check(opName);
-    const dimensions = new BigInt64Array(Math.max(rank, 0));
-    if (rank > 0) this.functions.TF_GraphGetTensorShape(this.graph, output, dimensions, rank, this.status.pointer);
-    const shape = Array.from(dimensions, Number);
-    if ((rank < 0 || shape.includes(-1)) && SHAPELESS_OUTPUTS[opName] !== output.index) {
+    const shape = this.graph.shapeOf(output, opName);
+    if ((shape === null || shape.includes(-1)) && SHAPELESS_OUTPUTS[opName] !== output.index) {
       throw new RecordError(
         'RECORD_SHAPE_UNKNOWN',
         opName,
@@ -303,16 +261,8 @@ export class Recording implements OpRecorder {
         'Use an op with a fixed result shape (tf.where with three arguments, a mask), or call this one outside of compile.',
       );
     }
-    return { name, shape, dtype, output, site, op: opName };
+    return { name, shape: shape ?? [], dtype: this.graph.typeOf(output), output, site, op: opName };
   }
-}
-
-/** Number of tensors of a list input; undefined for a single tensor. `rest` is what remains if it is the op's only list. */
-function listLength(argument: InputArgument, attributes: readonly OpAttribute[], rest: number): number | undefined {
-  if (argument.numberAttr === '' && argument.typeListAttr === '') return undefined;
-  const given = attributes.find(({ name }) => name === argument.numberAttr || name === argument.typeListAttr)?.value;
-  if (typeof given === 'number') return given;
-  return Array.isArray(given) ? given.length : rest;
 }
 
 /** The error of `dataSync`, `print` and whatever else needs values. */

@@ -4,13 +4,16 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
-import { installActivationOps, isDifferentiatedTwice } from './activation_ops.js';
+import { installActivationOps } from './activation_ops.js';
 import { batchNormComposed, batchNormLastAxis } from './batch_norm.js';
+import { installBiasOps } from './bias_ops.js';
 import { BACKEND_NAME } from './kernel_backend.js';
+import { layerNormLastAxis } from './layer_norm.js';
 import { installMergeMasks } from './merge_masks.js';
 import { installRandomLayers, PROBE } from './random_layers.js';
 import { installRecordableKernels } from './recordable_kernels.js';
-import { installTileGradient } from './tile_gradient.js';
+import { installReductionGradients } from './reduction_gradients.js';
+import { isDifferentiatedTwice } from './replace_gradient.js';
 
 export type BatchStatisticsSink = (layer: tfjs.layers.Layer, mean: tfjs.Tensor1D, biasedVariance: tfjs.Tensor1D) => void;
 
@@ -33,9 +36,11 @@ export function installTrainingOps(): void {
   if (installed) return;
   installed = true;
   installActivationOps();
+  installBiasOps();
   installRecordableKernels();
-  installTileGradient();
+  installReductionGradients();
   installBatchNorm();
+  installLayerNorm();
   installRandomLayers();
   installMergeMasks({ add: tf.layers.add({ name: PROBE }), concatenate: tf.layers.concatenate({ name: PROBE }) });
 }
@@ -45,6 +50,13 @@ type Kwargs = Record<string, unknown>;
 interface CallableLayer {
   call(inputs: Inputs, kwargs: Kwargs): Inputs;
   invokeCallHook(inputs: Inputs, kwargs: Kwargs): void;
+}
+interface LayerNormLayer extends CallableLayer {
+  /** Counted from the front once it is built. */
+  axis: readonly number[];
+  epsilon: number;
+  gamma: tfjs.LayerVariable | null;
+  beta: tfjs.LayerVariable | null;
 }
 interface BatchNormLayer extends CallableLayer {
   /** A list of one in every model converted from Keras 2. */
@@ -89,6 +101,20 @@ function installBatchNorm(): void {
 function moveTowards(moving: tfjs.LayerVariable, value: tfjs.Tensor, momentum: number): void {
   const current = moving.read();
   moving.write(tf.sub(current, tf.mul(tf.sub(current, value), 1 - momentum)));
+}
+
+/** tfjs's own repeats mean, variance, gamma and beta for every element before it uses them. */
+function installLayerNorm(): void {
+  const prototype = prototypeOf<LayerNormLayer>(tf.layers.layerNormalization({ name: PROBE }));
+  const plainCall = prototype.call;
+  prototype.call = function (this: LayerNormLayer, inputs, kwargs) {
+    const x = single(inputs);
+    const isLastAlone = this.axis.length === 1 && this.axis[0] === x.rank - 1;
+    if (!isLastAlone || tf.getBackend() !== BACKEND_NAME || x.dtype !== 'float32' || x.size === 0 || isDifferentiatedTwice())
+      return plainCall.call(this, inputs, kwargs);
+    const [gamma, beta] = [this.gamma?.read(), this.beta?.read()];
+    return tf.tidy(() => layerNormLastAxis(x, { gamma, beta, epsilon: this.epsilon }));
+  };
 }
 
 function prototypeOf<Layer>(layer: tfjs.layers.Layer): Layer {

@@ -15,7 +15,10 @@ import type { RecordedNode, RecordedValue, Recording } from './recording.js';
 /** `required`: a function that XLA would change is an error. `where_safe`: such a one stays a graph. */
 export type XlaUse = 'required' | 'where_safe';
 
-const MOVES = ['Reshape', 'Transpose', 'ExpandDims', 'Squeeze', 'ConcatV2', 'Pack', 'Slice', 'Split', 'SplitV', 'Pad', 'Cast'];
+const MOVES = [
+  ...['Reshape', 'Transpose', 'ExpandDims', 'Squeeze', 'BroadcastTo', 'ConcatV2', 'Pack'],
+  ...['Slice', 'Split', 'SplitV', 'Pad', 'Cast'],
+];
 /** Through these XLA sees a sum or a product behind them. */
 const PASSED = [...MOVES, 'Neg'];
 const SUMS = ['Add', 'AddV2', 'AddN', 'Sub'];

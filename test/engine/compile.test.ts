@@ -73,6 +73,28 @@ describe('compile', () => {
     large.dispose();
   });
 
+  it('leaves out a reshape to the shape that is there already, which would keep TensorFlow from joining what it stands between', () => {
+    const f = compile((x: tf.Tensor) => ({
+      same: tf.reshape(x, [2, -1]),
+      used: tf.relu(tf.reshape(x, [2, 3])),
+      other: tf.reshape(x, [3, 2]),
+    }));
+    const x = tf.tensor2d([1, -2, 3, -4, 5, -6], [2, 3]);
+    expect(f.print(x).match(/Reshape/g)).toHaveLength(1);
+    const { same, used, other } = f(x);
+    expect([same.shape, used.shape, other.shape]).toEqual([
+      [2, 3],
+      [2, 3],
+      [3, 2],
+    ]);
+    expect([...same.dataSync()]).toEqual([1, -2, 3, -4, 5, -6]);
+    expect([...used.dataSync()]).toEqual([1, 0, 3, 0, 5, 0]);
+    same.dispose();
+    expect([...x.dataSync(), ...other.dataSync()]).toEqual([1, -2, 3, -4, 5, -6, 1, -2, 3, -4, 5, -6]);
+    tf.dispose([x, used, other]);
+    f.dispose();
+  });
+
   it('takes and gives nested structures, and the same tensor twice as one', () => {
     const f = engine.compile(({ pair: [a, b], scale }: { pair: [tf.Tensor, tf.Tensor]; scale: number }) => {
       const sum = tf.add(a, b);

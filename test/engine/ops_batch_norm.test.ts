@@ -155,6 +155,54 @@ describe('batch norm in training', () => {
     });
   });
 
+  it.each([[[6, 3, 1, 16]], [[5, 2, 2, 3]]])(
+    'of %j with a relu after it, which oneDNN computes with it, has the gradients of both',
+    (shape) => {
+      tf.tidy(() => {
+        const channels = shape[3];
+        const gamma = Array.from({ length: channels }, (_, c) => (c % 3) - 1.5);
+        const beta = gamma.map((_, c) => 0.2 * Math.cos(c));
+        const x = tf.tensor(
+          Array.from({ length: shape.reduce((size, extent) => size * extent, 1) }, (_, i) => 2 * Math.cos(0.9 * i * i) + 1),
+          shape,
+        );
+        const { y } = reference(values(x), channels, gamma, beta, 1e-2);
+        expect(Math.min(...y.map(Math.abs))).toBeGreaterThan(1e-5);
+        const weights = values(irregular(shape)).map((weight, i) => (y[i] > 0 ? weight : 0));
+        const truth = referenceGradients({ x: values(x), weights, gamma, epsilon: 1e-2 }).x;
+        const layer = tf.layers.batchNormalization({ epsilon: 1e-2 });
+        layer.build(shape);
+        layer.setWeights([tf.tensor1d(gamma), tf.tensor1d(beta), tf.zeros([channels]), tf.ones([channels])]);
+        const activated = (v: tf.Tensor): tf.Tensor => tf.relu(layer.apply(v, { training: true }) as tf.Tensor);
+        const apply = (v: tf.Tensor): tf.Tensor =>
+          withBatchStatistics(
+            () => undefined,
+            () => weighed(activated(v)),
+          );
+        const compiled = engine().compile((v: tf.Tensor) =>
+          withBatchStatistics(
+            () => undefined,
+            () => activated(v),
+          ),
+        );
+        const got = values(compiled(x));
+        expect(compiled.print(x)).not.toMatch(/Reshape/);
+        compiled.dispose();
+        expect(
+          distance(
+            got,
+            y.map((value) => Math.max(value, 0)),
+          ),
+        ).toBeLessThan(1e-5);
+        // As above, with a sum of as many terms as there are rows.
+        const bound = (40 + x.size / channels) * ROUNDING * truth.ofTerms;
+        for (const got of gradients(engine(), apply, x))
+          expect(norm(got.map((value, i) => value - truth.wanted[i]))).toBeLessThan(bound);
+        tf.dispose(layer.weights.map((weight) => (weight as unknown as { val: tf.Variable }).val));
+      });
+    },
+  );
+
   it('normalizes another axis, and works without scale or offset', () => {
     tf.tidy(() => {
       const x = irregular([4, 3, 2], 2);

@@ -1,5 +1,6 @@
 /**
- * Runs compiled functions in which an activation's input has another user, on the built code; what TensorFlow says of them is on standard error.
+ * Runs compiled functions in which an activation's input has another user, or comes from a batch norm, on the built code; what TensorFlow says of them is on
+ * standard error.
  * Usage: node remapper_patterns.mjs fp32|bf16
  */
 import * as tf from '@tensorflow/tfjs';
@@ -19,6 +20,11 @@ const users = [
     return tf.add(activation(residual), tf.square(residual));
   },
 ];
+const close = (got, wanted, what) => {
+  const off = tf.max(tf.abs(tf.sub(got, wanted))).dataSync()[0];
+  const limit = process.argv[2] === 'bf16' ? 2 ** -3 : 1e-4;
+  if (!(off <= limit * tf.max(tf.abs(wanted)).dataSync()[0])) throw new Error(`${what}: ${off} off`);
+};
 for (const activation of activations) {
   for (const user of users) {
     const forward = engine.compile((input) => user(activation, convolved(input)));
@@ -28,11 +34,26 @@ for (const activation of activations) {
     });
     const wanted = user(activation, convolved(x));
     const got = forward(x);
-    const off = tf.max(tf.abs(tf.sub(got, wanted))).dataSync()[0];
-    const limit = process.argv[2] === 'bf16' ? 2 ** -3 : 1e-4;
-    if (!(off <= limit * tf.max(tf.abs(wanted)).dataSync()[0])) throw new Error(`${off} off`);
+    close(got, wanted, activation.name);
     tf.dispose([wanted, got, ...gradient(x)]);
     forward.dispose();
     gradient.dispose();
+  }
+}
+
+// In an evaluation and in training, after convolutions with and without a bias and after none.
+const normalized = tf.layers.batchNormalization();
+const plain = (input) => tf.conv2d(input, kernel, 1, 'same');
+for (const activation of [...activations, tf.selu, tf.softplus]) {
+  for (const before of [convolved, plain, (input) => tf.mul(input, 2)]) {
+    for (const training of [false, true]) {
+      const body = (input) => activation(normalized.apply(before(input), { training }));
+      const forward = engine.compile(body);
+      const wanted = tf.tidy(() => body(x));
+      const got = forward(x);
+      close(got, wanted, `batch norm and ${activation.name}`);
+      tf.dispose([wanted, got]);
+      forward.dispose();
+    }
   }
 }

@@ -1,0 +1,117 @@
+/**
+ * Owns: the TensorFlow graph that grows beside a recording and infers its shapes. Does not: know tensors of tfjs or what was recorded (recording.ts).
+ */
+import type { Pointer } from './c_api.js';
+import type { Context } from './context.js';
+import { setGraphAttribute } from './graph_attributes.js';
+import { graphApi, inputArguments, packOutputs, type GraphApi, type GraphOutput, type InputArgument } from './graph_api.js';
+import type { OpAttribute } from './op_executor.js';
+import { RecordError, userLine } from './record_error.js';
+import { TensorFlowError, type Status } from './status.js';
+
+interface AddedOperation {
+  readonly op: string;
+  /** Unique in the graph. */
+  readonly name: string;
+  readonly attributes: readonly OpAttribute[];
+  readonly inputs: readonly GraphOutput[];
+  /** Where the user called it. */
+  readonly site: Error;
+}
+
+export class RecordedGraph {
+  readonly pointer: Pointer;
+  private readonly functions: GraphApi;
+  private readonly status: Status;
+  private readonly signatures = new Map<string, readonly InputArgument[]>();
+
+  constructor(private readonly context: Context) {
+    this.functions = graphApi(context.api);
+    this.status = context.status;
+    this.pointer = this.functions.TF_NewGraph();
+  }
+
+  placeholder(name: string, shape: readonly number[], dtype: number): GraphOutput {
+    const { api } = this.context;
+    const description = this.functions.TF_NewOperation(this.pointer, api.cString('Placeholder'), api.cString(name));
+    this.functions.TF_SetAttrType(description, api.cString('dtype'), dtype);
+    this.functions.TF_SetAttrShape(description, api.cString('shape'), BigInt64Array.from(shape, BigInt), shape.length);
+    return { oper: this.finish(description, 'Placeholder'), index: 0 };
+  }
+
+  /** `tensor`: a TF_Tensor, copied. */
+  constant(name: string, dtype: number, tensor: Pointer): GraphOutput {
+    const { api } = this.context;
+    const description = this.functions.TF_NewOperation(this.pointer, api.cString('Const'), api.cString(name));
+    this.functions.TF_SetAttrType(description, api.cString('dtype'), dtype);
+    this.functions.TF_SetAttrTensor(description, api.cString('value'), tensor, this.status.pointer);
+    this.status.check('Const');
+    return { oper: this.finish(description, 'Const'), index: 0 };
+  }
+
+  /** @throws RecordError RECORD_OP where TensorFlow refuses it */
+  operation({ op, name, attributes, inputs, site }: AddedOperation): Pointer {
+    const { api } = this.context;
+    try {
+      const signature = this.signatureOf(op);
+      const description = this.functions.TF_NewOperation(this.pointer, api.cString(op), api.cString(name));
+      // As eagerly, the type of what is given counts, not what a kernel says of it: tfjs-node's Mean says the type before a cast.
+      const inferred = new Set<string>();
+      let next = 0;
+      for (const argument of signature) {
+        const length = listLength(argument, attributes, inputs.length - (signature.length - 1));
+        if (length !== 0) inferred.add(argument.typeAttr);
+        if (length === undefined) this.functions.TF_AddInput(description, inputs[next++]);
+        else {
+          const list = inputs.slice(next, next + length);
+          this.functions.TF_AddInputList(description, packOutputs(list), list.length);
+          next += length;
+        }
+      }
+      for (const attribute of attributes) if (!inferred.has(attribute.name)) setGraphAttribute(api, description, op, attribute);
+      return this.finish(description, op);
+    } catch (error) {
+      if (!(error instanceof TensorFlowError)) throw error;
+      throw new RecordError('RECORD_OP', op, userLine(site), error.tfMessage, 'Correct the arguments of this op.', error);
+    }
+  }
+
+  typeOf(output: GraphOutput): number {
+    return this.functions.TF_OperationOutputType(output);
+  }
+
+  /** As TensorFlow infers it, with -1 for an extent that it does not know; null where it does not know the rank. */
+  shapeOf(output: GraphOutput, op: string): number[] | null {
+    const rank = this.functions.TF_GraphGetTensorNumDims(this.pointer, output, this.status.pointer);
+    this.status.check(op);
+    if (rank < 0) return null;
+    const dimensions = new BigInt64Array(rank);
+    if (rank > 0) this.functions.TF_GraphGetTensorShape(this.pointer, output, dimensions, rank, this.status.pointer);
+    return Array.from(dimensions, Number);
+  }
+
+  dispose(): void {
+    this.functions.TF_DeleteGraph(this.pointer);
+  }
+
+  private signatureOf(op: string): readonly InputArgument[] {
+    let signature = this.signatures.get(op);
+    if (signature === undefined) {
+      signature = inputArguments(this.context.api, this.pointer, op, this.status);
+      this.signatures.set(op, signature);
+    }
+    return signature;
+  }
+
+  private finish(description: Pointer, op: string): Pointer {
+    return this.status.checked(this.functions.TF_FinishOperation(description, this.status.pointer), op);
+  }
+}
+
+/** Number of tensors of a list input; undefined for a single tensor. `rest` is what remains if it is the op's only list. */
+function listLength(argument: InputArgument, attributes: readonly OpAttribute[], rest: number): number | undefined {
+  if (argument.numberAttr === '' && argument.typeListAttr === '') return undefined;
+  const given = attributes.find(({ name }) => name === argument.numberAttr || name === argument.typeListAttr)?.value;
+  if (typeof given === 'number') return given;
+  return Array.isArray(given) ? given.length : rest;
+}
