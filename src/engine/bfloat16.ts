@@ -6,11 +6,9 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import { EnvironmentError } from '../common/errors.js';
 import type { Engine } from './backend.js';
-import { TF_FLOAT } from './data_types.js';
+import { float32Barrier, isCompiledForBfloat16 } from './float32_barrier.js';
 import { oneDnnHasBfloat16 } from './instruction_set.js';
 import { kernelBackend } from './kernel_backend.js';
-import { FLOAT32_BARRIER } from './mixed_precision.js';
-import { typeAttr, withRawOps } from './raw_ops.js';
 import { TensorFlowError } from './status.js';
 
 /**
@@ -24,17 +22,6 @@ export function intoFloat32(output: tfjs.Tensor): tfjs.Tensor {
   const result = op(output);
   recorder.endForward();
   return result;
-}
-
-/** The float32 tensor, kept from being bfloat16 in a function that is compiled for bf16; elsewhere it is the tensor itself. Not differentiable. */
-export function float32Barrier(x: tfjs.Tensor): tfjs.Tensor {
-  if (!isCompiledForBfloat16()) return x;
-  return withRawOps((ops) => ops.keep(ops.one(FLOAT32_BARRIER, [x], [typeAttr('T', TF_FLOAT)])));
-}
-
-function isCompiledForBfloat16(): boolean {
-  const { binding } = kernelBackend();
-  return binding.recorder !== undefined && binding.context.precision === 'bf16';
 }
 
 export interface Bfloat16Support {

@@ -4,7 +4,7 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
-import { float32Barrier } from './bfloat16.js';
+import { float32Barrier } from './float32_barrier.js';
 
 export interface LayerNormArguments {
   /** [channels]; none where the layer does not scale or shift. */
