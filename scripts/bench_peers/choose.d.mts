@@ -9,6 +9,7 @@ export interface BenchSample<E extends BenchEntry = BenchEntry> {
   entry: E;
   round: number | string;
   value?: number;
+  memoryMb?: number;
   error?: string;
 }
 export function median(values: readonly number[]): number;

@@ -2,7 +2,8 @@
  * Owns: the arithmetic of the comparison: which configurations go on to the repeats, medians, ranges, ratios. Pure.
  * Does not: run programs, or draw tables (table.mjs).
  *
- * A sample is { entry, round, value } (images/s), or { entry, round, error } where the program failed.
+ * A sample is { entry, round, value, memoryMb } (images/s; peak resident memory of all its processes, where it told), or { entry, round, error } where the
+ * program failed.
  */
 
 export function median(values) {
@@ -36,7 +37,7 @@ export function interleave(entries, round) {
 }
 
 /**
- * One row per (task, system): its fastest configuration by median over the rounds, range, and for each task our ratio to
+ * One row per (task, system): its fastest configuration by median over the rounds, range, memory, and for each task our ratio to
  * the best peer: of medians, and the smallest and largest ratio within one round. `missing`: systems without a figure.
  */
 export function summarize(samples) {
@@ -48,6 +49,7 @@ export function summarize(samples) {
         const good = all.filter(({ value }) => value !== undefined);
         if (good.length === 0) return [];
         const values = good.map(({ value }) => value);
+        const memory = good.flatMap(({ memoryMb }) => memoryMb ?? []);
         const byRound = new Map(good.map(({ round, value }) => [round, value]));
         return [
           {
@@ -57,6 +59,7 @@ export function summarize(samples) {
             median: median(values),
             min: Math.min(...values),
             max: Math.max(...values),
+            ...(memory.length > 0 && { memoryMb: median(memory) }),
             byRound,
           },
         ];

@@ -153,7 +153,7 @@ async function measureOnce(entry, round) {
     versions['tfjs-parallel'] = line.versions.tfjs_parallel;
     versions['its TensorFlow'] = line.versions.tensorflow;
   } else versions[entry.system] = line.version;
-  return { entry, round, value: line.images_per_s, line };
+  return { entry, round, value: line.images_per_s, memoryMb: line.peak_memory_mb, line };
 }
 
 function limitRows(lines) {

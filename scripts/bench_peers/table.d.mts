@@ -7,6 +7,7 @@ export interface BenchRow {
   median: number;
   min: number;
   max: number;
+  memoryMb?: number;
 }
 export interface BenchRatio {
   peer: string;

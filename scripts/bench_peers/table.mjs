@@ -37,7 +37,7 @@ export function reportMarkdown(report) {
   const lines = [
     `Measured ${date} at commit ${commit}, with \`${command}\`: every configuration once, then the fastest of each system`,
     `${repeats} times, interleaved. Images per second of a training step, at batch 200 where the title names none: the median, and the range over the repeats.`,
-    'A figure counts only as a ratio within this run.',
+    'A figure counts only as a ratio within this run. Peak memory is resident memory of all its processes.',
     '',
     `* Processor: ${machine.processor}, ${machine.cores} cores (${machine.instructions.join(', ') || 'no AVX-512 or AMX'}), ${machine.memoryGb} GB; load average before the run ${machine.loadBefore.toFixed(2)}${shareText(machine)}`,
     `* Versions: ${Object.entries(versions)
@@ -48,15 +48,18 @@ export function reportMarkdown(report) {
   const refusal = refusalOfRecord(machine);
   if (refusal !== null) lines.push('**The machine was not quiet: repeat this before quoting anything.**', '');
   for (const { title, target, rows, ratio, missing = [], earlier } of report.tasks) {
+    const told = rows.some(({ memoryMb }) => memoryMb !== undefined);
     lines.push(
       `### ${title}`,
       '',
       ...(earlier ? [`Measured ${earlier.date} at commit ${earlier.commit}.`, ''] : []),
-      '| system | best configuration | images/s | range | repeats |',
-      '| --- | --- | ---: | ---: | ---: |',
+      `| system | best configuration | images/s | range | repeats |${told ? ' peak memory, MB |' : ''}`,
+      `| --- | --- | ---: | ---: | ---: |${told ? ' ---: |' : ''}`,
     );
     for (const row of rows)
-      lines.push(`| ${row.system} | ${row.label} | ${rate(row.median)} | ${rate(row.min)}–${rate(row.max)} | ${row.repeats} |`);
+      lines.push(
+        `| ${row.system} | ${row.label} | ${rate(row.median)} | ${rate(row.min)}–${rate(row.max)} | ${row.repeats} |${told ? ` ${memory(row)} |` : ''}`,
+      );
     lines.push('');
     if (ratio) lines.push(ratioLine(ratio, target), '');
     if (missing.length)
@@ -91,5 +94,6 @@ export function insertReport(text, body) {
   return replacePart(text, { begin: BEGIN, end: END }, body);
 }
 
+const memory = ({ memoryMb }) => (memoryMb === undefined ? '–' : rate(memoryMb));
 const rate = (value) => Math.round(value).toLocaleString('en-US');
 const figure = (value) => (value >= 100 ? rate(value) : value.toPrecision(3));

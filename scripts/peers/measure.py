@@ -7,6 +7,7 @@ are not counted. `images_per_s` is the batch divided by the median step; `ms_p95
 import argparse
 import json
 import os
+import resource
 import sys
 import time
 
@@ -42,6 +43,11 @@ def percentile(ordered, fraction):
     return ordered[max(0, -(-len(ordered) * int(fraction * 100) // 100) - 1)]
 
 
+def peak_memory_mb():
+    """Peak resident memory of this process; on Linux ru_maxrss counts KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def report(peer, version, options, times, world=1, trained=None, **more):
     p50 = percentile(times, 0.5)
     line = {
@@ -58,6 +64,7 @@ def report(peer, version, options, times, world=1, trained=None, **more):
         "ms_p50": round(p50, 2),
         "ms_p95": round(percentile(times, 0.95), 2),
         "images_per_s": round(options.batch / p50 * 1e3, 1),
+        "peak_memory_mb": round(peak_memory_mb()),
         **more,
     }
     print(json.dumps(line), flush=True)

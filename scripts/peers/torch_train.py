@@ -63,7 +63,11 @@ def step():
 
 
 times = measure.step_times_ms(step, options.warmup, options.steps)
+memory = torch.tensor(measure.peak_memory_mb())
+if world > 1:
+    torch.distributed.all_reduce(memory)
 if rank == 0:
-    measure.report("pytorch", torch.__version__, options, times, world=world, trained=trained)
+    total = round(memory.item())
+    measure.report("pytorch", torch.__version__, options, times, world=world, trained=trained, peak_memory_mb=total)
 if world > 1:
     measure.leave_together(torch.distributed)

@@ -120,6 +120,19 @@ describe('the page', () => {
     expect(text).toContain('Node 20.0.0, PyTorch 2.15.0');
   });
 
+  it('has the peak memory of those who told it, the median over the repeats', () => {
+    const [{ rows }] = summarize([
+      ...[800, 900, 810].map((memoryMb, round) => ({ ...sample('tfjs-parallel', '1 × 2', round, 10), memoryMb })),
+      sample('MXNet', '1 × 2', 0, 5),
+    ]);
+    expect(rows.map(({ memoryMb }) => memoryMb)).toEqual([810, undefined]);
+    const text = reportMarkdown({ ...report, tasks: [{ ...report.tasks[0], rows }] });
+    expect(text).toContain('| peak memory, MB |');
+    expect(text).toContain('| tfjs-parallel | 1 × 2 | 10 | 10–10 | 3 | 810 |');
+    expect(text).toContain('| MXNet | 1 × 2 | 5 | 5–5 | 1 | – |');
+    expect(reportMarkdown(report)).not.toContain('peak memory');
+  });
+
   it('says who is without a figure, beside the ratio that lacks it', () => {
     const [task] = report.tasks;
     expect(reportMarkdown({ ...report, tasks: [{ ...task, missing: ['MXNet'] }] })).toContain('Without a figure: MXNet;');
