@@ -17,6 +17,6 @@
  *   8  of equal values in a window of a volume the last one alone has the gradient of their maximum
  *   9  in bf16 maxima over windows of 256 values and more are float32
  *  10  the gradients of all biases are TensorFlow's own sum for them; layer normalization is one formula, in float32 under bf16 too; a batch norm
- *      and its relu are one op of oneDNN's
+ *      and its relu are one op of oneDNN's; with --execution auto XLA compiles dense models that end in probabilities
  */
 export const ARITHMETIC_VERSION = 10;

@@ -32,7 +32,7 @@ const SAFE: ReadonlySet<string> = new Set([
   ...['LogicalAnd', 'LogicalNot', 'ZerosLike', 'OnesLike', 'SquaredDifference'],
   ...['Relu', 'ReluGrad', 'Relu6', 'Relu6Grad', 'LeakyRelu', 'LeakyReluGrad', 'Elu', 'EluGrad', 'Selu', 'SeluGrad'],
   ...['Tanh', 'TanhGrad', 'Sigmoid', 'SigmoidGrad', 'Softplus', 'SoftplusGrad'],
-  ...['SparseSoftmaxCrossEntropyWithLogits', 'SoftmaxCrossEntropyWithLogits', 'Log1p'],
+  ...['Softmax', 'SparseSoftmaxCrossEntropyWithLogits', 'SoftmaxCrossEntropyWithLogits', 'Log1p'],
   ...['StatelessRandomUniformFullIntV2', 'Bitcast'],
 ]);
 
@@ -55,7 +55,7 @@ export function againstXla({ nodes, constants, freeEnd }: Pick<Recording, 'nodes
   for (const node of free) {
     if (known.take(node)) continue;
     const isExponent = node.op === 'Exp' && usersOf(free, node).every(({ op }) => op === 'Log1p');
-    if (!SAFE.has(node.op) && !isExponent)
+    if (!SAFE.has(node.op) && !isExponent && !isOfClipped(node, free, known))
       return `${node.op} is not among the operations that it leaves as they are and makes faster`;
     const [before = NOTHING] = node.inputs.flatMap((input) => behind.get(input) ?? []);
     const constant = node.inputs.find((input) => known.has(input));
@@ -73,12 +73,35 @@ export function againstXla({ nodes, constants, freeEnd }: Pick<Recording, 'nodes
   return null;
 }
 
+/**
+ * A logarithm of numbers that are held above a positive constant, or of what is left of a constant by numbers that are held between two: as of a
+ * classifier's probabilities. XLA does not see what is behind such bounds.
+ */
+function isOfClipped({ op, inputs: [input] }: RecordedNode, nodes: readonly RecordedNode[], known: Constants): boolean {
+  const made = (value: RecordedValue): RecordedNode | undefined => nodes.find(({ outputs }) => outputs.includes(value));
+  const isAbove = (of: RecordedNode | undefined): boolean =>
+    of?.op === 'Maximum' && of.inputs.some((bound) => known.isPositive(bound));
+  const isBelow = (of: RecordedNode | undefined): boolean => of?.op === 'Minimum' && of.inputs.some((bound) => known.has(bound));
+  if (op !== 'Log') return false;
+  const from = made(input);
+  if (isAbove(from)) return true;
+  const [whole, part] = from?.op === 'Sub' ? from.inputs : [];
+  if (whole === undefined || !known.has(whole)) return false;
+  const clipped = made(part);
+  return isAbove(clipped) && clipped?.inputs.some((bounded) => isBelow(made(bounded))) === true;
+}
+
 /** Values that are the same in every call, and how many powers of two a product with them moves a number. */
 class Constants {
   readonly #bits = new Map<RecordedValue, number>();
+  readonly #positive = new Set<RecordedValue>();
 
   constructor(constants: Recording['constants']) {
-    for (const { value, bytes } of constants) this.#bits.set(value, value.dtype === TF_FLOAT ? mostBits(bytes) : 0);
+    for (const { value, bytes } of constants) {
+      const numbers = value.dtype === TF_FLOAT ? new Float32Array(bytes.slice().buffer) : null;
+      this.#bits.set(value, numbers === null ? 0 : mostBits(numbers));
+      if (numbers?.every((number) => number > 0) === true) this.#positive.add(value);
+    }
   }
 
   has(value: RecordedValue): boolean {
@@ -87,6 +110,10 @@ class Constants {
 
   bitsOf(value: RecordedValue): number {
     return this.#bits.get(value) ?? Infinity;
+  }
+
+  isPositive(value: RecordedValue): boolean {
+    return this.#positive.has(value);
   }
 
   /** True for a node of constants alone, whose outputs are some too. */
@@ -98,8 +125,7 @@ class Constants {
   }
 }
 
-function mostBits(bytes: Uint8Array): number {
-  const values = new Float32Array(bytes.slice().buffer);
+function mostBits(values: Float32Array): number {
   const bitsOf = (value: number): number => (value === 0 ? 0 : Math.abs(Math.log2(Math.abs(value))));
   return values.reduce((most, value) => Math.max(most, Number.isNaN(value) ? Infinity : bitsOf(value)), 0);
 }

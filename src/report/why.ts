@@ -136,7 +136,7 @@ function computingChange(
   const found = `Computing is ${part}`;
   if (execution === 'eager') return `${found}, operation by operation: leave out --no-compile.`;
   if (dense && execution === 'compiled' && precision === 'fp32' && device.startsWith('CPU'))
-    return `${found}: a model of dense layers is faster with --execution xla, which a new run may use.`;
+    return `${found}: a model of dense layers is faster with --execution auto, which takes XLA where that changes roundings alone; a new run may use it.`;
   if (computing < SHORT_MS)
     return `${found}, which is mostly the way into TensorFlow and back: a larger --batch makes fewer steps of the same work.`;
   const more = replicas === 1 ? 'a second device' : `${2 * replicas} devices in place of ${replicas}`;

@@ -17,6 +17,8 @@ const CHANGED: Record<string, [of: (x: tf.Tensor) => tf.Tensor, x: number]> = {
   'x / 1e-30 · 1e-30, by XLA x': [(x) => tf.mul(tf.div(x, 1e-30), 1e-30), 1e10],
   '1 / (1 / x), by XLA x': [(x) => tf.reciprocal(tf.reciprocal(x)), 3e38],
   'log(exp(x)), by XLA x': [(x) => tf.log(tf.exp(x)), 100],
+  'the same with a bound of 0, which bounds nothing': [(x) => tf.log(tf.maximum(tf.exp(x), 0)), 100],
+  'log(1 − max(x, 0.1)), which is bounded on one side': [(x) => tf.log(tf.sub(1, tf.maximum(x, 0.1))), 0.5],
   'exp(x) · exp(−x), by XLA 1': [(x) => tf.mul(tf.exp(x), tf.exp(tf.neg(x))), 100],
   '√(x · x), by XLA |x|': [(x) => tf.sqrt(tf.mul(x, x)), 1e30],
 };
@@ -31,6 +33,11 @@ const KEPT: Record<string, (x: tf.Tensor) => tf.Tensor> = {
   sigmoid: tf.sigmoid,
   softplus: tf.softplus,
   'two moderate factors': (x) => tf.mul(tf.mul(x, 0.5), 3),
+  'the logarithm of clipped probabilities': (x) => tf.log(tf.clipByValue(tf.softmax(x), 1e-7, 1 - 1e-7)),
+  'log odds of clipped probabilities': (x) => {
+    const p = tf.clipByValue(tf.sigmoid(x), 1e-7, 1 - 1e-7);
+    return tf.sub(tf.log(p), tf.log(tf.sub(1, p)));
+  },
   'a sum of squares': (x) => tf.mul(tf.sum(tf.square(x)), 0.01),
 };
 
@@ -77,6 +84,16 @@ describe('compiled by XLA', () => {
     const terms = 8 * 0.4 * 8 * 0.4 * 4;
     got.forEach((value, index) => expect(Math.abs(value - wanted[index]), `${index}`).toBeLessThan(2 * ROUNDINGS * terms));
     expect(got.some((value) => value !== 0)).toBe(true);
+  });
+
+  it('probabilities of 0 and 1 cost what the clip leaves of them, and have no gradient', () => {
+    const cost = (x: tf.Tensor): tf.Tensor => tf.neg(tf.log(tf.clipByValue(tf.softmax(x), 1e-7, 1 - 1e-7)));
+    const both = (x: tf.Tensor): tf.Tensor[] => [cost(x), tf.grad((v: tf.Tensor) => weighed(cost(v)))(x)];
+    const compiled = engine().compile(both, { xla: 'required' });
+    const [value, gradient] = compiled(tf.tensor2d([[300, -300]]));
+    expect(values(value)[0]).toBeLessThan(2e-7);
+    expect(Math.abs(values(value)[1] + Math.log(1e-7))).toBeLessThan(1e-5);
+    expect(values(gradient)).toEqual([0, 0]);
   });
 
   it('products and sums are joined, unless they are kept rounded', () => {

@@ -52,6 +52,11 @@ const MODELS: [string, () => tf.LayersModel, string][] = [
   ],
   ['branches that meet', residual, 'softmax_cross_entropy'],
   [
+    'a softmax at the end',
+    () => sequential(layers.dense({ units: 21, activation: 'relu' }), layers.dense({ units: 4, activation: 'softmax' })),
+    'softmax_cross_entropy',
+  ],
+  [
     'a mean squared error',
     () => sequential(layers.dense({ units: 130, activation: 'sigmoid' }), layers.dense({ units: 1 })),
     'mse',
