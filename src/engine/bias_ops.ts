@@ -10,10 +10,11 @@ import { stringAttr, typeAttr, withRawOps } from './raw_ops.js';
 import { replaceGradient } from './replace_gradient.js';
 
 const FLOAT = typeAttr('T', TF_FLOAT);
-
 const NHWC = [FLOAT, stringAttr('data_format', 'NHWC')];
 /** Columns from which on TensorFlow's sum for biases is faster than its general one, by two to four times (docs/benchmarks.md). */
 const MANY_COLUMNS = 8;
+/** BiasAddGrad takes no more elements (tensorflow/core/kernels/bias_op.cc). */
+const MOST_ELEMENTS = 2 ** 31 - 1;
 
 export function installBiasOps(): void {
   installBiasAdd();
@@ -51,6 +52,7 @@ function isBias(a: tfjs.TensorInfo, b: tfjs.TensorInfo): boolean {
   if (
     a.dtype !== 'float32' ||
     b.dtype !== 'float32' ||
+    sizeOf(a) > MOST_ELEMENTS ||
     a.shape.length < 2 ||
     b.shape.length > a.shape.length ||
     b.shape.length === 0
@@ -98,9 +100,14 @@ function installSumOfRows(): void {
 
 function isOverRows(x: tfjs.TensorInfo, axis: number | number[]): boolean {
   const last = x.shape.length - 1;
-  if (x.dtype !== 'float32' || last < 1 || x.shape[last] < MANY_COLUMNS || x.shape.includes(0)) return false;
+  if (x.dtype !== 'float32' || last < 1 || x.shape[last] < MANY_COLUMNS) return false;
+  if (sizeOf(x) === 0 || sizeOf(x) > MOST_ELEMENTS) return false;
   const axes = new Set(tf.util.parseAxisParam(axis, x.shape));
   return axes.size === last && !axes.has(last);
+}
+
+function sizeOf({ shape }: tfjs.TensorInfo): number {
+  return shape.reduce((size, extent) => size * extent, 1);
 }
 
 function sumOfRows(x: tfjs.TensorInfo): tfjs.Tensor {
