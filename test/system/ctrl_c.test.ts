@@ -33,16 +33,17 @@ const LAUNCHERS: readonly { name: string; line: string; needs?: string }[] = [
 const scratch = mkdtempSync(join(tmpdir(), 'ctrl-c-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** Steps of about a second on two cores: one that takes longer than a launcher's echo of the signal. */
-const MODEL = `const conv = (tf, i) => tf.layers.conv2d({ filters: 32, kernelSize: 5, padding: 'same', activation: 'relu', ...(i === 0 && { inputShape: [28, 28, 1] }) });
-export const createModel = (tf) => tf.sequential({ layers: [conv(tf, 0), conv(tf, 1), tf.layers.globalAveragePooling2d({}), tf.layers.dense({ units: 10 })] });\n`;
+/** With kernels of 5 × 5 and 500 rows a step takes about a second on two cores: longer than a launcher's echo of the signal. */
+const modelOf = (kernelSize: number): string =>
+  `const conv = (tf, more) => tf.layers.conv2d({ filters: 32, kernelSize: ${kernelSize}, padding: 'same', activation: 'relu', ...more });
+export const createModel = (tf) => tf.sequential({ layers: [conv(tf, { inputShape: [28, 28, 1] }), conv(tf), tf.layers.globalAveragePooling2d({}), tf.layers.dense({ units: 10 })] });\n`;
 const ARGS = '--model model.mjs --data synthetic --train-limit 4000 --validation-limit 100 --epochs 50 --shards 1 --workers 1';
 
-function press(launcher: (typeof LAUNCHERS)[number], presses: number, batch = 500) {
+function press(launcher: (typeof LAUNCHERS)[number], presses: number, { batch, kernelSize } = { batch: 500, kernelSize: 5 }) {
   const folder = mkdtempSync(join(scratch, 'run-'));
   const js = `${BUILT_CLI} train ${ARGS} --batch ${batch} --threads-per-worker 1 --state-every 600s --name r`;
   const own = `${process.execPath} ${js}`;
-  writeFiles(folder, { 'model.mjs': MODEL, 'package.json': { private: true, scripts: { train: own } } });
+  writeFiles(folder, { 'model.mjs': modelOf(kernelSize), 'package.json': { private: true, scripts: { train: own } } });
   const command = launcher.line.replace('{js}', js).replace('{}', own);
   const ended = onTerminal(command, { word: 'context:', presses, cwd: folder });
   const states = join(folder, 'runs/r/state');
@@ -67,8 +68,8 @@ describe.skipIf(!hasTerminals)('Ctrl-C through', () => {
     '$name, a second time on purpose, ends at once without saving',
     (launcher) => {
       if (launcher.needs !== undefined && !runs(launcher.needs)) return console.warn(`ctrl_c.test.ts: ${launcher.name} skipped`);
-      // The first step is recorded and computes 2,000 rows: it is far from its end two seconds after it began.
-      const { out, states } = press(launcher, 2, 2000);
+      // 1.6e12 operations: the first step is far from its end two seconds after it began, with 200 GFLOP/s too, more than a core has.
+      const { out, states } = press(launcher, 2, { batch: 2000, kernelSize: 13 });
       expect(out).toContain('interrupted: finishing the step and saving');
       expect(out).not.toContain('interrupted after');
       expect(states).toBe(0);
