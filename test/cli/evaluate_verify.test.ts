@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import type { CommandContext } from '../../src/cli/context.js';
 import { evaluateCommand } from '../../src/cli/commands/evaluate.js';
 import { createProgram } from '../../src/cli/program.js';
@@ -11,6 +11,9 @@ import type { ExitCode } from '../../src/common/errors.js';
 import type { EvaluateRequest } from '../../src/api/evaluate_model.js';
 import type { VerifyReport, VerifyRequest } from '../../src/api/verify.js';
 import { captureStream } from '../support/capture_stream.js';
+
+const scratch = mkdtempSync(join(tmpdir(), 'evaluate-verify-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 async function run(makeCommand: (context: CommandContext) => Command, args: readonly string[]) {
   const stdout = captureStream();
@@ -49,7 +52,7 @@ test('evaluate tells accuracy, counts and loss in one line', async () => {
 });
 
 test('evaluate takes data and settings from the run of the checkpoint, whichever way it is named', async () => {
-  const run = mkdtempSync(join(tmpdir(), 'run-'));
+  const run = mkdtempSync(join(scratch, 'run-'));
   const folder = join(run, 'checkpoints', 'epoch-0120');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(run, 'config.yaml'), 'model: gluon_cnn\ndata: synthetic\nbatch: 64\n');

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { parseConfig } from '../../src/cli/config_file.js';
 import { checkLayer } from '../../src/cli/config_layers.js';
 import { resolveConfig, type ConfigSources } from '../../src/cli/resolve_config.js';
@@ -12,10 +12,13 @@ import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import { OPTIMIZER_SETTINGS } from '../../src/optimizers/settings.js';
 import { packageFolder } from '../../src/system/package_info.js';
 
+const scratch = mkdtempSync(join(tmpdir(), 'resolve-config-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
 const NOTHING: ConfigSources = { file: null, resume: null, environment: {}, flags: [], sets: [] };
 
 function resolveText(text: string, sources: Partial<ConfigSources> = {}) {
-  const file = join(mkdtempSync(join(tmpdir(), 'config-')), 'mine.yaml');
+  const file = join(mkdtempSync(join(scratch, 'config-')), 'mine.yaml');
   writeFileSync(file, text);
   return { file, ...resolveConfig({ ...NOTHING, file, ...sources }) };
 }
@@ -276,7 +279,7 @@ test('a variable that is nearly a setting is a warning, others are none of ours'
 });
 
 test('a resumed run takes its own configuration and refuses to change what its result depends on', () => {
-  const run = mkdtempSync(join(tmpdir(), 'run-'));
+  const run = mkdtempSync(join(scratch, 'run-'));
   writeFileSync(join(run, 'config.yaml'), 'batch: 50\nworkers: 2\ngpus: none\n');
   const resumed = resolveConfig({ ...NOTHING, resume: run, flags: [{ path: 'workers', flag: '--workers', value: '1' }] });
   expect(resumed.config).toMatchObject({ batch: 50, workers: 1 });
@@ -346,7 +349,7 @@ test('a file that is small and stands for much is refused by name: aliases of al
 });
 
 test('a run’s own config.yaml that is empty, or no file, is told as that and never waited on', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'config-'));
+  const folder = mkdtempSync(join(scratch, 'config-'));
   const file = join(folder, 'config.yaml');
   const resumed = () => messageOf(() => resolveConfig({ file: null, resume: folder, environment: {}, flags: [], sets: [] }));
   writeFileSync(file, '');

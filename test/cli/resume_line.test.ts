@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import type { CommandContext } from '../../src/cli/context.js';
 import { coordinatorCommand } from '../../src/cli/commands/coordinator.js';
 import { createProgram } from '../../src/cli/program.js';
@@ -18,6 +18,9 @@ import { OPTIMIZER_SETTINGS } from '../../src/optimizers/settings.js';
 import type { RunRequest } from '../../src/api/run_request.js';
 import { captureStream } from '../support/capture_stream.js';
 import { SAMPLE_START, sampleEnd } from '../support/run_events_sample.js';
+
+const scratch = mkdtempSync(join(tmpdir(), 'resume-line-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** What a resume may be told of the run: it keeps that. */
 const KEPT: Record<string, string> = {
@@ -123,7 +126,7 @@ const RECORDED: TrainConfig = {
 };
 
 function runFolder(name = "it's a run"): string {
-  const folder = mkdtempSync(join(tmpdir(), `${name}-`));
+  const folder = mkdtempSync(join(scratch, `${name}-`));
   writeFileSync(join(folder, 'config.yaml'), renderConfig(RECORDED, { epochs: 'flag --epochs' }));
   return folder;
 }
