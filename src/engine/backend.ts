@@ -169,7 +169,7 @@ function loadKernels(): VendorKernels {
     throw new EnvironmentError({ code: 'NOT_BUILT', message: `${path} is missing`, next: 'Run: npm run build' });
   }
   const kernels = createRequire(import.meta.url)(path) as VendorKernels;
-  fixKernels(BACKEND_NAME);
+  fixKernels();
   registerFileHandlers(tf);
   loaded = kernels;
   return kernels;

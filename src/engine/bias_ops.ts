@@ -4,13 +4,12 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
-import { TF_FLOAT, TF_INT32 } from './data_types.js';
-import { BACKEND_NAME } from './kernel_backend.js';
-import { stringAttr, typeAttr, withRawOps } from './raw_ops.js';
+import { TF_FLOAT } from './data_types.js';
+import { reshape, stringAttr, typeAttr, withRawOps } from './raw_ops.js';
 import { replaceGradient } from './replace_gradient.js';
+import { replaceKernel } from './replace_kernel.js';
 
-const FLOAT = typeAttr('T', TF_FLOAT);
-const NHWC = [FLOAT, stringAttr('data_format', 'NHWC')];
+const NHWC = [typeAttr('T', TF_FLOAT), stringAttr('data_format', 'NHWC')];
 /** Columns from which on TensorFlow's sum for biases is faster than its general one, by two to four times (docs/benchmarks.md). */
 const MANY_COLUMNS = 8;
 /** BiasAddGrad takes no more elements (tensorflow/core/kernels/bias_op.cc). */
@@ -26,17 +25,11 @@ export function installBiasOps(): void {
  * BiasAdd, and its gradient is one op instead of a reduction and a reshape.
  */
 function installBiasAdd(): void {
-  const plainKernel = tf.getKernel('Add', BACKEND_NAME);
-  const plainGradient = tf.getGradient('Add').gradFunc;
-  tf.unregisterKernel('Add', BACKEND_NAME);
-  tf.registerKernel({
-    kernelName: 'Add',
-    backendName: BACKEND_NAME,
-    kernelFunc: (args) => {
-      const { a, b } = args.inputs as Record<string, tfjs.TensorInfo>;
-      return isBias(a, b) ? biasAdd(a, b) : plainKernel.kernelFunc(args);
-    },
+  replaceKernel('Add', (plain) => (args) => {
+    const { a, b } = args.inputs as Record<string, tfjs.TensorInfo>;
+    return isBias(a, b) ? biasAdd(a, b) : plain(args);
   });
+  const plainGradient = tf.getGradient('Add').gradFunc;
   replaceGradient('Add', {
     inputsToSave: ['a', 'b'],
     gradFunc: (dy, saved, attributes) => {
@@ -52,7 +45,7 @@ function isBias(a: tfjs.TensorInfo, b: tfjs.TensorInfo): boolean {
   if (
     a.dtype !== 'float32' ||
     b.dtype !== 'float32' ||
-    sizeOf(a) > MOST_ELEMENTS ||
+    tf.util.sizeFromShape(a.shape) > MOST_ELEMENTS ||
     a.shape.length < 2 ||
     b.shape.length > a.shape.length ||
     b.shape.length === 0
@@ -71,13 +64,10 @@ function isBias(a: tfjs.TensorInfo, b: tfjs.TensorInfo): boolean {
 function biasAdd(a: tfjs.TensorInfo, b: tfjs.TensorInfo): tfjs.Tensor {
   return withRawOps((ops) => {
     const channels = a.shape[a.shape.length - 1];
-    const vector =
-      b.shape.length === 1 ? b : ops.one('Reshape', [b, ops.constant(Int32Array.of(channels), [1], TF_INT32)], RESHAPE);
+    const vector = b.shape.length === 1 ? b : reshape(ops, b, TF_FLOAT, [channels]);
     return ops.keep(ops.one('BiasAdd', [a, vector], NHWC));
   });
 }
-
-const RESHAPE = [FLOAT, typeAttr('Tshape', TF_INT32)];
 
 function biasAddGradient(dy: tfjs.Tensor, shape: number[]): tfjs.Tensor {
   const vector = sumOfRows(dy);
@@ -86,28 +76,20 @@ function biasAddGradient(dy: tfjs.Tensor, shape: number[]): tfjs.Tensor {
 
 /** A sum over all axes but the last, which tfjs makes of the gradient of a bias that it fused with a convolution or product. */
 function installSumOfRows(): void {
-  const plain = tf.getKernel('Sum', BACKEND_NAME);
-  tf.unregisterKernel('Sum', BACKEND_NAME);
-  tf.registerKernel({
-    ...plain,
-    kernelFunc: (args) => {
-      const x = args.inputs.x as tfjs.TensorInfo;
-      const { axis, keepDims } = args.attrs as unknown as { axis: number | number[]; keepDims?: boolean };
-      return keepDims !== true && isOverRows(x, axis) ? sumOfRows(x) : plain.kernelFunc(args);
-    },
+  replaceKernel('Sum', (plain) => (args) => {
+    const x = args.inputs.x as tfjs.TensorInfo;
+    const { axis, keepDims } = args.attrs as unknown as { axis: number | number[]; keepDims?: boolean };
+    return keepDims !== true && isOverRows(x, axis) ? sumOfRows(x) : plain(args);
   });
 }
 
 function isOverRows(x: tfjs.TensorInfo, axis: number | number[]): boolean {
   const last = x.shape.length - 1;
   if (x.dtype !== 'float32' || last < 1 || x.shape[last] < MANY_COLUMNS) return false;
-  if (sizeOf(x) === 0 || sizeOf(x) > MOST_ELEMENTS) return false;
+  const size = tf.util.sizeFromShape(x.shape);
+  if (size === 0 || size > MOST_ELEMENTS) return false;
   const axes = new Set(tf.util.parseAxisParam(axis, x.shape));
   return axes.size === last && !axes.has(last);
-}
-
-function sizeOf({ shape }: tfjs.TensorInfo): number {
-  return shape.reduce((size, extent) => size * extent, 1);
 }
 
 function sumOfRows(x: tfjs.TensorInfo): tfjs.Tensor {

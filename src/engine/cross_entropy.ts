@@ -5,8 +5,8 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import { isDifferentiatedTwice } from './replace_gradient.js';
-import { TF_ATTR_BOOL, TF_FLOAT, TF_INT32 } from './data_types.js';
-import { typeAttr, withRawOps } from './raw_ops.js';
+import { TF_FLOAT, TF_INT32 } from './data_types.js';
+import { cast, typeAttr, withRawOps } from './raw_ops.js';
 
 /** customGrad's second argument, which tfjs types as a tensor. */
 type SaveTensors = (tensors: tfjs.Tensor[]) => void;
@@ -50,14 +50,7 @@ function ofDistributions(labels: tfjs.Tensor, logits: tfjs.Tensor2D): tfjs.Tenso
 function sparse(labels: tfjs.Tensor, logits: tfjs.Tensor): tfjs.Tensor[] {
   return withRawOps((ops) => {
     const dtype = ops.dtypeOf(labels);
-    const indices =
-      dtype === TF_INT32
-        ? labels
-        : ops.one(
-            'Cast',
-            [labels],
-            [typeAttr('SrcT', dtype), typeAttr('DstT', TF_INT32), { name: 'Truncate', type: TF_ATTR_BOOL, value: false }],
-          );
+    const indices = dtype === TF_INT32 ? labels : cast(ops, labels, dtype, TF_INT32);
     const attributes = [typeAttr('T', TF_FLOAT), typeAttr('Tlabels', TF_INT32)];
     return ops.run('SparseSoftmaxCrossEntropyWithLogits', [logits, indices], attributes, 2).map((output) => ops.keep(output));
   });

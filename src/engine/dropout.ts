@@ -10,9 +10,9 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import { maskLayout } from '../common/dropout_mask.js';
 import type { PhiloxKey } from '../common/random.js';
-import { TF_ATTR_BOOL, TF_BOOL, TF_FLOAT, TF_INT32, TF_INT64, TF_UINT16, TF_UINT32, TF_UINT64, TF_UINT8 } from './data_types.js';
+import { TF_BOOL, TF_FLOAT, TF_INT32, TF_INT64, TF_UINT16, TF_UINT32, TF_UINT64, TF_UINT8 } from './data_types.js';
 import type { TensorMetadata } from './op_executor.js';
-import { intAttr, typeAttr, withRawOps, type RawInput, type RawOps } from './raw_ops.js';
+import { bitcast, cast, intAttr, reshape, typeAttr, withRawOps, type RawOps } from './raw_ops.js';
 
 /** TensorFlow's number of Philox (tensorflow/core/framework/rng_alg.h). */
 export const ALGORITHM_PHILOX = 1;
@@ -110,21 +110,4 @@ export function counterTensor(ops: RawOps, position: tfjs.Tensor, blocksPerExamp
     [intAttr('N', 2), typeAttr('T', TF_INT64), typeAttr('Tidx', TF_INT32)],
   );
   return bitcast(ops, pair, TF_INT64, TF_UINT64);
-}
-
-export function bitcast(ops: RawOps, input: TensorMetadata, from: number, to: number): TensorMetadata {
-  return ops.one('Bitcast', [input], [typeAttr('T', from), typeAttr('type', to)]);
-}
-
-export function cast(ops: RawOps, input: TensorMetadata, from: number, to: number): TensorMetadata {
-  return ops.one(
-    'Cast',
-    [input],
-    [typeAttr('SrcT', from), typeAttr('DstT', to), { name: 'Truncate', type: TF_ATTR_BOOL, value: false }],
-  );
-}
-
-export function reshape(ops: RawOps, input: RawInput, type: number, shape: readonly number[]): TensorMetadata {
-  const dimensions = ops.constant(Int32Array.from(shape), [shape.length], TF_INT32);
-  return ops.one('Reshape', [input, dimensions], [typeAttr('T', type), typeAttr('Tshape', TF_INT32)]);
 }

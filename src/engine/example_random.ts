@@ -10,9 +10,9 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import type { PhiloxKey } from '../common/random.js';
 import { TF_FLOAT, TF_INT32, TF_INT64, TF_UINT32, TF_UINT64 } from './data_types.js';
-import { bitcast, cast, reshape, sliceElements } from './dropout.js';
+import { sliceElements } from './dropout.js';
 import type { TensorMetadata } from './op_executor.js';
-import { intAttr, typeAttr, withRawOps, type RawInput, type RawOps } from './raw_ops.js';
+import { bitcast, cast, intAttr, reshape, typeAttr, withRawOps, type RawInput, type RawOps } from './raw_ops.js';
 
 export interface ExampleDraw {
   readonly key: PhiloxKey;

@@ -3,29 +3,34 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
-import { kernelBackend } from './kernel_backend.js';
+import { BACKEND_NAME, kernelBackend } from './kernel_backend.js';
 import { maxPool3dGradient } from './max_pool_3d.js';
+import { replaceKernel } from './replace_kernel.js';
 
 /** Call once, after tfjs-node's kernels are registered. */
-export function fixKernels(backendName: string): void {
-  const kernel = (name: string): tfjs.KernelFunc => tf.getKernel(name, backendName).kernelFunc;
-  const replace = (name: string, fixed: tfjs.KernelFunc): void => {
-    const plain = tf.getKernel(name, backendName);
-    tf.unregisterKernel(name, backendName);
-    tf.registerKernel({ ...plain, kernelFunc: fixed });
-  };
+export function fixKernels(): void {
+  const kernel = (name: string): tfjs.KernelFunc => tf.getKernel(name, BACKEND_NAME).kernelFunc;
 
   // Round of integers gives zeros since TensorFlow 2.17 (tensorflow/tensorflow#74789); they are whole already, which is also how Python's
   // tf.round gets around it.
-  const [round, identity] = [kernel('Round'), kernel('Identity')];
-  replace('Round', (call) => ((call.inputs.x as tfjs.TensorInfo).dtype === 'int32' ? identity(call) : round(call)));
+  const identity = kernel('Identity');
+  replaceKernel(
+    'Round',
+    (plain) => (call) => ((call.inputs.x as tfjs.TensorInfo).dtype === 'int32' ? identity(call) : plain(call)),
+  );
 
-  replace('MaxPool3DGrad', maxPool3dGradient);
+  replaceKernel('MaxPool3DGrad', () => maxPool3dGradient);
 
-  const [depthwise, fusedDepthwise] = [kernel('DepthwiseConv2dNative'), kernel('FusedDepthwiseConv2D')];
-  const parts = { depthwise, toBatch: kernel('SpaceToBatchND'), toSpace: kernel('BatchToSpaceND') };
-  replace('DepthwiseConv2dNative', (call) => (isDilated(call) ? dilatedDepthwise(call, parts) : depthwise(call)));
-  replace('FusedDepthwiseConv2D', (call) => (isDilated(call) ? dilatedFusedDepthwise(call, parts) : fusedDepthwise(call)));
+  const parts = {
+    depthwise: kernel('DepthwiseConv2dNative'),
+    toBatch: kernel('SpaceToBatchND'),
+    toSpace: kernel('BatchToSpaceND'),
+  };
+  replaceKernel('DepthwiseConv2dNative', (plain) => (call) => (isDilated(call) ? dilatedDepthwise(call, parts) : plain(call)));
+  replaceKernel(
+    'FusedDepthwiseConv2D',
+    (plain) => (call) => (isDilated(call) ? dilatedFusedDepthwise(call, parts) : plain(call)),
+  );
 }
 
 type KernelCall = Parameters<tfjs.KernelFunc>[0];

@@ -11,10 +11,10 @@ import { tf } from './tfjs.js';
 import { UsageError } from '../common/errors.js';
 import type { PhiloxKey } from '../common/random.js';
 import { TF_FLOAT, TF_INT32 } from './data_types.js';
-import { ALGORITHM_PHILOX, counterTensor, keyTensor, reshape, sliceElements } from './dropout.js';
+import { ALGORITHM_PHILOX, counterTensor, keyTensor, sliceElements } from './dropout.js';
 import { kernelBackend } from './kernel_backend.js';
 import { calledFunction, captureSite } from './record_error.js';
-import { typeAttr, withRawOps } from './raw_ops.js';
+import { reshape, typeAttr, withRawOps } from './raw_ops.js';
 
 export interface DropoutDraw {
   key: PhiloxKey;

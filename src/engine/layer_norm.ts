@@ -6,7 +6,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import { float32Barrier } from './float32_barrier.js';
 
-export interface LayerNormArguments {
+interface LayerNormArguments {
   /** [channels]; none where the layer does not scale or shift. */
   readonly gamma?: tfjs.Tensor;
   readonly beta?: tfjs.Tensor;

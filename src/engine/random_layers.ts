@@ -7,6 +7,7 @@ import { tf } from './tfjs.js';
 import { keyedDropout } from './dropout.js';
 import { BACKEND_NAME, kernelBackend } from './kernel_backend.js';
 import { forAllExamples, keyedNumbers, randomProvider, type DropoutDraw } from './keyed_random.js';
+import { replaceKernel } from './replace_kernel.js';
 
 type Inputs = tfjs.Tensor | tfjs.Tensor[];
 type Kwargs = Record<string, unknown>;
@@ -168,26 +169,21 @@ const NO_MASKS = { dropoutMask: null, recurrentDropoutMask: null };
  * probability p (Gumbel). Each row is an example.
  */
 function installMultinomial(): void {
-  const plain = tf.getKernel('Multinomial', BACKEND_NAME);
-  tf.unregisterKernel('Multinomial', BACKEND_NAME);
-  tf.registerKernel({
-    ...plain,
-    kernelFunc: (args) => {
-      const { numSamples, seed, normalized } = args.attrs as { numSamples: number; seed: number; normalized: boolean };
-      const given = args.inputs.logits as tfjs.Tensor;
-      const provider = randomProvider();
-      if (provider === undefined && !normalized) return plain.kernelFunc(args);
-      return tf.tidy(() => {
-        const logits = normalized ? tf.log(given) : given;
-        if (provider === undefined)
-          return plain.kernelFunc({ ...args, inputs: { logits }, attrs: { numSamples, seed, normalized: false } }) as tfjs.Tensor;
-        const [rows, outcomes] = logits.shape;
-        const numbers = keyedNumbers([rows, numSamples, outcomes], 'uniform', provider(undefined, 0));
-        // u lies on a grid of 2^-23; the middle of its cell is never 0 or 1.
-        const gumbel = tf.neg(tf.log(tf.neg(tf.log(tf.add(numbers, 2 ** -24)))));
-        return tf.argMax(tf.add(tf.reshape(logits, [rows, 1, outcomes]), gumbel), -1);
-      });
-    },
+  replaceKernel('Multinomial', (plain) => (args) => {
+    const { numSamples, seed, normalized } = args.attrs as { numSamples: number; seed: number; normalized: boolean };
+    const given = args.inputs.logits as tfjs.Tensor;
+    const provider = randomProvider();
+    if (provider === undefined && !normalized) return plain(args);
+    return tf.tidy(() => {
+      const logits = normalized ? tf.log(given) : given;
+      if (provider === undefined)
+        return plain({ ...args, inputs: { logits }, attrs: { numSamples, seed, normalized: false } }) as tfjs.Tensor;
+      const [rows, outcomes] = logits.shape;
+      const numbers = keyedNumbers([rows, numSamples, outcomes], 'uniform', provider(undefined, 0));
+      // u lies on a grid of 2^-23; the middle of its cell is never 0 or 1.
+      const gumbel = tf.neg(tf.log(tf.neg(tf.log(tf.add(numbers, 2 ** -24)))));
+      return tf.argMax(tf.add(tf.reshape(logits, [rows, 1, outcomes]), gumbel), -1);
+    });
   });
 }
 

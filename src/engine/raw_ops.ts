@@ -3,7 +3,7 @@
  * Does not: know gradients (the callers wrap in tf.customGrad).
  */
 import type * as tf from '@tensorflow/tfjs';
-import { TF_ATTR_BOOL, TF_ATTR_FLOAT, TF_ATTR_INT, TF_ATTR_STRING, TF_ATTR_TYPE } from './data_types.js';
+import { TF_ATTR_BOOL, TF_ATTR_FLOAT, TF_ATTR_INT, TF_ATTR_STRING, TF_ATTR_TYPE, TF_INT32 } from './data_types.js';
 import { kernelBackend, type KernelBackend } from './kernel_backend.js';
 import type { OpAttribute, TensorMetadata } from './op_executor.js';
 
@@ -72,4 +72,18 @@ export function withRawOps<Result>(build: (ops: RawOps) => Result): Result {
   } finally {
     ops.free();
   }
+}
+
+/** Ops that many sequences need; `from`, `to` and `type` are TensorFlow's numbers of types (data_types.ts). */
+export function bitcast(ops: RawOps, input: RawInput, from: number, to: number): TensorMetadata {
+  return ops.one('Bitcast', [input], [typeAttr('T', from), typeAttr('type', to)]);
+}
+
+export function cast(ops: RawOps, input: RawInput, from: number, to: number): TensorMetadata {
+  return ops.one('Cast', [input], [typeAttr('SrcT', from), typeAttr('DstT', to), boolAttr('Truncate', false)]);
+}
+
+export function reshape(ops: RawOps, input: RawInput, type: number, shape: readonly number[]): TensorMetadata {
+  const dimensions = ops.constant(Int32Array.from(shape), [shape.length], TF_INT32);
+  return ops.one('Reshape', [input, dimensions], [typeAttr('T', type), typeAttr('Tshape', TF_INT32)]);
 }

@@ -4,18 +4,14 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
-import { BACKEND_NAME, kernelBackend } from './kernel_backend.js';
+import { kernelBackend } from './kernel_backend.js';
 import { TF_INT32 } from './data_types.js';
 import { intAttr, typeAttr, withRawOps } from './raw_ops.js';
+import { replaceKernel } from './replace_kernel.js';
 
 /** tfjs-node's kernel reads the indices to check them; TensorFlow's op checks them itself (on a GPU it gives zeros for wrong ones). */
 export function installRecordableKernels(): void {
-  const plain = tf.getKernel('GatherV2', BACKEND_NAME);
-  tf.unregisterKernel('GatherV2', BACKEND_NAME);
-  tf.registerKernel({
-    ...plain,
-    kernelFunc: (args) => (kernelBackend().binding.recorder === undefined ? plain.kernelFunc(args) : gather(args)),
-  });
+  replaceKernel('GatherV2', (plain) => (args) => (kernelBackend().binding.recorder === undefined ? plain(args) : gather(args)));
 }
 
 const gather: tfjs.KernelFunc = ({ inputs, attrs }) => {

@@ -9,7 +9,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { TF_FLOAT, TF_INT32 } from './data_types.js';
 import { kernelBackend } from './kernel_backend.js';
-import { typeAttr, withRawOps } from './raw_ops.js';
+import { bitcast, typeAttr, withRawOps } from './raw_ops.js';
 import type { RecordedNode, RecordedValue, Recording } from './recording.js';
 
 /** `required`: a function that XLA would change is an error. `where_safe`: such a one stays a graph. */
@@ -141,9 +141,8 @@ function usersOf(nodes: readonly RecordedNode[], { outputs }: RecordedNode): Rec
 export function keepRounded(x: tfjs.Tensor, zero: tfjs.Tensor): tfjs.Tensor {
   if (kernelBackend().binding.recorder?.forXla !== true) return x;
   return withRawOps((ops) => {
-    const bits = ops.one('Bitcast', [x], [typeAttr('T', TF_FLOAT), typeAttr('type', TF_INT32)]);
-    const same = ops.one('BitwiseXor', [bits, zero], [typeAttr('T', TF_INT32)]);
-    return ops.keep(ops.one('Bitcast', [same], [typeAttr('T', TF_INT32), typeAttr('type', TF_FLOAT)]));
+    const same = ops.one('BitwiseXor', [bitcast(ops, x, TF_FLOAT, TF_INT32), zero], [typeAttr('T', TF_INT32)]);
+    return ops.keep(bitcast(ops, same, TF_INT32, TF_FLOAT));
   });
 }
 
