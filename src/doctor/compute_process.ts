@@ -2,6 +2,7 @@
  * Owns: a process that multiplies matrices on one device, tells how fast and whether rightly, and ends.
  * Does not: judge. Started by compute.ts with its request as the one argument.
  */
+import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from '../engine/tfjs.js';
 import { ExpectedError } from '../common/errors.js';
 import { errorMessage } from '../common/error_facts.js';
@@ -21,28 +22,38 @@ function measure({ device, folder, threads, computeMs }: ComputeRequest): Comput
   let right = true;
   let facts: Pick<Extract<ComputeMessage, { kind: 'computed' }>, 'tensorflow' | 'deviceModel' | 'oneDnn' | 'oneDnnIsa'> | null =
     null;
-  for (const count of threads) {
+  // Most first: after a context of one thread, another one in the same thread computes with one too, whatever it was given.
+  for (const count of threads.toSorted((a, b) => b - a)) {
     const engine = installEngine({ device, folder, intraOpThreads: count });
     openMs ||= performance.now() - began;
     const { tensorflowVersion, deviceModel, oneDnn, oneDnnIsa } = engine.info;
     facts = { tensorflow: tensorflowVersion, deviceModel, oneDnn, oneDnnIsa };
     const [a, b] = [wholeNumbers(size, 1), wholeNumbers(size, 2)];
     const [x, y] = [tf.tensor2d(a, [size, size]), tf.tensor2d(b, [size, size])];
-    const product = (): Float32Array => tf.tidy(() => tf.matMul(x, y).dataSync() as Float32Array);
-    const first = product().slice();
+    // One number is read, so that a GPU has ended; all of them would take longer than a product. None goes through tf.tidy, which walks through arrays.
+    const product = (): tfjs.Tensor => {
+      const result = tf.matMul(x, y);
+      const corner = tf.slice(result, [0, 0], [1, 1]);
+      corner.dataSync();
+      corner.dispose();
+      return result;
+    };
+    let result = product();
+    const first = (result.dataSync() as Float32Array).slice();
     const beganMs = performance.now();
     let products = 0;
-    let last: Float32Array = first;
     do {
-      last = product();
+      result.dispose();
+      result = product();
       products += 1;
     } while (performance.now() - beganMs < computeMs / threads.length);
     const seconds = (performance.now() - beganMs) / 1000;
-    rates.push({ threads: count, gflops: (2e-9 * size ** 3 * products) / seconds });
+    const last = result.dataSync() as Float32Array;
+    rates.unshift({ threads: count, gflops: (2e-9 * size ** 3 * products) / seconds });
     right &&=
       Buffer.from(first.buffer).equals(Buffer.from(last.buffer, last.byteOffset, last.byteLength)) &&
       isProduct(first, a, b, size);
-    tf.dispose([x, y]);
+    tf.dispose([x, y, result]);
     engine.dispose();
   }
   if (facts === null) throw new Error('internal: at least one number of threads is measured');
