@@ -11,6 +11,8 @@ export const EACH = {
   testTimeout: 900_000,
   hookTimeout: 900_000,
   expect: { poll: { timeout: 300_000 } },
+  // Where there are GPUs tests are on them: as replicas, without the roundings of TF32, and with the same bits each time.
+  env: { NVIDIA_TF32_OVERRIDE: '0', TF_CUDNN_DETERMINISTIC: '1', TF_CUDNN_USE_AUTOTUNE: '0' },
 } as const;
 
 // They have a configuration of their own: npm run test:system.

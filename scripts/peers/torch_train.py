@@ -2,6 +2,7 @@
 
     python torch_train.py --model gluon_cnn --threads 2 --channels-last [--precision bf16] [--compile]
     torchrun --standalone --nproc-per-node 2 torch_train.py --threads 1 --channels-last      # DistributedDataParallel, gloo
+    python torch_train.py --model mlp --cuda [--tf32]                                         # one NVIDIA GPU
 
 `--threads` is per process. bf16 is autocast: weights, gradients and update stay fp32, as in the other systems.
 """
@@ -20,6 +21,8 @@ options = measure.parse(
         ("--channels-last", "NHWC memory for weights and images"),
         ("--compile", "torch.compile (inductor); loss included"),
         ("--fused", "fused SGD"),
+        ("--cuda", "on an NVIDIA GPU; float32 stays float32 unless --tf32"),
+        ("--tf32", "float32 products rounded to 10 bits of mantissa on the GPU"),
     ],
 )
 torch.set_num_threads(options.threads)
@@ -33,9 +36,15 @@ if options.count:
     raise SystemExit
 if world > 1:
     torch.distributed.init_process_group("gloo")
+device = torch.device("cuda" if options.cuda else "cpu")
+if options.cuda:
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = options.tf32
+    torch.backends.cudnn.benchmark = True
+    model = model.to(device)
 # The remainder goes to the first ranks, so that the global batch is the one stated.
 rows = options.batch // world + (1 if rank < options.batch % world else 0)
 x, y = torch.rand(rows, *shape), torch.randint(0, CLASSES.get(options.model, 10), (rows,))
+x, y = x.to(device), y.to(device)
 if options.channels_last and len(shape) == 3:
     model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
 if world > 1:
@@ -45,7 +54,7 @@ criterion = nn.CrossEntropyLoss()
 
 
 def loss_of(x, y):
-    with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16"):
         out = model(x)
     return criterion(out.float(), y)
 

@@ -17,6 +17,8 @@ export interface OpenedReplicas {
   readonly model: ModelDescription;
   readonly numerics: NumericsClass;
   readonly versions: { readonly tensorflow: string; readonly tfjs: string };
+  /** Of all of them (worker/replica/host_bits.ts). */
+  readonly givesHostBits: boolean;
   /** What this process chose for speed, the user not having said. */
   readonly memoryKept: boolean;
   close(): Promise<void>;
@@ -70,10 +72,11 @@ export async function openReplicas({ placement, source, dataset, config, say, si
   };
   signal?.addEventListener('abort', abandon, { once: true });
   try {
-    const [first] = await Promise.all(replicas.map((replica) => replica.open()));
+    const opened = await Promise.all(replicas.map((replica) => replica.open()));
+    const [first] = opened;
     if (first.precisionNote !== '') say(`warning: ${first.precisionNote}`);
     const { description: model, numerics, versions, memoryKept } = first;
-    return { replicas, model, numerics, versions, memoryKept, close };
+    return { replicas, model, numerics, versions, givesHostBits: opened.every((each) => each.givesHostBits), memoryKept, close };
   } catch (error) {
     await close();
     throw error;

@@ -17,6 +17,7 @@ import { compile, type CompiledFunction, type CompileOptions } from './compile.j
 import type { ContextConfig } from './config_proto.js';
 import { Context, type Device } from './context.js';
 import { setNativeDefaults, withNativeDefault } from './ffi.js';
+import { opsLeftToProcessor } from './gpu_ops.js';
 import { findGpus } from './gpus.js';
 import { instructionSet, oneDnnHasBfloat16 } from './instruction_set.js';
 import { registerFileHandlers } from './file_handlers.js';
@@ -110,7 +111,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
   const { api, oneDnn } = wantsOneDnn(options) ? withNativeDefault('TF_ENABLE_ONEDNN_OPTS', '1', open) : open();
   const oneDnnIsa = oneDnnCeiling();
   refuseHeldBfloat16({ precision: options.precision, oneDnn, level: oneDnnIsa, hasBfloat16: oneDnnHasBfloat16() });
-  const binding = new Binding(new Context(api, options));
+  const binding = new Binding(new Context(api, { ...options, opsLeftToProcessor: opsLeftToProcessor(options) }));
   const { context } = binding;
   tf.registerBackend(BACKEND_NAME, () => new kernels.NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
   // tfjs types this as a promise; with a synchronous factory the backend is current on return, as tfjs-node relies on too.

@@ -23,6 +23,8 @@ export class Context {
   readonly device: Device;
   /** True if ops must name the device, because TensorFlow alone would choose another. */
   readonly placesOps: boolean;
+  /** Of a GPU: ops that run on the processor instead (gpu_ops.ts), and the processor's full name. */
+  readonly elsewhere: { readonly ops: ReadonlySet<string>; readonly device: string } | null;
   /** Of graph functions; eager ops are float32. */
   readonly precision: 'fp32' | 'bf16';
   /** The serialized ConfigProto this context was made with. */
@@ -30,7 +32,7 @@ export class Context {
 
   constructor(
     readonly api: CApi,
-    options: ContextConfig & { device?: string },
+    options: ContextConfig & { device?: string; opsLeftToProcessor?: ReadonlySet<string> },
   ) {
     this.status = new Status(api);
     this.configProto = encodeConfigProto(options);
@@ -47,6 +49,10 @@ export class Context {
       throw bf16NeedsProcessor(device);
     }
     this.device = device;
+    const processor = this.devices.find(({ type }) => type === 'CPU');
+    const ops = options.opsLeftToProcessor ?? new Set();
+    this.elsewhere =
+      processor === undefined || device === processor || ops.size === 0 ? null : { ops, device: processor.fullName };
     this.placesOps = options.device !== undefined && this.devices.length > 1;
   }
 

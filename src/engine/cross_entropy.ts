@@ -1,11 +1,12 @@
 /**
- * Owns: cross-entropies from logits with their gradients, one TensorFlow op for softmax, few for sigmoid.
+ * Owns: cross-entropies from logits with their gradients, one TensorFlow op for softmax (few on a GPU), few for sigmoid.
  * Does not: sum or average over examples.
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import { isDifferentiatedTwice } from './replace_gradient.js';
 import { TF_FLOAT, TF_INT32 } from './data_types.js';
+import { kernelBackend } from './kernel_backend.js';
 import { cast, typeAttr, withRawOps } from './raw_ops.js';
 
 /** customGrad's second argument, which tfjs types as a tensor. */
@@ -29,7 +30,7 @@ export function softmaxCrossEntropy(labels: tfjs.Tensor, logits: tfjs.Tensor2D):
 /** `labels` are class indices, or rows that add up to 1 (or hold nothing but 0). */
 function ofDistributions(labels: tfjs.Tensor, logits: tfjs.Tensor2D): tfjs.Tensor1D {
   const op = tf.customGrad((x: unknown, save: unknown) => {
-    const [loss, backprop] = labels.rank === 1 ? sparse(labels, x as tfjs.Tensor) : dense(labels, x as tfjs.Tensor);
+    const [loss, backprop] = lossAndGradient(labels, x as tfjs.Tensor2D);
     if (isDifferentiatedTwice()) {
       // The op's own gradient would count as a constant.
       const wanted = labels.rank === 1 ? tf.oneHot(tf.cast(labels, 'int32'), logits.shape[1]) : labels;
@@ -45,6 +46,21 @@ function ofDistributions(labels: tfjs.Tensor, logits: tfjs.Tensor2D): tfjs.Tenso
     };
   });
   return op(logits) as tfjs.Tensor1D;
+}
+
+/** Losses `[n]`, and their gradients `[n, c]` in the logits. */
+function lossAndGradient(labels: tfjs.Tensor, logits: tfjs.Tensor2D): tfjs.Tensor[] {
+  // TensorFlow's kernels for GPUs refuse where the same bits are asked for on every run; Python's takes several ops there, too.
+  if (kernelBackend().binding.isUsingGpuDevice()) return composed(labels, logits);
+  return labels.rank === 1 ? sparse(labels, logits) : dense(labels, logits);
+}
+
+function composed(labels: tfjs.Tensor, logits: tfjs.Tensor2D): tfjs.Tensor[] {
+  const rows = labels.rank === 1 ? tf.oneHot(tf.cast(labels, 'int32'), logits.shape[1], 1, 0, 'float32') : labels;
+  const logs = withRawOps((ops) => ops.keep(ops.one('LogSoftmax', [logits], [typeAttr('T', TF_FLOAT)])));
+  // A probability of 0 that is not asked for has a logarithm of −∞.
+  const terms = tf.where(tf.equal(rows, 0), tf.zerosLike(logs), tf.mul(rows, tf.neg(logs)));
+  return [tf.sum(terms, -1), tf.sub(tf.softmax(logits), rows)];
 }
 
 function sparse(labels: tfjs.Tensor, logits: tfjs.Tensor): tfjs.Tensor[] {

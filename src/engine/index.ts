@@ -22,5 +22,6 @@ export { download, scaledFloat, upload, uploadInPlace } from './transfer.js';
 export { transformImages, type TransformOptions } from './transform_images.js';
 export { endOfFreeArithmetic, keepRounded } from './xla.js';
 export type { XlaUse } from './xla.js';
+export { squareRoot } from './square_root.js';
 export { RecordError } from './record_error.js';
 export type { RecordErrorCode } from './record_error.js';

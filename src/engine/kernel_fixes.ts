@@ -21,6 +21,11 @@ export function fixKernels(): void {
 
   replaceKernel('MaxPool3DGrad', () => maxPool3dGradient);
 
+  replaceKernel(
+    'ResizeNearestNeighborGrad',
+    (plain) => (call) => (kernelBackend().binding.isUsingGpuDevice() && isWholeFactor(call) ? sumOfBlocks(call) : plain(call)),
+  );
+
   const parts = {
     depthwise: kernel('DepthwiseConv2dNative'),
     toBatch: kernel('SpaceToBatchND'),
@@ -34,6 +39,20 @@ export function fixKernels(): void {
 }
 
 type KernelCall = Parameters<tfjs.KernelFunc>[0];
+
+/** Pixels of an enlargement by whole numbers, as UpSampling2D makes it. */
+function isWholeFactor({ inputs, attrs }: KernelCall): boolean {
+  const [to, from] = [(inputs.dy as tfjs.TensorInfo).shape, (inputs.images as tfjs.TensorInfo).shape];
+  return attrs?.alignCorners !== true && to[1] % from[1] === 0 && to[2] % from[2] === 0;
+}
+
+/** Each pixel's gradient is the sum over its copies; TensorFlow's kernel for GPUs adds them in any order. */
+function sumOfBlocks({ inputs }: KernelCall): tfjs.Tensor {
+  const dy = inputs.dy as tfjs.Tensor4D;
+  const [batch, height, width, channels] = (inputs.images as tfjs.TensorInfo).shape;
+  const blocks = [batch, height, dy.shape[1] / height, width, dy.shape[2] / width, channels];
+  return tf.tidy(() => tf.sum(tf.reshape(dy, blocks), [2, 4]));
+}
 
 /** tfjs allows strides or dilations, never both. */
 interface ConvolutionAttributes {

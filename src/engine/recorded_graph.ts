@@ -55,6 +55,8 @@ export class RecordedGraph {
     try {
       const signature = this.signatureOf(op);
       const description = this.functions.TF_NewOperation(this.pointer, api.cString(op), api.cString(name));
+      const { elsewhere } = this.context;
+      if (elsewhere?.ops.has(op)) this.functions.TF_SetDevice(description, api.cString(elsewhere.device));
       // As eagerly, the type of what is given counts, not what a kernel says of it: tfjs-node's Mean says the type before a cast.
       const inferred = new Set<string>();
       let next = 0;

@@ -5,7 +5,7 @@ import { openLibrary } from '../../src/engine/ffi.js';
 
 const getenv = openLibrary(null).func('getenv', 'str', ['str']) as (name: string) => string | null;
 
-process.env.TF_CUDNN_USE_AUTOTUNE = '1';
+process.env.TF_CUDNN_USE_AUTOTUNE = '1'; // as the user's
 const engine = installEngine({ deterministicGpu: true });
 afterAll(() => engine.dispose());
 

@@ -1,6 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Binding } from '../../src/engine/binding.js';
+import type { Pointer } from '../../src/engine/c_api.js';
+import { Context } from '../../src/engine/context.js';
 import { ensureTensorFlow, installEngine, type Engine } from '../../src/engine/index.js';
+import { RecordedGraph } from '../../src/engine/recorded_graph.js';
 
 describe('devices by name, on two logical processors', () => {
   let folder: string;
@@ -18,6 +22,34 @@ describe('devices by name, on two logical processors', () => {
     return api.TFE_TensorHandleBackingDeviceName(binding.handles.get(id, 'Place of'), status.pointer);
   }
 
+  const processorsOf = ({ devices }: Engine): string[] =>
+    devices.map(({ name }) => name).filter((name) => name.startsWith('CPU'));
+
+  it('places ops that a device leaves to the processor there, in a graph too, and all others not', () => {
+    const { api } = install('CPU:1').context;
+    const options = { device: 'CPU:1', logicalCpuDevices: 2, opsLeftToProcessor: new Set(['Neg']) };
+    const context = new Context(api, options);
+    const binding = new Binding(context);
+    const type = { name: 'T', type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT };
+    const input = binding.createTensor([2], binding.TF_FLOAT, Float32Array.of(1, 2));
+    const [[negative], [square]] = ['Neg', 'Square'].map((op) => binding.executeOp(op, [type], [input], 1));
+    const place = ({ id }: { id: number }): string =>
+      api.TFE_TensorHandleBackingDeviceName(binding.handles.get(id, 'Place of'), context.status.pointer);
+    expect([negative, square].map(place)).toEqual([expect.stringMatching(/CPU:0$/), expect.stringMatching(/CPU:1$/)]);
+    const [both] = binding.executeOp('AddV2', [type], [negative.id, square.id], 1);
+    expect(binding.tensorDataSync(both.id)).toEqual(Float32Array.of(0, 2));
+
+    const deviceOf = api.library.func('TF_OperationDevice', 'str', ['void *']) as (operation: Pointer) => string;
+    const graph = new RecordedGraph(context);
+    const x = graph.placeholder('x', [2], binding.TF_FLOAT);
+    const devices = ['Neg', 'Square'].map((op) =>
+      deviceOf(graph.operation({ op, name: op, attributes: [type], inputs: [x], site: new Error() })),
+    );
+    expect(devices).toEqual([expect.stringMatching(/CPU:0$/), '']);
+    graph.dispose();
+    binding.dispose();
+  });
+
   it.each(['CPU:0', '/CPU:1', 'cpu:1', '/job:localhost/replica:0/task:0/device:CPU:1'])(
     'places tensors and ops on %s',
     (name) => {
@@ -25,7 +57,7 @@ describe('devices by name, on two logical processors', () => {
       const { binding } = installed;
       const index = name.slice(-1);
       expect(installed.info.device).toBe(`CPU:${index}`);
-      expect(installed.devices.map((device) => device.name)).toEqual(['CPU:0', 'CPU:1']);
+      expect(processorsOf(installed)).toEqual(['CPU:0', 'CPU:1']);
       const type = { name: 'T', type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT };
       const input = binding.createTensor([2], binding.TF_FLOAT, Float32Array.of(1, 2));
       const [output] = binding.executeOp('Neg', [type], [input], 1);
@@ -53,7 +85,7 @@ describe('devices by name, on two logical processors', () => {
       expect.objectContaining({
         code: 'NO_SUCH_DEVICE',
         exitCode: 3,
-        message: `There is no device ${name}; TensorFlow sees CPU:0, CPU:1`,
+        message: expect.stringContaining(`There is no device ${name}; TensorFlow sees CPU:0, CPU:1`) as string,
       }) as Error,
     );
   });

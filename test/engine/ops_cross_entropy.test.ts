@@ -1,12 +1,21 @@
 /** Losses from logits: values where exponentials overflow, gradients. */
 import * as tf from '@tensorflow/tfjs';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { sigmoidCrossEntropy, softmaxCrossEntropy, upload } from '../../src/engine/index.js';
 import { distance, engineForTests, gradients, values } from '../support/gradient_checks.js';
 
 const engine = engineForTests();
 
-describe('cross-entropy from logits', () => {
+describe.each([
+  { way: "by this device's own way", isGpu: false },
+  { way: 'as on a GPU, by several ops', isGpu: true },
+])('cross-entropy from logits, $way', ({ isGpu }) => {
+  beforeAll(() => {
+    if (isGpu) vi.spyOn(engine().binding, 'isUsingGpuDevice').mockReturnValue(true);
+  });
+  afterAll(() => {
+    vi.restoreAllMocks();
+  });
   const logits = [
     [2, -1, 0.5],
     [1000, 0, -1000],

@@ -13,7 +13,7 @@ import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { branches, createMasked, createModel } from '../support/models/layer_walk.mjs';
 import { REFUSED_LAYERS } from '../support/refused_layers.js';
-import { PLACES, runAt } from '../support/run_anywhere.js';
+import { PLACES, PRECISIONS, runAt } from '../support/run_anywhere.js';
 
 const N = 4;
 const FEATURES = 6;
@@ -78,7 +78,7 @@ function wrongIn(weights: Readonly<Record<string, ArrayLike<number>>>, roundings
 
 // Operation by operation bf16 is float32, wherever that is: once is enough.
 const WAYS = PLACES.flatMap((place) =>
-  (['fp32', 'bf16'] as const).flatMap((precision) => [true, false].map((compile) => ({ place, precision, compile }))),
+  PRECISIONS.flatMap((precision) => [true, false].map((compile) => ({ place, precision, compile }))),
 ).filter(({ place, precision, compile }) => place === 'machine' || precision === 'fp32' || compile);
 
 it('two steps move every tensor that learns by more than the tolerance', () => {

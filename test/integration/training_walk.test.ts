@@ -15,7 +15,7 @@ import { LOSSES } from '../../src/objective/losses.js';
 import { METRICS } from '../../src/objective/metrics.js';
 import { OPTIMIZERS } from '../../src/optimizers/table.js';
 import { createModel } from '../support/models/constraint_walk.mjs';
-import { runAt, type Place, type Told } from '../support/run_anywhere.js';
+import { PRECISIONS, runAt, type Place, type Told } from '../support/run_anywhere.js';
 
 const N = 5;
 const FLOAT32 = 2 ** -24;
@@ -115,16 +115,19 @@ describe('every optimizer, and every constraint', () => {
 
   describe.each(Object.keys(WALKED))('%s', (optimizer) => {
     const rough = Object.keys(WALKED).indexOf(optimizer) % 2 === 0 ? ROUGH : ROUGH_CLUSTER;
-    it.each([MACHINE, EAGER, CLUSTER, rough])('on one $place, in $precision, compile $compile', async (way) => {
-      const data = dataFile(
-        'optimizers.mjs',
-        `Float32Array.from(${JSON.stringify(waves(outputs))})`,
-        `export const labelShape = [${outputs}];`,
-      );
-      const { weights } = await walked(way, { model, data, optimizer: WALKED[optimizer] });
-      expect(wrongIn(weights, optimizer, way.precision === 'bf16' ? 2 ** 16 : 1)).toEqual([]);
-      expect([...weights['still_frozen/kernel']]).toEqual(initial['still_frozen/kernel']);
-    });
+    it.each([MACHINE, EAGER, CLUSTER, rough].filter(({ precision }) => PRECISIONS.includes(precision)))(
+      'on one $place, in $precision, compile $compile',
+      async (way) => {
+        const data = dataFile(
+          'optimizers.mjs',
+          `Float32Array.from(${JSON.stringify(waves(outputs))})`,
+          `export const labelShape = [${outputs}];`,
+        );
+        const { weights } = await walked(way, { model, data, optimizer: WALKED[optimizer] });
+        expect(wrongIn(weights, optimizer, way.precision === 'bf16' ? 2 ** 16 : 1)).toEqual([]);
+        expect([...weights['still_frozen/kernel']]).toEqual(initial['still_frozen/kernel']);
+      },
+    );
   });
 });
 
@@ -133,14 +136,14 @@ async function everyWay(settings: object): Promise<Told> {
   const [machine, cluster] = [await walked(MACHINE, settings), await walked(CLUSTER, settings)];
   expect(cluster.weights).toEqual(machine.weights);
   expect(lastEpoch(cluster)).toEqual(lastEpoch(machine));
-  const rough = await walked(ROUGH, settings);
-  expect((await walked(ROUGH_CLUSTER, settings)).weights).toEqual(rough.weights);
+  const rough = PRECISIONS.includes('bf16') ? await walked(ROUGH, settings) : null;
+  if (rough !== null) expect((await walked(ROUGH_CLUSTER, settings)).weights).toEqual(rough.weights);
   const eager = await walked(EAGER, settings);
   for (const [name, values] of Object.entries(machine.weights)) {
     const near = (other: Told, roundings: number): void =>
       expect(norm(minus(other.weights[name], values)), name).toBeLessThanOrEqual(roundings * norm(values) + roundings / 4);
     near(eager, 256 * FLOAT32);
-    near(rough, 16 * 2 ** -8);
+    if (rough !== null) near(rough, 16 * 2 ** -8);
   }
   return machine;
 }

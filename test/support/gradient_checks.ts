@@ -4,13 +4,13 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { installEngine, type Engine } from '../../src/engine/index.js';
+import { installEngine, type Engine, type EngineOptions } from '../../src/engine/index.js';
 
 /** Called once in a test file: an engine from before its first test until after its last one. */
-export function engineForTests(): () => Engine {
+export function engineForTests(options?: EngineOptions): () => Engine {
   let engine: Engine;
   beforeAll(() => {
-    engine = installEngine();
+    engine = installEngine(options);
   });
   afterAll(() => engine.dispose());
   return () => engine;

@@ -15,6 +15,12 @@ import { readNewestState } from '../../src/coordinator/storage/state/state_file.
 import { nodeFileSystem } from '../../src/coordinator/storage/files/file_system.js';
 import { TOKEN } from './loopback_cluster.js';
 
+/** Set to indices by somebody who has GPUs: replicas then are on those (CONTRIBUTING.md). */
+const GPUS = process.env.TFJS_PARALLEL_TEST_GPUS;
+const DEVICES = GPUS === undefined ? { gpus: 'none', workers: 1 } : { gpus: GPUS, workers: null };
+/** bf16 is for processors. */
+export const PRECISIONS: readonly ('fp32' | 'bf16')[] = GPUS === undefined ? ['fp32', 'bf16'] : ['fp32'];
+
 export type Place = 'machine' | 'cluster';
 export const PLACES: readonly Place[] = ['machine', 'cluster'];
 
@@ -42,7 +48,7 @@ const noStop = (): StopRequest => ({ reason: null, asked: new AbortController().
 
 /** Rejects with the error of whoever failed first. */
 export async function runAt(place: Place, { settings, given = {}, resume, runDir }: Asked): Promise<Told> {
-  const config = completeConfig({ workers: 1, shards: 2, threads_per_worker: 1, gpus: 'none', run_dir: runDir, ...settings });
+  const config = completeConfig({ ...DEVICES, shards: 2, threads_per_worker: 1, run_dir: runDir, ...settings });
   const events: RunEvent[] = [];
   const lines: string[] = [];
   const parts = {
@@ -84,7 +90,7 @@ async function inCluster(parts: Parameters<typeof trainLocally>[0], lines: strin
       ...{
         coordinator: { host: '127.0.0.1', port },
         name: 'w',
-        devices: chooseDevices({ gpus: 'none', workers: 1 }),
+        devices: chooseDevices(DEVICES),
         threadsPerWorker: null,
       },
       ...{

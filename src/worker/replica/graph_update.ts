@@ -2,11 +2,12 @@
  * Owns: an optimizer's list of operations as TensorFlow's, for tensors of any shape that stay on their device.
  * Does not: compile (engine.compile takes the function as it is), or know what is computed (src/optimizers).
  *
- * TensorFlow rounds each of these operations to float32 and flushes denormals, so this gives the bits of the host's slices
+ * TensorFlow rounds each of these operations to float32 and flushes denormals (square_root.ts sees to that on a GPU), so this gives the bits of the host's slices
  * (coordinator/planes/exact/update/slice_module.ts). Scalars are tensors, not constants: Grappler would divide by a constant by multiplying.
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { invariant } from '../../common/errors.js';
+import { squareRoot } from '../../engine/index.js';
 import type { Operator, Program } from '../../optimizers/expression.js';
 
 /**
@@ -26,7 +27,7 @@ export function graphUpdate(tf: typeof tfjs, { operands, scalars, operations, ou
     multiply: tf.mul,
     divide: tf.div,
     maximum: tf.maximum,
-    squareRoot: (of) => tf.sqrt(of),
+    squareRoot,
     absolute: (of) => tf.abs(of),
   };
   return (arrays, numbers, kept) => {

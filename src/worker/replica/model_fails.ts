@@ -34,6 +34,9 @@ const FAULTS_OF_VALUES: readonly string[] = ['INVALID_ARGUMENT', 'OUT_OF_RANGE']
 /** So is what it has no kernel for. */
 const FAULTS_OF_OPS: readonly string[] = ['UNIMPLEMENTED', 'NOT_FOUND'];
 
+/** What a GPU's kernel says that adds in any order, where the same bits are asked for on every run. */
+const NOT_DETERMINISTIC = /determinis/i;
+
 /** The model applied to examples of these shapes, whatever is in them: sizes that are open in the model (`[null, null, 1]`) may not fit its layers. */
 export function onShapes<T>(compute: () => T, shapes: readonly (readonly number[])[]): T {
   try {
@@ -58,7 +61,9 @@ export function onExamples<T>(compute: () => T): T {
       throw new UsageError({
         code: 'MODEL_FAILS',
         message: `TensorFlow cannot compute the model: ${error.operation}: ${error.tfMessage}`,
-        next: 'Replace the layer or op that it has no kernel for; another kind of device may have one.',
+        next: NOT_DETERMINISTIC.test(error.tfMessage)
+          ? 'Replace the layer or op that it names, or set TF_DETERMINISTIC_OPS=0: then bits may differ from run to run on this GPU.'
+          : 'Replace the layer or op that it has no kernel for; another kind of device may have one.',
         cause: error,
       });
     }

@@ -103,6 +103,8 @@ export interface OpenAnswer {
   readonly versions: { readonly tensorflow: string; readonly tfjs: string };
   /** Where bf16 was asked for and this machine computes in float32: that, and why. Empty otherwise. */
   readonly precisionNote: string;
+  /** What is computed element by element has the host's bits here, so that weights may be moved on by either. */
+  readonly givesHostBits: boolean;
   /** The engine had the C library keep what a step frees. */
   readonly memoryKept: boolean;
 }

@@ -15,6 +15,7 @@ import { buildModel } from '../../models/build.js';
 import type { TensorBatch } from './bind_fields.js';
 import { describeModel, NOTHING_JUDGED, numericsOf, precisionNoteOf } from './describe.js';
 import { createFiniteProbe, firstNonFinite } from './finite_probe.js';
+import { givesHostBits } from './host_bits.js';
 import { Judged } from './judged.js';
 import { onExamples } from './model_fails.js';
 import { layoutOf } from './model_layout.js';
@@ -127,6 +128,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     numerics: numericsOf({ spec, engine, model }),
     versions: { tensorflow: engine.info.tensorflowVersion, tfjs: engine.tf.version['tfjs'] },
     precisionNote: precisionNoteOf(spec, engine),
+    givesHostBits: spec.device.startsWith('CPU') || givesHostBits(engine),
     memoryKept: engine.info.memoryKept,
   };
 }

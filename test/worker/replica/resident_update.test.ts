@@ -60,10 +60,11 @@ function onHost(config: OptimizerConfig, current: Values, sums: Sums, step: numb
 describe.each([
   { by: "TensorFlow's graph", how: {} },
   { by: 'XLA', how: { xla: 'required' as const } },
-])('on a device, by $by', ({ how }) => {
+])('on a device, by $by', ({ by, how }) => {
   let engine: Engine;
   beforeAll(() => {
-    engine = installEngine();
+    // XLA is for processors alone.
+    engine = installEngine(by === 'XLA' ? { device: 'CPU:0' } : {});
   });
   afterAll(() => engine.dispose());
 

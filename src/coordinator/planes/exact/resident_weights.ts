@@ -12,21 +12,22 @@ import type { Parameters } from './parameters.js';
 import { weightRates } from './update/layer_rates.js';
 
 /**
- * The replica that keeps the weights, or null where the host does. Alone in its run, because others would have to be told of every step; a processor,
- * because on no other device the update has been shown to give the host's bits; compiled, as the update is; no constraints, which the host alone holds
- * weights to.
+ * The replica that keeps the weights, or null where the host does. Alone in its run, because others would have to be told of every step; on a
+ * device whose arithmetic gives the host's bits; compiled, as the update is; no constraints, which the host alone holds weights to.
  */
 export function residentReplica<Kind extends ResidentReplica>({
   replicas,
   model: { layout },
-  numerics: { device, execution },
+  numerics: { execution },
+  givesHostBits,
 }: {
   /** All that the run will ever have. */
   replicas: readonly Kind[];
   model: Pick<ModelDescription, 'layout'>;
-  numerics: Pick<NumericsClass, 'device' | 'execution'>;
+  numerics: Pick<NumericsClass, 'execution'>;
+  givesHostBits: boolean;
 }): Kind | null {
-  const mayReside = device === 'CPU' && execution !== 'eager' && layout.constraints.length === 0;
+  const mayReside = givesHostBits && execution !== 'eager' && layout.constraints.length === 0;
   return replicas.length === 1 && mayReside ? replicas[0] : null;
 }
 

@@ -156,16 +156,17 @@ describe('where the replica fails, the weights of the last commit', () => {
 });
 
 describe('the replica that keeps the weights', () => {
-  const numerics = { device: 'CPU', execution: 'compiled' } as const;
+  const numerics = { execution: 'compiled' } as const;
   const free = { layout: { constraints: [] } } as never;
   const one = [{ name: 'cpu(0)' }] as unknown as ResidentReplica[];
 
-  it('is the only one, on a processor, compiled, of a model without constraints', () => {
-    expect(residentReplica({ replicas: one, model: free, numerics })).toBe(one[0]);
-    expect(residentReplica({ replicas: [...one, ...one], model: free, numerics })).toBe(null);
-    expect(residentReplica({ replicas: one, model: free, numerics: { ...numerics, device: 'GPU' } })).toBe(null);
-    expect(residentReplica({ replicas: one, model: free, numerics: { ...numerics, execution: 'eager' } })).toBe(null);
+  it("is the only one, on a device with the host's bits, compiled, of a model without constraints", () => {
+    const alone = { replicas: one, model: free, numerics, givesHostBits: true };
+    expect(residentReplica(alone)).toBe(one[0]);
+    expect(residentReplica({ ...alone, replicas: [...one, ...one] })).toBe(null);
+    expect(residentReplica({ ...alone, givesHostBits: false })).toBe(null);
+    expect(residentReplica({ ...alone, numerics: { ...numerics, execution: 'eager' } })).toBe(null);
     const constrained = { layout: { constraints: [{ slot: 0, constraint: { kind: 'nonNeg' } }] } } as never;
-    expect(residentReplica({ replicas: one, model: constrained, numerics })).toBe(null);
+    expect(residentReplica({ ...alone, model: constrained })).toBe(null);
   });
 });
