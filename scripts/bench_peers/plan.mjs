@@ -156,12 +156,13 @@ export function sideEntries({ threads, anyVendorMkl }) {
 }
 
 /**
- * What holds a library to AVX2 on a processor that has more: oneDNN (PyTorch's and TensorFlow's), MKL, PyTorch's own kernels, XLA. Eigen's kernels in
- * TensorFlow are compiled for one level and need nothing.
+ * What holds a library to AVX2 on a processor that has more: oneDNN (PyTorch's and TensorFlow's; MXNet's by its older name), MKL, PyTorch's own
+ * kernels, XLA. Eigen's kernels in TensorFlow are compiled for one level and need nothing.
  */
 export const ISA_ENVIRONMENT = {
   avx2: {
     ONEDNN_MAX_CPU_ISA: 'AVX2',
+    DNNL_MAX_CPU_ISA: 'AVX2',
     MKL_ENABLE_INSTRUCTIONS: 'AVX2',
     ATEN_CPU_CAPABILITY: 'avx2',
     XLA_FLAGS: '--xla_cpu_max_isa=AVX2',
