@@ -28,11 +28,11 @@ export function makeTensor(context: Context, shape: readonly number[], dtype: nu
 }
 
 /**
- * The same over the array's own memory where that is possible, else with a copy: on the processor, of shared memory, where it begins at a multiple of 64 bytes.
- * The memory has to stay, unwritten, for as long as the handle is used; TensorFlow writes into none that it does not own.
+ * The same over the array's own memory where that is possible, else with a copy: of shared memory, where it begins at a multiple of 64 bytes. To a GPU it is
+ * copied from there. The memory has to stay, unwritten, for as long as the handle is used; TensorFlow writes into none that it does not own.
  */
 export function makeTensorInPlace(context: Context, shape: readonly number[], values: Float32Array): Pointer {
-  const isLent = context.device.type === 'CPU' && values.length > 0 && isSharedArrayBuffer(values.buffer);
+  const isLent = values.length > 0 && isSharedArrayBuffer(values.buffer);
   if (!isLent) return makeTensor(context, shape, TF_FLOAT, values);
   const { api } = context;
   const { byteLength } = checkedValues(shape, TF_FLOAT, values);

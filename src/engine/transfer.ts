@@ -24,7 +24,7 @@ export function upload(
 
 /**
  * A float32 tensor over the array's own memory where the device is the processor and the array, of shared memory, begins at a multiple of 64 bytes; a
- * copy elsewhere. The array stays as it is, and is kept by the caller, for as long as the tensor and its clones are used.
+ * copy elsewhere, straight to a GPU. The array stays as it is, and is kept by the caller, for as long as the tensor and its clones are used.
  */
 export function uploadInPlace(
   { binding }: Pick<EngineParts, 'binding'>,
