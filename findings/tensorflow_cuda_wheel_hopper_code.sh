@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Four fifths of the CUDA modules in TensorFlow 2.21's wheel for Linux hold no machine code for Hopper cards (H100, H200; compute capability 9.0), where all hold some for
-# Pascal, Volta, Ampere and Ada cards (6.0, 7.0, 8.0, 8.9). The driver compiles theirs from PTX when one is used first, and keeps what it compiled in ~/.nv/ComputeCache:
-# a container without a home that lasts compiles at every start, and a cache of the default size may be too small.
+# Pascal, Volta, Ampere and Ada cards (6.0, 7.0, 8.0, 8.9). The driver compiles theirs from PTX when one is used first, and keeps what it compiled in
+# ~/.nv/ComputeCache (CUDA_CACHE_PATH), so that a container without a home that lasts compiles at every start.
 #
 # Looks into libtensorflow_cc.so.2 of the wheel; needs no GPU. Fetches tensorflow 2.21.0 for CPython 3.12 on x86-64 (573 MB) into a temporary folder (2 GB).
 # Exits 0 while it is as described.
