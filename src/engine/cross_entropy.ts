@@ -60,7 +60,9 @@ function composed(labels: tfjs.Tensor, logits: tfjs.Tensor2D): tfjs.Tensor[] {
   const logs = withRawOps((ops) => ops.keep(ops.one('LogSoftmax', [logits], [typeAttr('T', TF_FLOAT)])));
   // A probability of 0 that is not asked for has a logarithm of −∞.
   const terms = tf.where(tf.equal(rows, 0), tf.zerosLike(logs), tf.mul(rows, tf.neg(logs)));
-  return [tf.sum(terms, -1), tf.sub(tf.softmax(logits), rows)];
+  const losses = tf.sum(terms, -1);
+  // An index of no class has a row of zeros; 0 / 0 tells it from a loss of nothing.
+  return [labels.rank === 1 ? tf.div(losses, tf.sum(rows, -1)) : losses, tf.sub(tf.softmax(logits), rows)];
 }
 
 function sparse(labels: tfjs.Tensor, logits: tfjs.Tensor): tfjs.Tensor[] {

@@ -77,6 +77,15 @@ describe.each([
     });
   });
 
+  it('softmax: an index of no class is told', () => {
+    tf.tidy(() => {
+      const compute = (): number[] => values(softmaxCrossEntropy(tf.tensor1d([1, 3], 'int32'), tf.tensor2d(logits.slice(0, 2))));
+      if (engine().binding.isUsingGpuDevice())
+        expect(compute()).toEqual([expect.closeTo(Math.log(Math.exp(3) + 1 + Math.exp(1.5)), 5), NaN]);
+      else expect(compute).toThrow('outside the valid range');
+    });
+  });
+
   it('sigmoid: finite for large logits, gradient σ(x) − z', () => {
     tf.tidy(() => {
       const x = tf.tensor2d([
