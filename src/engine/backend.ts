@@ -24,6 +24,7 @@ import { registerFileHandlers } from './file_handlers.js';
 import { fixKernels } from './kernel_fixes.js';
 import { refuseHeldBfloat16, refuseRoundedFloat32 } from './kept_precision.js';
 import { BACKEND_NAME } from './kernel_backend.js';
+import { withoutLoadNotes } from './quiet_load.js';
 import { findTensorFlow } from './tensorflow_library.js';
 import { mixedPrecisionLists } from './mixed_precision.js';
 import { oneDnnCeiling, oneDnnUse, wantsOneDnn, type OneDnnUse } from './one_dnn.js';
@@ -111,8 +112,8 @@ export function installEngine(options: EngineOptions = {}): Engine {
   const { api, oneDnn } = wantsOneDnn(options) ? withNativeDefault('TF_ENABLE_ONEDNN_OPTS', '1', open) : open();
   const oneDnnIsa = oneDnnCeiling();
   refuseHeldBfloat16({ precision: options.precision, oneDnn, level: oneDnnIsa, hasBfloat16: oneDnnHasBfloat16() });
-  const binding = new Binding(new Context(api, { ...options, opsLeftToProcessor: opsLeftToProcessor(options) }));
-  const { context } = binding;
+  const context = openContext(api, options);
+  const binding = new Binding(context);
   tf.registerBackend(BACKEND_NAME, () => new kernels.NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
   // tfjs types this as a promise; with a synchronous factory the backend is current on return, as tfjs-node relies on too.
   void tf.setBackend(BACKEND_NAME);
@@ -148,6 +149,15 @@ export function installEngine(options: EngineOptions = {}): Engine {
     throw error;
   }
   return engine;
+}
+
+function openContext(api: CApi, options: EngineOptions): Context {
+  const open = (): Context => new Context(api, { ...options, opsLeftToProcessor: opsLeftToProcessor(options) });
+  // That there is no GPU is news where one is asked for, or listed by its driver.
+  if (options.device?.includes('GPU') ?? findGpus().gpus.length > 0) return open();
+  const opened: Context[] = [];
+  withoutLoadNotes(() => void opened.push(open()));
+  return opened[0];
 }
 
 /** The engine installed in this thread. */

@@ -1,6 +1,6 @@
 /**
- * Owns: keeping the notes that TensorFlow prints while its libraries are loaded off standard error. Does not: touch what it says later, which
- * TF_CPP_MIN_LOG_LEVEL governs.
+ * Owns: keeping the notes that TensorFlow prints while its libraries are loaded, and devices are looked for, off standard error. Does not: touch what it says
+ * later, which TF_CPP_MIN_LOG_LEVEL governs.
  */
 import { accessSync, closeSync, constants, fstatSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
@@ -11,8 +11,12 @@ import { openLibrary, setNativeDefaults } from './ffi.js';
 
 const STANDARD_ERROR = 2;
 const ERRORS_ONLY = 2;
-/** Printed at load, of level INFO, before anything could set a level. */
-const NOTES = /absl::InitializeLog\(\) is called|port\.cc:\d+\] oneDNN custom operations are on|Could not find cuda drivers/;
+/**
+ * Printed at load, of level INFO, before anything could set a level; and the error of a CUDA build, which pip's `tensorflow` is, on a machine without a
+ * driver.
+ */
+const NOTES =
+  /absl::InitializeLog\(\) is called|port\.cc:\d+\] oneDNN custom operations are on|Could not find cuda drivers|\] failed call to cuInit: /;
 
 /**
  * Runs `load` with standard error caught, then passes on all of it but the notes: what other threads wrote meanwhile is late, not lost.
