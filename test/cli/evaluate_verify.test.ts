@@ -1,8 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { CommandContext } from '../../src/cli/context.js';
 import { evaluateCommand } from '../../src/cli/commands/evaluate.js';
 import { createProgram } from '../../src/cli/program.js';
@@ -11,9 +10,9 @@ import type { ExitCode } from '../../src/common/errors.js';
 import type { EvaluateRequest } from '../../src/api/evaluate_model.js';
 import type { VerifyReport, VerifyRequest } from '../../src/api/verify.js';
 import { captureStream } from '../support/capture_stream.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
-const scratch = mkdtempSync(join(tmpdir(), 'evaluate-verify-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const scratch = folderOfTests();
 
 async function run(makeCommand: (context: CommandContext) => Command, args: readonly string[]) {
   const stdout = captureStream();

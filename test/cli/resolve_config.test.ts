@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { parseConfig } from '../../src/cli/config_file.js';
 import { checkLayer } from '../../src/cli/config_layers.js';
 import { resolveConfig, type ConfigSources } from '../../src/cli/resolve_config.js';
@@ -11,9 +10,9 @@ import { toSnakeCase } from '../../src/common/snake_case.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import { OPTIMIZER_SETTINGS } from '../../src/optimizers/settings.js';
 import { packageFolder } from '../../src/system/package_info.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
-const scratch = mkdtempSync(join(tmpdir(), 'resolve-config-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const scratch = folderOfTests();
 
 const NOTHING: ConfigSources = { file: null, resume: null, environment: {}, flags: [], sets: [] };
 

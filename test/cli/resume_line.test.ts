@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { CommandContext } from '../../src/cli/context.js';
 import { coordinatorCommand } from '../../src/cli/commands/coordinator.js';
 import { createProgram } from '../../src/cli/program.js';
@@ -18,9 +17,9 @@ import { OPTIMIZER_SETTINGS } from '../../src/optimizers/settings.js';
 import type { RunRequest } from '../../src/api/run_request.js';
 import { captureStream } from '../support/capture_stream.js';
 import { SAMPLE_START, sampleEnd } from '../support/run_events_sample.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
-const scratch = mkdtempSync(join(tmpdir(), 'resume-line-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const scratch = folderOfTests();
 
 /** What a resume may be told of the run: it keeps that. */
 const KEPT: Record<string, string> = {

@@ -3,15 +3,14 @@
  * words with what to do, and none is called a bug of ours (exit 70).
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { writeFiles } from '../support/consumer_project.js';
 import { BUILT_CLI } from '../support/built_cli.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
-const scratch = mkdtempSync(join(tmpdir(), 'broken-environments-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const scratch = folderOfTests();
 
 const FILES = {
   'model.mjs': `export const createModel = (tf) => tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [3] })] });`,

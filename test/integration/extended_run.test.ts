@@ -1,16 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { nodeFileSystem } from '../../src/coordinator/storage/files/file_system.js';
 import { readNewestState } from '../../src/coordinator/storage/state/state_file.js';
 import { runCli } from '../support/built_cli.js';
 import { trainUntil } from '../support/held_run.js';
 import { metricsOf, recordsIn, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
-const scratch = mkdtempSync(join(tmpdir(), 'extended-run-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = folderOfTests();
 const folder = (name: string): string => join(scratch, name);
 const begin = (name: string, ...more: string[]): string[] => [...TINY_RUN, '--run-dir', scratch, '--name', name, ...more];
 

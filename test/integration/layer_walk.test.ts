@@ -6,14 +6,14 @@
  * bf16, whose numbers have 16 bits less, 2^16 times that.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { branches, createMasked, createModel } from '../support/models/layer_walk.mjs';
 import { REFUSED_LAYERS } from '../support/refused_layers.js';
 import { PLACES, PRECISIONS, runAt } from '../support/run_anywhere.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
 const N = 4;
 const FEATURES = 6;
@@ -28,8 +28,7 @@ const MODELS = [
 ];
 type Weights = Record<string, number[]>;
 
-const folder = mkdtempSync(join(tmpdir(), 'layer-walk-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = folderOfTests();
 let initial: Weights;
 let truth: { float64: Weights; float32: Weights };
 

@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { nodeFileSystem } from '../../src/coordinator/storage/files/file_system.js';
 import { readNewestState } from '../../src/coordinator/storage/state/state_file.js';
 import { loadDataset } from '../../src/data/load.js';
@@ -12,9 +11,9 @@ import { runCli } from '../support/built_cli.js';
 import { trainUntil } from '../support/held_run.js';
 import { metricsOf, recordsIn, TINY_DATA, TINY_RUN, train, weightsSha256Of, type Ended } from '../support/real_run.js';
 import { plain } from '../support/plain_data.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
-const scratch = mkdtempSync(join(tmpdir(), 'resumed-run-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = folderOfTests();
 const folder = (name: string): string => join(scratch, name);
 /** `but`: flags that replace those of TINY_RUN, because the last one counts. */
 const begin = (name: string, ...but: string[]): string[] => [...TINY_RUN, '--run-dir', scratch, '--name', name, ...but];

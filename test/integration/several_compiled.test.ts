@@ -2,20 +2,19 @@
  * Owns: models of several outputs that are compiled, with a loss, metrics and a weight for each: read from Keras's files, modules and objects, on one
  * machine and in a cluster; what cannot cross to a replica is refused, whichever output it is of.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { evaluateModel } from '../../src/api/evaluate_model.js';
 import { train } from '../../src/api/library.js';
 import type { TrainOptions } from '../../src/api/train_options.js';
 import { resolveConfig } from '../../src/cli/resolve_config.js';
 import { PLACES, runAt, warningsOf, type Told } from '../support/run_anywhere.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
 const N = 6;
-const folder = mkdtempSync(join(tmpdir(), 'several-compiled-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = folderOfTests();
 beforeAll(async () => {
   await tf.setBackend('cpu');
   writeFileSync(

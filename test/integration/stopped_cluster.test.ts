@@ -2,17 +2,16 @@
  * Owns: what becomes of a real cluster's coordinator and workers, and of their exit codes, where the run is stopped, finished or not for that worker.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/common/limits.js';
 import { BUILT_CLI } from '../support/built_cli.js';
 import { TINY_DATA, TINY_MODEL, weightsSha256Of } from '../support/real_run.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
-const scratch = mkdtempSync(join(tmpdir(), 'stopped-cluster-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = folderOfTests();
 const running = new Set<ChildProcess>();
 afterEach(() => running.forEach((child) => child.kill('SIGKILL')));
 

@@ -2,16 +2,15 @@
  * Owns: stop signals to the built program while a module of the user's keeps its thread busy for ever: they end the process, and nothing is left behind.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { BUILT_CLI } from '../support/built_cli.js';
 import { writeFiles } from '../support/consumer_project.js';
 import { TINY_MODEL } from '../support/real_run.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
-const scratch = mkdtempSync(join(tmpdir(), 'stopped-preparing-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const scratch = folderOfTests();
 
 /** Says `busy` once the module has the processor; no turn of an event loop ever comes again in its thread. */
 const BUSY = "writeSync(2, 'busy\\n'); for (;;);";

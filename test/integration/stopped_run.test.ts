@@ -1,16 +1,15 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/common/limits.js';
 import { BUILT_CLI } from '../support/built_cli.js';
 import { trainUntil } from '../support/held_run.js';
 import { metricsOf, recordsIn, startTrain, TINY_RUN, train, weightsSha256Of } from '../support/real_run.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
-const scratch = mkdtempSync(join(tmpdir(), 'stopped-run-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = folderOfTests();
 /** 30 epochs of 12 steps: long enough to be met in the middle. */
 const RUN = [...TINY_RUN, '--epochs', '30', '--state-every', 'epoch,7 steps', '--run-dir', scratch];
 const folder = (name: string): string => join(scratch, name);

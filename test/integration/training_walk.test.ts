@@ -6,24 +6,23 @@
  * all_losses.test.ts and loss_walk.test.ts; here every way of computing it must give the same: to the bit on one machine and in a cluster.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { LOSSES } from '../../src/objective/losses.js';
 import { METRICS } from '../../src/objective/metrics.js';
 import { OPTIMIZERS } from '../../src/optimizers/table.js';
 import { createModel } from '../support/models/constraint_walk.mjs';
 import { PRECISIONS, runAt, type Place, type Told } from '../support/run_anywhere.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
 const N = 5;
 const FLOAT32 = 2 ** -24;
 const X = Array.from({ length: N * 6 }, (_, i) => Math.fround(Math.sin(1 + i * 1.7)));
 type Weights = Record<string, number[]>;
 
-const folder = mkdtempSync(join(tmpdir(), 'training-walk-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = folderOfTests();
 
 /** Targets of `outputs` numbers, or a record of them. */
 function dataFile(name: string, y: string, more = ''): string {

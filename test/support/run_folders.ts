@@ -1,10 +1,8 @@
 /**
  * Owns: what the tests of run folders share: a scratch folder per file, closing what a test leaves open, a few lines and states to write.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach } from 'vitest';
+import { afterEach } from 'vitest';
 import type { RunEvent } from '../../src/common/run_events.js';
 import type { RunFolder } from '../../src/coordinator/storage/run_folder/run_folder.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
@@ -13,11 +11,11 @@ import { createRunFolder } from '../../src/coordinator/storage/run_folder/new_ru
 import { saveModel } from '../../src/coordinator/storage/state/checkpoint.js';
 import { createStateWriter } from '../../src/coordinator/storage/state/state_writer.js';
 import { tinyModelToSave, tinyState } from './run_state.js';
+import { folderOfTests } from './temporary_folder.js';
 
 /** Called once in a test file: its scratch folder, removed after it, and `keep`, which has a run closed after its test. */
 export function scratchRuns(): { scratch: string; keep: (run: RunFolder) => RunFolder } {
-  const scratch = mkdtempSync(join(tmpdir(), 'run-folder-'));
-  afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+  const scratch = folderOfTests();
   const open: RunFolder[] = [];
   afterEach(async () => {
     for (const run of open.splice(0)) await run.close();

@@ -1,15 +1,14 @@
 /**
  * Owns: programs that are bundled before they run: with this package and tfjs left external they work.
  */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { runIn, writeFiles } from '../support/consumer_project.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'bundlers-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = folderOfTests();
 
 beforeAll(() => {
   writeFiles(folder, {

@@ -2,13 +2,13 @@
  * Owns: Ctrl-C on a real terminal, through what people start programs with: one press finishes the step and saves, a second one on purpose ends at once.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { BUILT_CLI } from '../support/built_cli.js';
 import { writeFiles } from '../support/consumer_project.js';
 import { hasTerminals, onTerminal } from '../support/terminal.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
 const runs = (command: string): boolean => spawnSync('bash', ['-c', command], { stdio: 'ignore' }).status === 0;
 
@@ -30,8 +30,7 @@ const LAUNCHERS: readonly { name: string; line: string; needs?: string }[] = [
   { name: 'systemd-run', line: 'systemd-run --scope --quiet {}', needs: 'systemd-run --scope --quiet true' },
 ];
 
-const scratch = mkdtempSync(join(tmpdir(), 'ctrl-c-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const scratch = folderOfTests();
 
 /** With kernels of 5 × 5 and 500 rows a step takes about a second on two cores: longer than a launcher's echo of the signal. */
 const modelOf = (kernelSize: number): string =>

@@ -2,10 +2,9 @@
  * Owns: the recipes in deploy/: judged by their own tools, their flags read by the program, and those that can run here run, stopped and started again.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { coordinatorCommand } from '../../src/cli/commands/coordinator.js';
 import { trainCommand } from '../../src/cli/commands/train.js';
@@ -18,10 +17,10 @@ import { captureStream } from '../support/capture_stream.js';
 import { recordsIn, TINY_MODEL } from '../support/real_run.js';
 import { sampleEnd } from '../support/run_events_sample.js';
 import { stablePort } from '../support/stable_port.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
 const DEPLOY = resolve('deploy');
-const scratch = mkdtempSync(join(tmpdir(), 'deploy-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const scratch = folderOfTests();
 
 const venv = join(scratch, 'venv/bin');
 const runs = (command: string, args: readonly string[]): boolean => spawnSync(command, args, { stdio: 'ignore' }).status === 0;

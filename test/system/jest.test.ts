@@ -1,14 +1,13 @@
 /**
  * Owns: the library called from a test of Jest's, with ES modules: each test file is a realm of its own, whose Error and Array are not Node's.
  */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { runIn, writeFiles } from '../support/consumer_project.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'jest-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = folderOfTests();
 
 beforeAll(() => {
   writeFiles(folder, {

@@ -2,13 +2,13 @@
  * Owns: data larger than memory: 4 GB of generated rows train in a process that a cgroup holds to 1.5 GB, each row in an epoch's own order; killed
  * in mid-epoch and resumed, to the weights of the run that nobody killed.
  */
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { writeFiles } from '../support/consumer_project.js';
 import { memoryGroup } from '../support/memory_group.js';
 import { startTrain, weightsSha256Of, type RealRun } from '../support/real_run.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
 /** Rows of 64 KiB: 65,536 of them are 4.29 GB. Every value that is hashed, read and trained on is written anew for each row that is asked for. */
 const [WIDTH, ROWS, BATCH] = [16_384, 65_536, 512];
@@ -35,8 +35,7 @@ export default { inputShape: [WIDTH], classes: 3, train: set(${ROWS}, 0), valida
 const MODEL = `export const createModel = (tf) =>
   tf.sequential({ layers: [tf.layers.dense({ units: 3, inputShape: [${WIDTH}], kernelInitializer: 'zeros' })] });\n`;
 
-const folder = mkdtempSync(join(tmpdir(), 'larger-than-memory-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = folderOfTests();
 writeFiles(folder, { 'data.mjs': DATA, 'model.mjs': MODEL });
 const run = (name: string): string => join(folder, name);
 

@@ -2,11 +2,11 @@
  * Owns: what becomes of the packed tarball in the hands of each package manager: installed, started by its name, called as a library; with the
  * peer @tensorflow/tfjs and without.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { installScripts, packTarball, runIn, writeFiles, type Ran } from '../support/consumer_project.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
 interface Manager {
   readonly name: string;
@@ -65,8 +65,7 @@ const PROJECT = {
     console.log('trained', run.history.length, run.end.steps);\n`,
 };
 
-const scratch = mkdtempSync(join(tmpdir(), 'package-managers-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const scratch = folderOfTests();
 let tarball: string;
 
 const good = (ran: Ran, what: string): Ran => {

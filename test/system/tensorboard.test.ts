@@ -2,15 +2,13 @@
  * Owns: the event files of a run that was killed and resumed, read back by TensorBoard's own reader and by tbparse: one history.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { trainUntil } from '../support/held_run.js';
 import { recordsIn, TINY_RUN, train } from '../support/real_run.js';
 
-const scratch = mkdtempSync(join(tmpdir(), 'tensorboard-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const scratch = folderOfTests();
 
 const python = join(scratch, 'venv/bin/python');
 const runs = (command: string, args: readonly string[]): boolean => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
@@ -34,6 +32,7 @@ weights = {tag: [[event.step, *shape(event.histogram_value)] for event in accumu
 nodes = [[node.op, len(node.input)] for node in accumulator.Graph().node]
 print(json.dumps([told, parsed, weights, nodes]))
 `;
+import { folderOfTests } from '../support/temporary_folder.js';
 
 type History = Record<string, [step: number, value: number][]>;
 

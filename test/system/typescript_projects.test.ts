@@ -2,11 +2,11 @@
  * Owns: the packed tarball in an empty TypeScript project: strict, as ES modules and as CommonJS, on every Node that is supported. A program that
  * moved from model.fit is checked against our declarations and runs.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { packTarball, runIn, writeFiles, type Ran } from '../support/consumer_project.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
 const NODES = [20, 22, 24, 26];
 const PEERS = '@tensorflow/tfjs@4.22.0 typescript@5.9.3 @types/node@20.19.43';
@@ -91,8 +91,7 @@ const options = (own: object): object => ({
   compilerOptions: { module: 'nodenext', target: 'es2022', strict: true, types: ['node'], ...own },
 });
 
-const folder = mkdtempSync(join(tmpdir(), 'typescript-projects-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = folderOfTests();
 
 const good = (ran: Ran): Ran => {
   if (ran.code !== 0) throw new Error(`ended with ${ran.code}:\n${ran.out}\n${ran.err}`);

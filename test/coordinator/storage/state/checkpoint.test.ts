@@ -1,18 +1,17 @@
 import { createRequire } from 'node:module';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createBucketLayout } from '../../../../src/common/bucket_layout.js';
 import { clearRemains } from '../../../../src/coordinator/storage/files/atomic_file.js';
 import { saveModel } from '../../../../src/coordinator/storage/state/checkpoint.js';
 import { readModel, weightsFor } from '../../../../src/coordinator/storage/state/saved_model.js';
 import { MemoryDisk, SimulatedCrash } from '../../../support/memory_disk.js';
 import { tinyModelToSave as tiny } from '../../../support/run_state.js';
+import { folderOfTests } from '../../../support/temporary_folder.js';
 
-const scratch = mkdtempSync(join(tmpdir(), 'checkpoint-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = folderOfTests();
 
 describe('a saved model', () => {
   it('is loaded by tf.loadLayersModel and computes what the model computed', async () => {

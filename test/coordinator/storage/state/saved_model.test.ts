@@ -1,18 +1,17 @@
 /**
  * Owns: that a model file is read with nothing believed, and that its weights go where names say, or nowhere.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { createBucketLayout } from '../../../../src/common/bucket_layout.js';
 import { saveModel } from '../../../../src/coordinator/storage/state/checkpoint.js';
 import { readModel, weightsFor } from '../../../../src/coordinator/storage/state/saved_model.js';
 import { MemoryDisk } from '../../../support/memory_disk.js';
 import { tinyModel, tinyModelToSave as tiny } from '../../../support/run_state.js';
+import { folderOfTests } from '../../../support/temporary_folder.js';
 
-const scratch = mkdtempSync(join(tmpdir(), 'saved-model-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = folderOfTests();
 
 describe('reading a model', () => {
   let path: string;

@@ -1,8 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { basename } from 'node:path';
+import { describe, expect, it } from 'vitest';
 import { nodeFileSystem } from '../../../../src/coordinator/storage/files/file_system.js';
 import { encodeSafetensors } from '../../../../src/coordinator/storage/state/safetensors.js';
 import { encodeState } from '../../../../src/coordinator/storage/state/state_content.js';
@@ -10,6 +8,7 @@ import { pruneStates, readNewestState, readState, writeState } from '../../../..
 import { MemoryDisk, SimulatedCrash } from '../../../support/memory_disk.js';
 import { tinyNumerics, tinyState } from '../../../support/run_state.js';
 import { numericsSchema } from '../../../../src/coordinator/storage/state/state_schema.js';
+import { folderOfTests } from '../../../support/temporary_folder.js';
 
 const folder = '/state';
 async function disk(): Promise<MemoryDisk> {
@@ -25,8 +24,7 @@ const put = async (to: MemoryDisk, path: string, bytes: Uint8Array) => {
   await to.syncFolder(folder);
 };
 
-const scratch = mkdtempSync(join(tmpdir(), 'state-file-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = folderOfTests();
 
 describe('a state file', () => {
   it('gives back every number, name and setting', async () => {
