@@ -34,6 +34,7 @@ const ALONE = {
     'transport/carried_messages',
     'transport/link',
     'worker/augment/augment',
+    'worker/replica/host_bits',
     'worker/replica/memory',
     'worker/replica/resident_memory',
   ],
@@ -46,6 +47,7 @@ const ALONE = {
     'engine/fetch',
     'engine/one_dnn',
     'engine/pack',
+    'engine/quiet_load',
     'engine/worker_threads',
   ],
 };
