@@ -8,7 +8,9 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 cd "$work"
 printf '{ "name": "strict", "version": "1.0.0", "private": true }' > package.json
 printf 'hoist=false\n' > .npmrc
-npx --yes pnpm@10.1.0 add --silent @tensorflow/tfjs@4.22.0 > /dev/null 2>&1
+mkdir tools
+npm install --prefix tools --no-audit --no-fund --ignore-scripts pnpm@10.1.0 > log 2>&1 || { cat log; exit 2; }
+tools/node_modules/.bin/pnpm add --store-dir "$work/store" @tensorflow/tfjs@4.22.0 > log 2>&1 || { cat log; exit 2; }
 listed=$(node -p "Object.keys(require('./node_modules/@tensorflow/tfjs/package.json').dependencies).includes('long')")
 said=$(node -e "require('@tensorflow/tfjs')" 2>&1 | grep -m 1 'Cannot find module' || true)
 echo "pnpm 10.1.0, hoist=false, @tensorflow/tfjs 4.22.0: long listed: $listed; ${said:-loads}"
