@@ -8,7 +8,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import { TF_DOUBLE, TF_FLOAT, TF_INT32 } from './data_types.js';
 import type { TensorMetadata } from './op_executor.js';
-import { boolAttr, intAttr, typeAttr, withRawOps, type RawOps } from './raw_ops.js';
+import { bitcast, cast, intAttr, reshape, typeAttr, withRawOps, type RawOps } from './raw_ops.js';
 
 /** Numbers left of each tensor before all are added together. */
 const WIDTH = 256;
@@ -30,18 +30,15 @@ export function globalNorm(tensors: readonly tf.Tensor[], clipNorm: number): Cli
     const zeros = missing > 0 ? [double(ops, ops.constant(new Int32Array(WIDTH), [WIDTH], TF_INT32))] : [];
     const columns = [...narrow, ...Array.from({ length: missing }, () => zeros[0])];
     const table = ops.one('Pack', columns, [DOUBLE, intAttr('N', columns.length), intAttr('axis', 1)]);
-    const sums = reshape(ops, halve(ops, table, { to: 1, add }), [columns.length]);
-    const norm = reshape(ops, ops.one('Sqrt', [halve(ops, sums, { to: 1, add })], [DOUBLE]), []);
-    const limit = ops.one(
-      'Bitcast',
-      [ops.constant(new Int32Array(Float64Array.of(clipNorm).buffer), [2], TF_INT32)],
-      [typeAttr('T', TF_INT32), typeAttr('type', TF_DOUBLE)],
-    );
-    const share = float(ops, ops.one('RealDiv', [limit, norm], [DOUBLE]));
+    const sums = reshape(ops, halve(ops, table, { to: 1, add }), TF_DOUBLE, [columns.length]);
+    const norm = reshape(ops, ops.one('Sqrt', [halve(ops, sums, { to: 1, add })], [DOUBLE]), TF_DOUBLE, []);
+    const words = ops.constant(new Int32Array(Float64Array.of(clipNorm).buffer), [2], TF_INT32);
+    const limit = bitcast(ops, words, TF_INT32, TF_DOUBLE);
+    const share = cast(ops, ops.one('RealDiv', [limit, norm], [DOUBLE]), TF_DOUBLE, TF_FLOAT);
     const isOver = ops.one('Greater', [norm, limit], [DOUBLE]);
     const one = ops.constant(Float32Array.of(1), [], TF_FLOAT);
     const factor = ops.one('SelectV2', [isOver, share, one], [typeAttr('T', TF_FLOAT)]);
-    const bits = ops.one('Bitcast', [norm], [DOUBLE, typeAttr('type', TF_INT32)]);
+    const bits = bitcast(ops, norm, TF_DOUBLE, TF_INT32);
     return { factor: ops.keep(factor), bits: ops.keep(bits) };
   });
 }
@@ -53,7 +50,7 @@ export function normOf(bits: Int32Array): number {
 type Add = (a: TensorMetadata, b: TensorMetadata) => TensorMetadata;
 
 function squares(ops: RawOps, tensor: tf.Tensor): TensorMetadata {
-  const flat = reshape(ops, { id: ops.idOf(tensor), shape: tensor.shape, dtype: TF_FLOAT }, [tensor.size]);
+  const flat = reshape(ops, tensor, TF_FLOAT, [tensor.size]);
   const wide = double(ops, flat);
   return ops.one('Mul', [wide, wide], [DOUBLE]);
 }
@@ -90,18 +87,7 @@ function padded(ops: RawOps, values: TensorMetadata, to: number): TensorMetadata
   return ops.one('Pad', [values, after], [DOUBLE, typeAttr('Tpaddings', TF_INT32)]);
 }
 
-function reshape(ops: RawOps, values: TensorMetadata, shape: number[]): TensorMetadata {
-  const extents = ops.constant(Int32Array.from(shape), [shape.length], TF_INT32);
-  return ops.one('Reshape', [values, extents], [typeAttr('T', values.dtype), typeAttr('Tshape', TF_INT32)]);
-}
-
-const double = (ops: RawOps, values: TensorMetadata): TensorMetadata => cast(ops, values, TF_DOUBLE);
-const float = (ops: RawOps, values: TensorMetadata): TensorMetadata => cast(ops, values, TF_FLOAT);
-
-function cast(ops: RawOps, values: TensorMetadata, to: number): TensorMetadata {
-  const attributes = [typeAttr('SrcT', values.dtype), typeAttr('DstT', to), boolAttr('Truncate', false)];
-  return ops.one('Cast', [values], attributes);
-}
+const double = (ops: RawOps, values: TensorMetadata): TensorMetadata => cast(ops, values, values.dtype, TF_DOUBLE);
 
 function powerOfTwoFrom(count: number): number {
   let power = 1;

@@ -25,8 +25,6 @@ export class OpExecutor {
   private readonly api: CApi;
   private readonly status: Status;
   private readonly deviceName: Pointer | null;
-  /** Ops that run on another device. */
-  private readonly elsewhere: { readonly ops: ReadonlySet<string>; readonly name: Pointer } | null;
   private readonly resultCount = new Int32Array(1);
   private results = new BigUint64Array(16);
 
@@ -37,8 +35,6 @@ export class OpExecutor {
     this.api = context.api;
     this.status = context.status;
     this.deviceName = context.placesOps ? this.api.cString(context.device.fullName) : null;
-    const { elsewhere } = context;
-    this.elsewhere = elsewhere && { ops: elsewhere.ops, name: this.api.cString(elsewhere.device) };
   }
 
   /** Runs an op, or a graph function by its name, on the context's device and takes its outputs into the handle table. */
@@ -52,7 +48,8 @@ export class OpExecutor {
     const statusPointer = status.pointer;
     const op = status.checked(api.TFE_NewOp(this.context.pointer, api.cString(opName), statusPointer), opName);
     try {
-      const device = this.elsewhere?.ops.has(opName) ? this.elsewhere.name : this.deviceName;
+      const { elsewhere } = this.context;
+      const device = elsewhere?.ops.has(opName) ? api.cString(elsewhere.device) : this.deviceName;
       if (device !== null) api.TFE_OpSetDevice(op, device, statusPointer);
       for (const id of inputIds) {
         api.TFE_OpAddInput(op, this.handles.get(id, `${opName}: the input is`), statusPointer);

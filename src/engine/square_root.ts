@@ -15,9 +15,11 @@ import { cast, typeAttr, withRawOps } from './raw_ops.js';
 export function squareRoot(x: tfjs.Tensor): tfjs.Tensor {
   if (!kernelBackend().binding.isUsingGpuDevice()) return tf.sqrt(x);
   // An addition flushes denormals, which float64 would not; that of −0 leaves all else as it is, the sign of a zero too.
-  const flushed = tf.add(x, tf.scalar(-0));
-  return withRawOps((ops) => {
-    const root = ops.one('Sqrt', [cast(ops, flushed, TF_FLOAT, TF_DOUBLE)], [typeAttr('T', TF_DOUBLE)]);
-    return ops.keep(cast(ops, root, TF_DOUBLE, TF_FLOAT));
+  return tf.tidy(() => {
+    const flushed = tf.add(x, tf.scalar(-0));
+    return withRawOps((ops) => {
+      const root = ops.one('Sqrt', [cast(ops, flushed, TF_FLOAT, TF_DOUBLE)], [typeAttr('T', TF_DOUBLE)]);
+      return ops.keep(cast(ops, root, TF_DOUBLE, TF_FLOAT));
+    });
   });
 }

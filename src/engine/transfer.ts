@@ -4,9 +4,10 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
-import { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT, TF_INT32, TF_UINT8 } from './data_types.js';
+import { TF_FLOAT, TF_INT32, TF_UINT8 } from './data_types.js';
 import type { EngineParts } from './engine_parts.js';
 import { kernelBackend } from './kernel_backend.js';
+import { cast, withRawOps } from './raw_ops.js';
 
 /**
  * A tensor of the array's own type: float32, int32, or uint8 (which tfjs, as in tfjs-node, takes for int32; read it back or give it to
@@ -44,17 +45,10 @@ export function download({ binding }: Pick<EngineParts, 'binding'>, tensor: tfjs
 /** `scale · x` in float32, for x of uint8, int32, bool or float32. Not differentiable: it prepares data. */
 export function scaledFloat(x: tfjs.Tensor, scale: number): tfjs.Tensor {
   return tf.tidy(() => {
-    const backend = kernelBackend();
-    const { binding } = backend;
-    const [id] = backend.getInputTensorIds([x]);
-    const dtype = binding.dtypeOf(id);
-    if (dtype === TF_FLOAT) return scale === 1 ? x.clone() : tf.mul(x, scale);
-    const attributes = [
-      { name: 'SrcT', type: TF_ATTR_TYPE, value: dtype },
-      { name: 'DstT', type: TF_ATTR_TYPE, value: TF_FLOAT },
-      { name: 'Truncate', type: TF_ATTR_BOOL, value: false },
-    ];
-    const float = backend.createOutputTensor(binding.executeOp('Cast', attributes, [id], 1)[0]);
+    const float = withRawOps((ops) => {
+      const dtype = ops.dtypeOf(x);
+      return dtype === TF_FLOAT ? x.clone() : ops.keep(cast(ops, x, dtype, TF_FLOAT));
+    });
     return scale === 1 ? float : tf.mul(float, scale);
   });
 }

@@ -1,23 +1,22 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { ensureTensorFlow } from '../../src/engine/index.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
 const run = promisify(execFile);
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** What `npm pack` makes of the built dist/, installed where nothing of this repository is in reach and no install script may run. */
 describe('the published package', () => {
-  let folder: string;
+  const folder = folderOfTests();
   let project: string;
   let packed: string[];
   beforeAll(async () => {
     const { folder: tensorflow } = await ensureTensorFlow();
-    folder = mkdtempSync(join(tmpdir(), 'tfjs-parallel-pack-'));
     project = join(folder, 'project');
     mkdirSync(project);
     process.env.TFJS_PARALLEL_TENSORFLOW = tensorflow;
@@ -28,7 +27,6 @@ describe('the published package', () => {
     const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
     await run('npm', ['install', ...flags, join(folder, tarball), '@tensorflow/tfjs@4.22.0'], { cwd: project });
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   async function runProgram(text: string): Promise<{ stdout: string; stderr: string }> {
     writeFileSync(join(project, 'program.js'), text);

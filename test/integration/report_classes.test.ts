@@ -2,21 +2,19 @@
  * Owns: that report.html says of a finished classifier what plain tfjs makes of its weights, on one machine and in a cluster; that asking changes no bit of
  * the run; and that the section outlives a resume with nothing to do. (That a model which tells no classes has none: compiled_models.test.ts.)
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { endOf, PLACES, runAt, type Told } from '../support/run_anywhere.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
-let folder: string;
+const folder = folderOfTests();
 beforeAll(async () => {
   await tf.setBackend('cpu');
-  folder = mkdtempSync(join(tmpdir(), 'report-classes-'));
   writeFileSync(join(folder, 'data.mjs'), DATA);
   writeFileSync(join(folder, 'classes.mjs'), MODEL);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Pictures of 4 × 5 pixels; 13 of them do not divide by 2 shards or by the batch of 6. */
 const N = 13;

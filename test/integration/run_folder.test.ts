@@ -2,30 +2,28 @@
  * Owns: what a run prints and leaves, from the built program: the report's lines, JSON lines, the run's folder, and models that `evaluate`, plain tfjs,
  * `--init-from` and `--resume` read.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { syntheticDigits } from '../../src/data/sources/synthetic.js';
 import { installEngine } from '../../src/engine/index.js';
 import { runCli } from '../support/built_cli.js';
 import { FEW_DIGITS, jsonLines, metricsOf, SMALL_CNN, trained, trainSmall } from '../support/trained_run.js';
 import { plain as withoutNames } from '../support/plain_data.js';
+import { folderOfTests } from '../support/temporary_folder.js';
 
 /** Two epochs of 200 + 60 in three shards, every model saved. */
 const COMMAND =
   `train --data ${FEW_DIGITS} --model ${SMALL_CNN} --train-limit 260 --batch 200 --shards 3 ` +
   '--gpus none --workers 2 --threads-per-worker 1 --epochs 2 --save-above 0 --log-every 1 --name first';
 
-let cwd: string;
+const cwd = folderOfTests();
 let text: { code: number | null; out: string; err: string };
 beforeAll(() => {
-  cwd = mkdtempSync(join(tmpdir(), 'tfjs-parallel-test-'));
   text = runCli(COMMAND.split(' '), { cwd });
 });
-afterAll(() => rmSync(cwd, { recursive: true, force: true }));
 
 const first = () => join(cwd, 'runs', 'first');
 const endOf = (run: string) => metricsOf(run).find(({ type }) => type === 'end')!;

@@ -1,8 +1,7 @@
 /** Owns: the arithmetic, the records and the page of scripts/bench_peers, and how it takes programs that die; no benchmark runs. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { chooseEntries, interleave, median, nextBest, summarize } from '../../scripts/bench_peers/choose.mjs';
 import type { BenchSample } from '../../scripts/bench_peers/choose.mjs';
 import { entriesOf, TASKS } from '../../scripts/bench_peers/plan.mjs';
@@ -12,6 +11,7 @@ import { readRecords, recordKey, recordsText, withRecord } from '../../scripts/b
 import { BEGIN, END, insertReport, recordsMarkdown, reportMarkdown } from '../../scripts/bench_peers/table.mjs';
 import type { PeerReport } from '../../scripts/bench_peers/table.mjs';
 import { refusalOfRecord } from '../../scripts/measured.mjs';
+import { folderOfTests } from '../support/temporary_folder.js';
 
 function sample(system: string, label: string, round: number, value?: number): BenchSample {
   return { entry: { task: 'cnn_fp32', system, label }, round, ...(value === undefined ? { error: 'exit 1' } : { value }) };
@@ -204,7 +204,7 @@ describe('a loaded machine', () => {
 });
 
 describe('peers that die', () => {
-  let peers = '';
+  const peers = folderOfTests();
   const entry = { program: 'torch', args: [], env: {} };
   const where = () => ({ peers, threads: 1 });
   const program = (text: string) => {
@@ -213,10 +213,8 @@ describe('peers that die', () => {
     chmodSync(file, 0o755);
   };
   beforeAll(() => {
-    peers = mkdtempSync(join(tmpdir(), 'tfjs-parallel-peers-'));
     mkdirSync(join(peers, 'torch/bin'), { recursive: true });
   });
-  afterAll(() => rmSync(peers, { recursive: true }));
 
   it('are missing, killed with a child that keeps the output open, or without a figure: an error each, and the next one runs', async () => {
     expect(await runEntry(entry, where())).toEqual({ error: 'not installed: run scripts/peers/setup.sh', isMissing: true });
