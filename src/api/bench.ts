@@ -12,7 +12,7 @@ import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { runTraining } from '../coordinator/run.js';
 import { KEEPS_NOTHING } from '../coordinator/storage/run_store.js';
 import { ExactPlane } from '../coordinator/planes/exact/exact_plane.js';
-import { residentReplica } from '../coordinator/planes/exact/resident_weights.js';
+import { residentReplicas } from '../coordinator/planes/exact/resident_weights.js';
 import { RunProgress } from '../coordinator/progress.js';
 import { datasetFromArrays } from '../data/arrays.js';
 import { optimizerProgram } from '../optimizers/optimizer_program.js';
@@ -102,7 +102,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     const fleet = new Fleet();
     const nowMs = (): number => performance.now();
     for (const replica of replicas.replicas) fleet.add(replica);
-    const resident = residentReplica(replicas);
+    const resident = residentReplicas(replicas);
     const cores = availableCores();
     const plane = new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, resident, cores, nowMs });
     const steps: StepEvent[] = [];

@@ -46,7 +46,7 @@ export interface Crew {
   readonly memoryKept?: boolean;
   readonly fleet: Fleet;
   /** The fleet's only replica, where the weights may stay with it. */
-  readonly resident?: ResidentReplica | null;
+  readonly resident?: readonly ResidentReplica[];
   /** What a replica computes in a training step, as a GraphDef; null where nobody here knows. */
   stepGraph(): Promise<Uint8Array | null>;
   readonly stop: StopRequest;
@@ -223,7 +223,7 @@ async function composeSeen(
         initFrom,
         numericsCheck: request.numericsCheck,
         fleet: crew.fleet,
-        resident: crew.resident ?? null,
+        resident: crew.resident ?? [],
         cores: availableCores(),
         observe: (event) => {
           observe(event);

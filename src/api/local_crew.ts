@@ -8,7 +8,7 @@ import { UsageError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 import { unlessHurried } from '../common/stop_request.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
-import { residentReplica } from '../coordinator/planes/exact/resident_weights.js';
+import { residentReplicas } from '../coordinator/planes/exact/resident_weights.js';
 import { eventOf } from '../coordinator/fleet_event.js';
 import type { Crew, Recruiter, Work } from './compose.js';
 import { placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
@@ -83,7 +83,7 @@ export class LocalRecruiter implements Recruiter {
       versions: opened.versions,
       memoryKept: opened.memoryKept,
       fleet,
-      resident: residentReplica(opened),
+      resident: residentReplicas({ ...opened, audit: config.audit }),
       stepGraph: () => opened.replicas[0].stepGraph(),
       stop: request.stop,
       // Those of a caller that keeps them are bound under a key of its own.

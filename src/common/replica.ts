@@ -8,7 +8,7 @@
 import type { BucketLayout } from './bucket_layout.js';
 import type { CompiledModel } from './compiled_model.js';
 import type { ObjectiveDescription } from './objective.js';
-import type { HostValues, Residence, ResidentOutcome, ResidentStep } from './resident.js';
+import type { GatheredStep, HostValues, Residence, ResidentOutcome, ResidentStep } from './resident.js';
 
 /** Parameters as published after a commit: flat float32 in bucket-layout order, never written again while the version is current. */
 export interface ParameterSnapshot {
@@ -61,10 +61,10 @@ export interface ShardAssignment {
 
 /**
  * A shard's gradient, summed over its examples. Whoever is no plane carries it and releases it, and cannot see its numbers: where they lie is
- * the plane's and the replica's affair (host_gradient.ts for those on the host).
+ * the plane's and the replica's affair (host_gradient.ts, device_gradient.ts).
  */
 export interface ShardGradient {
-  readonly kind: 'host';
+  readonly kind: 'host' | 'device';
   /** Gives the buffer back to its owner. Call exactly once. */
   release(): void;
 }
@@ -77,7 +77,7 @@ export interface ShardResult {
   readonly lossSum: number;
   /** Of all metrics, in the order of the objective. */
   readonly sums: readonly number[];
-  /** Absent for evaluation, and where the replica keeps the weights. */
+  /** Absent for evaluation, and where the replica has all shards and keeps the weights. */
   readonly gradient?: ShardGradient;
   /** Mean and biased variance of this shard per batch norm, in `BucketLayout.statistics` order. Absent for evaluation. */
   readonly statistics?: Float32Array;
@@ -85,7 +85,7 @@ export interface ShardResult {
   readonly classified?: Float32Array;
   /** Name of the first tensor with a NaN or Inf, `loss` included; absent when all is finite. */
   readonly nonFinite?: string;
-  /** Of the shard that completed a resident step. */
+  /** Of the shard that completed the step of a replica that has all of them and keeps the weights. */
   readonly resident?: ResidentOutcome;
   /** Time inside the device's computation, and waiting for its rows. */
   readonly computeMs: number;
@@ -157,6 +157,10 @@ export interface Replica {
 export interface ResidentReplica extends Replica {
   /** Before its first resident step. */
   reside(residence: Residence): Promise<void>;
+  /** Ends a step that several replicas have begun. Resolves when nobody's memory is read any more. */
+  gather(step: GatheredStep): Promise<ResidentOutcome>;
+  /** Forgets what was computed from this version. */
+  dropAfter(version: number): Promise<void>;
   /** Copies the values of this version, of which it holds two at most. */
   writeValues(version: number, into: HostValues): Promise<void>;
 }

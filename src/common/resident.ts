@@ -1,5 +1,5 @@
 /**
- * A replica that keeps a run's weights and optimizer slots on its device and moves them on itself, step by step: what it is told, and how values
+ * Replicas that keep a run's weights and optimizer slots on their devices and move them on themselves, step by step: what they are told, and how values
  * come back to the host's memory. The plane decides which version counts (coordinator/planes/exact/resident_weights.ts).
  */
 import type { OptimizerConfig } from './train_config.js';
@@ -19,21 +19,43 @@ export interface Residence {
   readonly rates: readonly number[];
 }
 
-/** A step of a replica that has all of its shards. With the last of them it computes the values of the next version and keeps those of this one too. */
-export interface ResidentStep {
-  /** Names the shard of this step in this process: what a replica computed early is the answer for the assignment of the same key alone. */
-  readonly key: number;
+/** What any step on the device is told. */
+interface StepOnDevice {
   /** Those that are not empty, in order. */
   readonly shards: readonly number[];
   readonly globalBatch: number;
   readonly learningRate: number;
-  /** Read where the replica does not hold the assignment's version. */
+  /** Read where the replica does not hold the version that the step begins from. */
   readonly from: HostValues;
-  /** Where the values of this version go if the step fails. */
+  /** Where the values of that version go if the step fails. */
   readonly rescue: HostValues;
 }
 
-/** What came of a step, in the answer for the shard that completed it. */
+/** A shard of a step. With the last one a replica that has them all computes the values of the next version, and keeps those of this one too. */
+export interface ResidentStep extends StepOnDevice {
+  /** Names the shard of this step in this process: what a replica computed early is the answer for the assignment of the same key alone. */
+  readonly key: number;
+  /** The shards are several replicas': the answer says where the gradient lies, and nothing is added yet. */
+  readonly lends: boolean;
+}
+
+/** Float32 numbers on a device that all replicas of this process see, or in its memory. */
+export interface DeviceMemory {
+  /** TensorFlow's full name. */
+  readonly device: string;
+  readonly address: bigint;
+  readonly elements: number;
+}
+
+/** The end of a step whose shards several replicas computed: each of them adds all gradients and moves its own weights on. */
+export interface GatheredStep extends StepOnDevice {
+  readonly version: number;
+  readonly step: number;
+  /** One for each of `shards`: what the replica that computed it lends. */
+  readonly gradients: readonly DeviceMemory[];
+}
+
+/** What came of a step. */
 export interface ResidentOutcome {
   /** False: the next values are dropped, or there are none. */
   readonly finite: boolean;

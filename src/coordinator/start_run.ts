@@ -75,8 +75,8 @@ export interface StartParts {
   readonly numericsCheck: 'strict' | 'relaxed';
   /** With the replicas that are there at the start. */
   readonly fleet: Fleet;
-  /** The fleet's only replica, where the weights may stay with it (planes/exact/resident_weights.ts). */
-  readonly resident?: ResidentReplica | null;
+  /** All replicas of the fleet, where the weights may stay with them (planes/exact/resident_weights.ts). */
+  readonly resident?: readonly ResidentReplica[];
   /** Of this machine, for this process. */
   readonly cores: number;
   readonly observe: RunObserver;

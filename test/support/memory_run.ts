@@ -86,6 +86,7 @@ export async function start(
   let clockMs = 0;
   const nowMs = () => clockMs++;
   const fleet = {
+    ...{ replicas: [], lose: () => undefined },
     computeRound: async (
       units: readonly ShardAssignment[],
       take: (result: ShardResult) => ShardResult = (result) => result,

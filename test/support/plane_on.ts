@@ -1,5 +1,5 @@
 /**
- * Owns: planes over one replica in a thread, with the weights on the host or with the replica, for tests that compare both.
+ * Owns: planes over replicas in threads, with the weights on the host or with the replicas, for tests that compare both.
  */
 import * as tf from '@tensorflow/tfjs';
 import type { ResidentReplica } from '../../src/common/replica.js';
@@ -50,19 +50,20 @@ let firstVersion = 0;
 
 /** Its first version is no other run's: a thread that holds some 0 loads no other. The clock stands still unless one is given. */
 export async function planeOn(
-  replica: ResidentReplica,
+  replicas: ResidentReplica | readonly ResidentReplica[],
   where: 'host' | 'device',
   { optimizer = {}, shards = 1, nowMs = () => 0 }: Pick<Work, 'optimizer' | 'shards'> & { nowMs?: () => number } = {},
-): Promise<{ plane: ExactPlane; firstVersion: number }> {
+): Promise<{ plane: ExactPlane; firstVersion: number; fleet: Fleet }> {
   const fleet = new Fleet({ nowMs: () => performance.now() });
-  fleet.add(replica);
+  const all = [replicas].flat();
+  all.forEach((replica) => fleet.add(replica));
   const config = { ...DEFAULT_TRAIN_CONFIG.optimizer, ...optimizer };
-  const resident = where === 'device' ? replica : null;
-  const model = await replica.describe();
+  const resident = where === 'device' ? all : [];
+  const model = await all[0].describe();
   const plane = new ExactPlane({ model, shards, optimizer: config, fleet, resident, nowMs });
   const { parameters, optimizerSlots } = await plane.values();
   await plane.restore({ version: (firstVersion += 1000), parameters, optimizerSlots });
-  return { plane, firstVersion };
+  return { plane, firstVersion, fleet };
 }
 
 /** From the step to the end of its epoch, or to `steps`; by default batches of 12, 12 and 5. */

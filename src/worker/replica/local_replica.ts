@@ -11,13 +11,14 @@ import { EnvironmentError } from '../../common/errors.js';
 import type { Dataset, SplitName } from '../../common/dataset.js';
 import { LIMITS } from '../../common/limits.js';
 import { LentBuffers } from '../../common/lent_buffers.js';
+import { deviceGradient } from '../../common/device_gradient.js';
 import { hostGradient } from '../../common/host_gradient.js';
 import { sharedFloats } from '../../common/shared_floats.js';
 import { builtFile, requirePackageFile } from '../../system/package_file.js';
 import { noteStuckThread } from '../../system/stuck_threads.js';
 import { within } from '../../system/within.js';
 import type { ModelDescription, NumericsClass, ResidentReplica, ShardAssignment, ShardResult } from '../../common/replica.js';
-import type { HostValues, Residence, ResidentStep } from '../../common/resident.js';
+import type { GatheredStep, HostValues, Residence, ResidentOutcome, ResidentStep } from '../../common/resident.js';
 import type {
   BoundSpec,
   MemoryAnswer,
@@ -80,7 +81,10 @@ export class LocalReplica implements ResidentReplica {
     const shard = taskOf(assignment);
     const common = { id, version: parameters.version, examples: assignment.rows.length };
     if (id.kind === 'evaluate') return { ...common, ...(await this.run<ShardAnswer>({ type: 'evaluate', shard })) };
-    if (resident !== undefined) return { ...common, ...(await this.computeResident(assignment, resident)) };
+    if (resident !== undefined) {
+      const { lent, ...answer } = await this.computeResident(assignment, resident);
+      return { ...common, ...answer, ...(lent !== undefined && { gradient: deviceGradient(lent) }) };
+    }
     const buffer = this.gradients.take(() => sharedFloats(description.layout.trainedSize));
     try {
       const answer = await this.run<ShardAnswer>({ type: 'train', shard, gradient: buffer });
@@ -116,6 +120,14 @@ export class LocalReplica implements ResidentReplica {
   async reside(residence: Residence): Promise<void> {
     await this.open();
     await this.run<null>({ type: 'reside', residence });
+  }
+
+  gather(work: GatheredStep): Promise<ResidentOutcome> {
+    return this.run<ResidentOutcome>({ type: 'gather', work });
+  }
+
+  async dropAfter(version: number): Promise<void> {
+    await this.run<null>({ type: 'drop_after', version });
   }
 
   async writeValues(version: number, into: HostValues): Promise<void> {

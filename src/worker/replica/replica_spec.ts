@@ -5,7 +5,7 @@
 import type { Dataset, NumericArray, SplitName } from '../../common/dataset.js';
 import type { ToldFailure } from '../../common/environment_error.js';
 import type { ModelDescription, NumericsClass, ShardAssignment, ShardResult } from '../../common/replica.js';
-import type { HostValues, Residence, ResidentStep } from '../../common/resident.js';
+import type { DeviceMemory, GatheredStep, HostValues, Residence, ResidentStep } from '../../common/resident.js';
 import type { ModelSource } from '../../models/model_source.js';
 import type { ObjectiveRequest } from '../../objective/request.js';
 
@@ -47,6 +47,8 @@ export type ReplicaTask =
       /** Nobody has asked for it yet: the answer is null where it cannot be computed now, and nothing else comes of that. */
       readonly early: boolean;
     }
+  | { readonly type: 'gather'; readonly work: GatheredStep }
+  | { readonly type: 'drop_after'; readonly version: number }
   | { readonly type: 'write_values'; readonly version: number; readonly into: HostValues }
   | { readonly type: 'evaluate'; readonly shard: ShardTask }
   | { readonly type: 'bind'; readonly key: string; readonly spec: BoundSpec }
@@ -113,7 +115,10 @@ export interface OpenAnswer {
 export type ShardAnswer = Pick<
   ShardResult,
   'lossSum' | 'sums' | 'statistics' | 'classified' | 'nonFinite' | 'resident' | 'computeMs' | 'dataMs'
->;
+> & {
+  /** Where the gradient lies that was asked to stay on the device. */
+  readonly lent?: DeviceMemory;
+};
 
 /** What is alive inside a replica's thread; for leak tests and the bench. */
 export interface MemoryAnswer {

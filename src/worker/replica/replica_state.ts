@@ -6,9 +6,11 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
-import { upload, uploadInPlace, type Engine } from '../../engine/index.js';
+import { download, upload, uploadInPlace, type Engine } from '../../engine/index.js';
 import type { FiniteProbe } from './finite_probe.js';
 import type { Judged } from './judged.js';
+import { shapesOfSums, type Sums } from './gathering.js';
+import { createPacking, type Packing } from './packing.js';
 import type { PredictStep } from './predict_step.js';
 import type { ReplicaSpec, ShardAnswer, ShardTask } from './replica_spec.js';
 import type { Feed, Resident } from './resident.js';
@@ -24,6 +26,8 @@ export interface ReplicaState {
   /** The one that steps are taken with. */
   judged: Judged | null;
   readonly probe: FiniteProbe;
+  /** Of all weights and of a shard's sums, where they come from the host and go there as one array; null on a processor, where the memory is the same. */
+  readonly packed: { readonly weights: Packing; readonly sums: Packing } | null;
   /** The memory that the model's variables read, where they are no copies of it. */
   lent: Float32Array | null;
   /** Version of the parameters that the model's variables hold; -1 before the first. */
@@ -46,15 +50,23 @@ export function load(replica: ReplicaState, { version, parameters }: Pick<ShardT
   if (replica.loadedVersion === version) return;
   const { engine, model, layout } = replica;
   invariant(parameters.length === layout.totalSize, 'a replica is given the weights that it does not hold');
-  const given = replica.resident === null ? uploadInPlace : upload;
-  model.weights.forEach((weight, index) => {
-    const { offset, size, shape } = layout.slots[index];
-    const tensor = given(engine, parameters.subarray(offset, offset + size), shape);
-    (weight as unknown as { val: tfjs.Variable }).val.assign(tensor);
-    tensor.dispose();
-  });
+  const values = replica.packed === null ? inPieces(replica, parameters) : inOne(replica, replica.packed.weights, parameters);
+  model.weights.forEach((weight, index) => (weight as unknown as { val: tfjs.Variable }).val.assign(values[index]));
+  engine.tf.dispose(values);
   replica.lent = parameters;
   replica.loadedVersion = version;
+}
+
+function inPieces({ engine, layout, resident }: ReplicaState, parameters: Float32Array): tfjs.Tensor[] {
+  const given = resident === null ? uploadInPlace : upload;
+  return layout.slots.map(({ offset, size, shape }) => given(engine, parameters.subarray(offset, offset + size), shape));
+}
+
+function inOne({ engine }: ReplicaState, weights: Packing, parameters: Float32Array): tfjs.Tensor[] {
+  const packed = uploadInPlace(engine, parameters, [parameters.length]);
+  const values = weights.unpack(packed);
+  packed.dispose();
+  return values;
 }
 
 /** What the training step takes. */
@@ -71,4 +83,35 @@ export function times(replica: ReplicaState, begin: number): Pick<ShardAnswer, '
 
 export function readSums(sums: readonly tfjs.Tensor[]): number[] {
   return sums.flatMap((sum) => Array.from(sum.dataSync()));
+}
+
+/** A shard's gradients and statistics, in layout order, into the host's memory. */
+export function readShardSums(
+  { engine, packed }: ReplicaState,
+  { gradients, statistics }: Sums,
+  into: { gradient: Float32Array; statistics: Float32Array },
+): void {
+  if (packed === null) {
+    readInto(engine, gradients, into.gradient);
+    return readInto(engine, statistics, into.statistics);
+  }
+  const sums = packed.sums.pack([...gradients, ...statistics]);
+  if (statistics.length === 0) download(engine, sums, into.gradient);
+  else {
+    const values = sums.dataSync() as Float32Array;
+    const { length } = into.gradient;
+    into.gradient.set(values.subarray(0, length));
+    into.statistics.set(values.subarray(length));
+  }
+  sums.dispose();
+}
+
+function readInto(engine: Engine, tensors: readonly tfjs.Tensor[], into: Float32Array): void {
+  let at = 0;
+  for (const tensor of tensors) download(engine, tensor, into.subarray(at, (at += tensor.size)));
+}
+
+export function packingsOf(engine: Engine, layout: BucketLayout): NonNullable<ReplicaState['packed']> {
+  const shapes = layout.slots.map(({ shape }) => shape);
+  return { weights: createPacking(engine, shapes), sums: createPacking(engine, shapesOfSums(layout)) };
 }

@@ -10,7 +10,8 @@ import { factsToTell } from '../../common/environment_error.js';
 import { invariant } from '../../common/errors.js';
 import { sumSpecs } from '../../common/objective.js';
 import type { ModelDescription } from '../../common/replica.js';
-import { download, installEngine, type Engine } from '../../engine/index.js';
+import type { ResidentOutcome } from '../../common/resident.js';
+import { installEngine, type Engine } from '../../engine/index.js';
 import { buildModel } from '../../models/build.js';
 import type { TensorBatch } from './bind_fields.js';
 import { describeModel, NOTHING_JUDGED, numericsOf, precisionNoteOf } from './describe.js';
@@ -32,8 +33,8 @@ import type {
   ShardTask,
   ThreadAnswer,
 } from './replica_spec.js';
-import { judgedIn, load, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
-import { reside, trainResident, writeValues } from './resident_tasks.js';
+import { judgedIn, load, packingsOf, readShardSums, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
+import { dropAfter, gather, reside, trainResident, writeValues } from './resident_tasks.js';
 
 let state: ReplicaState | undefined;
 
@@ -55,7 +56,7 @@ export default async function handle(task: ReplicaTask): Promise<ThreadAnswer<un
 
 async function answer(
   task: ReplicaTask,
-): Promise<OpenAnswer | ModelDescription | ShardAnswer | PredictAnswer | MemoryAnswer | Uint8Array | null> {
+): Promise<OpenAnswer | ModelDescription | ShardAnswer | ResidentOutcome | PredictAnswer | MemoryAnswer | Uint8Array | null> {
   switch (task.type) {
     case 'open':
       return open(task.spec);
@@ -65,6 +66,10 @@ async function answer(
       return reside(opened(), task.residence);
     case 'train_resident':
       return trainResident(opened(), task);
+    case 'gather':
+      return gather(opened(), task.work);
+    case 'drop_after':
+      return dropAfter(opened(), task.version);
     case 'write_values':
       return writeValues(opened(), task.version, task.into);
     case 'evaluate':
@@ -119,6 +124,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     bound: new Map(judged && [['', judged]]),
     judged,
     probe: createFiniteProbe(engine, spec),
+    packed: spec.device.startsWith('CPU') ? null : packingsOf(engine, layout),
     lent: null,
     loadedVersion: -1,
     resident: null,
@@ -160,16 +166,8 @@ async function trainShard(replica: ReplicaState, shard: ShardTask, gradient: Flo
   const args = await trainingFeed(replica, shard);
   const outputs = onExamples(() => judgedIn(replica).train(...args));
   const probe = replica.probe([...outputs.gradients, ...outputs.statistics]);
-  outputs.gradients.forEach((tensor, index) => {
-    const { offset, size } = layout.slots[index];
-    download(engine, tensor, gradient.subarray(offset, offset + size));
-  });
   const statistics = new Float32Array(layout.statisticsSize);
-  let at = 0;
-  outputs.statistics.forEach((tensor) => {
-    download(engine, tensor, statistics.subarray(at, at + tensor.size));
-    at += tensor.size;
-  });
+  readShardSums(replica, outputs, { gradient, statistics });
   const lossSum = outputs.loss.dataSync()[0];
   const sums = readSums(outputs.sums);
   const isFinite = Number.isFinite(lossSum) && Number.isFinite(probe.dataSync()[0]);

@@ -4,15 +4,16 @@
  * Does not: know the update (resident_update.ts) or decide which version counts (the plane does).
  *
  * One shard is one call: forward, backward and update in one graph function. Of several, gradients are added on the device, siblings of the fixed tree as
- * they come, and the last one's call is followed by the update's.
+ * they come, and the last one's call is followed by the update's. Where several replicas compute them, each lends its own and adds all (gathering.ts).
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
-import type { HostValues, Residence, ResidentOutcome, ResidentStep } from '../../common/resident.js';
+import type { DeviceMemory, GatheredStep, HostValues, Residence, ResidentOutcome, ResidentStep } from '../../common/resident.js';
 import { TreeFold } from '../../common/tree_fold.js';
-import { download, normOf, upload, type Engine } from '../../engine/index.js';
+import { download, normOf, upload, type CompiledFunction, type Engine } from '../../engine/index.js';
 import { xlaFor, type Executed } from './execution.js';
+import { Gathering, type Sums } from './gathering.js';
 import { createResidentUpdate, type ResidentUpdate, type UpdateOutput } from './resident_update.js';
 import { trainedVariables, type TrainStep } from './train_step.js';
 
@@ -26,12 +27,6 @@ export interface ResidentParts {
 
 /** What the training step is called with. */
 export type Feed = Parameters<TrainStep>;
-
-/** Sums over some shards of a step. */
-interface Sums {
-  readonly gradients: tfjs.Tensor[];
-  readonly statistics: tfjs.Tensor[];
-}
 
 interface Pending extends Pick<UpdateOutput, 'weights' | 'slots' | 'running'> {
   readonly version: number;
@@ -62,9 +57,12 @@ export class Resident {
   readonly #variables: tfjs.Variable[];
   readonly #running: tfjs.Variable[];
   readonly #train: TrainStep;
-  readonly #whole: (feed: Feed, memory: tfjs.Tensor[][], numbers: object) => ShardSumsOnDevice & { next: UpdateOutput };
-  readonly #apply: (sums: Sums, memory: tfjs.Tensor[][], numbers: object) => UpdateOutput;
-  readonly #add: (left: tfjs.Tensor[], right: tfjs.Tensor[]) => tfjs.Tensor[];
+  readonly #whole: CompiledFunction<[Feed, tfjs.Tensor[][], object], ShardSumsOnDevice & { next: UpdateOutput }>;
+  readonly #apply: CompiledFunction<[Sums, tfjs.Tensor[][], object], UpdateOutput>;
+  readonly #add: CompiledFunction<[tfjs.Tensor[], tfjs.Tensor[]], tfjs.Tensor[]>;
+  readonly #gathering: Gathering;
+  readonly #packed: CompiledFunction<Feed, ShardSumsOnDevice & { packed: tfjs.Tensor }>;
+  readonly #applyPacked: CompiledFunction<[tfjs.Tensor, tfjs.Tensor[][], object], UpdateOutput>;
   /** By slot, then by trained weight, of `#version`. */
   #slots: tfjs.Tensor[][] = [];
   /** Of the slots; the variables may hold another one for a while. */
@@ -97,6 +95,26 @@ export class Resident {
     this.#add = engine.compile((left: tfjs.Tensor[], right: tfjs.Tensor[]) => left.map((value, at) => tf.add(value, right[at])), {
       name: 'add_shards',
     });
+    const gathering = new Gathering(engine, layout);
+    this.#gathering = gathering;
+    this.#packed = engine.compile(
+      (...feed: Feed) => {
+        const { gradients, statistics, ...sums } = train(...feed);
+        const packed = gathering.pack({ gradients, statistics });
+        tf.dispose([gradients, statistics]);
+        return { ...sums, packed };
+      },
+      { name: 'shard_gradient', onGraph, ...xlaFor(parts) },
+    );
+    this.#applyPacked = engine.compile(
+      (packed: tfjs.Tensor, memory: tfjs.Tensor[][], numbers: object) => {
+        const total = gathering.unpack(packed);
+        const next = applied(total, memory, numbers);
+        tf.dispose([total.gradients, total.statistics]);
+        return next;
+      },
+      { name: 'gathered_update' },
+    );
   }
 
   /** Makes `version` the one that the model's variables and the slots hold, where it is the next one; true where it did. Any other is dropped. */
@@ -162,6 +180,28 @@ export class Resident {
     }
   }
 
+  /** One shard of a step that several replicas compute, from the version held: where its gradient lies until a step from another version. */
+  lend(feed: Feed, { version, shard }: ShardPlace, read: (sums: ShardSumsOnDevice) => number): DeviceMemory {
+    invariant(version === this.#version && this.#pending === null, 'a shard is computed from the version that is held');
+    const { packed, ...sums } = this.#packed(...feed);
+    read(sums);
+    return this.#gathering.lend(packed, { version, shard });
+  }
+
+  /** What comes of a step whose shards were lent, and whose losses are finite. */
+  gather(work: GatheredStep): ResidentOutcome {
+    const { version, shards, step } = work;
+    invariant(version === this.#version && this.#pending === null, 'a step ends from the version that is held');
+    const { tf } = this.#parts.engine;
+    const numbers = this.#update.numbersOf({ ...work, shards: shards.length, step });
+    const total = this.#gathering.total(work);
+    try {
+      return this.#keep(this.#applyPacked(total, this.#slots, numbers), version + 1, true);
+    } finally {
+      tf.dispose([total, numbers] as unknown as tfjs.TensorContainer);
+    }
+  }
+
   /** All weights, and the slots, of the version that the variables and the slots hold. */
   write(into: HostValues): void {
     const { engine, model, layout } = this.#parts;
@@ -177,6 +217,16 @@ export class Resident {
       }),
     );
     into.version[0] = this.#version;
+  }
+
+  /** Another one takes its place; the model's variables stay. */
+  dispose(): void {
+    const { tf } = this.#parts.engine;
+    const { weights = [], running = [], slots = [] } = this.#pending ?? {};
+    const held = this.#underWay?.fold.held.map(({ gradients, statistics }) => [gradients, statistics]) ?? [];
+    tf.dispose([this.#slots, weights, running, slots, held]);
+    this.#gathering.dispose();
+    for (const compiled of [this.#whole, this.#apply, this.#add, this.#packed, this.#applyPacked]) compiled.dispose();
   }
 
   /** Of the slots. */

@@ -1,32 +1,34 @@
 /**
- * Owns: the tasks of a thread whose weights stay on its device: beginning that, a shard of a step, values for the host.
+ * Owns: the tasks of a thread whose weights stay on its device: beginning that, a shard of a step, the end of one that others share, values for the host.
  * Does not: compute the step (resident.ts).
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
 import { invariant } from '../../common/errors.js';
-import type { HostValues, Residence } from '../../common/resident.js';
+import type { GatheredStep, HostValues, Residence, ResidentOutcome } from '../../common/resident.js';
 import { onExamples } from './model_fails.js';
 import type { ReplicaTask, ShardAnswer } from './replica_spec.js';
 import { judgedIn, load, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
-import { Resident, type Feed } from './resident.js';
+import { Resident, type Feed, type ShardSumsOnDevice } from './resident.js';
 
 const NOTHING = new Float32Array(0);
 
 export function reside(replica: ReplicaState, residence: Residence): null {
   const { engine, model, layout, spec } = replica;
   const { train, hearGraph } = judgedIn(replica);
+  replica.resident?.dispose();
   replica.resident = new Resident({ engine, model, layout, residence, spec }, train, hearGraph);
   return null;
 }
 
 export function writeValues(replica: ReplicaState, version: number, into: HostValues): null {
-  const { resident } = replica;
-  // What was computed from it already stays: it may be asked for next.
-  if (resident?.version !== version && resident?.settle(version)) replica.loadedVersion = version;
-  const isHere = resident !== null && replica.loadedVersion === version && resident.version === version;
-  invariant(isHere, 'values are asked of a replica that holds them');
-  resident.write(into);
+  invariant(holds(replica, version), 'values are asked of a replica that holds them');
+  replica.resident.write(into);
+  return null;
+}
+
+export function dropAfter({ resident }: ReplicaState, version: number): null {
+  resident?.settle(version);
   return null;
 }
 
@@ -40,28 +42,65 @@ export async function trainResident(
   invariant(resident !== null, 'a replica is told to reside before its first step');
   const isHere = resident.leadsTo(version) && (resident.version !== version || replica.loadedVersion === version);
   if (early && !isHere) return null;
-  load(replica, { version, parameters: work.from.version[0] === version ? work.from.parameters : NOTHING });
-  if (resident.version !== version) resident.takeSlots(version, work.from.slots);
+  beginFrom(replica, version, work.from);
   let feed: Feed | undefined;
   let answer: Pick<ShardAnswer, 'lossSum' | 'sums'> | undefined;
   try {
     const args = (feed = await trainingFeed(replica, shard));
-    const outcome = onExamples(() =>
-      resident.compute(args, shard, work, ({ loss, sums }) => {
-        answer = { lossSum: loss.dataSync()[0], sums: readSums(sums) };
-        engine.tf.dispose([loss, ...sums]);
-        return answer.lossSum;
-      }),
+    const read = ({ loss, sums }: ShardSumsOnDevice): number => {
+      answer = { lossSum: loss.dataSync()[0], sums: readSums(sums) };
+      engine.tf.dispose([loss, ...sums]);
+      return answer.lossSum;
+    };
+    const done = onExamples(() =>
+      work.lends
+        ? { lent: resident.lend(args, shard, read) }
+        : { resident: resident.compute(args, shard, work, read) ?? undefined },
     );
     invariant(answer !== undefined, 'a shard has a loss');
-    return { ...answer, ...(outcome !== null && { resident: outcome }), ...times(replica, begin) };
+    return { ...answer, ...done, ...times(replica, begin) };
   } catch (error) {
     // Who asks for it will hear of it.
     if (early) return null;
-    // Nobody else has these values, and this replica will be closed.
-    writeValues(replica, version, work.rescue);
+    leaveBehind(replica, version, work.rescue);
     throw error;
   } finally {
     engine.tf.dispose(feed as unknown as tfjs.TensorContainer);
   }
+}
+
+export function gather(replica: ReplicaState, work: GatheredStep): ResidentOutcome {
+  const { resident } = replica;
+  const { version } = work;
+  invariant(resident !== null, 'a replica is told to reside before its first step');
+  beginFrom(replica, version, work.from);
+  try {
+    return resident.gather(work);
+  } catch (error) {
+    leaveBehind(replica, version, work.rescue);
+    throw error;
+  }
+}
+
+/** Weights and slots of this version: those that are here, else the host's. */
+function beginFrom(replica: ReplicaState, version: number, from: HostValues): void {
+  const { resident } = replica;
+  const isOnHost = from.version[0] === version;
+  load(replica, { version, parameters: isOnHost ? from.parameters : NOTHING });
+  if (resident === null || resident.version === version) return;
+  invariant(isOnHost, 'a replica is given the values that it does not hold');
+  resident.takeSlots(version, from.slots);
+}
+
+/** Whether this version's values are here; what was computed last already stays then: it may be asked for next. */
+function holds(replica: ReplicaState, version: number): replica is ReplicaState & { resident: Resident } {
+  const { resident } = replica;
+  if (resident === null) return false;
+  if (resident.version !== version && resident.settle(version)) replica.loadedVersion = version;
+  return replica.loadedVersion === version && resident.version === version;
+}
+
+/** This replica will be closed, and maybe nobody else has these values. */
+function leaveBehind(replica: ReplicaState, version: number, into: HostValues): void {
+  if (holds(replica, version)) replica.resident.write(into);
 }

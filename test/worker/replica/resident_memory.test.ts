@@ -51,7 +51,13 @@ describe('on the device', () => {
     );
     const { slots } = optimizerProgram(optimizer);
     resident.takeSlots(0, firstSlots(slots, new Float32Array(layout.trainedSize)));
-    const work = { key: 1, globalBatch: 4, learningRate: 0.1, shards: Array.from({ length: shards }, (_, shard) => shard) };
+    const work = {
+      key: 1,
+      lends: false,
+      globalBatch: 4,
+      learningRate: 0.1,
+      shards: Array.from({ length: shards }, (_, shard) => shard),
+    };
     for (let step = 0; step < 3; step++) {
       resident.settle(step);
       for (const shard of work.shards) {

@@ -1,10 +1,9 @@
 /**
  * Owns: exact mode: weights on the host, each step's shards computed by the fleet, added in the fixed tree as they arrive, divided once by the
- * global batch, and applied by a swap. Nothing is applied before all shards are there and finite; a step is committed exactly once. Where the
- * only replica keeps the weights (resident_weights.ts), it does all of that with the same bits, and what is not finite is computed again here.
+ * global batch, and applied by a swap. Nothing is applied before all shards are there and finite; a step is committed exactly once. Where
+ * replicas keep the weights (resident_weights.ts), they do all of that with the same bits, and what is not finite is computed again here.
  * Does not: know epochs' ends, states or metrics (run.ts), or choose who computes (fleet).
  */
-import { invariant } from '../../../common/errors.js';
 import { LIMITS } from '../../../common/limits.js';
 import type { ShardSums } from '../../../common/objective.js';
 import type { ModelDescription, ParameterSnapshot, ResidentReplica } from '../../../common/replica.js';
@@ -17,6 +16,7 @@ import type { Advance, Classified, CommittedStep, Evaluation, Plane, RowPlan, Ru
 import { rowOrder } from '../row_order.js';
 import { batchesAfter, shardBatch } from './batches.js';
 import { classify, evaluate, type RoundComputer } from './evaluate.js';
+import type { Members } from './gathered_step.js';
 import { ELSEWHERE, Parameters } from './parameters.js';
 import { ResidentWeights, type PlannedStep } from './resident_weights.js';
 import { StepMeter } from './step_meter.js';
@@ -28,9 +28,9 @@ export interface ExactPlaneParts {
   /** Examples of a batch are mixed with each other. */
   readonly mixes?: boolean;
   /** Its replicas come and go; whoever opened them closes them. */
-  readonly fleet: RoundComputer;
-  /** The fleet's only replica, where the weights may stay with it (`residentReplica`). */
-  readonly resident?: ResidentReplica | null;
+  readonly fleet: RoundComputer & Members;
+  /** All replicas of the fleet, where the weights may stay with them (`residentReplicas`). */
+  readonly resident?: readonly ResidentReplica[];
   /** Of the machine; where the weights are on the host, the update uses them. */
   readonly cores?: number;
   /** First weights, where they are not the model's. */
@@ -55,12 +55,12 @@ export class ExactPlane implements Plane {
   #averaged: Float32Array | null = null;
 
   constructor(parts: ExactPlaneParts) {
-    const { model, optimizer, resident = null, cores, initial = model.initial, nowMs } = parts;
+    const { model, optimizer, fleet, resident = [], cores, initial = model.initial, nowMs } = parts;
     this.#parts = parts;
-    this.#update = createUpdate({ layout: model.layout, optimizer, nowMs, ...(resident === null && { cores }) });
+    this.#update = createUpdate({ layout: model.layout, optimizer, nowMs, ...(resident.length === 0 && { cores }) });
     this.#parameters = new Parameters({ layout: model.layout, initial }, this.#update.slots);
-    const shared = { layout: model.layout, optimizer, parameters: this.#parameters, nowMs };
-    this.#resident = resident === null ? null : new ResidentWeights({ ...shared, replica: resident });
+    const shared = { layout: model.layout, optimizer, parameters: this.#parameters, fleet, nowMs };
+    this.#resident = resident.length === 0 ? null : new ResidentWeights({ ...shared, replicas: resident });
   }
 
   async *advance(work: Advance): AsyncGenerator<StepOutcome, void> {
@@ -82,7 +82,8 @@ export class ExactPlane implements Plane {
       const planned: PlannedStep = early?.version === snapshot.version ? early : planAt(at, snapshot);
       const { step } = at;
       at = { step: step + 1, example: at.example + planned.globalBatch };
-      const goesOn = this.#stepMs < LIMITS.earlyStepMs && at.step < work.upTo && at.example < examples;
+      const goesOn =
+        this.#resident?.isAlone === true && this.#stepMs < LIMITS.earlyStepMs && at.step < work.upTo && at.example < examples;
       early = goesOn ? planAt(at, { version: snapshot.version + 1, values: ELSEWHERE }) : null;
       const outcome = await this.#step({ planned, early, step, signal: work.signal, meter });
       if (outcome === null) return;
@@ -177,9 +178,9 @@ export class ExactPlane implements Plane {
     const results = await unlessAborted(this.#parts.fleet.computeRound(there), signal, graceMs);
     if (results === null) return null;
     meter.computed(results);
-    const outcome = results.find(({ resident: told }) => told !== undefined)?.resident;
-    invariant(outcome !== undefined, 'a replica that has all shards completes the step');
+    const outcome = await resident.ended(planned, results);
     if (!outcome.finite) return { kind: 'non_finite', what: 'the step' };
+    meter.mark('apply');
     await resident.committed();
     meter.mark('publish');
     const { gradientNorm } = outcome;

@@ -1,38 +1,50 @@
 /**
- * Owns: the weights of a run that stay on the one replica it has: a step moves them on there, and they come to the host's memory when somebody wants
- * them. Decides where that may be. Does not: know the device (common/replica.ts is the seam), or give shards out (the fleet does).
+ * Owns: the weights of a run that stay on its replicas, all of them on each: a step moves them on there, and they come to the host's memory when somebody
+ * wants them. Decides where that may be. Does not: know the device (common/replica.ts is the seam), or give shards out (the fleet does).
+ *
+ * A replica alone has all shards and ends a step with the last of them. Of several each computes its shards and lends the gradients; then each adds all of
+ * them and moves its own weights on, so that whoever is left has everything.
  */
 import type { BucketLayout } from '../../../common/bucket_layout.js';
-import { EnvironmentError } from '../../../common/errors.js';
+import { EnvironmentError, invariant } from '../../../common/errors.js';
 import { LIMITS } from '../../../common/limits.js';
 import { within } from '../../../system/within.js';
-import type { ModelDescription, NumericsClass, ResidentReplica, ShardAssignment } from '../../../common/replica.js';
+import type { ModelDescription, NumericsClass, ResidentReplica, ShardAssignment, ShardResult } from '../../../common/replica.js';
+import type { ResidentOutcome, ResidentStep } from '../../../common/resident.js';
 import type { OptimizerConfig } from '../../../common/train_config.js';
+import { endTogether, stillHere, type Members } from './gathered_step.js';
 import type { Parameters } from './parameters.js';
 import { weightRates } from './update/layer_rates.js';
 
 /**
- * The replica that keeps the weights, or null where the host does. Alone in its run, because others would have to be told of every step; on a
- * device whose arithmetic gives the host's bits; compiled, as the update is; no constraints, which the host alone holds weights to.
+ * The replicas that keep the weights, none where the host does. One alone does; several do on GPUs, each of which has a copy of all: on processors one
+ * copy in memory that all share is faster. On devices whose arithmetic gives the host's bits; compiled, as the update is; without constraints, which the
+ * host alone holds weights to, and audits, which compare what is on the host.
  */
-export function residentReplica<Kind extends ResidentReplica>({
+export function residentReplicas<Kind extends ResidentReplica>({
   replicas,
   model: { layout },
-  numerics: { execution },
+  numerics: { execution, device },
   givesHostBits,
+  audit = 0,
 }: {
   /** All that the run will ever have. */
-  replicas: readonly Kind[];
-  model: Pick<ModelDescription, 'layout'>;
-  numerics: Pick<NumericsClass, 'execution'>;
-  givesHostBits: boolean;
-}): Kind | null {
+  readonly replicas: readonly Kind[];
+  readonly model: Pick<ModelDescription, 'layout'>;
+  readonly numerics: Pick<NumericsClass, 'execution' | 'device'>;
+  /** Of all of them. */
+  readonly givesHostBits: boolean;
+  readonly audit?: number;
+}): readonly Kind[] {
   const mayReside = givesHostBits && execution !== 'eager' && layout.constraints.length === 0;
-  return replicas.length === 1 && mayReside ? replicas[0] : null;
+  const gain = replicas.length === 1 || (device === 'GPU' && audit === 0);
+  return mayReside && gain ? replicas : [];
 }
 
 export interface ResidentWeightsParts {
-  readonly replica: ResidentReplica;
+  /** At least one. */
+  readonly replicas: readonly ResidentReplica[];
+  readonly fleet: Members;
   readonly layout: BucketLayout;
   readonly optimizer: OptimizerConfig;
   readonly parameters: Parameters;
@@ -72,9 +84,7 @@ export class ResidentWeights {
    * asked.
    */
   async residing(step: PlannedStep, following: PlannedStep | null): Promise<ShardAssignment[]> {
-    const { replica, layout, optimizer } = this.#parts;
-    this.#begun ??= replica.reside({ optimizer, rates: weightRates(layout, optimizer.layerRates) });
-    await this.#begun;
+    await (this.#begun ??= this.#begin());
     const epoch = step.units[0].epoch ?? null;
     const planned = this.#planned?.step === step ? this.#planned : null;
     if (planned !== this.#planned) this.#unplannedEpoch = epoch;
@@ -95,10 +105,36 @@ export class ResidentWeights {
     this.#planned = null;
   }
 
-  #unitsOf({ units, globalBatch, learningRate }: PlannedStep, keys: readonly number[]): ShardAssignment[] {
+  #unitsOf(step: PlannedStep, keys: readonly number[]): ShardAssignment[] {
+    const resident = { ...this.#workOf(step), lends: !this.isAlone };
+    return step.units.map((unit, at) => ({ ...unit, resident: { ...resident, key: keys[at] } }));
+  }
+
+  #workOf({ units, globalBatch, learningRate }: PlannedStep): Omit<ResidentStep, 'key' | 'lends'> {
     const { current: from, next: rescue } = this.#parts.parameters;
-    const shards = units.map(({ id }) => id.shard);
-    return units.map((unit, at) => ({ ...unit, resident: { key: keys[at], shards, globalBatch, learningRate, from, rescue } }));
+    return { shards: units.map(({ id }) => id.shard), globalBatch, learningRate, from, rescue };
+  }
+
+  async #begin(): Promise<void> {
+    const { replicas, layout, optimizer } = this.#parts;
+    const residence = { optimizer, rates: weightRates(layout, optimizer.layerRates) };
+    await Promise.all(replicas.map((replica) => replica.reside(residence)));
+  }
+
+  /** A step may be begun before it is asked for: nobody else has to have ended the one before. */
+  get isAlone(): boolean {
+    return this.#parts.replicas.length === 1;
+  }
+
+  /** What came of a step whose shards are all there. */
+  async ended(step: PlannedStep, results: readonly ShardResult[]): Promise<ResidentOutcome> {
+    if (!this.isAlone) {
+      const work = { ...this.#workOf(step), version: step.version, step: step.units[0].id.step };
+      return endTogether(this.#parts, work, results);
+    }
+    const outcome = results.find(({ resident }) => resident !== undefined)?.resident;
+    invariant(outcome !== undefined, 'a replica that has all shards completes the step');
+    return outcome;
   }
 
   /** After a commit: brings values home now and then, so that a run whose steps are long, or whose replica fails, has them. */
@@ -109,18 +145,23 @@ export class ResidentWeights {
 
   /** Resolves when the host holds the values of the last commit. @throws EnvironmentError VALUES_LOST where nobody has them any more */
   async home(): Promise<void> {
-    const { replica, parameters, nowMs } = this.#parts;
+    const { replicas, fleet, parameters, nowMs } = this.#parts;
     // What a replica that failed has left.
     if (!parameters.isCurrent) parameters.takeWritten();
     if (parameters.isCurrent) return;
     if (this.#lost !== null) throw this.#lost;
-    const { error: cause } = await within(replica.writeValues(parameters.version, parameters.next), LIMITS.residentAnswerMs);
-    parameters.takeWritten();
-    this.#homeMs = nowMs();
-    if (parameters.isCurrent) return;
+    let cause: unknown = null;
+    for (const replica of this.isAlone ? replicas : stillHere({ replicas, fleet })) {
+      const { error } = await within(replica.writeValues(parameters.version, parameters.next), LIMITS.residentAnswerMs);
+      parameters.takeWritten();
+      this.#homeMs = nowMs();
+      if (parameters.isCurrent) return;
+      cause = error;
+    }
+    const [{ name }] = replicas;
     this.#lost = new EnvironmentError({
       code: 'VALUES_LOST',
-      message: `the weights of step ${parameters.version} are lost with ${replica.name}, the only replica`,
+      message: `the weights of step ${parameters.version} are lost with ${this.isAlone ? `${name}, the only replica` : 'all replicas'}`,
       next: 'Resume the run: the last state is whole, and the steps after it give the same bits again.',
       cause,
     });

@@ -34,6 +34,7 @@ function planeWith(optimizer: Partial<OptimizerConfig>, { shards = 1, hang = fal
     return { ...common, gradient, statistics: new Float32Array(layout.statisticsSize) };
   };
   const fleet = {
+    ...{ replicas: [], lose: () => undefined },
     computeRound: async (units: readonly ShardAssignment[], take = (result: ShardResult) => result): Promise<ShardResult[]> => {
       if (hang) await new Promise(() => undefined);
       const results: ShardResult[] = [];

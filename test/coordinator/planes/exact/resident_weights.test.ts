@@ -8,7 +8,7 @@ import type { ResidentReplica, ShardAssignment } from '../../../../src/common/re
 import type { HostValues } from '../../../../src/common/resident.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../../../src/common/train_config.js';
 import { Parameters } from '../../../../src/coordinator/planes/exact/parameters.js';
-import { residentReplica, ResidentWeights } from '../../../../src/coordinator/planes/exact/resident_weights.js';
+import { residentReplicas, ResidentWeights } from '../../../../src/coordinator/planes/exact/resident_weights.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
 import { advance, copied, everything, EXAMPLES, planeOn, told, type Trained, type Work } from '../../../support/plane_on.js';
 import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
@@ -103,9 +103,10 @@ describe('where the replica fails, the weights of the last commit', () => {
   const layout = createBucketLayout({ weights: [{ name: 'w', shape: [2] }], trained: 1 });
   const parameters = (): Parameters => new Parameters({ layout, initial: Float32Array.of(1, 2) }, []);
   const failing = { name: 'cpu(0)', reside: () => Promise.resolve(), writeValues: () => Promise.reject(new Error('gone')) };
+  const nobody = { replicas: [], lose: () => undefined };
   const weightsOn = (held: Parameters): ResidentWeights =>
     new ResidentWeights({
-      ...{ replica: failing as unknown as ResidentReplica, layout, optimizer: DEFAULT_TRAIN_CONFIG.optimizer },
+      ...{ replicas: [failing as unknown as ResidentReplica], fleet: nobody, layout, optimizer: DEFAULT_TRAIN_CONFIG.optimizer },
       ...{ parameters: held, nowMs: () => 0 },
     });
 
@@ -144,7 +145,8 @@ describe('where the replica fails, the weights of the last commit', () => {
     };
     const replica = writes as unknown as ResidentReplica;
     const resident = new ResidentWeights({
-      replica,
+      replicas: [replica],
+      fleet: nobody,
       layout,
       optimizer: DEFAULT_TRAIN_CONFIG.optimizer,
       parameters: held,
@@ -155,18 +157,23 @@ describe('where the replica fails, the weights of the last commit', () => {
   });
 });
 
-describe('the replica that keeps the weights', () => {
-  const numerics = { execution: 'compiled' } as const;
+describe('the replicas that keep the weights', () => {
+  const numerics = { execution: 'compiled', device: 'CPU' } as const;
   const free = { layout: { constraints: [] } } as never;
   const one = [{ name: 'cpu(0)' }] as unknown as ResidentReplica[];
 
-  it("is the only one, on a device with the host's bits, compiled, of a model without constraints", () => {
+  it("are the only one, or several on GPUs, on devices with the host's bits, compiled, of a model without constraints", () => {
     const alone = { replicas: one, model: free, numerics, givesHostBits: true };
-    expect(residentReplica(alone)).toBe(one[0]);
-    expect(residentReplica({ ...alone, replicas: [...one, ...one] })).toBe(null);
-    expect(residentReplica({ ...alone, givesHostBits: false })).toBe(null);
-    expect(residentReplica({ ...alone, numerics: { ...numerics, execution: 'eager' } })).toBe(null);
+    expect(residentReplicas(alone)).toEqual(one);
+    const two = { ...alone, replicas: [...one, ...one] };
+    expect(residentReplicas(two)).toEqual([]);
+    const onGpus = { ...two, numerics: { ...numerics, device: 'GPU' } };
+    expect(residentReplicas(onGpus)).toEqual(two.replicas);
+    expect(residentReplicas({ ...onGpus, audit: 0.1 })).toEqual([]);
+    expect(residentReplicas({ ...onGpus, givesHostBits: false })).toEqual([]);
+    expect(residentReplicas({ ...alone, givesHostBits: false })).toEqual([]);
+    expect(residentReplicas({ ...alone, numerics: { ...numerics, execution: 'eager' } })).toEqual([]);
     const constrained = { layout: { constraints: [{ slot: 0, constraint: { kind: 'nonNeg' } }] } } as never;
-    expect(residentReplica({ ...alone, model: constrained })).toBe(null);
+    expect(residentReplicas({ ...alone, model: constrained })).toEqual([]);
   });
 });

@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib';
 import { hostValues } from '../../../../common/host_gradient.js';
 import type { ShardResult } from '../../../../common/replica.js';
 
-/** Over every bit that a step is made of: two answers to one shard are equal if and, but for chance, only if these are. */
+/** Over every bit that a step is made of and that is here, which a gradient on a device is not: two answers to one shard are equal only if these are. */
 export function checksumOf(result: ShardResult): number {
   return partsOf(result).reduce((sum, part) => crc32(part, sum), 0);
 }
@@ -31,7 +31,7 @@ const PIECE_BYTES = 2 ** 30;
 /** None is empty: zlib answers 0, not the sum so far, for memory of no length. */
 function partsOf({ lossSum, sums, examples, gradient, statistics, classified }: ShardResult): Uint8Array[] {
   const numbers = Float64Array.of(lossSum, ...sums, examples);
-  return [numbers, gradient && hostValues(gradient), statistics, classified].flatMap((values) =>
+  return [numbers, gradient?.kind === 'host' ? hostValues(gradient) : undefined, statistics, classified].flatMap((values) =>
     values === undefined || values.length === 0 ? [] : bytesOf(values),
   );
 }

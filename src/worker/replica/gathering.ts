@@ -1,0 +1,82 @@
+/**
+ * Owns: gradients that several replicas of this process hand each other on their devices: a shard's sums as one array, which stays here for as long as
+ * others may read it, and the sum of all shards' in the fixed tree. Does not: update (resident.ts), or know whose turn it is (the plane does).
+ */
+import type * as tfjs from '@tensorflow/tfjs';
+import type { BucketLayout } from '../../common/bucket_layout.js';
+import { invariant } from '../../common/errors.js';
+import type { DeviceMemory, GatheredStep } from '../../common/resident.js';
+import { TreeFold } from '../../common/tree_fold.js';
+import { borrowTensor, lendTensor, type Engine } from '../../engine/index.js';
+import { createPacking, type Packing } from './packing.js';
+
+/** Sums over some shards of a step. */
+export interface Sums {
+  readonly gradients: tfjs.Tensor[];
+  readonly statistics: tfjs.Tensor[];
+}
+
+export class Gathering {
+  readonly #engine: Engine;
+  readonly #packing: Packing;
+  readonly #trained: number;
+  /** Of `#version`, by shard. */
+  readonly #lent = new Map<number, tfjs.Tensor>();
+  #version = -1;
+
+  constructor(engine: Engine, layout: BucketLayout) {
+    this.#engine = engine;
+    this.#trained = layout.trainedSlots;
+    this.#packing = createPacking(engine, shapesOfSums(layout));
+  }
+
+  /** All of it as one array, in layout order. */
+  pack({ gradients, statistics }: Sums): tfjs.Tensor {
+    return this.#packing.pack([...gradients, ...statistics]);
+  }
+
+  unpack(packed: tfjs.Tensor): Sums {
+    const parts = this.#packing.unpack(packed);
+    return { gradients: parts.slice(0, this.#trained), statistics: parts.slice(this.#trained) };
+  }
+
+  /** Takes the array over. What was lent of another version is read by nobody any more. */
+  lend(packed: tfjs.Tensor, { version, shard }: { version: number; shard: number }): DeviceMemory {
+    if (version !== this.#version) this.#forget();
+    this.#version = version;
+    this.#lent.get(shard)?.dispose();
+    this.#lent.set(shard, packed);
+    return lendTensor(this.#engine, packed);
+  }
+
+  /** Of all shards, as one array. */
+  total({ shards, gradients }: Pick<GatheredStep, 'shards' | 'gradients'>): tfjs.Tensor {
+    const { tf } = this.#engine;
+    const fold = new TreeFold<tfjs.Tensor>(Array.from({ length: Math.max(...shards) + 1 }, (_, at) => shards.includes(at)));
+    shards.forEach((shard, at) => {
+      let sum: tfjs.Tensor = borrowTensor(this.#engine, gradients[at]);
+      for (let pair = fold.put(fold.leaf(shard), sum); pair !== null; pair = fold.put(pair.node, sum)) {
+        sum = tf.add(pair.left, pair.right);
+        tf.dispose([pair.left, pair.right]);
+      }
+    });
+    invariant(fold.total !== undefined, 'every shard has lent its gradient');
+    return fold.total;
+  }
+
+  dispose(): void {
+    this.#forget();
+    this.#packing.dispose();
+  }
+
+  #forget(): void {
+    this.#lent.forEach((packed) => packed.dispose());
+    this.#lent.clear();
+  }
+}
+
+/** Of the trained weights' gradients, then of the statistics. */
+export function shapesOfSums({ slots, trainedSlots, statistics }: BucketLayout): (readonly number[])[] {
+  const lists = [slots.slice(0, trainedSlots), statistics.map(({ slot }) => slots[slot])];
+  return lists.flat().map(({ shape }) => shape);
+}
