@@ -50,6 +50,7 @@ export async function openReplicas({ placement, source, dataset, config, say, si
       new LocalReplica({
         name,
         device,
+        isApart: device.startsWith('GPU'),
         tensorflowFolder: folder,
         logicalCpuDevices: placement.logicalCpuDevices,
         intraOpThreads: placement.intraOpThreads,

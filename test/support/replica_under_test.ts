@@ -15,6 +15,7 @@ export function specUnderTest(tensorflowFolder: string, spec: SpecUnderTest): Re
   return {
     name: 'cpu(0)',
     device: 'CPU:0',
+    isApart: false,
     tensorflowFolder,
     logicalCpuDevices: 1,
     intraOpThreads: 1,

@@ -34,28 +34,39 @@ import type {
   ThreadAnswer,
 } from './replica_spec.js';
 import { judgedIn, load, packingsOf, readShardSums, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
+import type { Feed } from './resident.js';
 import { dropAfter, gather, reside, trainResident, writeValues } from './resident_tasks.js';
 
 let state: ReplicaState | undefined;
 
 /** When the tasks before are done. */
 let turn: Promise<unknown> = Promise.resolve();
+/** Tasks before that may change which rows a step is of. */
+let unsettled = 0;
 
-/** Piscina calls this for each task; they are taken one at a time, in their order. */
+/** Piscina calls this for each task; they are taken one at a time, in their order, but for the rows of a step, which are read while others compute. */
 export default async function handle(task: ReplicaTask): Promise<ThreadAnswer<unknown>> {
+  const isStep = task.type === 'train_resident';
+  if (!isStep) unsettled += 1;
   try {
-    const answered = turn.then(() => answer(task));
+    const feed = isStep && unsettled === 0 ? trainingFeed(opened(), task.shard) : undefined;
+    // It is heard of where the task's turn comes.
+    feed?.catch(() => undefined);
+    const answered = turn.then(() => answer(task, feed));
     turn = answered.catch(() => undefined);
     return { value: await answered };
   } catch (error) {
     const failure = factsToTell(error);
     if (failure === null) throw error;
     return { failure };
+  } finally {
+    if (!isStep) unsettled -= 1;
   }
 }
 
 async function answer(
   task: ReplicaTask,
+  feed?: Promise<Feed>,
 ): Promise<OpenAnswer | ModelDescription | ShardAnswer | ResidentOutcome | PredictAnswer | MemoryAnswer | Uint8Array | null> {
   switch (task.type) {
     case 'open':
@@ -65,7 +76,7 @@ async function answer(
     case 'reside':
       return reside(opened(), task.residence);
     case 'train_resident':
-      return trainResident(opened(), task);
+      return trainResident(opened(), task, feed ?? trainingFeed(opened(), task.shard));
     case 'gather':
       return gather(opened(), task.work);
     case 'drop_after':
@@ -124,7 +135,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     bound: new Map(judged && [['', judged]]),
     judged,
     probe: createFiniteProbe(engine, spec),
-    packed: spec.device.startsWith('CPU') ? null : packingsOf(engine, layout),
+    packed: spec.isApart ? packingsOf(engine, layout) : null,
     lent: null,
     loadedVersion: -1,
     resident: null,

@@ -13,6 +13,7 @@ import type { DeviceMemory, GatheredStep, HostValues, Residence, ResidentOutcome
 import { TreeFold } from '../../common/tree_fold.js';
 import { download, normOf, upload, type CompiledFunction, type Engine } from '../../engine/index.js';
 import { xlaFor, type Executed } from './execution.js';
+import type { ReplicaSpec } from './replica_spec.js';
 import { Gathering, type Sums } from './gathering.js';
 import { createResidentUpdate, type ResidentUpdate, type UpdateOutput } from './resident_update.js';
 import { trainedVariables, type TrainStep } from './train_step.js';
@@ -22,7 +23,7 @@ export interface ResidentParts {
   readonly model: tfjs.LayersModel;
   readonly layout: BucketLayout;
   readonly residence: Residence;
-  readonly spec: Executed['spec'];
+  readonly spec: Executed['spec'] & Pick<ReplicaSpec, 'isApart'>;
 }
 
 /** What the training step is called with. */
@@ -75,7 +76,7 @@ export class Resident {
     const { tf } = engine;
     this.#parts = parts;
     this.#train = train;
-    const update = createResidentUpdate(tf, layout, residence);
+    const update = createResidentUpdate(tf, layout, residence, { inOne: parts.spec.isApart });
     this.#update = update;
     this.#variables = trainedVariables(model);
     this.#running = layout.statistics.map(({ slot }) => variableOf(model.weights[slot]));
@@ -151,22 +152,27 @@ export class Resident {
   }
 
   /** One shard of a step, from the version held; what came of the step, where this shard completes it. */
-  compute(
+  async compute(
     feed: Feed,
     { version, step, shard }: ShardPlace,
     work: ResidentStep,
     read: (sums: ShardSumsOnDevice) => number,
-  ): ResidentOutcome | null {
+  ): Promise<ResidentOutcome | null> {
     invariant(version === this.#version && this.#pending === null, 'a step begins from the version that is held');
-    const { tf } = this.#parts.engine;
+    const { engine, spec } = this.#parts;
+    const { tf } = engine;
     const numbers = this.#update.numbersOf({ ...work, shards: work.shards.length, step });
     try {
       if (work.shards.length === 1) {
-        const { next, ...sums } = this.#whole(feed, this.#slots, numbers);
+        // Elsewhere the thread that waits, and JavaScript beside it, take cores from those that compute (docs/benchmarks.md).
+        const whole = spec.isApart ? this.#whole.callAsync : this.#whole;
+        const { next, ...sums } = await whole(feed, this.#slots, numbers);
         return this.#keep(next, version + 1, Number.isFinite(read(sums)));
       }
       const underWay = this.#underWayFor(version, shard, work.shards);
-      const { gradients, statistics, ...sums } = this.#train(...feed);
+      const { gradients, statistics, ...sums } = await (spec.isApart ? (this.#train.callAsync ?? this.#train) : this.#train)(
+        ...feed,
+      );
       underWay.finite = Number.isFinite(read(sums)) && underWay.finite;
       underWay.taken.add(shard);
       const total = this.#added(underWay.fold, shard, { gradients, statistics });

@@ -10,6 +10,7 @@ import { invariant } from '../../common/errors.js';
 import type { Residence } from '../../common/resident.js';
 import { endOfFreeArithmetic, globalNorm, keepRounded } from '../../engine/index.js';
 import { optimizerProgram, type SlotSpec } from '../../optimizers/optimizer_program.js';
+import { alike } from './alike.js';
 import { finiteProbe } from './finite_probe.js';
 import { graphUpdate } from './graph_update.js';
 
@@ -51,7 +52,13 @@ export interface ResidentUpdate {
   apply(input: UpdateInput): UpdateOutput;
 }
 
-export function createResidentUpdate(tf: typeof tfjs, layout: BucketLayout, { optimizer, rates }: Residence): ResidentUpdate {
+/** `inOne`: all weights as one array, for a device to which each operation is a launch, and copying nothing. */
+export function createResidentUpdate(
+  tf: typeof tfjs,
+  layout: BucketLayout,
+  { optimizer, rates }: Residence,
+  { inOne = false }: { inOne?: boolean } = {},
+): ResidentUpdate {
   const { slots, program } = optimizerProgram(optimizer);
   const update = graphUpdate(tf, program);
   const factors = [...new Set(rates)];
@@ -69,27 +76,30 @@ export function createResidentUpdate(tf: typeof tfjs, layout: BucketLayout, { op
     tf.tidy(() => {
       endOfFreeArithmetic();
       const kept = (value: tfjs.Tensor): tfjs.Tensor => keepRounded(value, numbers.zero);
-      const means = gradients.map((gradient) => kept(tf.div(gradient, numbers.batch)));
-      const clip = optimizer.clipNorm === null ? null : globalNorm(means, optimizer.clipNorm);
-      const next: UpdateOutput = {
-        weights: [],
-        slots: slots.map(() => []),
-        running: statistics.map((sum, index) => {
-          const mean = kept(tf.div(sum, numbers.shards));
-          return tf.add(kept(tf.mul(momenta[index], running[index])), kept(tf.mul(1 - momenta[index], mean)));
-        }),
-        probe: tf.scalar(0),
+      const divided = (sum: tfjs.Tensor): tfjs.Tensor => kept(tf.div(sum, numbers.batch));
+      const means = optimizer.clipNorm === null ? null : gradients.map(divided);
+      const clip = means === null ? null : globalNorm(means, optimizer.clipNorm ?? Infinity);
+      const moved = alike(
+        tf,
+        { inOne, keys: rates, lists: [means ?? gradients, weights, ...memory] },
+        (rate, [sum, ...values]) => {
+          const mean = means === null ? divided(sum) : sum;
+          const gradient = clip === null ? mean : kept(tf.mul(clip.factor, mean));
+          return update([gradient, ...values], numbers.scalars[factors.indexOf(rate)], kept);
+        },
+      );
+      const averaged = alike(tf, { inOne, keys: momenta, lists: [statistics, running] }, (momentum, [sum, value]) => {
+        const mean = kept(tf.div(sum, numbers.shards));
+        return [tf.add(kept(tf.mul(momentum, value)), kept(tf.mul(1 - momentum, mean)))];
+      });
+      const [nextWeights = [], ...nextSlots] = moved.lists;
+      return {
+        weights: nextWeights,
+        slots: slots.map((_, at) => nextSlots[at] ?? []),
+        running: averaged.lists[0] ?? [],
+        probe: finiteProbe(tf, [...moved.arrays, ...averaged.arrays]),
         norm: clip?.bits ?? tf.scalar(0),
       };
-      means.forEach((mean, index) => {
-        const gradient = clip === null ? mean : kept(tf.mul(clip.factor, mean));
-        const scalars = numbers.scalars[factors.indexOf(rates[index])];
-        const [weight, ...moved] = update([gradient, weights[index], ...memory.map((slot) => slot[index])], scalars, kept);
-        next.weights.push(weight);
-        moved.forEach((value, slot) => next.slots[slot].push(value));
-      });
-      const all = [...next.weights, ...next.slots.flat(), ...next.running];
-      return { ...next, probe: finiteProbe(tf, all) };
     });
 
   return { slots, numbersOf, apply };

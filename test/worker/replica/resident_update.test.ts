@@ -58,9 +58,10 @@ function onHost(config: OptimizerConfig, current: Values, sums: Sums, step: numb
 }
 
 describe.each([
-  { by: "TensorFlow's graph", how: {} },
-  { by: 'XLA', how: { xla: 'required' as const } },
-])('on a device, by $by', ({ by, how }) => {
+  { by: "TensorFlow's graph", how: {}, inOne: false },
+  { by: "TensorFlow's graph, all weights as one array", how: {}, inOne: true },
+  { by: 'XLA', how: { xla: 'required' as const }, inOne: false },
+])('on a device, by $by', ({ by, how, inOne }) => {
   let engine: Engine;
   beforeAll(() => {
     // XLA is for processors alone.
@@ -69,7 +70,8 @@ describe.each([
   afterAll(() => engine.dispose());
 
   function deviceFor(config: OptimizerConfig) {
-    const resident = createResidentUpdate(tf, layout, { optimizer: config, rates: weightRates(layout, config.layerRates) });
+    const rates = weightRates(layout, config.layerRates);
+    const resident = createResidentUpdate(tf, layout, { optimizer: config, rates }, { inOne });
     const apply = engine.compile(resident.apply, how);
     const trained = layout.slots.slice(0, layout.trainedSlots);
     const statistics = layout.statistics.map(({ slot }) => layout.slots[slot]);

@@ -21,7 +21,8 @@ const batch = 5;
 let replica: LocalReplica;
 beforeAll(async () => {
   const dataset = await drawnImages({ examples: EXAMPLES, shape: [6, 6, 1], classes: 4 });
-  replica = await openReplica({ model: topologyOf(everything()), dataset });
+  // Its rows are read while the step before computes, which is on another thread.
+  replica = await openReplica({ isApart: true, model: topologyOf(everything()), dataset });
 });
 afterAll(() => replica.close());
 

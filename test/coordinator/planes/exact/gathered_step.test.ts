@@ -15,16 +15,20 @@ import { topologyOf } from '../../../support/topology.js';
 
 const never = new AbortController().signal;
 
-/** Each in a context of its own; two of the three have the same device, the third one copies. */
-const DEVICES = ['CPU:0', 'CPU:1', 'CPU:0'];
+/** Each in a context of its own; two of the three have the same device, the third one copies. Two are treated as GPUs are. */
+const DEVICES = [
+  { device: 'CPU:0', isApart: true },
+  { device: 'CPU:1', isApart: true },
+  { device: 'CPU:0', isApart: false },
+];
 
 describe('three replicas', () => {
   let dataset: Dataset;
   let replicas: LocalReplica[] = [];
-  const open = (count = DEVICES.length): Promise<LocalReplica[]> =>
+  const open = (): Promise<LocalReplica[]> =>
     Promise.all(
-      DEVICES.slice(0, count).map((device, at) =>
-        openReplica({ name: `cpu(${at})`, device, logicalCpuDevices: 2, model: topologyOf(everything()), dataset }),
+      DEVICES.map((how, at) =>
+        openReplica({ ...how, name: `cpu(${at})`, logicalCpuDevices: 2, model: topologyOf(everything()), dataset }),
       ),
     );
   beforeAll(async () => {

@@ -28,12 +28,15 @@ function expectSame(device: Trained, host: Trained): void {
   expect(device.values.slots).toEqual(host.values.slots);
 }
 
-describe('on one replica', () => {
+describe.each([
+  ['on a processor', false],
+  ['treated as a GPU is', true],
+])('on one replica %s', (_, isApart) => {
   let dataset: Dataset;
   let replica: LocalReplica;
   beforeAll(async () => {
     dataset = await drawnImages({ examples: EXAMPLES, shape: [6, 6, 1], classes: 4 });
-    replica = await openReplica({ model: topologyOf(everything()), dataset });
+    replica = await openReplica({ isApart, model: topologyOf(everything()), dataset });
   });
   afterAll(() => replica.close());
 
@@ -47,7 +50,7 @@ describe('on one replica', () => {
     ['adam', { rate: 0.01, optimizer: { name: 'adam' } }],
     ['adamw with a moving average', { rate: 0.01, optimizer: { name: 'adamw', weightDecay: 0.01, emaDecay: 0.9 } }],
     ['rmsprop', { rate: 0.01, optimizer: { name: 'rmsprop', momentum: 0.5 } }],
-  ])('%s: weights, slots, sums and norms are those of the host', async (_, work) => {
+  ])('%s: weights, slots, sums and norms are those of the host', async (_name, work) => {
     const host = await train(replica, 'host', work);
     const device = await train(replica, 'device', work);
     expect(device.values.parameters).not.toEqual((await replica.describe()).initial);
@@ -76,19 +79,22 @@ describe('on one replica', () => {
   it.each([
     ['the loss of a shard', 1e38, {}, /^NaN or Inf at step 2, shard 0: loss on cpu\(0\)/],
     ['the update', 1e38, { weightDecay: 1e4 }, /^the updated conv2d_/],
-  ])('where %s is not finite, the step is not applied, and is told as the host tells it', async (_, rate, optimizer, words) => {
-    const ended = async (where: 'host' | 'device'): Promise<unknown> => {
-      const { plane, firstVersion } = await planeOn(replica, where, { optimizer });
-      const what = await advance(plane, { rate }).then(
-        (outcomes) => outcomes.map((outcome) => (outcome.kind === 'non_finite' ? outcome.what : outcome.kind)).at(-1),
-        (error: unknown) => (error as Error).message,
-      );
-      expect(what).toMatch(words);
-      const { version, ...values } = copied(await plane.values());
-      return { what: what?.replace(/step \d+/, ''), steps: version - firstVersion, ...values };
-    };
-    expect(await ended('device')).toEqual(await ended('host'));
-  });
+  ])(
+    'where %s is not finite, the step is not applied, and is told as the host tells it',
+    async (_name, rate, optimizer, words) => {
+      const ended = async (where: 'host' | 'device'): Promise<unknown> => {
+        const { plane, firstVersion } = await planeOn(replica, where, { optimizer });
+        const what = await advance(plane, { rate }).then(
+          (outcomes) => outcomes.map((outcome) => (outcome.kind === 'non_finite' ? outcome.what : outcome.kind)).at(-1),
+          (error: unknown) => (error as Error).message,
+        );
+        expect(what).toMatch(words);
+        const { version, ...values } = copied(await plane.values());
+        return { what: what?.replace(/step \d+/, ''), steps: version - firstVersion, ...values };
+      };
+      expect(await ended('device')).toEqual(await ended('host'));
+    },
+  );
 
   it('holds as many handles after many steps as after few', async () => {
     const { plane } = await planeOn(replica, 'device', { shards: 3, optimizer: { momentum: 0.9, clipNorm: 1 } });
