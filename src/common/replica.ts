@@ -157,8 +157,11 @@ export interface Replica {
 export interface ResidentReplica extends Replica {
   /** Before its first resident step. */
   reside(residence: Residence): Promise<void>;
-  /** Ends a step that several replicas have begun. Resolves when nobody's memory is read any more. */
-  gather(step: GatheredStep): Promise<ResidentOutcome>;
+  /**
+   * Ends a step that several replicas have begun; resolves when it reads nobody's memory any more. `next`: what it is given after that unless something
+   * comes between; as `ShardAssignment.next`.
+   */
+  gather(step: GatheredStep, next: ShardAssignment | null): Promise<ResidentOutcome>;
   /** Forgets what was computed from this version. */
   dropAfter(version: number): Promise<void>;
   /** Copies the values of this version, of which it holds two at most. */

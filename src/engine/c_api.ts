@@ -5,7 +5,7 @@
  * Pointers are bigint (null is null). A typed array passed as `buffer` is used in place and only during the call.
  */
 import koffi from 'koffi';
-import type { KoffiFunc, LibraryHandle } from 'koffi';
+import type { LibraryHandle } from 'koffi';
 import { join } from 'node:path';
 import { errorMessage } from '../common/error_facts.js';
 import { EnvironmentError } from '../common/errors.js';
@@ -133,8 +133,6 @@ type CoreFunctions = BoundFunctions<typeof CORE_FUNCTIONS>;
 export interface CApi extends CoreFunctions {
   /** The koffi library, for `bindFunctions` in files that need more of the C API. */
   readonly library: LibraryHandle;
-  /** TFE_Execute on a thread of libuv's pool; who calls keeps the arrays until it is done, and looks at the status then. */
-  executeAsync(...args: Parameters<CoreFunctions['TFE_Execute']>): Promise<void>;
   /** Address of a C function that takes what a deallocator does and does nothing: for memory that C is lent. */
   readonly freesNothing: Pointer;
   /** Address of a zero-terminated copy of `text` that lives as long as the process: op, attribute and device names. */
@@ -196,13 +194,7 @@ export function openCApi(folder: string): CApi {
   };
   // Looks its first argument up among the types, and has no state. A function of JavaScript cannot be called from TensorFlow's threads.
   const freesNothing = library.symbol('TF_DataTypeSize') as Pointer;
-  const functions = bindFunctions(library, CORE_FUNCTIONS);
-  const execute = functions.TFE_Execute as KoffiFunc<typeof functions.TFE_Execute>;
-  const executeAsync: CApi['executeAsync'] = (...args) =>
-    new Promise((resolve, reject) => {
-      execute.async(...args, (error: Error | null) => (error === null ? resolve() : reject(error)));
-    });
-  const api: CApi = { ...functions, executeAsync, library, freesNothing, cString };
+  const api: CApi = { ...bindFunctions(library, CORE_FUNCTIONS), library, freesNothing, cString };
   opened = { folder, api };
   return api;
 }

@@ -12,7 +12,6 @@ import type { EngineParts } from './engine_parts.js';
 import { graphDefOf } from './graph_api.js';
 import { GraphFunction } from './graph_function.js';
 import { BACKEND_NAME, kernelBackend } from './kernel_backend.js';
-import type { TensorMetadata } from './op_executor.js';
 import { typeName } from './printer.js';
 import { agree, difference, record, settingsOf, type ArgumentSpec, type Recorded } from './record.js';
 import { RecordError } from './record_error.js';
@@ -38,11 +37,6 @@ export interface CompiledFunction<A extends unknown[], R> {
    * under another of tfjs's backends.
    */
   (...args: A): R;
-  /**
-   * The same on another thread, while JavaScript goes on; that it fails is the promise's affair. Until then the arguments, and variables that it reads or
-   * writes, are left as they are. A first call is made here: TensorFlow plans the function in it.
-   */
-  callAsync(...args: A): Promise<R>;
   /** The recorded graph for such arguments, as text. Records it if it was not yet. */
   print(...args: A): string;
   /** Frees the TensorFlow functions. Variables stay. */
@@ -98,11 +92,10 @@ export function compile<A extends unknown[], R>(
     }
   };
 
-  /** Null where the function itself is to run. */
-  const prepared = (args: A): { entry: Entry; tensors: tfjs.Tensor[] } | null => {
+  const compiled = (...args: A): R => {
     refuseDisposedEngine(engine, name);
     if (engine.binding.recorder !== undefined || tfjsEngine().state.gradientDepth > 0 || tf.getBackend() !== BACKEND_NAME)
-      return null;
+      return fn(...args);
     const { spec, key, tensors } = describeArguments(args);
     const entry = entryFor(spec, key, tensors);
     entry.calls += 1;
@@ -115,19 +108,9 @@ export function compile<A extends unknown[], R>(
         throw error;
       }
     }
-    return { entry, tensors };
-  };
-  const compiled = (...args: A): R => {
-    const ready = prepared(args);
-    return ready === null ? fn(...args) : (call(engine, ready.entry, ready.tensors) as R);
+    return call(engine, entry, tensors) as R;
   };
   return Object.assign(compiled, {
-    callAsync: async (...args: A) => {
-      const ready = prepared(args);
-      if (ready === null) return fn(...args);
-      const { entry, tensors } = ready;
-      return (entry.calls === 1 ? call(engine, entry, tensors) : await callElsewhere(engine, entry, tensors)) as R;
-    },
     print: (...args: A) => {
       refuseDisposedEngine(engine, name);
       refuseOtherBackend(name);
@@ -160,16 +143,9 @@ function describeArguments(args: readonly unknown[]): { spec: ArgumentSpec; key:
   return { spec: { structure, tensors: specs }, key, tensors };
 }
 
-function call(engine: EngineParts, entry: Entry, args: readonly tfjs.Tensor[]): unknown {
-  return results(engine, entry, entry.graphFunction.call(inputIds(kernelBackend(), entry.recorded, args)));
-}
-
-async function callElsewhere(engine: EngineParts, entry: Entry, args: readonly tfjs.Tensor[]): Promise<unknown> {
-  return results(engine, entry, await entry.graphFunction.callAsync(inputIds(kernelBackend(), entry.recorded, args)));
-}
-
-function results({ binding }: EngineParts, { recorded }: Entry, outputs: readonly TensorMetadata[]): unknown {
+function call({ binding }: EngineParts, { recorded, graphFunction }: Entry, args: readonly tfjs.Tensor[]): unknown {
   const backend = kernelBackend();
+  const outputs = graphFunction.call(inputIds(backend, recorded, args));
   if (binding.recorder !== undefined) throw new Error('internal: a compiled function runs only outside of recordings');
   const tensors = outputs.map((output) => backend.createOutputTensor(output));
   recorded.updates.forEach(({ variable }, index) => {

@@ -12,7 +12,6 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options?:
     return made.compiled;
   };
   return Object.assign((...args: A) => compiled()(...args), {
-    callAsync: async (...args: A) => compiled().callAsync(...args),
     print: (...args: A) => compiled().print(...args),
     dispose: () => {
       made?.compiled.dispose();

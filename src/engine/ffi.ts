@@ -10,7 +10,7 @@ const CALL_STACK_BYTES = 16 * 1024 * 1024;
 export function openLibrary(path: string | null, lazy = false): LibraryHandle {
   if (koffi.config().sync_stack_size !== CALL_STACK_BYTES) {
     try {
-      koffi.config({ ...koffi.config(), sync_stack_size: CALL_STACK_BYTES, async_stack_size: CALL_STACK_BYTES });
+      koffi.config({ ...koffi.config(), sync_stack_size: CALL_STACK_BYTES });
     } catch {
       // koffi takes settings only before its first library: the program around us uses it too, and its 2 MiB have to do.
     }

@@ -66,11 +66,6 @@ export class GraphFunction {
     return this.parts.binding.executor.execute(this.name, this.attributes, inputIds, this.outputCount);
   }
 
-  /** The same on another thread; the inputs stay until it is done. */
-  callAsync(inputIds: readonly number[]): Promise<TensorMetadata[]> {
-    return this.parts.binding.executor.executeAsync(this.name, this.attributes, inputIds, this.outputCount);
-  }
-
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;

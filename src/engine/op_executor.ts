@@ -5,7 +5,7 @@ import type { CApi, Pointer } from './c_api.js';
 import type { Context } from './context.js';
 import { TF_ATTR_BOOL, TF_ATTR_FLOAT, TF_ATTR_INT, TF_ATTR_SHAPE, TF_ATTR_STRING, TF_ATTR_TYPE } from './data_types.js';
 import type { Handles } from './handles.js';
-import { Status } from './status.js';
+import type { Status } from './status.js';
 
 /** One attribute of an op, in tfjs-node's form. */
 export interface OpAttribute {
@@ -45,64 +45,27 @@ export class OpExecutor {
     outputCount: number,
   ): TensorMetadata[] {
     const { api, status } = this;
-    const op = this.newOp(opName, attributes, inputIds);
-    try {
-      if (outputCount > this.results.length) this.results = new BigUint64Array(outputCount);
-      this.resultCount[0] = outputCount;
-      api.TFE_Execute(op, this.results, this.resultCount, status.pointer);
-      status.check(opName);
-      return this.adoptAll(this.results, outputCount);
-    } finally {
-      api.TFE_DeleteOp(op);
-    }
-  }
-
-  /** The same on a thread of libuv's pool: JavaScript goes on meanwhile, with ops of its own too. The inputs stay until it is done. */
-  async executeAsync(
-    opName: string,
-    attributes: readonly OpAttribute[],
-    inputIds: readonly number[],
-    outputCount: number,
-  ): Promise<TensorMetadata[]> {
-    const { api } = this;
-    const [results, count] = [new BigUint64Array(outputCount), Int32Array.of(outputCount)];
-    const op = this.newOp(opName, attributes, inputIds);
-    // That of the thread is overwritten meanwhile.
-    const status = new Status(api);
-    try {
-      await api.executeAsync(op, results, count, status.pointer);
-      status.check(opName);
-      return this.adoptAll(results, outputCount);
-    } finally {
-      status.delete();
-      api.TFE_DeleteOp(op);
-    }
-  }
-
-  /** Deleted by the caller. */
-  private newOp(opName: string, attributes: readonly OpAttribute[], inputIds: readonly number[]): Pointer {
-    const { api, status } = this;
-    const op = status.checked(api.TFE_NewOp(this.context.pointer, api.cString(opName), status.pointer), opName);
+    const statusPointer = status.pointer;
+    const op = status.checked(api.TFE_NewOp(this.context.pointer, api.cString(opName), statusPointer), opName);
     try {
       const { elsewhere } = this.context;
       const device = elsewhere?.ops.has(opName) ? api.cString(elsewhere.device) : this.deviceName;
-      if (device !== null) api.TFE_OpSetDevice(op, device, status.pointer);
+      if (device !== null) api.TFE_OpSetDevice(op, device, statusPointer);
       for (const id of inputIds) {
-        api.TFE_OpAddInput(op, this.handles.get(id, `${opName}: the input is`), status.pointer);
+        api.TFE_OpAddInput(op, this.handles.get(id, `${opName}: the input is`), statusPointer);
         status.check(opName);
       }
       for (const attribute of attributes) this.setAttribute(op, opName, attribute);
-      return op;
-    } catch (error) {
+      if (outputCount > this.results.length) this.results = new BigUint64Array(outputCount);
+      this.resultCount[0] = outputCount;
+      api.TFE_Execute(op, this.results, this.resultCount, statusPointer);
+      status.check(opName);
+      const outputs: TensorMetadata[] = [];
+      for (let index = 0; index < outputCount; index++) outputs.push(this.adopt(this.results[index]));
+      return outputs;
+    } finally {
       api.TFE_DeleteOp(op);
-      throw error;
     }
-  }
-
-  private adoptAll(results: BigUint64Array, count: number): TensorMetadata[] {
-    const outputs: TensorMetadata[] = [];
-    for (let index = 0; index < count; index++) outputs.push(this.adopt(results[index]));
-    return outputs;
   }
 
   /** Takes a handle from C into the table and describes it. */

@@ -20,9 +20,8 @@ export class Gathering {
   readonly #engine: Engine;
   readonly #packing: Packing;
   readonly #trained: number;
-  /** Of `#version`, by shard. */
-  readonly #lent = new Map<number, tfjs.Tensor>();
-  #version = -1;
+  /** By version, then by shard: of the last two, as others may still add those of the one when the next one's is computed. */
+  readonly #lent = new Map<number, Map<number, tfjs.Tensor>>();
 
   constructor(engine: Engine, layout: BucketLayout) {
     this.#engine = engine;
@@ -40,12 +39,14 @@ export class Gathering {
     return { gradients: parts.slice(0, this.#trained), statistics: parts.slice(this.#trained) };
   }
 
-  /** Takes the array over. What was lent of another version is read by nobody any more. */
+  /** Takes the array over. What was lent of the version before the last one is read by nobody any more. */
   lend(packed: tfjs.Tensor, { version, shard }: { version: number; shard: number }): DeviceMemory {
-    if (version !== this.#version) this.#forget();
-    this.#version = version;
-    this.#lent.get(shard)?.dispose();
-    this.#lent.set(shard, packed);
+    const lent = this.#lent.get(version) ?? new Map<number, tfjs.Tensor>();
+    this.#lent.set(version, lent);
+    const [oldest] = this.#lent.keys();
+    if (this.#lent.size > 2) this.#forget(oldest);
+    lent.get(shard)?.dispose();
+    lent.set(shard, packed);
     return lendTensor(this.#engine, packed);
   }
 
@@ -65,13 +66,13 @@ export class Gathering {
   }
 
   dispose(): void {
-    this.#forget();
+    for (const version of [...this.#lent.keys()]) this.#forget(version);
     this.#packing.dispose();
   }
 
-  #forget(): void {
-    this.#lent.forEach((packed) => packed.dispose());
-    this.#lent.clear();
+  #forget(version: number): void {
+    this.#lent.get(version)?.forEach((packed) => packed.dispose());
+    this.#lent.delete(version);
   }
 }
 

@@ -122,8 +122,10 @@ export class LocalReplica implements ResidentReplica {
     await this.run<null>({ type: 'reside', residence });
   }
 
-  gather(work: GatheredStep): Promise<ResidentOutcome> {
-    return this.run<ResidentOutcome>({ type: 'gather', work });
+  gather(work: GatheredStep, next: ShardAssignment | null): Promise<ResidentOutcome> {
+    const outcome = this.run<ResidentOutcome>({ type: 'gather', work });
+    this.beginEarly(next ?? undefined);
+    return outcome;
   }
 
   async dropAfter(version: number): Promise<void> {

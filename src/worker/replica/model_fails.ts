@@ -57,35 +57,22 @@ export function onExamples<T>(compute: () => T): T {
   try {
     return compute();
   } catch (error) {
-    throw ofExamples(error);
-  }
-}
-
-/** The same of what is computed on another thread. */
-export async function onExamplesAsync<T>(compute: () => T | Promise<T>): Promise<T> {
-  try {
-    return await compute();
-  } catch (error) {
-    throw ofExamples(error);
-  }
-}
-
-function ofExamples(error: unknown): unknown {
-  if (error instanceof TensorFlowError && FAULTS_OF_OPS.includes(error.tfCode)) {
-    return new UsageError({
+    if (error instanceof TensorFlowError && FAULTS_OF_OPS.includes(error.tfCode)) {
+      throw new UsageError({
+        code: 'MODEL_FAILS',
+        message: `TensorFlow cannot compute the model: ${error.operation}: ${error.tfMessage}`,
+        next: NOT_DETERMINISTIC.test(error.tfMessage)
+          ? 'Replace the layer or op that it names, or set TF_DETERMINISTIC_OPS=0: then bits may differ from run to run on this GPU.'
+          : 'Replace the layer or op that it has no kernel for; another kind of device may have one.',
+        cause: error,
+      });
+    }
+    if (!(error instanceof TensorFlowError) || !FAULTS_OF_VALUES.includes(error.tfCode)) throw error;
+    throw new UsageError({
       code: 'MODEL_FAILS',
-      message: `TensorFlow cannot compute the model: ${error.operation}: ${error.tfMessage}`,
-      next: NOT_DETERMINISTIC.test(error.tfMessage)
-        ? 'Replace the layer or op that it names, or set TF_DETERMINISTIC_OPS=0: then bits may differ from run to run on this GPU.'
-        : 'Replace the layer or op that it has no kernel for; another kind of device may have one.',
+      message: `the model does not take these examples: ${error.operation}: ${error.tfMessage}`,
+      next: 'Compare the values of the data with what the layers take, such as the tokens with the inputDim of an embedding.',
       cause: error,
     });
   }
-  if (!(error instanceof TensorFlowError) || !FAULTS_OF_VALUES.includes(error.tfCode)) return error;
-  return new UsageError({
-    code: 'MODEL_FAILS',
-    message: `the model does not take these examples: ${error.operation}: ${error.tfMessage}`,
-    next: 'Compare the values of the data with what the layers take, such as the tokens with the inputDim of an embedding.',
-    cause: error,
-  });
 }

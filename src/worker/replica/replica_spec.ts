@@ -14,7 +14,7 @@ export interface ReplicaSpec {
   readonly name: string;
   /** TensorFlow's name of the device: `CPU:0`, `GPU:1`. */
   readonly device: string;
-  /** Each operation is a launch there, what goes in and out is copied, and JavaScript takes no cores of it: a GPU. It changes no bits. */
+  /** Each operation is a launch there, and what goes in and out is copied: a GPU. It changes no bits. */
   readonly isApart: boolean;
   /** Folder of libtensorflow_cc, found by the main thread. */
   readonly tensorflowFolder: string;

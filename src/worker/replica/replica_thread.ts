@@ -34,39 +34,28 @@ import type {
   ThreadAnswer,
 } from './replica_spec.js';
 import { judgedIn, load, packingsOf, readShardSums, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
-import type { Feed } from './resident.js';
 import { dropAfter, gather, reside, trainResident, writeValues } from './resident_tasks.js';
 
 let state: ReplicaState | undefined;
 
 /** When the tasks before are done. */
 let turn: Promise<unknown> = Promise.resolve();
-/** Tasks before that may change which rows a step is of. */
-let unsettled = 0;
 
-/** Piscina calls this for each task; they are taken one at a time, in their order, but for the rows of a step, which are read while others compute. */
+/** Piscina calls this for each task; they are taken one at a time, in their order. */
 export default async function handle(task: ReplicaTask): Promise<ThreadAnswer<unknown>> {
-  const isStep = task.type === 'train_resident';
-  if (!isStep) unsettled += 1;
   try {
-    const feed = isStep && unsettled === 0 ? trainingFeed(opened(), task.shard) : undefined;
-    // It is heard of where the task's turn comes.
-    feed?.catch(() => undefined);
-    const answered = turn.then(() => answer(task, feed));
+    const answered = turn.then(() => answer(task));
     turn = answered.catch(() => undefined);
     return { value: await answered };
   } catch (error) {
     const failure = factsToTell(error);
     if (failure === null) throw error;
     return { failure };
-  } finally {
-    if (!isStep) unsettled -= 1;
   }
 }
 
 async function answer(
   task: ReplicaTask,
-  feed?: Promise<Feed>,
 ): Promise<OpenAnswer | ModelDescription | ShardAnswer | ResidentOutcome | PredictAnswer | MemoryAnswer | Uint8Array | null> {
   switch (task.type) {
     case 'open':
@@ -76,7 +65,7 @@ async function answer(
     case 'reside':
       return reside(opened(), task.residence);
     case 'train_resident':
-      return trainResident(opened(), task, feed ?? trainingFeed(opened(), task.shard));
+      return trainResident(opened(), task);
     case 'gather':
       return gather(opened(), task.work);
     case 'drop_after':

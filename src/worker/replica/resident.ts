@@ -13,8 +13,8 @@ import type { DeviceMemory, GatheredStep, HostValues, Residence, ResidentOutcome
 import { TreeFold } from '../../common/tree_fold.js';
 import { download, normOf, upload, type CompiledFunction, type Engine } from '../../engine/index.js';
 import { xlaFor, type Executed } from './execution.js';
-import type { ReplicaSpec } from './replica_spec.js';
 import { Gathering, type Sums } from './gathering.js';
+import type { ReplicaSpec } from './replica_spec.js';
 import { createResidentUpdate, type ResidentUpdate, type UpdateOutput } from './resident_update.js';
 import { trainedVariables, type TrainStep } from './train_step.js';
 
@@ -152,27 +152,22 @@ export class Resident {
   }
 
   /** One shard of a step, from the version held; what came of the step, where this shard completes it. */
-  async compute(
+  compute(
     feed: Feed,
     { version, step, shard }: ShardPlace,
     work: ResidentStep,
     read: (sums: ShardSumsOnDevice) => number,
-  ): Promise<ResidentOutcome | null> {
+  ): ResidentOutcome | null {
     invariant(version === this.#version && this.#pending === null, 'a step begins from the version that is held');
-    const { engine, spec } = this.#parts;
-    const { tf } = engine;
+    const { tf } = this.#parts.engine;
     const numbers = this.#update.numbersOf({ ...work, shards: work.shards.length, step });
     try {
       if (work.shards.length === 1) {
-        // Elsewhere the thread that waits, and JavaScript beside it, take cores from those that compute (docs/benchmarks.md).
-        const whole = spec.isApart ? this.#whole.callAsync : this.#whole;
-        const { next, ...sums } = await whole(feed, this.#slots, numbers);
+        const { next, ...sums } = this.#whole(feed, this.#slots, numbers);
         return this.#keep(next, version + 1, Number.isFinite(read(sums)));
       }
       const underWay = this.#underWayFor(version, shard, work.shards);
-      const { gradients, statistics, ...sums } = await (spec.isApart ? (this.#train.callAsync ?? this.#train) : this.#train)(
-        ...feed,
-      );
+      const { gradients, statistics, ...sums } = this.#train(...feed);
       underWay.finite = Number.isFinite(read(sums)) && underWay.finite;
       underWay.taken.add(shard);
       const total = this.#added(underWay.fold, shard, { gradients, statistics });

@@ -6,9 +6,9 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
 import { invariant } from '../../common/errors.js';
 import type { GatheredStep, HostValues, Residence, ResidentOutcome } from '../../common/resident.js';
-import { onExamplesAsync } from './model_fails.js';
+import { onExamples } from './model_fails.js';
 import type { ReplicaTask, ShardAnswer } from './replica_spec.js';
-import { judgedIn, load, readSums, type ReplicaState } from './replica_state.js';
+import { judgedIn, load, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
 import { Resident, type Feed, type ShardSumsOnDevice } from './resident.js';
 
 const NOTHING = new Float32Array(0);
@@ -32,42 +32,40 @@ export function dropAfter({ resident }: ReplicaState, version: number): null {
   return null;
 }
 
-/** `feed`: its rows, which were read while the task before it was computing, or are read now. */
 export async function trainResident(
   replica: ReplicaState,
   { shard, work, early }: Extract<ReplicaTask, { type: 'train_resident' }>,
-  feed: Promise<Feed>,
 ): Promise<ShardAnswer | null> {
   const { engine, resident } = replica;
   const begin = performance.now();
   const { version } = shard;
+  invariant(resident !== null, 'a replica is told to reside before its first step');
+  const isHere = resident.leadsTo(version) && (resident.version !== version || replica.loadedVersion === version);
+  if (early && !isHere) return null;
+  beginFrom(replica, version, work.from);
+  let feed: Feed | undefined;
   let answer: Pick<ShardAnswer, 'lossSum' | 'sums'> | undefined;
   try {
-    invariant(resident !== null, 'a replica is told to reside before its first step');
-    const isHere = resident.leadsTo(version) && (resident.version !== version || replica.loadedVersion === version);
-    if (early && !isHere) return null;
-    beginFrom(replica, version, work.from);
-    const args = await feed;
-    const dataMs = performance.now() - begin;
+    const args = (feed = await trainingFeed(replica, shard));
     const read = ({ loss, sums }: ShardSumsOnDevice): number => {
       answer = { lossSum: loss.dataSync()[0], sums: readSums(sums) };
       engine.tf.dispose([loss, ...sums]);
       return answer.lossSum;
     };
-    const done = await onExamplesAsync(async () =>
+    const done = onExamples(() =>
       work.lends
         ? { lent: resident.lend(args, shard, read) }
-        : { resident: (await resident.compute(args, shard, work, read)) ?? undefined },
+        : { resident: resident.compute(args, shard, work, read) ?? undefined },
     );
     invariant(answer !== undefined, 'a shard has a loss');
-    return { ...answer, ...done, computeMs: performance.now() - begin, dataMs };
+    return { ...answer, ...done, ...times(replica, begin) };
   } catch (error) {
     // Who asks for it will hear of it.
     if (early) return null;
     leaveBehind(replica, version, work.rescue);
     throw error;
   } finally {
-    engine.tf.dispose((await feed.catch(() => [])) as unknown as tfjs.TensorContainer);
+    engine.tf.dispose(feed as unknown as tfjs.TensorContainer);
   }
 }
 

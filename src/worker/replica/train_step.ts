@@ -39,11 +39,7 @@ interface EvaluateOutputs {
 }
 
 /** `position` is int32 [4]: step low word, step high word, first example's index in the global batch, 0. `regularization` is a scalar. */
-export interface TrainStep {
-  (batch: TensorBatch, position: tfjs.Tensor, regularization: tfjs.Tensor): TrainOutputs;
-  /** The same on another thread, where it is compiled. */
-  callAsync?(...args: Parameters<TrainStep>): Promise<TrainOutputs>;
-}
+export type TrainStep = (batch: TensorBatch, position: tfjs.Tensor, regularization: tfjs.Tensor) => TrainOutputs;
 export type EvaluateStep = (batch: TensorBatch, regularization: tfjs.Tensor) => EvaluateOutputs;
 
 export interface StepParts {

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_TRAIN_CONFIG, type OptimizerConfig } from '../../../src/common/train_config.js';
-import { installEngine, type CompiledFunction, type Engine } from '../../../src/engine/index.js';
+import { installEngine, type Engine } from '../../../src/engine/index.js';
 import { firstSlots, optimizerProgram } from '../../../src/optimizers/optimizer_program.js';
 import { layoutOf } from '../../../src/worker/replica/model_layout.js';
 import { Resident, type Feed } from '../../../src/worker/replica/resident.js';
@@ -16,10 +16,7 @@ describe('on the device', () => {
   afterAll(() => engine.dispose());
 
   /** Bytes of tensors at the most, over steps of `shards` shards, beyond what was there before the model. */
-  async function mostBytes(
-    optimizer: OptimizerConfig,
-    shards: number,
-  ): Promise<{ most: number; weights: number; slots: number }> {
+  function mostBytes(optimizer: OptimizerConfig, shards: number): { most: number; weights: number; slots: number } {
     const before = tf.memory().numBytes;
     let most = 0;
     const look = <T>(value: T): T => {
@@ -30,9 +27,8 @@ describe('on the device', () => {
       ...engine,
       tf,
       compile: ((fn: (...args: never[]) => unknown, options: object) => {
-        const compiled = engine.compile(fn as never, options) as CompiledFunction<unknown[], unknown>;
-        const watchedCall = (...args: unknown[]): unknown => look(compiled(...args));
-        return Object.assign(watchedCall, { callAsync: async (...args: unknown[]) => look(await compiled.callAsync(...args)) });
+        const compiled = engine.compile(fn as never, options) as (...args: unknown[]) => unknown;
+        return (...args: unknown[]) => look(compiled(...args));
       }) as Engine['compile'],
     };
     const model = tf.sequential({ layers: [tf.layers.dense({ units: 50, inputShape: [400] }), tf.layers.dense({ units: 40 })] });
@@ -66,15 +62,10 @@ describe('on the device', () => {
       resident.settle(step);
       for (const shard of work.shards) {
         const rest = { from: undefined as never, rescue: undefined as never };
-        const outcome = await resident.compute(
-          [] as unknown as Feed,
-          { version: step, step, shard },
-          { ...work, ...rest },
-          (read) => {
-            tf.dispose([read.loss, ...read.sums]);
-            return 1;
-          },
-        );
+        const outcome = resident.compute([] as unknown as Feed, { version: step, step, shard }, { ...work, ...rest }, (read) => {
+          tf.dispose([read.loss, ...read.sums]);
+          return 1;
+        });
         expect(outcome?.finite).toBe(shard === shards - 1 ? true : undefined);
       }
     }
@@ -90,8 +81,8 @@ describe('on the device', () => {
     [64, {}],
   ] as const)(
     '%i shards: two versions of weights and slots, and a gradient for each level of the tree and one that comes',
-    async (shards, change) => {
-      const { most, weights, slots } = await mostBytes({ ...DEFAULT_TRAIN_CONFIG.optimizer, ...change }, shards);
+    (shards, change) => {
+      const { most, weights, slots } = mostBytes({ ...DEFAULT_TRAIN_CONFIG.optimizer, ...change }, shards);
       // Where siblings are added, their sum is one more; the second version of weights and slots, no smaller, is made after that.
       const gradients = 1 + Math.ceil(Math.log2(shards));
       // Numbers of a step, norms and probes.

@@ -82,8 +82,7 @@ export class ExactPlane implements Plane {
       const planned: PlannedStep = early?.version === snapshot.version ? early : planAt(at, snapshot);
       const { step } = at;
       at = { step: step + 1, example: at.example + planned.globalBatch };
-      const goesOn =
-        this.#resident?.isAlone === true && this.#stepMs < LIMITS.earlyStepMs && at.step < work.upTo && at.example < examples;
+      const goesOn = this.#stepMs < LIMITS.earlyStepMs && at.step < work.upTo && at.example < examples;
       early = goesOn ? planAt(at, { version: snapshot.version + 1, values: ELSEWHERE }) : null;
       const outcome = await this.#step({ planned, early, step, signal: work.signal, meter });
       if (outcome === null) return;
@@ -173,8 +172,8 @@ export class ExactPlane implements Plane {
   async #stepThere(resident: ResidentWeights, { planned, early, signal, meter }: Round): Promise<StepOutcome | null> {
     const there = await resident.residing(planned, early);
     meter.mark('data');
-    // A replica that goes on by itself may have left these values behind as the signal comes: then the step is complete, and counts.
-    const graceMs = early === null ? 0 : LIMITS.residentAnswerMs;
+    // A replica alone that goes on by itself may have left these values behind as the signal comes: then the step is complete, and counts.
+    const graceMs = early === null || !resident.isAlone ? 0 : LIMITS.residentAnswerMs;
     const results = await unlessAborted(this.#parts.fleet.computeRound(there), signal, graceMs);
     if (results === null) return null;
     meter.computed(results);

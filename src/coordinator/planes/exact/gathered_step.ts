@@ -5,7 +5,7 @@
 import { deviceMemory } from '../../../common/device_gradient.js';
 import { errorMessage } from '../../../common/error_facts.js';
 import { LIMITS } from '../../../common/limits.js';
-import type { Replica, ResidentReplica, ShardResult } from '../../../common/replica.js';
+import type { Replica, ResidentReplica, ShardAssignment, ShardResult } from '../../../common/replica.js';
 import type { GatheredStep, ResidentOutcome } from '../../../common/resident.js';
 import { within } from '../../../system/within.js';
 
@@ -23,23 +23,26 @@ interface Group {
 
 /**
  * Who cannot end it is lost; `finite: false` where nothing came of it, and the step is to be computed again from the version that it began from. Resolves
- * when nobody reads another's memory any more.
+ * when nobody reads another's memory any more. Each may go on by itself with the shard of `following` that it computed in this step.
  */
 export async function endTogether(
   group: Group,
   work: Omit<GatheredStep, 'gradients'>,
   results: readonly ShardResult[],
+  following: readonly ShardAssignment[],
 ): Promise<ResidentOutcome> {
   if (!results.every(({ lossSum }) => Number.isFinite(lossSum))) return { finite: false };
   const gradients = results.map(({ gradient }) => deviceMemory(gradient));
-  // Memory of one that is gone may have been written again.
-  const lendersAreHere = (): boolean => {
-    const here = new Set(group.fleet.replicas);
-    return results.every(({ replica = '' }) => here.has(replica));
+  const nextOf = ({ name }: ResidentReplica): ShardAssignment | null => {
+    const shard = results.find(({ replica }) => replica === name)?.id.shard;
+    return following.find(({ id }) => id.shard === shard) ?? null;
   };
-  const outcomes = lendersAreHere() ? await fromEach(group, (replica) => replica.gather({ ...work, gradients })) : [];
-  if (outcomes.length > 0 && lendersAreHere() && outcomes.every(({ finite }) => finite)) return outcomes[0];
-  await fromEach(group, (replica) => replica.dropAfter(work.version));
+  const lenders = results.map(({ replica }) => replica);
+  const { answers, areHere } = await fromEach(group, lenders, (replica) =>
+    replica.gather({ ...work, gradients }, nextOf(replica)),
+  );
+  if (areHere && answers.length > 0 && answers.every(({ finite }) => finite)) return answers[0];
+  await fromEach(group, [], (replica) => replica.dropAfter(work.version));
   return { finite: false };
 }
 
@@ -48,15 +51,29 @@ export function stillHere({ replicas, fleet }: Group): ResidentReplica[] {
   return replicas.filter(({ name }) => names.has(name));
 }
 
-/** The answers of those that gave one in time; all others are lost. */
-async function fromEach<T>(group: Group, ask: (replica: ResidentReplica) => Promise<T>): Promise<T[]> {
+/**
+ * The answers of those that gave one in time; all others are lost, once all have answered: until then their memory is read. `areHere`: so far none of those
+ * named has gone, whose memory may have been written again. Where one has before, nobody is asked.
+ */
+async function fromEach<T>(
+  group: Group,
+  names: readonly (string | undefined)[],
+  ask: (replica: ResidentReplica) => Promise<T>,
+): Promise<{ answers: T[]; areHere: boolean }> {
+  const allHere = (): boolean => {
+    const here = new Set<string | undefined>(group.fleet.replicas);
+    return names.every((name) => here.has(name));
+  };
+  if (!allHere()) return { answers: [], areHere: false };
   const answers: T[] = [];
   const asked = stillHere(group).map(async (replica) => {
     const answered = ask(replica).then((answer) => answers.push(answer));
-    const { late, error } = await within(answered, LIMITS.residentAnswerMs);
+    return { replica, ...(await within(answered, LIMITS.residentAnswerMs)) };
+  });
+  const waited = await Promise.all(asked);
+  const areHere = allHere();
+  for (const { replica, late, error } of waited)
     if (late) group.fleet.lose(replica, `no answer for ${LIMITS.residentAnswerMs / 1000} s`);
     else if (error !== null) group.fleet.lose(replica, errorMessage(error), 'said');
-  });
-  await Promise.all(asked);
-  return answers;
+  return { answers, areHere };
 }

@@ -92,7 +92,7 @@ export class ResidentWeights {
     const isPlanned = following !== null && this.#unplannedEpoch !== epoch;
     this.#planned = isPlanned ? { step: following, keys: newKeys(following) } : null;
     const units = this.#unitsOf(step, keys);
-    if (following === null) return units;
+    if (following === null || !this.isAlone) return units;
     const after = [
       ...units.slice(1),
       ...(this.#planned === null ? [] : this.#unitsOf(following, this.#planned.keys).slice(0, 1)),
@@ -130,7 +130,8 @@ export class ResidentWeights {
   async ended(step: PlannedStep, results: readonly ShardResult[]): Promise<ResidentOutcome> {
     if (!this.isAlone) {
       const work = { ...this.#workOf(step), version: step.version, step: step.units[0].id.step };
-      return endTogether(this.#parts, work, results);
+      const following = this.#planned === null ? [] : this.#unitsOf(this.#planned.step, this.#planned.keys);
+      return endTogether(this.#parts, work, results, following);
     }
     const outcome = results.find(({ resident }) => resident !== undefined)?.resident;
     invariant(outcome !== undefined, 'a replica that has all shards completes the step');

@@ -21,8 +21,7 @@ const batch = 5;
 let replica: LocalReplica;
 beforeAll(async () => {
   const dataset = await drawnImages({ examples: EXAMPLES, shape: [6, 6, 1], classes: 4 });
-  // Its rows are read while the step before computes, which is on another thread.
-  replica = await openReplica({ isApart: true, model: topologyOf(everything()), dataset });
+  replica = await openReplica({ model: topologyOf(everything()), dataset });
 });
 afterAll(() => replica.close());
 

@@ -2,13 +2,14 @@
  * Owns: that replicas which each keep all weights, and hand each other gradients on their devices, have the bits of weights on the host; and what becomes
  * of a step where one of them goes away.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Dataset } from '../../../../src/common/dataset.js';
 import { deviceGradient } from '../../../../src/common/device_gradient.js';
 import type { ResidentReplica, ShardResult } from '../../../../src/common/replica.js';
 import type { ResidentOutcome } from '../../../../src/common/resident.js';
 import { endTogether } from '../../../../src/coordinator/planes/exact/gathered_step.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
+import type { ReplicaTask } from '../../../../src/worker/replica/replica_spec.js';
 import { advance, copied, everything, EXAMPLES, planeOn, told, type Trained, type Work } from '../../../support/plane_on.js';
 import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
 import { topologyOf } from '../../../support/topology.js';
@@ -106,6 +107,21 @@ describe('three replicas', () => {
     expect(await most()).toBeLessThanOrEqual(before);
   });
 
+  it('each begin the shard that they had with the next step, as they end one', async () => {
+    const host = await train(replicas, 'host', { shards: 3, steps: 12 });
+    const begun = replicas.map((replica) => vi.spyOn(replica as unknown as { run(task: ReplicaTask): Promise<unknown> }, 'run'));
+    const { plane } = await planeOn(replicas, 'device', { shards: 3 });
+    const outcomes = await advance(plane, { steps: 12 });
+    const tasks = begun.flatMap((spy) =>
+      spy.mock.calls.flatMap(([task]) => (task.type === 'train_resident' ? [task.early] : [])),
+    );
+    begun.forEach((spy) => spy.mockRestore());
+    // Of each three steps of an epoch the first is asked for; before the second one nothing was measured.
+    expect(tasks.filter((early) => early)).toHaveLength(3 * 7);
+    expect(told(outcomes)).toEqual(told(host.outcomes));
+    expect({ ...copied(await plane.values()), version: 0 }).toEqual({ ...host.values, version: 0 });
+  });
+
   it.each([1, 0])('lose nothing when number %i goes away between two steps', async (gone) => {
     const work = { shards: 3, optimizer: { momentum: 0.9 }, steps: 5 };
     const host = await train(replicas, 'host', work);
@@ -144,13 +160,19 @@ describe('three replicas', () => {
 describe('the end of a step', () => {
   const finite = { finite: true } as const;
   const memory = { device: 'CPU:0', address: 64n, elements: 1 };
-  const results = ['a', 'b'].map((replica) => ({ replica, lossSum: 1, gradient: deviceGradient(memory) }) as ShardResult);
+  const results = ['a', 'b'].map(
+    (replica, shard) => ({ id: { shard }, replica, lossSum: 1, gradient: deviceGradient(memory) }) as ShardResult,
+  );
   const work = { version: 3, step: 3, shards: [0, 1], globalBatch: 2, learningRate: 1, from: null, rescue: null } as never;
+
+  /** Went away by themselves. */
+  let left: string[] = [];
 
   async function ended(
     answers: Record<string, () => Promise<ResidentOutcome>>,
     of: readonly ShardResult[] = results,
   ): Promise<unknown> {
+    left = [];
     const here = new Set(Object.keys(answers));
     const [lost, dropped]: [string[], string[]] = [[], []];
     const replicas = Object.entries(answers).map(([name, gather]) => ({
@@ -160,14 +182,14 @@ describe('the end of a step', () => {
     })) as unknown as ResidentReplica[];
     const fleet = {
       get replicas() {
-        return [...here];
+        return [...here].filter((name) => !left.includes(name));
       },
       lose: ({ name }: { name: string }, reason: string) => {
         here.delete(name);
         lost.push(`${name}: ${reason}`);
       },
     };
-    return { outcome: await endTogether({ replicas, fleet }, work, of), lost, dropped };
+    return { outcome: await endTogether({ replicas, fleet }, work, of, []), lost, dropped };
   }
   const yes = (): Promise<ResidentOutcome> => Promise.resolve(finite);
   const no = (): Promise<ResidentOutcome> => Promise.resolve({ finite: false });
@@ -183,14 +205,16 @@ describe('the end of a step', () => {
     expect(await ended({ a: yes, b: yes }, bad)).toEqual({ outcome: { finite: false }, lost: [], dropped: [] });
   });
 
-  it('stands without one that lent nothing and fails', async () => {
-    expect(await ended({ a: yes, b: yes, c: fails })).toEqual({ outcome: finite, lost: ['c: out of memory'], dropped: [] });
+  it('stands without one that fails, which is closed when nobody reads its memory any more', async () => {
+    const slowly = async (): Promise<ResidentOutcome> => (await new Promise(setImmediate), finite);
+    expect(await ended({ a: slowly, b: fails, c: slowly })).toEqual({ outcome: finite, lost: ['b: out of memory'], dropped: [] });
+    expect(await ended({ a: fails, b: fails })).toMatchObject({ outcome: { finite: false }, dropped: [] });
   });
 
   it('is nothing where one is gone that lent: its memory may be somebody else’s by now', async () => {
     const nothing = { finite: false };
-    expect(await ended({ a: yes, b: fails })).toEqual({ outcome: nothing, lost: ['b: out of memory'], dropped: ['a after 3'] });
     expect(await ended({ a: yes })).toEqual({ outcome: nothing, lost: [], dropped: ['a after 3'] });
-    expect(await ended({ a: fails, b: fails })).toMatchObject({ outcome: nothing, dropped: [] });
+    const leaves = (): Promise<ResidentOutcome> => (left.push('b'), Promise.resolve(finite));
+    expect(await ended({ a: yes, b: leaves })).toEqual({ outcome: nothing, lost: [], dropped: ['a after 3'] });
   });
 });
