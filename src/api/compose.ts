@@ -45,7 +45,7 @@ export interface Crew {
   /** Replicas of this process keep the memory that a step frees. */
   readonly memoryKept?: boolean;
   readonly fleet: Fleet;
-  /** The fleet's only replica, where the weights may stay with it. */
+  /** All replicas of the fleet, where the weights may stay with them. */
   readonly resident?: readonly ResidentReplica[];
   /** What a replica computes in a training step, as a GraphDef; null where nobody here knows. */
   stepGraph(): Promise<Uint8Array | null>;

@@ -8,7 +8,7 @@ interface DeviceGradient extends ShardGradient {
   readonly memory: DeviceMemory;
 }
 
-/** The replica keeps it until it computes from other weights. */
+/** The replica keeps it until it lends one of two versions later. */
 export function deviceGradient(memory: DeviceMemory): ShardGradient {
   const gradient: DeviceGradient = { kind: 'device', memory, release: () => undefined };
   return gradient;

@@ -95,8 +95,10 @@ export const LIMITS = {
   residentHomeMs: 5_000,
   /** A replica that keeps the weights begins the next step before it is asked where steps take less, ms: of longer ones the wait between them is no part. */
   earlyStepMs: 250,
-  /** A replica that does not hand its weights over within this is lost, ms; a step under way comes first. */
+  /** So long it is waited for a replica that is to hand its weights over, or to end a step with others, ms; a shard under way comes first. */
   residentAnswerMs: 60_000,
+  /** Of several that could hand the weights over each is waited for so long before the next one is asked, ms: below `stopGraceMs`. */
+  residentSoonMs: 1_500,
   /** A replica's thread that does not end within this is left behind, ms: it has nothing to do when it is closed, unless it hangs. */
   replicaCloseMs: 10_000,
   /** Node's timers overflow at 2^31 ms; an hour is far below and costs nothing to renew. */

@@ -192,7 +192,8 @@ function beginningOf({ model, warm, description, initialEpoch, orderOffset, save
 }
 
 function carry(warm: WarmReplicas, model: tfjs.LayersModel, { end, values, model: description }: TrainingOutcome): void {
-  warm.version = values.version;
+  // A replica may hold the version that one more step would have led to, which it began before the call was stopped.
+  warm.version = values.version + 1;
   warm.carried = {
     ...{ optimizer: new WeakRef(model.optimizer), layout: trainedLayout(description) },
     ...{ slots: values.optimizerSlots, steps: end.steps },

@@ -39,12 +39,11 @@ export class Gathering {
     return { gradients: parts.slice(0, this.#trained), statistics: parts.slice(this.#trained) };
   }
 
-  /** Takes the array over. What was lent of the version before the last one is read by nobody any more. */
+  /** Takes the array over. What was lent of versions before the last one is read by nobody any more. */
   lend(packed: tfjs.Tensor, { version, shard }: { version: number; shard: number }): DeviceMemory {
     const lent = this.#lent.get(version) ?? new Map<number, tfjs.Tensor>();
     this.#lent.set(version, lent);
-    const [oldest] = this.#lent.keys();
-    if (this.#lent.size > 2) this.#forget(oldest);
+    for (const other of [...this.#lent.keys()]) if (other !== version && other !== version - 1) this.#forget(other);
     lent.get(shard)?.dispose();
     lent.set(shard, packed);
     return lendTensor(this.#engine, packed);

@@ -45,6 +45,7 @@ export class LocalReplica implements ResidentReplica {
   /** What the thread begins before it is asked; null where it cannot. */
   private early: { readonly key: number; readonly answer: Promise<ShardAnswer | null> } | null = null;
   private readonly gradients = new LentBuffers<Float32Array>();
+  private readonly closing = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
   constructor(
     private readonly spec: ReplicaSpec,
@@ -63,7 +64,7 @@ export class LocalReplica implements ResidentReplica {
 
   /** Starts TensorFlow in the thread and builds the model there. */
   open(): Promise<OpenAnswer> {
-    this.opened ??= this.run<OpenAnswer>({ type: 'open', spec: this.spec });
+    this.opened ??= this.run<OpenAnswer>({ type: 'open', spec: this.spec, closing: this.closing });
     return this.opened;
   }
 
@@ -163,12 +164,14 @@ export class LocalReplica implements ResidentReplica {
 
   /** Resolves also where the thread does not answer. */
   close(): Promise<void> {
+    Atomics.store(this.closing, 0, 1);
     this.closed ??= this.end();
     return this.closed;
   }
 
   /** Ends its thread whatever it does, where nobody waits for it any more. */
   abandon(): Promise<void> {
+    Atomics.store(this.closing, 0, 1);
     this.closed ??= this.pool.destroy();
     return this.closed;
   }

@@ -39,7 +39,12 @@ export interface ReplicaSpec {
 export type BoundSpec = Pick<ReplicaSpec, 'model' | 'objective' | 'augment' | 'seed'> & { readonly dataset: Dataset };
 
 export type ReplicaTask =
-  | { readonly type: 'open'; readonly spec: ReplicaSpec }
+  | {
+      readonly type: 'open';
+      readonly spec: ReplicaSpec;
+      /** One number that both threads see: 1 once nobody waits for the replica any more, which then touches nobody else's memory. */
+      readonly closing: Int32Array;
+    }
   | { readonly type: 'train'; readonly shard: ShardTask; readonly gradient: Float32Array }
   | { readonly type: 'reside'; readonly residence: Residence }
   | {

@@ -34,6 +34,8 @@ export interface ReplicaState {
   loadedVersion: number;
   /** Where the weights stay here. */
   resident: Resident | null;
+  /** As in the task `open`. */
+  readonly closing: Int32Array;
 }
 
 export function judgedIn({ judged }: ReplicaState): Judged {
@@ -43,10 +45,15 @@ export function judgedIn({ judged }: ReplicaState): Judged {
 
 /**
  * Gives the model's variables the published parameters, once per version. They read them where they lie, if they can: who publishes writes nothing there
- * before every answer that is computed from them is there or no longer wanted. A replica that keeps the weights copies them.
+ * before every answer that is computed from them is there or no longer wanted. A replica that keeps the weights copies them, one by one or as one
+ * array. `early`: as `Resident.settle`.
  */
-export function load(replica: ReplicaState, { version, parameters }: Pick<ShardTask, 'version' | 'parameters'>): void {
-  if (replica.resident?.settle(version)) replica.loadedVersion = version;
+export function load(
+  replica: ReplicaState,
+  { version, parameters }: Pick<ShardTask, 'version' | 'parameters'>,
+  { early = false } = {},
+): void {
+  if (replica.resident?.settle(version, { early })) replica.loadedVersion = version;
   if (replica.loadedVersion === version) return;
   const { engine, model, layout } = replica;
   invariant(parameters.length === layout.totalSize, 'a replica is given the weights that it does not hold');

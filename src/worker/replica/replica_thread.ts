@@ -27,7 +27,6 @@ import type {
   OpenAnswer,
   PredictAnswer,
   PredictTask,
-  ReplicaSpec,
   ReplicaTask,
   ShardAnswer,
   ShardTask,
@@ -59,7 +58,7 @@ async function answer(
 ): Promise<OpenAnswer | ModelDescription | ShardAnswer | ResidentOutcome | PredictAnswer | MemoryAnswer | Uint8Array | null> {
   switch (task.type) {
     case 'open':
-      return open(task.spec);
+      return open(task);
     case 'train':
       return trainShard(opened(), task.shard, task.gradient);
     case 'reside':
@@ -102,7 +101,7 @@ function memoryOf({ tf, liveHandles }: Engine): MemoryAnswer {
   return { tensors: numTensors, handles: liveHandles(), bytes: numBytes };
 }
 
-async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
+async function open({ spec, closing }: Extract<ReplicaTask, { type: 'open' }>): Promise<OpenAnswer> {
   invariant(!state, 'a replica is opened once');
   const engine = installEngine({
     folder: spec.tensorflowFolder,
@@ -128,6 +127,7 @@ async function open(spec: ReplicaSpec): Promise<OpenAnswer> {
     lent: null,
     loadedVersion: -1,
     resident: null,
+    closing,
   };
   return {
     description: describeModel(spec, model, layout, judged?.objective ?? NOTHING_JUDGED, engine),

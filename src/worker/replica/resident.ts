@@ -69,6 +69,8 @@ export class Resident {
   /** Of the slots; the variables may hold another one for a while. */
   #version = -1;
   #pending: Pending | null = null;
+  /** The version before the one held, while nobody has said that this one counts: it was begun from early, and others may not have reached it. */
+  #before: Pending | null = null;
   #underWay: StepUnderWay | null = null;
 
   constructor(parts: ResidentParts, train: TrainStep, onGraph: (graphDef: Uint8Array) => void) {
@@ -105,7 +107,7 @@ export class Resident {
         tf.dispose([gradients, statistics]);
         return { ...sums, packed };
       },
-      { name: 'shard_gradient', onGraph, ...xlaFor(parts) },
+      { name: 'shard_gradient', onGraph },
     );
     this.#applyPacked = engine.compile(
       (packed: tfjs.Tensor, memory: tfjs.Tensor[][], numbers: object) => {
@@ -118,13 +120,26 @@ export class Resident {
     );
   }
 
-  /** Makes `version` the one that the model's variables and the slots hold, where it is the next one; true where it did. Any other is dropped. */
-  settle(version: number): boolean {
+  /**
+   * Makes `version` the one that the model's variables and the slots hold, where it is the next one; true where it did. Any other is dropped. `early`: before
+   * anybody has said that it counts, so that the version held until now is kept for `dropAfter`.
+   */
+  settle(version: number, { early = false } = {}): boolean {
     const pending = this.#pending;
+    if (!early) this.#forgetBefore();
     if (pending === null) return false;
     this.#pending = null;
     const { tf } = this.#parts.engine;
     const isNext = pending.version === version;
+    if (isNext && early) {
+      this.#before = {
+        version: this.#version,
+        weights: this.#variables.map((each) => each.clone()),
+        running: this.#running.map((each) => each.clone()),
+        slots: this.#slots,
+      };
+      this.#slots = [];
+    }
     if (isNext) {
       [...pending.weights, ...pending.running].forEach((value, at) => [...this.#variables, ...this.#running][at].assign(value));
       tf.dispose(this.#slots);
@@ -133,6 +148,24 @@ export class Resident {
     } else tf.dispose(pending.slots);
     tf.dispose([pending.weights, pending.running]);
     return isNext;
+  }
+
+  /** Makes `version` the one held again, where the next one was taken early, or drops what was computed from it; true where it took it back. */
+  dropAfter(version: number): boolean {
+    const before = this.#before;
+    if (before?.version !== version) {
+      this.settle(version);
+      return false;
+    }
+    this.#before = null;
+    this.#pending = before;
+    return this.settle(version);
+  }
+
+  #forgetBefore(): void {
+    const { weights = [], running = [], slots = [] } = this.#before ?? {};
+    this.#parts.engine.tf.dispose([weights, running, slots]);
+    this.#before = null;
   }
 
   /** Whether a step can begin from this version as things stand: it is the next one, or held and nothing was computed from it yet. */
@@ -181,7 +214,7 @@ export class Resident {
     }
   }
 
-  /** One shard of a step that several replicas compute, from the version held: where its gradient lies until a step from another version. */
+  /** One shard of a step that several replicas compute, from the version held: where its gradient lies, until one of two versions later. */
   lend(feed: Feed, { version, shard }: ShardPlace, read: (sums: ShardSumsOnDevice) => number): DeviceMemory {
     invariant(version === this.#version && this.#pending === null, 'a shard is computed from the version that is held');
     const { packed, ...sums } = this.#packed(...feed);
@@ -224,6 +257,7 @@ export class Resident {
   dispose(): void {
     const { tf } = this.#parts.engine;
     const { weights = [], running = [], slots = [] } = this.#pending ?? {};
+    this.#forgetBefore();
     const held = this.#underWay?.fold.held.map(({ gradients, statistics }) => [gradients, statistics]) ?? [];
     tf.dispose([this.#slots, weights, running, slots, held]);
     this.#gathering.dispose();

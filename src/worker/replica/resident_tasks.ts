@@ -22,13 +22,14 @@ export function reside(replica: ReplicaState, residence: Residence): null {
 }
 
 export function writeValues(replica: ReplicaState, version: number, into: HostValues): null {
+  invariant(!isClosing(replica), 'nobody waits for this replica any more');
   invariant(holds(replica, version), 'values are asked of a replica that holds them');
   replica.resident.write(into);
   return null;
 }
 
-export function dropAfter({ resident }: ReplicaState, version: number): null {
-  resident?.settle(version);
+export function dropAfter(replica: ReplicaState, version: number): null {
+  if (replica.resident?.dropAfter(version)) replica.loadedVersion = version;
   return null;
 }
 
@@ -42,7 +43,7 @@ export async function trainResident(
   invariant(resident !== null, 'a replica is told to reside before its first step');
   const isHere = resident.leadsTo(version) && (resident.version !== version || replica.loadedVersion === version);
   if (early && !isHere) return null;
-  beginFrom(replica, version, work.from);
+  beginFrom(replica, version, work.from, { early: early && work.lends });
   let feed: Feed | undefined;
   let answer: Pick<ShardAnswer, 'lossSum' | 'sums'> | undefined;
   try {
@@ -73,6 +74,8 @@ export function gather(replica: ReplicaState, work: GatheredStep): ResidentOutco
   const { resident } = replica;
   const { version } = work;
   invariant(resident !== null, 'a replica is told to reside before its first step');
+  // What others lent may be gone by now.
+  invariant(!isClosing(replica), 'nobody waits for this replica any more');
   beginFrom(replica, version, work.from);
   try {
     return resident.gather(work);
@@ -83,10 +86,10 @@ export function gather(replica: ReplicaState, work: GatheredStep): ResidentOutco
 }
 
 /** Weights and slots of this version: those that are here, else the host's. */
-function beginFrom(replica: ReplicaState, version: number, from: HostValues): void {
+function beginFrom(replica: ReplicaState, version: number, from: HostValues, how: { early?: boolean } = {}): void {
   const { resident } = replica;
   const isOnHost = from.version[0] === version;
-  load(replica, { version, parameters: isOnHost ? from.parameters : NOTHING });
+  load(replica, { version, parameters: isOnHost ? from.parameters : NOTHING }, how);
   if (resident === null || resident.version === version) return;
   invariant(isOnHost, 'a replica is given the values that it does not hold');
   resident.takeSlots(version, from.slots);
@@ -100,7 +103,11 @@ function holds(replica: ReplicaState, version: number): replica is ReplicaState 
   return replica.loadedVersion === version && resident.version === version;
 }
 
-/** This replica will be closed, and maybe nobody else has these values. */
+/** This replica will be closed, and maybe nobody else has these values. One that is closed already, after which the run went on, leaves nothing. */
 function leaveBehind(replica: ReplicaState, version: number, into: HostValues): void {
-  if (holds(replica, version)) replica.resident.write(into);
+  if (!isClosing(replica) && holds(replica, version)) replica.resident.write(into);
+}
+
+function isClosing({ closing }: ReplicaState): boolean {
+  return Atomics.load(closing, 0) === 1;
 }

@@ -207,3 +207,20 @@ it('refuses what it cannot do, by name', async () => {
     ]
   `);
 });
+
+describe('after a fit() that a callback stopped inside an epoch', () => {
+  it.each(['predict', 'evaluate'] as const)('%s() has the weights that it ended with', async (call) => {
+    const model = sides();
+    let batches = 0;
+    const onBatchEnd = (): void => {
+      if (++batches === 4) model.stopTraining = true;
+    };
+    const X = tf.tensor(wave(64 * 3, 0.7), [64, 3]);
+    const Y = tf.oneHot(tf.tensor1d(Int32Array.from({ length: 64 }, (_, row) => row % 3)), 3).toFloat();
+    await fit(model, X, Y, { ...ONE, batchSize: 8, epochs: 2, shards: 1, verbose: 0, callbacks: { onBatchEnd } });
+    expect(batches).toBe(4);
+    const found = call === 'predict' ? await predict(model, X, ONE) : await evaluate(model, X, Y, ONE);
+    const wanted = call === 'predict' ? model.predict(X) : model.evaluate(X, Y);
+    expectClose(valuesOf(found as tf.Tensor), valuesOf(wanted as tf.Tensor));
+  });
+});

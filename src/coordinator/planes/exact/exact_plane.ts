@@ -229,7 +229,7 @@ export class ExactPlane implements Plane {
 
 interface Round {
   readonly planned: PlannedStep;
-  /** The one after it, where the replica that keeps the weights may begin it before it is asked. */
+  /** The one after it, where replicas that keep the weights may begin it before they are asked. */
   readonly early: PlannedStep | null;
   readonly step: number;
   readonly signal: AbortSignal;

@@ -55,7 +55,7 @@ export function stillHere({ replicas, fleet }: Group): ResidentReplica[] {
  * The answers of those that gave one in time; all others are lost, once all have answered: until then their memory is read. `areHere`: so far none of those
  * named has gone, whose memory may have been written again. Where one has before, nobody is asked.
  */
-async function fromEach<T>(
+export async function fromEach<T>(
   group: Group,
   names: readonly (string | undefined)[],
   ask: (replica: ResidentReplica) => Promise<T>,

@@ -19,6 +19,7 @@ export type Buffers = Omit<HostValues, 'version'>;
 export const ELSEWHERE = new Float32Array(0);
 
 export class Parameters {
+  readonly #buffers: () => HostValues;
   current: HostValues;
   next: HostValues;
   /** Commits since the start of the run. */
@@ -28,13 +29,13 @@ export class Parameters {
     { layout, initial }: Pick<ModelDescription, 'layout' | 'initial'>,
     private readonly slots: readonly SlotSpec[],
   ) {
-    const buffers = (): HostValues => ({
+    this.#buffers = () => ({
       version: new Float64Array(new SharedArrayBuffer(8)).fill(-1),
       parameters: sharedFloats(layout.totalSize),
       slots: slots.map(() => sharedFloats(layout.trainedSize)),
     });
-    this.current = buffers();
-    this.next = buffers();
+    this.current = this.#buffers();
+    this.next = this.#buffers();
     this.current.parameters.set(initial);
     firstSlots(slots, initial.subarray(0, layout.trainedSize)).forEach((values, at) => this.current.slots[at].set(values));
     this.current.version[0] = 0;
@@ -91,6 +92,11 @@ export class Parameters {
   /** Takes `next` where a replica has written the last commit's values there. */
   takeWritten(): void {
     if (this.next.version[0] === this.version) this.#swap();
+  }
+
+  /** Other memory for the next values: somebody may still write to that of now. */
+  replaceNext(): void {
+    this.next = this.#buffers();
   }
 
   #swap(): void {

@@ -12,7 +12,7 @@ import { within } from '../../../system/within.js';
 import type { ModelDescription, NumericsClass, ResidentReplica, ShardAssignment, ShardResult } from '../../../common/replica.js';
 import type { ResidentOutcome, ResidentStep } from '../../../common/resident.js';
 import type { OptimizerConfig } from '../../../common/train_config.js';
-import { endTogether, stillHere, type Members } from './gathered_step.js';
+import { endTogether, fromEach, stillHere, type Members } from './gathered_step.js';
 import type { Parameters } from './parameters.js';
 import { weightRates } from './update/layer_rates.js';
 
@@ -68,7 +68,7 @@ export class ResidentWeights {
   #begun: Promise<void> | null = null;
   #homeMs: number;
   #lost: EnvironmentError | null = null;
-  /** What the replica was told to come next, and the keys of its shards. */
+  /** What replicas are told to come next, and the keys of its shards. */
   #planned: { readonly step: PlannedStep; readonly keys: readonly number[] } | null = null;
   /** The epoch in which another step came than the planned one: its rates are made step by step, and no more of it is planned. */
   #unplannedEpoch: number | null = null;
@@ -105,6 +105,15 @@ export class ResidentWeights {
     this.#planned = null;
   }
 
+  /** One after the other, of which several may have the values: so one that hangs is not waited for before the others were asked. */
+  #asked(): { replica: ResidentReplica; waitMs: number }[] {
+    const each = (replicas: readonly ResidentReplica[], waitMs: number): { replica: ResidentReplica; waitMs: number }[] =>
+      replicas.map((replica) => ({ replica, waitMs }));
+    if (this.isAlone) return each(this.#parts.replicas, LIMITS.residentAnswerMs);
+    const here = stillHere(this.#parts);
+    return [...each(here, LIMITS.residentSoonMs), ...each(here, LIMITS.residentAnswerMs)];
+  }
+
   #unitsOf(step: PlannedStep, keys: readonly number[]): ShardAssignment[] {
     const resident = { ...this.#workOf(step), lends: !this.isAlone };
     return step.units.map((unit, at) => ({ ...unit, resident: { ...resident, key: keys[at] } }));
@@ -118,10 +127,11 @@ export class ResidentWeights {
   async #begin(): Promise<void> {
     const { replicas, layout, optimizer } = this.#parts;
     const residence = { optimizer, rates: weightRates(layout, optimizer.layerRates) };
-    await Promise.all(replicas.map((replica) => replica.reside(residence)));
+    if (this.isAlone) return replicas[0].reside(residence);
+    await fromEach(this.#parts, [], (replica) => replica.reside(residence));
   }
 
-  /** A step may be begun before it is asked for: nobody else has to have ended the one before. */
+  /** It has all shards of every step, and ends each with the last of them. */
   get isAlone(): boolean {
     return this.#parts.replicas.length === 1;
   }
@@ -146,17 +156,19 @@ export class ResidentWeights {
 
   /** Resolves when the host holds the values of the last commit. @throws EnvironmentError VALUES_LOST where nobody has them any more */
   async home(): Promise<void> {
-    const { replicas, fleet, parameters, nowMs } = this.#parts;
+    const { replicas, parameters, nowMs } = this.#parts;
     // What a replica that failed has left.
     if (!parameters.isCurrent) parameters.takeWritten();
     if (parameters.isCurrent) return;
     if (this.#lost !== null) throw this.#lost;
     let cause: unknown = null;
-    for (const replica of this.isAlone ? replicas : stillHere({ replicas, fleet })) {
-      const { error } = await within(replica.writeValues(parameters.version, parameters.next), LIMITS.residentAnswerMs);
+    for (const { replica, waitMs } of this.#asked()) {
+      const { late, error } = await within(replica.writeValues(parameters.version, parameters.next), waitMs);
       parameters.takeWritten();
       this.#homeMs = nowMs();
       if (parameters.isCurrent) return;
+      // It may write there when it comes to.
+      if (late) parameters.replaceNext();
       cause = error;
     }
     const [{ name }] = replicas;

@@ -1,6 +1,6 @@
 /**
- * Owns: that replicas which each keep all weights, and hand each other gradients on their devices, have the bits of weights on the host; and what becomes
- * of a step where one of them goes away.
+ * Owns: that replicas which each keep all weights, and hand each other gradients on their devices, have the bits of weights on the host. Where one of them
+ * goes away: gathered_losses.test.ts.
  */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Dataset } from '../../../../src/common/dataset.js';
@@ -10,31 +10,18 @@ import type { ResidentOutcome } from '../../../../src/common/resident.js';
 import { endTogether } from '../../../../src/coordinator/planes/exact/gathered_step.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
 import type { ReplicaTask } from '../../../../src/worker/replica/replica_spec.js';
-import { advance, copied, everything, EXAMPLES, planeOn, told, type Trained, type Work } from '../../../support/plane_on.js';
-import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
-import { topologyOf } from '../../../support/topology.js';
+import { advance, copied, EXAMPLES, planeOn, told, type Trained, type Work } from '../../../support/plane_on.js';
+import { drawnImages } from '../../../support/replica_under_test.js';
+import { replicasApart } from '../../../support/replicas_apart.js';
 
 const never = new AbortController().signal;
-
-/** Each in a context of its own; two of the three have the same device, the third one copies. Two are treated as GPUs are. */
-const DEVICES = [
-  { device: 'CPU:0', isApart: true },
-  { device: 'CPU:1', isApart: true },
-  { device: 'CPU:0', isApart: false },
-];
 
 describe('three replicas', () => {
   let dataset: Dataset;
   let replicas: LocalReplica[] = [];
-  const open = (): Promise<LocalReplica[]> =>
-    Promise.all(
-      DEVICES.map((how, at) =>
-        openReplica({ ...how, name: `cpu(${at})`, logicalCpuDevices: 2, model: topologyOf(everything()), dataset }),
-      ),
-    );
   beforeAll(async () => {
     dataset = await drawnImages({ examples: EXAMPLES, shape: [6, 6, 1], classes: 4 });
-    replicas = await open();
+    replicas = await replicasApart(dataset);
   });
   afterAll(() => Promise.all(replicas.map((replica) => replica.close())));
 
@@ -120,40 +107,6 @@ describe('three replicas', () => {
     expect(tasks.filter((early) => early)).toHaveLength(3 * 7);
     expect(told(outcomes)).toEqual(told(host.outcomes));
     expect({ ...copied(await plane.values()), version: 0 }).toEqual({ ...host.values, version: 0 });
-  });
-
-  it.each([1, 0])('lose nothing when number %i goes away between two steps', async (gone) => {
-    const work = { shards: 3, optimizer: { momentum: 0.9 }, steps: 5 };
-    const host = await train(replicas, 'host', work);
-    const three = await open();
-    try {
-      const { plane, fleet } = await planeOn(three, 'device', work);
-      const first = await advance(plane, { steps: 3 });
-      fleet.lose(three[gone], 'it was put out');
-      const rest = await advance(plane, { from: 3, steps: 5 });
-      expect(told([...first, ...rest])).toEqual(told(host.outcomes));
-      expect({ ...copied(await plane.values()), version: 0 }).toEqual({ ...host.values, version: 0 });
-      expect(fleet.replicas).toHaveLength(2);
-    } finally {
-      await Promise.all(three.map((replica) => replica.close()));
-    }
-  });
-
-  it.each(['compute', 'gather'] as const)('lose nothing when one ends within a step, as it is asked to %s', async (task) => {
-    const work = { shards: 3, optimizer: { momentum: 0.9 }, steps: 5 };
-    const host = await train(replicas, 'host', work);
-    const three = await open();
-    try {
-      const { plane, fleet } = await planeOn(three, 'device', work);
-      const first = await advance(plane, { steps: 3 });
-      Object.assign(three[1], { [task]: () => Promise.reject(new Error('the device is gone')) });
-      const rest = await advance(plane, { from: 3, steps: 5 });
-      expect(told([...first, ...rest])).toEqual(told(host.outcomes));
-      expect({ ...copied(await plane.values()), version: 0 }).toEqual({ ...host.values, version: 0 });
-      expect(fleet.replicas).toEqual(['cpu(0)', 'cpu(2)']);
-    } finally {
-      await Promise.all(three.map((replica) => replica.close()));
-    }
   });
 });
 
