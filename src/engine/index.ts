@@ -10,7 +10,6 @@ export { softmaxCrossEntropy, sigmoidCrossEntropy } from './cross_entropy.js';
 export { exampleNormals, exampleUniforms } from './example_random.js';
 export type { ExampleDraw } from './example_random.js';
 export { globalNorm, normOf } from './global_norm.js';
-export { borrowTensor, lendTensor } from './device_memory.js';
 export { keyedDropout } from './dropout.js';
 export { keyedRandom, withDropout } from './keyed_random.js';
 export type { DropoutDraw, DropoutProvider, KeyedRandomOptions } from './keyed_random.js';

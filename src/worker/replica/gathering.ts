@@ -7,7 +7,8 @@ import type { BucketLayout } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
 import type { DeviceMemory, GatheredStep } from '../../common/resident.js';
 import { TreeFold } from '../../common/tree_fold.js';
-import { borrowTensor, lendTensor, type Engine } from '../../engine/index.js';
+import { borrowTensor, lendTensor } from '../../engine/device_memory.js';
+import type { Engine } from '../../engine/index.js';
 import { createPacking, type Packing } from './packing.js';
 
 /** Sums over some shards of a step. */
