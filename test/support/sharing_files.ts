@@ -29,6 +29,8 @@ const ALONE = {
     'engine/compile_model',
     'engine/devices',
     'engine/engine',
+    'engine/traps',
+    'engine/traps_harmless',
     'engine/upload_in_place',
     'models/weight_budget',
     'transport/carried_messages',
