@@ -38,6 +38,7 @@ const ALONE = {
     'worker/augment/augment',
     'worker/replica/host_bits',
     'worker/replica/memory',
+    'worker/replica/packing',
     'worker/replica/resident_memory',
   ],
   'all layers that are registered are listed': ['models/allowed_layers'],
