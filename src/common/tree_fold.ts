@@ -59,6 +59,12 @@ export class TreeFold<Value> {
     return { left, right, node: branch.parent };
   }
 
+  /** Takes a shard's value in, and adds siblings for as long as both are there. */
+  add(shard: number, value: Value, sum: (left: Value, right: Value) => Value): void {
+    let pair = this.put(this.leaf(shard), value);
+    while (pair !== null) pair = this.put(pair.node, sum(pair.left, pair.right));
+  }
+
   /** The sum over all shards, once it is there. */
   get total(): Value | undefined {
     return this.#held.get(this.#root);

@@ -8,6 +8,11 @@
  */
 export type SumTree = { readonly shard: number } | { readonly left: SumTree; readonly right: SumTree };
 
+/** By shard, up to the last of these: whether it is among them. */
+export function presenceOf(shards: readonly number[]): boolean[] {
+  return Array.from({ length: Math.max(...shards) + 1 }, (_, shard) => shards.includes(shard));
+}
+
 /** The tree over the present shards; null where none is present. */
 export function sumTree(present: readonly boolean[]): SumTree | null {
   let level = present.map((isPresent, shard): SumTree | null => (isPresent ? { shard } : null));

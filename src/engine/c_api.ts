@@ -212,6 +212,16 @@ export function bindFunctions<Table extends FunctionTable>(library: LibraryHandl
   return bound as BoundFunctions<Table>;
 }
 
+/** Further functions of the library, bound when they are first asked for. */
+export function bindOnce<Functions>(bind: (api: CApi) => Functions): (api: CApi) => Functions {
+  const bound = new WeakMap<CApi, Functions>();
+  return (api) => {
+    const functions = bound.get(api) ?? bind(api);
+    bound.set(api, functions);
+    return functions;
+  };
+}
+
 /** The file is whole: the system would not map it. */
 function noRoom(path: string, cause: unknown): EnvironmentError {
   return new EnvironmentError({

@@ -4,11 +4,12 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { DeviceMemory } from '../common/resident.js';
-import { bindFunctions, type BoundFunctions, type CApi, type FunctionTable } from './c_api.js';
+import { bindFunctions, bindOnce, type FunctionTable } from './c_api.js';
 import type { Context } from './context.js';
 import { TF_FLOAT } from './data_types.js';
 import type { EngineParts } from './engine_parts.js';
 import { kernelBackend } from './kernel_backend.js';
+import { copyToDevice } from './tensors.js';
 
 const MEMORY_FUNCTIONS = {
   TFE_TensorHandleDevicePointer: ['nullable', 'pointer', 'pointer'],
@@ -18,12 +19,7 @@ const MEMORY_FUNCTIONS = {
   ],
 } as const satisfies FunctionTable;
 
-let bound: { api: CApi; functions: BoundFunctions<typeof MEMORY_FUNCTIONS> } | undefined;
-
-function memoryFunctions(api: CApi): BoundFunctions<typeof MEMORY_FUNCTIONS> {
-  if (bound?.api !== api) bound = { api, functions: bindFunctions(api.library, MEMORY_FUNCTIONS) };
-  return bound.functions;
-}
+const memoryFunctions = bindOnce(({ library }) => bindFunctions(library, MEMORY_FUNCTIONS));
 
 /** Where a float32 tensor's numbers lie, once they are computed. Valid for as long as the tensor is kept. */
 export function lendTensor({ binding, context }: Pick<EngineParts, 'binding' | 'context'>, tensor: tfjs.Tensor): DeviceMemory {
@@ -50,13 +46,7 @@ export function borrowTensor(
     ),
     'reading a tensor that was lent',
   );
-  let here = handle;
-  if (device !== context.device.fullName) {
-    const copied = api.TFE_TensorHandleCopyToDevice(handle, context.pointer, context.device.fullName, status.pointer);
-    api.TFE_DeleteTensorHandle(handle);
-    here = status.checked(copied, `copying a tensor from ${device}`);
-  }
-  const id = binding.handles.add(here);
+  const id = binding.handles.add(device === context.device.fullName ? handle : copyToDevice(context, handle));
   return kernelBackend().createOutputTensor({ id, shape: [elements], dtype: TF_FLOAT }) as tfjs.Tensor1D;
 }
 

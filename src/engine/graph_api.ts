@@ -4,7 +4,7 @@
  */
 import koffi from 'koffi';
 import protobuf from 'protobufjs/light.js';
-import { bindFunctions, type CApi, type FunctionTable, type Pointer } from './c_api.js';
+import { bindFunctions, bindOnce, type CApi, type FunctionTable, type Pointer } from './c_api.js';
 import type { Status } from './status.js';
 
 const GRAPH_FUNCTIONS = {
@@ -80,16 +80,7 @@ function bindGraphFunctions(api: CApi) {
 
 export type GraphApi = ReturnType<typeof bindGraphFunctions>;
 
-const bound = new WeakMap<CApi, GraphApi>();
-
-export function graphApi(api: CApi): GraphApi {
-  let functions = bound.get(api);
-  if (functions === undefined) {
-    functions = bindGraphFunctions(api);
-    bound.set(api, functions);
-  }
-  return functions;
-}
+export const graphApi: (api: CApi) => GraphApi = bindOnce(bindGraphFunctions);
 
 /** An array of TF_Output as C lays it out: 16 bytes each. */
 export function packOutputs(outputs: readonly GraphOutput[]): BigUint64Array {

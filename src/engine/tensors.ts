@@ -193,7 +193,11 @@ function toHandle(context: Context, tensor: Pointer): Pointer {
 
 /** Consumes a handle in host memory, which is that of the first CPU device. */
 function moveToDevice(context: Context, handle: Pointer): Pointer {
-  if (context.device.name === 'CPU:0') return handle;
+  return context.device.name === 'CPU:0' ? handle : copyToDevice(context, handle);
+}
+
+/** Consumes the handle, whatever device it is on. */
+export function copyToDevice(context: Context, handle: Pointer): Pointer {
   const { api, status } = context;
   const moved = api.TFE_TensorHandleCopyToDevice(handle, context.pointer, context.device.fullName, status.pointer);
   api.TFE_DeleteTensorHandle(handle);

@@ -97,3 +97,19 @@ export async function advance(
 /** Of steps, all but the times. */
 export const told = (outcomes: readonly StepOutcome[]): unknown[] =>
   outcomes.map((outcome) => (outcome.kind === 'committed' ? { ...outcome, ms: 0, phasesMs: 0, replicaTimes: 0 } : outcome));
+
+/** Of six steps with an optimizer that keeps an average: what they tell, values asked for between them, evaluations, and weights put in. */
+export async function seenBetweenSteps(plane: ExactPlane): Promise<unknown[]> {
+  const evaluate = (): unknown => plane.evaluate({ examples: 10, batch: 12, signal: never });
+  const seen: unknown[] = [];
+  for (let step = 0; step < 6; step++) {
+    seen.push(told(await advance(plane, { from: step, steps: step + 1 })));
+    if (step === 1) seen.push(copied(await plane.values()).parameters, copied(await plane.values()).slots);
+    if (step === 2 || step === 3) seen.push(await evaluate());
+    if (step === 4) {
+      const values = await plane.values();
+      await plane.restore({ ...values, version: values.version + 1, parameters: values.parameters.map((w) => w / 2) });
+    }
+  }
+  return [...seen, await evaluate(), await plane.model()];
+}

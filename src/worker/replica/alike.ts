@@ -2,6 +2,7 @@
  * Owns: doing the same to many tensors, one by one or to all of them as one array. Does not: know what is done.
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import { pack, unpack } from './packing.js';
 
 interface Alike {
   /** Those of a kind become one array, in which each operation is one launch for all. */
@@ -39,12 +40,14 @@ export function alike(
   const arrays: tfjs.Tensor[] = [];
   for (const key of new Set(keys)) {
     const members = keys.flatMap((other, at) => (other === key ? [at] : []));
-    const sizes = members.map((at) => tf.util.sizeFromShape(shapes[at]));
-    const whole = lists.map((list) => tf.concat1d(members.map((at) => list[at].flatten())));
-    for (const result of apply(key, whole)) {
+    const of = <T>(list: readonly T[]): T[] => members.map((at) => list[at]);
+    for (const result of apply(
+      key,
+      lists.map((list) => pack(tf, of(list))),
+    )) {
       arrays.push(result);
-      const parts = tf.split(result, sizes);
-      members.forEach((at, index) => all[at].push(parts[index].reshape(shapes[at])));
+      const parts = unpack(tf, result, of(shapes));
+      members.forEach((at, index) => all[at].push(parts[index]));
     }
   }
   return { lists: transposed(all), arrays };

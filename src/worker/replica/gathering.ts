@@ -7,9 +7,10 @@ import type { BucketLayout } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
 import type { DeviceMemory, GatheredStep } from '../../common/resident.js';
 import { TreeFold } from '../../common/tree_fold.js';
+import { presenceOf } from '../../common/tree_sum.js';
 import { borrowTensor, lendTensor } from '../../engine/device_memory.js';
 import type { Engine } from '../../engine/index.js';
-import { createPacking, type Packing } from './packing.js';
+import { pack, unpack } from './packing.js';
 
 /** Sums over some shards of a step. */
 export interface Sums {
@@ -19,25 +20,24 @@ export interface Sums {
 
 export class Gathering {
   readonly #engine: Engine;
-  readonly #packing: Packing;
-  readonly #trained: number;
+  readonly #layout: BucketLayout;
   /** By version, then by shard: of the last two, as others may still add those of the one when the next one's is computed. */
   readonly #lent = new Map<number, Map<number, tfjs.Tensor>>();
 
   constructor(engine: Engine, layout: BucketLayout) {
     this.#engine = engine;
-    this.#trained = layout.trainedSlots;
-    this.#packing = createPacking(engine, shapesOfSums(layout));
+    this.#layout = layout;
   }
 
   /** All of it as one array, in layout order. */
   pack({ gradients, statistics }: Sums): tfjs.Tensor {
-    return this.#packing.pack([...gradients, ...statistics]);
+    return pack(this.#engine.tf, [...gradients, ...statistics]);
   }
 
   unpack(packed: tfjs.Tensor): Sums {
-    const parts = this.#packing.unpack(packed);
-    return { gradients: parts.slice(0, this.#trained), statistics: parts.slice(this.#trained) };
+    const { trainedSlots } = this.#layout;
+    const parts = unpack(this.#engine.tf, packed, shapesOfSums(this.#layout));
+    return { gradients: parts.slice(0, trainedSlots), statistics: parts.slice(trainedSlots) };
   }
 
   /** Takes the array over. What was lent of versions before the last one is read by nobody any more. */
@@ -53,21 +53,19 @@ export class Gathering {
   /** Of all shards, as one array. */
   total({ shards, gradients }: Pick<GatheredStep, 'shards' | 'gradients'>): tfjs.Tensor {
     const { tf } = this.#engine;
-    const fold = new TreeFold<tfjs.Tensor>(Array.from({ length: Math.max(...shards) + 1 }, (_, at) => shards.includes(at)));
-    shards.forEach((shard, at) => {
-      let sum: tfjs.Tensor = borrowTensor(this.#engine, gradients[at]);
-      for (let pair = fold.put(fold.leaf(shard), sum); pair !== null; pair = fold.put(pair.node, sum)) {
-        sum = tf.add(pair.left, pair.right);
-        tf.dispose([pair.left, pair.right]);
-      }
-    });
+    const fold = new TreeFold<tfjs.Tensor>(presenceOf(shards));
+    const add = (left: tfjs.Tensor, right: tfjs.Tensor): tfjs.Tensor => {
+      const sum = tf.add(left, right);
+      tf.dispose([left, right]);
+      return sum;
+    };
+    shards.forEach((shard, at) => fold.add(shard, borrowTensor(this.#engine, gradients[at]), add));
     invariant(fold.total !== undefined, 'every shard has lent its gradient');
     return fold.total;
   }
 
   dispose(): void {
     for (const version of [...this.#lent.keys()]) this.#forget(version);
-    this.#packing.dispose();
   }
 
   #forget(version: number): void {

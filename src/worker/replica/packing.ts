@@ -1,34 +1,32 @@
 /**
- * Owns: many tensors as one array and back, on the device, each way one call: what goes to another device or comes from there costs a launch and a wait for
- * each array, and not only for its bytes. Does not: move it.
+ * Owns: many tensors as one array and back, on the device: what goes to another device or comes from there costs a launch and a wait for each array, and not
+ * only for its bytes; so does each operation on a GPU. Does not: move it.
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { CompiledFunction, Engine } from '../../engine/index.js';
 
-export interface Packing {
-  /** One array, in order; it may be of the same memory where there is but one tensor. */
-  readonly pack: CompiledFunction<[tfjs.Tensor[]], tfjs.Tensor>;
-  readonly unpack: CompiledFunction<[tfjs.Tensor], tfjs.Tensor[]>;
-  dispose(): void;
+/** In order. */
+export function pack(tf: typeof tfjs, tensors: readonly tfjs.Tensor[]): tfjs.Tensor {
+  return tf.tidy(() => tf.concat1d(tensors.map((each) => each.flatten())));
 }
 
-/** Of float32 tensors of these shapes. */
+/** Tensors of these shapes. */
+export function unpack(tf: typeof tfjs, packed: tfjs.Tensor, shapes: readonly (readonly number[])[]): tfjs.Tensor[] {
+  return tf.tidy(() => {
+    const sizes = shapes.map((shape) => tf.util.sizeFromShape([...shape]));
+    return tf.split(packed, sizes).map((part, at) => part.reshape([...shapes[at]]));
+  });
+}
+
+/** The same of float32 tensors of the same shapes each time, each way one call. */
+export interface Packing {
+  readonly pack: CompiledFunction<[tfjs.Tensor[]], tfjs.Tensor>;
+  readonly unpack: CompiledFunction<[tfjs.Tensor], tfjs.Tensor[]>;
+}
+
 export function createPacking({ tf, compile }: Pick<Engine, 'tf' | 'compile'>, shapes: readonly (readonly number[])[]): Packing {
-  const sizes = shapes.map((shape) => shape.reduce((a, b) => a * b, 1));
-  const pack = compile(
-    (tensors: tfjs.Tensor[]): tfjs.Tensor => tf.tidy(() => tf.concat1d(tensors.map((each) => each.flatten()))),
-    {
-      name: 'pack',
-    },
-  );
-  const unpack = compile(
-    (packed: tfjs.Tensor): tfjs.Tensor[] =>
-      tf.tidy(() => tf.split(packed, sizes).map((part, at) => part.reshape([...shapes[at]]))),
-    { name: 'unpack' },
-  );
-  const dispose = (): void => {
-    pack.dispose();
-    unpack.dispose();
+  return {
+    pack: compile((tensors: tfjs.Tensor[]) => pack(tf, tensors), { name: 'pack' }),
+    unpack: compile((packed: tfjs.Tensor) => unpack(tf, packed, shapes), { name: 'unpack' }),
   };
-  return { pack, unpack, dispose };
 }

@@ -11,6 +11,7 @@ import type { BucketLayout } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
 import type { DeviceMemory, GatheredStep, HostValues, Residence, ResidentOutcome, ResidentStep } from '../../common/resident.js';
 import { TreeFold } from '../../common/tree_fold.js';
+import { presenceOf } from '../../common/tree_sum.js';
 import { download, normOf, upload, type CompiledFunction, type Engine } from '../../engine/index.js';
 import { xlaFor, type Executed } from './execution.js';
 import { Gathering, type Sums } from './gathering.js';
@@ -163,9 +164,12 @@ export class Resident {
   }
 
   #forgetBefore(): void {
-    const { weights = [], running = [], slots = [] } = this.#before ?? {};
-    this.#parts.engine.tf.dispose([weights, running, slots]);
+    if (this.#before !== null) this.#forget(this.#before);
     this.#before = null;
+  }
+
+  #forget({ weights, running, slots }: Pick<Pending, 'weights' | 'running' | 'slots'>): void {
+    this.#parts.engine.tf.dispose([weights, running, slots]);
   }
 
   /** Whether a step can begin from this version as things stand: it is the next one, or held and nothing was computed from it yet. */
@@ -256,10 +260,10 @@ export class Resident {
   /** Another one takes its place; the model's variables stay. */
   dispose(): void {
     const { tf } = this.#parts.engine;
-    const { weights = [], running = [], slots = [] } = this.#pending ?? {};
     this.#forgetBefore();
-    const held = this.#underWay?.fold.held.map(({ gradients, statistics }) => [gradients, statistics]) ?? [];
-    tf.dispose([this.#slots, weights, running, slots, held]);
+    if (this.#pending !== null) this.#forget(this.#pending);
+    this.#forgetUnderWay();
+    tf.dispose(this.#slots);
     this.#gathering.dispose();
     for (const compiled of [this.#whole, this.#apply, this.#add, this.#packed, this.#applyPacked]) compiled.dispose();
   }
@@ -272,25 +276,27 @@ export class Resident {
   /** Anew where it is of another version, or the shard is in it: what was computed early was forgotten. */
   #underWayFor(version: number, shard: number, shards: readonly number[]): StepUnderWay {
     if (this.#underWay?.version !== version || this.#underWay.taken.has(shard)) {
-      const { tf } = this.#parts.engine;
-      this.#underWay?.fold.held.forEach(({ gradients, statistics }) => tf.dispose([gradients, statistics]));
-      const present = Array.from({ length: Math.max(...shards) + 1 }, (_, at) => shards.includes(at));
-      this.#underWay = { version, fold: new TreeFold(present), taken: new Set(), finite: true };
+      this.#forgetUnderWay();
+      this.#underWay = { version, fold: new TreeFold(presenceOf(shards)), taken: new Set(), finite: true };
     }
     return this.#underWay;
+  }
+
+  #forgetUnderWay(): void {
+    const { tf } = this.#parts.engine;
+    this.#underWay?.fold.held.forEach(({ gradients, statistics }) => tf.dispose([gradients, statistics]));
   }
 
   /** The sum over all shards with the last of them. */
   #added(fold: TreeFold<Sums>, shard: number, value: Sums): Sums | undefined {
     const { tf } = this.#parts.engine;
     const count = value.gradients.length;
-    let sum = value;
-    for (let pair = fold.put(fold.leaf(shard), sum); pair !== null; pair = fold.put(pair.node, sum)) {
-      const [left, right] = [pair.left, pair.right].map(({ gradients, statistics }) => [...gradients, ...statistics]);
+    fold.add(shard, value, (...siblings) => {
+      const [left, right] = siblings.map(({ gradients, statistics }) => [...gradients, ...statistics]);
       const added = this.#add(left, right);
       tf.dispose([left, right]);
-      sum = { gradients: added.slice(0, count), statistics: added.slice(count) };
-    }
+      return { gradients: added.slice(0, count), statistics: added.slice(count) };
+    });
     return fold.total;
   }
 
@@ -300,7 +306,7 @@ export class Resident {
     const finite = lossIsFinite && Number.isFinite(probe.dataSync()[0]);
     const outcome = { finite, ...(clipNorm !== null && { gradientNorm: normOf(norm.dataSync<'int32'>()) }) };
     if (finite) this.#pending = { ...next, version };
-    else tf.dispose([next.weights, next.running, next.slots]);
+    else this.#forget(next);
     tf.dispose([probe, norm]);
     return outcome;
   }

@@ -77,8 +77,9 @@ export function createResidentUpdate(
       endOfFreeArithmetic();
       const kept = (value: tfjs.Tensor): tfjs.Tensor => keepRounded(value, numbers.zero);
       const divided = (sum: tfjs.Tensor): tfjs.Tensor => kept(tf.div(sum, numbers.batch));
-      const means = optimizer.clipNorm === null ? null : gradients.map(divided);
-      const clip = means === null ? null : globalNorm(means, optimizer.clipNorm ?? Infinity);
+      const { clipNorm } = optimizer;
+      const means = clipNorm === null ? null : gradients.map(divided);
+      const clip = clipNorm === null || means === null ? null : globalNorm(means, clipNorm);
       const moved = alike(
         tf,
         { inOne, keys: rates, lists: [means ?? gradients, weights, ...memory] },

@@ -38,11 +38,13 @@ export async function endTogether(
     return following.find(({ id }) => id.shard === shard) ?? null;
   };
   const lenders = results.map(({ replica }) => replica);
-  const { answers, areHere } = await fromEach(group, lenders, (replica) =>
-    replica.gather({ ...work, gradients }, nextOf(replica)),
+  const { answers, areHere } = await fromEach(
+    group,
+    (replica) => replica.gather({ ...work, gradients }, nextOf(replica)),
+    lenders,
   );
   if (areHere && answers.length > 0 && answers.every(({ finite }) => finite)) return answers[0];
-  await fromEach(group, [], (replica) => replica.dropAfter(work.version));
+  await fromEach(group, (replica) => replica.dropAfter(work.version));
   return { finite: false };
 }
 
@@ -57,8 +59,8 @@ export function stillHere({ replicas, fleet }: Group): ResidentReplica[] {
  */
 export async function fromEach<T>(
   group: Group,
-  names: readonly (string | undefined)[],
   ask: (replica: ResidentReplica) => Promise<T>,
+  names: readonly (string | undefined)[] = [],
 ): Promise<{ answers: T[]; areHere: boolean }> {
   const allHere = (): boolean => {
     const here = new Set<string | undefined>(group.fleet.replicas);

@@ -128,7 +128,7 @@ export class ResidentWeights {
     const { replicas, layout, optimizer } = this.#parts;
     const residence = { optimizer, rates: weightRates(layout, optimizer.layerRates) };
     if (this.isAlone) return replicas[0].reside(residence);
-    await fromEach(this.#parts, [], (replica) => replica.reside(residence));
+    await fromEach(this.#parts, (replica) => replica.reside(residence));
   }
 
   /** It has all shards of every step, and ends each with the last of them. */

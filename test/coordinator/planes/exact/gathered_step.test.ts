@@ -10,11 +10,18 @@ import type { ResidentOutcome } from '../../../../src/common/resident.js';
 import { endTogether } from '../../../../src/coordinator/planes/exact/gathered_step.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
 import type { ReplicaTask } from '../../../../src/worker/replica/replica_spec.js';
-import { advance, copied, EXAMPLES, planeOn, told, type Trained, type Work } from '../../../support/plane_on.js';
+import {
+  advance,
+  copied,
+  EXAMPLES,
+  planeOn,
+  seenBetweenSteps,
+  told,
+  type Trained,
+  type Work,
+} from '../../../support/plane_on.js';
 import { drawnImages } from '../../../support/replica_under_test.js';
 import { replicasApart } from '../../../support/replicas_apart.js';
-
-const never = new AbortController().signal;
 
 describe('three replicas', () => {
   let dataset: Dataset;
@@ -52,18 +59,7 @@ describe('three replicas', () => {
     const run = async (where: 'host' | 'device'): Promise<unknown[]> => {
       const optimizer = { momentum: 0.9, emaDecay: 0.5, emaFor: ['evaluation' as const] };
       const { plane } = await planeOn(replicas, where, { shards: 3, optimizer });
-      const evaluate = (): unknown => plane.evaluate({ examples: 10, batch: 12, signal: never });
-      const seen: unknown[] = [];
-      for (let step = 0; step < 6; step++) {
-        seen.push(told(await advance(plane, { from: step, steps: step + 1 })));
-        if (step === 1) seen.push(copied(await plane.values()).parameters, copied(await plane.values()).slots);
-        if (step === 2 || step === 3) seen.push(await evaluate());
-        if (step === 4) {
-          const values = await plane.values();
-          await plane.restore({ ...values, version: values.version + 1, parameters: values.parameters.map((w) => w / 2) });
-        }
-      }
-      return [...seen, await evaluate(), await plane.model()];
+      return seenBetweenSteps(plane);
     };
     expect(await run('device')).toEqual(await run('host'));
   });

@@ -10,11 +10,19 @@ import { DEFAULT_TRAIN_CONFIG } from '../../../../src/common/train_config.js';
 import { Parameters } from '../../../../src/coordinator/planes/exact/parameters.js';
 import { residentReplicas, ResidentWeights } from '../../../../src/coordinator/planes/exact/resident_weights.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
-import { advance, copied, everything, EXAMPLES, planeOn, told, type Trained, type Work } from '../../../support/plane_on.js';
+import {
+  advance,
+  copied,
+  everything,
+  EXAMPLES,
+  planeOn,
+  seenBetweenSteps,
+  told,
+  type Trained,
+  type Work,
+} from '../../../support/plane_on.js';
 import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
 import { topologyOf } from '../../../support/topology.js';
-
-const never = new AbortController().signal;
 
 async function train(replica: LocalReplica, where: 'host' | 'device', work: Work = {}): Promise<Trained> {
   const { plane } = await planeOn(replica, where, work);
@@ -60,18 +68,7 @@ describe.each([
   it('values that are asked for between steps, evaluations and weights put in change nothing else', async () => {
     const run = async (where: 'host' | 'device'): Promise<unknown[]> => {
       const { plane } = await planeOn(replica, where, { optimizer: { momentum: 0.9, emaDecay: 0.5, emaFor: ['evaluation'] } });
-      const evaluate = (): unknown => plane.evaluate({ examples: 10, batch: 12, signal: never });
-      const seen: unknown[] = [];
-      for (let step = 0; step < 6; step++) {
-        seen.push(told(await advance(plane, { from: step, steps: step + 1 })));
-        if (step === 1) seen.push(copied(await plane.values()).parameters, copied(await plane.values()).slots);
-        if (step === 2 || step === 3) seen.push(await evaluate());
-        if (step === 4) {
-          const values = await plane.values();
-          await plane.restore({ ...values, version: values.version + 1, parameters: values.parameters.map((w) => w / 2) });
-        }
-      }
-      return [...seen, await evaluate(), await plane.model()];
+      return seenBetweenSteps(plane);
     };
     expect(await run('device')).toEqual(await run('host'));
   });

@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import type { BucketLayout } from '../../../../common/bucket_layout.js';
 import { LIMITS } from '../../../../common/limits.js';
 import type { ShardResult } from '../../../../common/replica.js';
+import { presenceOf } from '../../../../common/tree_sum.js';
 import type { OptimizerConfig } from '../../../../common/train_config.js';
 import type { SlotSpec } from '../../../../optimizers/optimizer_program.js';
 import { createOptimizer } from './optimizer.js';
@@ -82,8 +83,7 @@ export function createUpdate({
     return nonFinite === undefined ? outcome : { ...outcome, nonFinite: describe(nonFinite) };
   };
   const sumOver = (shards: readonly number[]): ArrivingSum => {
-    const present = Array.from({ length: Math.max(...shards) + 1 }, (_, shard) => shards.includes(shard));
-    return new ArrivingSum({ present, size: layout.trainedSize, ...turns });
+    return new ArrivingSum({ present: presenceOf(shards), size: layout.trainedSize, ...turns });
   };
   return Object.assign(update, { slots: optimizer.slots, sumOver, close: async () => threads?.close() });
 }
