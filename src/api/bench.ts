@@ -13,11 +13,13 @@ import { runTraining } from '../coordinator/run.js';
 import { KEEPS_NOTHING } from '../coordinator/storage/run_store.js';
 import { ExactPlane } from '../coordinator/planes/exact/exact_plane.js';
 import { residentReplicas } from '../coordinator/planes/exact/resident_weights.js';
+import { mayStretch } from '../coordinator/planes/exact/stretch_length.js';
 import { RunProgress } from '../coordinator/progress.js';
 import { datasetFromArrays } from '../data/arrays.js';
 import { optimizerProgram } from '../optimizers/optimizer_program.js';
 import { changeFor, type Where } from '../report/why.js';
 import { availableCores } from '../system/cores.js';
+import { BenchClock, quantile } from './bench_clock.js';
 import { placeReplicas } from './devices.js';
 import { resolveModelSource } from '../models/load.js';
 import { packageVersion } from '../system/package_info.js';
@@ -53,6 +55,8 @@ export interface BenchReport {
   readonly execution: NumericsClass['execution'];
   readonly batch: number;
   readonly steps: number;
+  /** So many of them a replica takes in one call of TensorFlow. */
+  readonly stepsInOneCall: number;
   /** From the median step. */
   readonly imagesPerS: number;
   readonly stepMs: { p50: number; p95: number };
@@ -91,7 +95,6 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     optimizer: { ...DEFAULT_TRAIN_CONFIG.optimizer, ...request.optimizer },
     batch: request.batch,
     epochs: Number.MAX_SAFE_INTEGER,
-    maxSteps: request.warmupSteps + request.steps,
     precision: request.precision,
     compile: request.compile,
     execution: request.execution,
@@ -104,10 +107,9 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     for (const replica of replicas.replicas) fleet.add(replica);
     const resident = residentReplicas(replicas);
     const cores = availableCores();
-    const plane = new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, resident, cores, nowMs });
-    const steps: StepEvent[] = [];
-    const endsMs: number[] = [];
-    const cpuEndsMs: number[] = [];
+    const stretches = mayStretch(replicas.numerics, dataset);
+    const plane = new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, resident, stretches, cores, nowMs });
+    const clock = new BenchClock(request, plane);
     await runTraining({
       config,
       model,
@@ -118,20 +120,11 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       watched: { stopping: null, plateau: null },
       store: KEEPS_NOTHING,
       digest: () => Promise.resolve(''),
-      observe: (event) => {
-        if (event.type !== 'step') return;
-        steps.push(event);
-        endsMs.push(performance.now());
-        const { user, system } = process.cpuUsage();
-        cpuEndsMs.push((user + system) / 1000);
-      },
-      stop: { reason: null, asked: new AbortController().signal, hurry: new AbortController().signal },
+      observe: (event) => clock.take(event),
+      stop: clock.stop,
       nowMs,
     }).finally(() => plane.close());
-    const counted = steps.slice(request.warmupSteps);
-    const lengths = (ends: readonly number[]): number[] =>
-      counted.map((_, index) => ends[request.warmupSteps + index] - ends[request.warmupSteps + index - 1]);
-    const [stepMs, cpuMs] = [lengths(endsMs), lengths(cpuEndsMs)];
+    const { counted, inOneCall, stepMs, cpuMs, firstStepMs } = clock.times();
     const phase = (of: (event: StepEvent) => number): number[] => counted.map(of);
     const exchange = phase(({ phasesMs }) => phasesMs.reduce + phasesMs.apply + phasesMs.publish);
     const held = await Promise.all(replicas.replicas.map((replica) => replica.memory()));
@@ -147,6 +140,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       execution: replicas.numerics.execution,
       batch: request.batch,
       steps: counted.length,
+      stepsInOneCall: inOneCall,
       imagesPerS: (request.batch / quantile(stepMs, 0.5)) * 1000,
       stepMs: { p50: quantile(stepMs, 0.5), p95: quantile(stepMs, 0.95) },
       cpuMs: { min: Math.min(...cpuMs), p50: quantile(cpuMs, 0.5) },
@@ -166,7 +160,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
         exchange: quantile(exchange, 0.5),
       },
       exchangeMs: { p50: quantile(exchange, 0.5), p95: quantile(exchange, 0.95) },
-      firstStepS: endsMs[0] / 1000,
+      firstStepS: firstStepMs / 1000,
       peakMemoryMb: process.resourceUsage().maxRSS / 1024,
       memory: {
         valuesMb: (4 * (model.layout.totalSize + slots * model.layout.trainedSize)) / 1e6,
@@ -213,9 +207,16 @@ function whereOf(steps: readonly StepEvent[]): Where {
   };
 }
 
+/** Batches of an epoch of drawn examples, as many as these bytes hold: their end is an end of what a replica does at a stretch. */
+const DRAWN_BYTES = 4 * 2 ** 20;
+const FEWEST_BATCHES = 4;
+const MOST_BATCHES = 128;
+
 function drawnData({ inputShape, classes, batch }: BenchRequest): Parameters<typeof datasetFromArrays>[0] {
-  const count = batch * 4;
-  const x = new Uint8Array(count * inputShape.reduce((a, b) => a * b, 1));
+  const batchBytes = batch * inputShape.reduce((a, b) => a * b, 1);
+  const batches = Math.max(FEWEST_BATCHES, Math.min(MOST_BATCHES, Math.floor(DRAWN_BYTES / batchBytes)));
+  const count = batch * batches;
+  const x = new Uint8Array(batchBytes * batches);
   // A multiplicative congruential sequence: any bytes will do, the same ones each time.
   let word = 1;
   for (let i = 0; i < x.length; i++) {
@@ -231,10 +232,4 @@ function drawnData({ inputShape, classes, batch }: BenchRequest): Parameters<typ
     classes,
     scale: 1 / 255,
   };
-}
-
-/** Nearest-rank quantile. */
-function quantile(values: readonly number[], fraction: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(fraction * sorted.length) - 1))];
 }

@@ -95,6 +95,14 @@ export const LIMITS = {
   residentHomeMs: 5_000,
   /** A replica that keeps the weights begins the next step before it is asked where steps take less, ms: of longer ones the wait between them is no part. */
   earlyStepMs: 250,
+  /** A replica that is alone takes up to so many steps in one call, as many as last no longer, ms: a stop waits for them. */
+  stretchSteps: 32,
+  stretchMs: 100,
+  /** It takes so many singly before, and twice as many each time that some were computed for nothing, up to a bound. */
+  stretchAfterSteps: 16,
+  stretchMostSingly: 4_096,
+  /** Weights and slots up to which it begins the next stretch before it is asked, bytes: while one is committed there is a third version of them. */
+  stretchEarlyBytes: 2 ** 20,
   /** So long it is waited for a replica that is to hand its weights over, or to end a step with others, ms; a shard under way comes first. */
   residentAnswerMs: 60_000,
   /** Of several that could hand the weights over each is waited for so long before the next one is asked, ms: below `stopGraceMs`. */

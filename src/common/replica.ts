@@ -8,7 +8,7 @@
 import type { BucketLayout } from './bucket_layout.js';
 import type { CompiledModel } from './compiled_model.js';
 import type { ObjectiveDescription } from './objective.js';
-import type { GatheredStep, HostValues, Residence, ResidentOutcome, ResidentStep } from './resident.js';
+import type { GatheredStep, HostValues, Residence, ResidentOutcome, ResidentStep, StretchedResult } from './resident.js';
 
 /** Parameters as published after a commit: flat float32 in bucket-layout order, never written again while the version is current. */
 export interface ParameterSnapshot {
@@ -87,6 +87,8 @@ export interface ShardResult {
   readonly nonFinite?: string;
   /** Of the shard that completed the step of a replica that has all of them and keeps the weights. */
   readonly resident?: ResidentOutcome;
+  /** Of the steps after it in the same call, in their order (`ResidentStep.then`). */
+  readonly then?: readonly StretchedResult[];
   /** Time inside the device's computation, and waiting for its rows. */
   readonly computeMs: number;
   /** Of that the waiting for rows that are not in memory. Absent where nobody says. */

@@ -2,7 +2,11 @@
  * Replicas that keep a run's weights and optimizer slots on their devices and move them on themselves, step by step: what they are told, and how values
  * come back to the host's memory. The plane decides which version counts (coordinator/planes/exact/resident_weights.ts).
  */
+import { LIMITS } from './limits.js';
 import type { OptimizerConfig } from './train_config.js';
+
+/** Versions beyond the last commit that a replica may have computed before anybody asked for them: its own stretch's and the next one's. */
+export const VERSIONS_AHEAD = 2 * LIMITS.stretchSteps;
 
 /** Weights and slots of one version, in memory that threads share. */
 export interface HostValues {
@@ -20,7 +24,7 @@ export interface Residence {
 }
 
 /** What any step on the device is told. */
-interface StepOnDevice {
+export interface StepOnDevice {
   /** Those that are not empty, in order. */
   readonly shards: readonly number[];
   readonly globalBatch: number;
@@ -37,6 +41,19 @@ export interface ResidentStep extends StepOnDevice {
   readonly key: number;
   /** The shards are several replicas': the answer says where the gradient lies, and nothing is added yet. */
   readonly lends: boolean;
+  /** Steps after this one in the same call, where each is one shard: a stretch. They take as many rows as this one, and begin from what the one before leads to. */
+  readonly then: readonly StretchedStep[];
+  /** Begun early, it is not the end of the version before: steps of the stretch that led here are not all committed yet. */
+  readonly keepsBefore: boolean;
+}
+
+/** A step of a stretch but its first. */
+export interface StretchedStep {
+  /** As in a ShardAssignment. */
+  readonly rows: Int32Array;
+  readonly batchRows?: Int32Array;
+  readonly step: number;
+  readonly learningRate: number;
 }
 
 /** Float32 numbers on a device that all replicas of this process see, or in its memory. */
@@ -53,6 +70,13 @@ export interface GatheredStep extends StepOnDevice {
   readonly step: number;
   /** One for each of `shards`: what the replica that computed it lends. */
   readonly gradients: readonly DeviceMemory[];
+}
+
+/** What came of a step of a stretch. After one that is not finite there is none. */
+export interface StretchedResult {
+  readonly lossSum: number;
+  readonly sums: readonly number[];
+  readonly resident: ResidentOutcome;
 }
 
 /** What came of a step. */

@@ -10,7 +10,7 @@ import { rateFactor } from './watch.js';
 
 /** The rest of the epoch's steps from the plane, or the one of a streamed batch; the plane's own errors are told with the epoch. */
 export async function* stepsFrom(parts: RunParts, base: number, streamed?: number): AsyncGenerator<StepOutcome, undefined> {
-  const { config, plane, examples, stop } = parts;
+  const { config, plane, examples, stop, store } = parts;
   const { step, epoch, nextExample, orderOffset = 0 } = parts.progress.now;
   const { schedule } = config.optimizer;
   try {
@@ -18,7 +18,7 @@ export async function* stepsFrom(parts: RunParts, base: number, streamed?: numbe
     yield* plane.advance({
       ...(streamed === undefined
         ? {
-            ...{ from: { step, example: nextExample }, upTo: config.maxSteps ?? Infinity },
+            ...{ from: { step, example: nextExample }, upTo: config.maxSteps ?? Infinity, pauseAt: () => store.nextStateStep() },
             rows: {
               ...{ ...order, shuffle: config.shuffle, examples: countOf(examples), batch: config.batch },
               ...(epoch < config.epochs && { nextEpoch: order.epoch + 1 }),

@@ -1,6 +1,7 @@
 /** What hooks may do to a run, through its plane. */
 import { UsageError } from '../common/errors.js';
 import type { ModelDescription } from '../common/replica.js';
+import { VERSIONS_AHEAD } from '../common/resident.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { Plane } from './planes/plane.js';
 import type { RunAccess } from './run_hooks.js';
@@ -24,8 +25,8 @@ export function accessTo(
         });
       }
       const { version, optimizerSlots } = await plane.values();
-      // A version of its own, by which replicas tell weights apart: one that keeps them may have begun the step that leads to the next.
-      await plane.restore({ version: version + 2, parameters, optimizerSlots });
+      // A version of its own, by which replicas tell weights apart.
+      await plane.restore({ version: version + VERSIONS_AHEAD + 1, parameters, optimizerSlots });
     },
   };
 }

@@ -13,6 +13,7 @@ import { graphDefOf } from './graph_api.js';
 import { GraphFunction } from './graph_function.js';
 import { BACKEND_NAME, kernelBackend } from './kernel_backend.js';
 import { typeName } from './printer.js';
+import { nestedCall } from './nested_call.js';
 import { agree, difference, record, settingsOf, type ArgumentSpec, type Recorded } from './record.js';
 import { RecordError } from './record_error.js';
 import { inputIds, recordFor } from './stable_recording.js';
@@ -29,6 +30,8 @@ export interface CompileOptions {
   onGraph?: (graphDef: Uint8Array) => void;
   /** Let XLA compile it, on a processor: always, or where that changes no more than roundings (xla.ts). Default: TensorFlow's own kernels. */
   xla?: XlaUse;
+  /** It calls other compiled functions (`nested`), and TensorFlow leaves the rest of it as it is. */
+  asRecorded?: boolean;
 }
 
 export interface CompiledFunction<A extends unknown[], R> {
@@ -37,6 +40,13 @@ export interface CompiledFunction<A extends unknown[], R> {
    * under another of tfjs's backends.
    */
   (...args: A): R;
+  /**
+   * Only while another function is recorded: one call of this one in it, as if its variables had these values, with the bits that it has by itself. It was
+   * called or prepared with such arguments before, writes no variable, and lives as long as the other one.
+   */
+  nested(values: ReadonlyMap<tfjs.Variable, tfjs.Tensor>, ...args: A): R;
+  /** Records it for such arguments if it was not yet. */
+  prepare(...args: A): void;
   /** The recorded graph for such arguments, as text. Records it if it was not yet. */
   print(...args: A): string;
   /** Frees the TensorFlow functions. Variables stay. */
@@ -65,7 +75,7 @@ export function compile<A extends unknown[], R>(
   options: CompileOptions = {},
 ): CompiledFunction<A, R> {
   requireFunction(fn);
-  const { name = fn.name || 'compiled', verify = true, onGraph, xla } = options;
+  const { name = fn.name || 'compiled', verify = true, onGraph, xla, asRecorded } = options;
   const entries = new Map<string, Entry>();
 
   const forget = (key: string, { graphFunction }: Entry): void => {
@@ -84,7 +94,8 @@ export function compile<A extends unknown[], R>(
     if (onGraph !== undefined) tellGraph(engine, recorded, onGraph);
     const outputs = [...recorded.results, ...recorded.updates.map(({ value }) => value)];
     try {
-      const entry = { recorded, graphFunction: new GraphFunction(engine, recorded.recording, name, outputs), calls: 0 };
+      const graphFunction = new GraphFunction(engine, recorded.recording, name, outputs, { asRecorded });
+      const entry = { recorded, graphFunction, calls: 0 };
       entries.set(key, entry);
       return entry;
     } finally {
@@ -111,6 +122,16 @@ export function compile<A extends unknown[], R>(
     return call(engine, entry, tensors) as R;
   };
   return Object.assign(compiled, {
+    nested: (values: ReadonlyMap<tfjs.Variable, tfjs.Tensor>, ...args: A) => {
+      const { key, tensors } = describeArguments(args);
+      return nestedCall(engine, entries.get(key), tensors, values) as R;
+    },
+    prepare: (...args: A) => {
+      refuseDisposedEngine(engine, name);
+      refuseOtherBackend(name);
+      const { spec, key, tensors } = describeArguments(args);
+      entryFor(spec, key, tensors);
+    },
     print: (...args: A) => {
       refuseDisposedEngine(engine, name);
       refuseOtherBackend(name);

@@ -15,6 +15,8 @@ export interface ContextConfig {
   gpuMemoryGrowth?: boolean;
   /** bf16: TensorFlow's automatic mixed precision in graph functions, on processors only; eager ops stay in float32. */
   precision?: 'fp32' | 'bf16';
+  /** A function is taken as it is recorded, without what TensorFlow rewrites in graphs. */
+  asRecorded?: boolean;
 }
 
 /** RewriterConfig.Toggle */
@@ -36,6 +38,7 @@ const root = protobuf.Root.fromJSON({
       fields: {
         constantFolding: { type: 'int32', id: 3 },
         arithmeticOptimization: { type: 'int32', id: 7 },
+        disableMetaOptimizer: { type: 'bool', id: 19 },
         autoMixedPrecisionOnednnBfloat16: { type: 'int32', id: 31 },
       },
     },
@@ -61,7 +64,11 @@ export function encodeConfigProto(config: ContextConfig): Uint8Array {
     allowSoftPlacement: true,
     gpuOptions: { allowGrowth: config.gpuMemoryGrowth ?? true },
     graphOptions: {
-      rewriteOptions: { ...REWRITES_OFF, ...(config.precision === 'bf16' && { autoMixedPrecisionOnednnBfloat16: TOGGLE_ON }) },
+      rewriteOptions: {
+        ...REWRITES_OFF,
+        ...(config.precision === 'bf16' && { autoMixedPrecisionOnednnBfloat16: TOGGLE_ON }),
+        ...(config.asRecorded === true && { disableMetaOptimizer: true }),
+      },
     },
   };
   if (config.intraOpThreads !== undefined) message.intraOpParallelismThreads = config.intraOpThreads;

@@ -29,6 +29,8 @@ export class Context {
   readonly precision: 'fp32' | 'bf16';
   /** The serialized ConfigProto this context was made with. */
   readonly configProto: Uint8Array;
+  /** The same for functions that TensorFlow takes as they are recorded. */
+  readonly asRecordedProto: Uint8Array;
 
   constructor(
     readonly api: CApi,
@@ -36,6 +38,7 @@ export class Context {
   ) {
     this.status = new Status(api);
     this.configProto = encodeConfigProto(options);
+    this.asRecordedProto = encodeConfigProto({ ...options, asRecorded: true });
     this.precision = options.precision ?? 'fp32';
     this.pointer = this.create();
     this.devices = this.listDevices();

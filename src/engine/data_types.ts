@@ -18,3 +18,4 @@ export const TF_ATTR_FLOAT = 2;
 export const TF_ATTR_BOOL = 3;
 export const TF_ATTR_TYPE = 4;
 export const TF_ATTR_SHAPE = 5;
+export const TF_ATTR_FUNC = 8;

@@ -23,6 +23,7 @@ const GRAPH_FUNCTIONS = {
   TF_SetAttrType: ['void', 'pointer', 'pointer', 'int'],
   TF_SetAttrTypeList: ['void', 'pointer', 'pointer', 'buffer', 'int'],
   TF_SetAttrShape: ['void', 'pointer', 'pointer', 'buffer', 'int'],
+  TF_SetAttrFuncName: ['void', 'pointer', 'pointer', 'buffer', 'size'],
   TF_SetAttrTensor: ['void', 'pointer', 'pointer', 'pointer', 'pointer'],
   TF_FinishOperation: ['nullable', 'pointer', 'pointer'],
   TF_GraphGetOpDef: ['void', 'pointer', 'pointer', 'pointer', 'pointer'],
@@ -45,6 +46,7 @@ const GRAPH_FUNCTIONS = {
     'buffer', // description
     'pointer', // status
   ],
+  TF_FunctionSetAttrValueProto: ['void', 'pointer', 'pointer', 'buffer', 'size', 'pointer'],
   TF_DeleteFunction: ['void', 'pointer'],
   TFE_ContextAddFunction: ['void', 'pointer', 'pointer', 'pointer'],
   TFE_ContextRemoveFunction: ['void', 'pointer', 'pointer', 'pointer'],
@@ -68,6 +70,13 @@ function bindGraphFunctions(api: CApi) {
       output: GraphOutput,
       status: Pointer,
     ) => number,
+    TF_GraphSetTensorShape: library.func('TF_GraphSetTensorShape', 'void', ['void *', output, 'void *', 'int', 'void *']) as (
+      graph: Pointer,
+      output: GraphOutput,
+      dimensions: BigInt64Array,
+      rank: number,
+      status: Pointer,
+    ) => void,
     TF_GraphGetTensorShape: library.func('TF_GraphGetTensorShape', 'void', ['void *', output, 'void *', 'int', 'void *']) as (
       graph: Pointer,
       output: GraphOutput,

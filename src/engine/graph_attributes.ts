@@ -2,7 +2,15 @@
  * Owns: giving a graph node its attributes, as OpExecutor does for eager ops. Does not: choose them.
  */
 import type { CApi, Pointer } from './c_api.js';
-import { TF_ATTR_BOOL, TF_ATTR_FLOAT, TF_ATTR_INT, TF_ATTR_SHAPE, TF_ATTR_STRING, TF_ATTR_TYPE } from './data_types.js';
+import {
+  TF_ATTR_BOOL,
+  TF_ATTR_FLOAT,
+  TF_ATTR_FUNC,
+  TF_ATTR_INT,
+  TF_ATTR_SHAPE,
+  TF_ATTR_STRING,
+  TF_ATTR_TYPE,
+} from './data_types.js';
 import { graphApi } from './graph_api.js';
 import type { OpAttribute } from './op_executor.js';
 
@@ -28,6 +36,10 @@ export function setGraphAttribute(api: CApi, description: Pointer, opName: strin
     }
     case TF_ATTR_SHAPE:
       return f.TF_SetAttrShape(description, attribute, int64s(value as number[]), (value as number[]).length);
+    case TF_ATTR_FUNC: {
+      const bytes = Buffer.from(value as string, 'utf8');
+      return f.TF_SetAttrFuncName(description, attribute, bytes, bytes.length);
+    }
     default:
       throw new Error(`${opName}: Unhandled TF_AttrType: ${type} (attribute ${name})`);
   }

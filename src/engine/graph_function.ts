@@ -9,21 +9,26 @@ import { boolAttr } from './raw_ops.js';
 import type { RecordedValue, Recording } from './recording.js';
 import { TF_ATTR_STRING } from './data_types.js';
 
+/** AttrValue of tensorflow/core/framework/attr_value.proto: its field `b` is true. */
+const TRUE = Uint8Array.of(0x28, 1);
+
 /** Function names are unique in the process: contexts of several threads share nothing, but messages should tell them apart. */
 let nextFunction = 0;
 
 export class GraphFunction {
   readonly name: string;
-  private readonly attributes: OpAttribute[];
+  /** Of a call, by itself or as a node of another function. */
+  readonly attributes: readonly OpAttribute[];
   private readonly outputCount: number;
   private disposed = false;
 
-  /** Inputs of the function: the recording's arguments, then its captures. */
+  /** Inputs of the function: the recording's arguments, then its captures. `asRecorded`: TensorFlow rewrites nothing in it. */
   constructor(
     private readonly parts: EngineParts,
     recording: Recording,
     label: string,
     outputs: readonly RecordedValue[],
+    { asRecorded = false } = {},
   ) {
     const { context } = parts;
     const { api, status } = context;
@@ -32,11 +37,12 @@ export class GraphFunction {
     this.outputCount = outputs.length;
     // Graph options (mixed precision) reach a function only through this attribute; the context's own configuration does not.
     this.attributes = [
-      { name: 'config_proto', type: TF_ATTR_STRING, value: context.configProto },
+      { name: 'config_proto', type: TF_ATTR_STRING, value: asRecorded ? context.asRecordedProto : context.configProto },
       ...(recording.forXla ? [boolAttr('_XlaMustCompile', true)] : []),
     ];
     const inputs = packOutputs([...recording.args, ...recording.captures.map(({ value }) => value)].map(({ output }) => output));
-    const packed = packOutputs(lower(recording, outputs, context.precision).map(({ output }) => output));
+    const lowered = asRecorded ? outputs : lower(recording, outputs, context.precision);
+    const packed = packOutputs(lowered.map(({ output }) => output));
     const cName = api.cString(this.name);
     const made = functions.TF_GraphToFunction(
       recording.graph.pointer,
@@ -55,6 +61,9 @@ export class GraphFunction {
     );
     const graphFunction = status.checked(made, `making the function ${label}`);
     try {
+      // Called by another function it stays a function of its own, which TensorFlow rewrites and XLA compiles as it is.
+      functions.TF_FunctionSetAttrValueProto(graphFunction, api.cString('_noinline'), TRUE, TRUE.length, status.pointer);
+      status.check(`marking the function ${label}`);
       functions.TFE_ContextAddFunction(context.pointer, graphFunction, status.pointer);
       status.check(`adding the function ${label}`);
     } finally {

@@ -11,6 +11,18 @@ export function isSymbolic(tensorId: number): boolean {
   return tensorId >= FIRST_SYMBOLIC_ID;
 }
 
+/** A function of the context and what it is called with besides its inputs. */
+export interface CalledFunction {
+  readonly name: string;
+  readonly attributes: readonly OpAttribute[];
+}
+
+/** Of what is known of a tensor before there is one. */
+export interface TensorKind {
+  readonly shape: readonly number[];
+  readonly dtype: number;
+}
+
 /** While one is set on the binding, ops become graph nodes instead of being executed. */
 export interface OpRecorder {
   /** XLA is to compile the function. */
@@ -21,6 +33,8 @@ export interface OpRecorder {
     inputIds: readonly number[],
     outputCount: number,
   ): TensorMetadata[];
+  /** A call of a function of the context, whose results are like these. */
+  callFunction(called: CalledFunction, inputIds: readonly number[], results: readonly TensorKind[]): TensorMetadata[];
   /** A real tensor was made from JavaScript's values: a constant of the recorded function. */
   tensorCreated(tensorId: number): void;
   /** True if the deletion is the recorder's affair: the id is symbolic, or the tensor is needed until the recording ends. */

@@ -92,6 +92,13 @@ export class RecordedGraph {
     return Array.from(dimensions, Number);
   }
 
+  /** Of what TensorFlow does not infer and we know. */
+  setShape(output: GraphOutput, shape: readonly number[], op: string): void {
+    const dimensions = BigInt64Array.from(shape, BigInt);
+    this.functions.TF_GraphSetTensorShape(this.pointer, output, dimensions, shape.length, this.status.pointer);
+    this.status.check(op);
+  }
+
   dispose(): void {
     this.functions.TF_DeleteGraph(this.pointer);
   }

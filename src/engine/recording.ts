@@ -7,10 +7,10 @@ import type { Context } from './context.js';
 import type { GraphOutput } from './graph_api.js';
 import type { Handles } from './handles.js';
 import type { OpAttribute, TensorMetadata } from './op_executor.js';
-import { FIRST_SYMBOLIC_ID, isSymbolic, type OpRecorder } from './op_recorder.js';
+import { FIRST_SYMBOLIC_ID, isSymbolic, type CalledFunction, type OpRecorder, type TensorKind } from './op_recorder.js';
 import { calledFunction, captureSite, RecordError, symbolicOutside, userLine } from './record_error.js';
 import { RecordedGraph } from './recorded_graph.js';
-import { TF_INT32, TF_STRING } from './data_types.js';
+import { TF_ATTR_FUNC, TF_ATTR_TYPE, TF_INT32, TF_STRING } from './data_types.js';
 import { readTensor } from './tensors.js';
 
 /** A tensor of the recorded function. */
@@ -108,6 +108,31 @@ export class Recording implements OpRecorder {
       this.describeOutput(opName, outputCount === 1 ? name : `${name}:${index}`, { oper: operation, index }, site),
     );
     this.nodes.push({ op: opName, attributes, inputs, outputs, site });
+    return outputs.map((value) => this.track(value));
+  }
+
+  callFunction(
+    { name, attributes }: CalledFunction,
+    inputIds: readonly number[],
+    results: readonly TensorKind[],
+  ): TensorMetadata[] {
+    const site = captureSite();
+    const inputs = inputIds.map((id) => this.valueOf(id, name));
+    const typesOf = (values: readonly TensorKind[]): number[] => values.map(({ dtype }) => dtype);
+    const all: OpAttribute[] = [
+      { name: 'Tin', type: TF_ATTR_TYPE, value: typesOf(inputs) },
+      { name: 'Tout', type: TF_ATTR_TYPE, value: typesOf(results) },
+      { name: 'f', type: TF_ATTR_FUNC, value: name },
+      ...attributes,
+    ];
+    const [op, node] = ['PartitionedCall', `n${this.nodes.length}`];
+    const operation = this.add(op, node, all, inputs, site);
+    const outputs = results.map(({ shape, dtype }, index): RecordedValue => {
+      const output = { oper: operation, index };
+      this.graph.setShape(output, shape, op);
+      return { name: `${node}:${index}`, shape, dtype, output, site, op };
+    });
+    this.nodes.push({ op, attributes: all, inputs, outputs, site });
     return outputs.map((value) => this.track(value));
   }
 

@@ -16,6 +16,7 @@ const REPORT: BenchReport = {
   execution: 'compiled',
   batch: 200,
   steps: 50,
+  stepsInOneCall: 1,
   imagesPerS: 1234.5,
   stepMs: { p50: 162.01, p95: 170 },
   cpuMs: { min: 300, p50: 310.5 },

@@ -52,7 +52,12 @@ let firstVersion = 0;
 export async function planeOn(
   replicas: ResidentReplica | readonly ResidentReplica[],
   where: 'host' | 'device',
-  { optimizer = {}, shards = 1, nowMs = () => 0 }: Pick<Work, 'optimizer' | 'shards'> & { nowMs?: () => number } = {},
+  {
+    optimizer = {},
+    shards = 1,
+    stretches = false,
+    nowMs = () => 0,
+  }: Pick<Work, 'optimizer' | 'shards'> & { stretches?: boolean; nowMs?: () => number } = {},
 ): Promise<{ plane: ExactPlane; firstVersion: number; fleet: Fleet }> {
   const fleet = new Fleet({ nowMs: () => performance.now() });
   const all = [replicas].flat();
@@ -60,18 +65,22 @@ export async function planeOn(
   const config = { ...DEFAULT_TRAIN_CONFIG.optimizer, ...optimizer };
   const resident = where === 'device' ? all : [];
   const model = await all[0].describe();
-  const plane = new ExactPlane({ model, shards, optimizer: config, fleet, resident, nowMs });
+  const plane = new ExactPlane({ model, shards, optimizer: config, fleet, resident, stretches, nowMs });
   const { parameters, optimizerSlots } = await plane.values();
   await plane.restore({ version: (firstVersion += 1000), parameters, optimizerSlots });
   return { plane, firstVersion, fleet };
 }
 
 /** From the step to the end of its epoch, or to `steps`; by default batches of 12, 12 and 5. */
-export function workFrom(step: number, { steps = 5, rate = 0.1, batch = 12, signal = never } = {}): Advance {
+export function workFrom(
+  step: number,
+  { steps = 5, rate = 0.1, batch = 12, signal = never, pauseAt = (): number => Infinity } = {},
+): Advance {
   const stepsPerEpoch = Math.ceil(EXAMPLES / batch);
   return {
     from: { step, example: (step % stepsPerEpoch) * batch },
     upTo: steps,
+    pauseAt,
     rows: { seed: 3, epoch: Math.floor(step / stepsPerEpoch) + 1, examples: EXAMPLES, batch, shuffle: true },
     rates: { schedule: DEFAULT_TRAIN_CONFIG.optimizer.schedule, base: rate, stepsPerEpoch, epochs: 9 },
     signal,

@@ -23,6 +23,7 @@ import { fitData } from './fit_data.js';
 import { planOf, type FitCall, type FitOptions, type FitPlan, type SharedFitOptions } from './fit_options.js';
 import { fitProgress, SILENT } from './progress.js';
 import type { NamedRows } from './rows.js';
+import { VERSIONS_AHEAD } from '../../common/resident.js';
 import { warmReplicasOf, type WarmReplicas } from './warm_replicas.js';
 
 /** What tfjs's fit resolves with, and how the run ended. */
@@ -192,8 +193,8 @@ function beginningOf({ model, warm, description, initialEpoch, orderOffset, save
 }
 
 function carry(warm: WarmReplicas, model: tfjs.LayersModel, { end, values, model: description }: TrainingOutcome): void {
-  // A replica may hold the version that one more step would have led to, which it began before the call was stopped.
-  warm.version = values.version + 1;
+  // A replica may hold versions that more steps would have led to, which it began before the call was stopped.
+  warm.version = values.version + VERSIONS_AHEAD;
   warm.carried = {
     ...{ optimizer: new WeakRef(model.optimizer), layout: trainedLayout(description) },
     ...{ slots: values.optimizerSlots, steps: end.steps },

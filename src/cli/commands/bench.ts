@@ -77,6 +77,7 @@ function benchLines(report: BenchReport): string[] {
     execution,
     batch,
     steps,
+    stepsInOneCall,
     stepMs,
     cpuMs,
     phasesMs,
@@ -90,7 +91,10 @@ function benchLines(report: BenchReport): string[] {
       'devices',
       `${plural(replicas, 'replica')} × ${plural(threadsPerWorker, 'thread')}, batch ${batch} in ${plural(shards, 'shard')}, ${precision} ${execution}`,
     ],
-    ['rate', `${count(Math.round(report.imagesPerS))} images/s over ${steps} steps`],
+    [
+      'rate',
+      `${count(Math.round(report.imagesPerS))} images/s over ${steps} steps${stepsInOneCall === 1 ? '' : `, ${stepsInOneCall} in one call`}`,
+    ],
     ['step', `${ms(stepMs.p50)} median, ${ms(stepMs.p95)} 95th percentile`],
     ['processor', `${ms(cpuMs.p50)} a step median, ${ms(cpuMs.min)} least, all threads together`],
     [

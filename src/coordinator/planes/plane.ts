@@ -26,6 +26,8 @@ export interface Advance {
   readonly from: { readonly step: number; readonly example: number };
   /** Commits of the run at the boundary; the epoch's end is one in any case. */
   readonly upTo: number;
+  /** The step after which the values are wanted next, as far as anybody knows: what is computed beyond is computed again. */
+  readonly pauseAt?: () => number;
   readonly rows: RowPlan;
   readonly rates: RatePlan;
   /** The user is in a hurry: what is under way is given up, nothing of it is applied. */
@@ -86,7 +88,7 @@ export interface Plane {
   values(): Promise<RunValues>;
   /** All weights as a model is saved with: the moving average of the trained ones, where that was asked for. A copy. */
   model(): Promise<Float32Array>;
-  /** Of a version that is neither the plane's own nor the one that its next step leads to, which a replica may have by now. */
+  /** Of a version that is neither the plane's own nor one of those ahead of it that a replica may have by now (`VERSIONS_AHEAD`). */
   restore(values: RunValues): Promise<void>;
   /** Ends what threads it has; replicas are whoever opened them's. */
   close(): Promise<void>;

@@ -28,6 +28,8 @@ export interface RunStore {
    * epoch is never lost. Rejects only with `onSaveFailure: stop`.
    */
   afterCommit(progress: Progress, at: { epochEnded: boolean }): Promise<void>;
+  /** The step after whose commit a state is due next, as far as steps decide that. */
+  nextStateStep(): number;
   /** After each evaluation, with its loss: tells where that is no sign that the run is well. */
   afterEvaluation(loss: number): Promise<void>;
   /** The newest state after which an evaluation was finite and within ten times the best loss. */
@@ -51,6 +53,7 @@ export interface RunStore {
 export const KEEPS_NOTHING: RunStore = {
   begin: () => Promise.resolve(),
   afterCommit: () => Promise.resolve(),
+  nextStateStep: () => Infinity,
   afterEvaluation: () => Promise.resolve(),
   sound: null,
   saveIfBest: () => Promise.resolve(false),
@@ -164,6 +167,7 @@ export function createRunStore(parts: StoreParts): RunStore {
       await offer(progress);
       if (epochEnded) await states.flush();
     },
+    nextStateStep: () => due.nextStep(),
     async afterEvaluation(loss) {
       if (await sound.evaluated(loss)) return;
       const kept = sound.sound;

@@ -7,6 +7,8 @@ import type { StateEvery } from '../../common/state_every.js';
 export interface StateClock {
   /** Whether a state is due after this commit; if so, the rules count from here. */
   isDue(at: { step: number; epochEnded: boolean; nowMs: number }): boolean;
+  /** The step after which the count of steps makes one due; what time may do before that, nobody knows. */
+  nextStep(): number;
 }
 
 export function createStateClock(every: StateEvery, start: { step: number; nowMs: number }): StateClock {
@@ -20,5 +22,6 @@ export function createStateClock(every: StateEvery, start: { step: number; nowMs
       if (due) last = { step, nowMs };
       return due;
     },
+    nextStep: () => (every.steps === null ? Infinity : last.step + every.steps),
   };
 }

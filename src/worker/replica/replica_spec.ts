@@ -121,7 +121,7 @@ export interface OpenAnswer {
 /** A ShardResult as it comes out of the thread: which shard it is of, the asker knows, and the gradient lies in the memory it lent. */
 export type ShardAnswer = Pick<
   ShardResult,
-  'lossSum' | 'sums' | 'statistics' | 'classified' | 'nonFinite' | 'resident' | 'computeMs' | 'dataMs'
+  'lossSum' | 'sums' | 'statistics' | 'classified' | 'nonFinite' | 'resident' | 'then' | 'computeMs' | 'dataMs'
 > & {
   /** Where the gradient lies that was asked to stay on the device. */
   readonly lent?: DeviceMemory;

@@ -13,7 +13,8 @@ import { shapesOfSums, type Sums } from './gathering.js';
 import { createPacking, type Packing } from './packing.js';
 import type { PredictStep } from './predict_step.js';
 import type { ReplicaSpec, ShardAnswer, ShardTask } from './replica_spec.js';
-import type { Feed, Resident } from './resident.js';
+import type { Resident } from './resident.js';
+import type { Feed } from './train_step.js';
 
 export interface ReplicaState {
   readonly spec: ReplicaSpec;
@@ -76,12 +77,12 @@ function inOne({ engine }: ReplicaState, weights: Packing, parameters: Float32Ar
   return values;
 }
 
-/** What the training step takes. */
-export async function trainingFeed(replica: ReplicaState, shard: ShardTask): Promise<Feed> {
+/** What the training step takes; `regularization` where such a scalar is there already. */
+export async function trainingFeed(replica: ReplicaState, shard: ShardTask, regularization?: tfjs.Tensor): Promise<Feed> {
   const { engine } = replica;
   const position = Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0);
   const batch = await judgedIn(replica).trainingBatch(shard);
-  return [batch, upload(engine, position, [4]), engine.tf.scalar(shard.regularizationWeight)];
+  return [batch, upload(engine, position, [4]), regularization ?? engine.tf.scalar(shard.regularizationWeight)];
 }
 
 export function times(replica: ReplicaState, begin: number): Pick<ShardAnswer, 'computeMs' | 'dataMs'> {

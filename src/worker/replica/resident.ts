@@ -9,15 +9,24 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
-import type { DeviceMemory, GatheredStep, HostValues, Residence, ResidentOutcome, ResidentStep } from '../../common/resident.js';
+import type {
+  DeviceMemory,
+  GatheredStep,
+  HostValues,
+  Residence,
+  ResidentOutcome,
+  ResidentStep,
+  StretchedResult,
+} from '../../common/resident.js';
 import { TreeFold } from '../../common/tree_fold.js';
 import { presenceOf } from '../../common/tree_sum.js';
 import { download, normOf, upload, type CompiledFunction, type Engine } from '../../engine/index.js';
-import { xlaFor, type Executed } from './execution.js';
+import { executionOf, xlaFor, type Executed } from './execution.js';
 import { Gathering, type Sums } from './gathering.js';
 import type { ReplicaSpec } from './replica_spec.js';
-import { createResidentUpdate, type ResidentUpdate, type UpdateOutput } from './resident_update.js';
-import { trainedVariables, type TrainStep } from './train_step.js';
+import { createResidentUpdate, type ResidentUpdate, type StepNumbers, type UpdateOutput } from './resident_update.js';
+import { Stretch, type ShardSumsOnDevice, type WholeStep } from './stretch.js';
+import { trainedVariables, type Feed, type TrainStep } from './train_step.js';
 
 export interface ResidentParts {
   readonly engine: Engine;
@@ -26,9 +35,6 @@ export interface ResidentParts {
   readonly residence: Residence;
   readonly spec: Executed['spec'] & Pick<ReplicaSpec, 'isApart'>;
 }
-
-/** What the training step is called with. */
-export type Feed = Parameters<TrainStep>;
 
 interface Pending extends Pick<UpdateOutput, 'weights' | 'slots' | 'running'> {
   readonly version: number;
@@ -48,18 +54,16 @@ export interface ShardPlace {
   readonly shard: number;
 }
 
-export interface ShardSumsOnDevice {
-  readonly loss: tfjs.Tensor;
-  readonly sums: tfjs.Tensor[];
-}
-
 export class Resident {
   readonly #parts: ResidentParts;
   readonly #update: ResidentUpdate;
   readonly #variables: tfjs.Variable[];
   readonly #running: tfjs.Variable[];
   readonly #train: TrainStep;
-  readonly #whole: CompiledFunction<[Feed, tfjs.Tensor[][], object], ShardSumsOnDevice & { next: UpdateOutput }>;
+  readonly #whole: WholeStep;
+  readonly #stretch: Stretch;
+  /** Steps of one shard are taken as a stretch of one: XLA compiles a step that is called by itself and one that is called in another function each for itself. */
+  readonly stretchesAll: boolean;
   readonly #apply: CompiledFunction<[Sums, tfjs.Tensor[][], object], UpdateOutput>;
   readonly #add: CompiledFunction<[tfjs.Tensor[], tfjs.Tensor[]], tfjs.Tensor[]>;
   readonly #gathering: Gathering;
@@ -86,6 +90,7 @@ export class Resident {
     const [weights, running] = [this.#variables, this.#running];
     const applied = ({ gradients, statistics }: Sums, memory: tfjs.Tensor[][], numbers: object): UpdateOutput =>
       update.apply({ gradients, statistics, weights, running, slots: memory, numbers: numbers as never });
+    this.stretchesAll = executionOf(parts) === 'xla';
     this.#whole = engine.compile(
       (feed: Feed, memory: tfjs.Tensor[][], numbers: object) => {
         const { loss, sums, gradients, statistics } = train(...feed);
@@ -95,6 +100,7 @@ export class Resident {
       },
       { name: 'resident_step', onGraph, ...xlaFor(parts) },
     );
+    this.#stretch = new Stretch(engine, { whole: this.#whole, variables: [this.#variables, this.#running], clips: this.#clips });
     this.#apply = engine.compile(applied, { name: 'resident_update' });
     this.#add = engine.compile((left: tfjs.Tensor[], right: tfjs.Tensor[]) => left.map((value, at) => tf.add(value, right[at])), {
       name: 'add_shards',
@@ -127,7 +133,7 @@ export class Resident {
    */
   settle(version: number, { early = false } = {}): boolean {
     const pending = this.#pending;
-    if (!early) this.#forgetBefore();
+    if (!early || pending !== null) this.#forgetBefore();
     if (pending === null) return false;
     this.#pending = null;
     const { tf } = this.#parts.engine;
@@ -159,6 +165,7 @@ export class Resident {
       return false;
     }
     this.#before = null;
+    if (this.#pending !== null) this.#forget(this.#pending);
     this.#pending = before;
     return this.settle(version);
   }
@@ -218,6 +225,25 @@ export class Resident {
     }
   }
 
+  /** Steps of one shard each, of one size, in one call: what came of each, up to one that is not finite, of which nothing is kept, nor of those before it. */
+  computeStretch(feeds: readonly Feed[], { version, step }: ShardPlace, work: ResidentStep): StretchedResult[] {
+    invariant(version === this.#version && this.#pending === null, 'a stretch begins from the version that is held');
+    const { tf } = this.#parts.engine;
+    const { globalBatch } = work;
+    const steps = [{ step, learningRate: work.learningRate }, ...work.then];
+    const numbers: StepNumbers[] = [];
+    for (const each of steps) numbers.push(this.#update.numbersOf({ ...each, globalBatch, shards: 1 }, numbers[0]));
+    try {
+      const { results, next } = this.#stretch.run(feeds, this.#slots, numbers);
+      if (results.length === steps.length && results.every(({ resident }) => resident.finite))
+        this.#pending = { ...next, version: version + steps.length };
+      else this.#forget(next);
+      return results;
+    } finally {
+      tf.dispose(numbers as unknown as tfjs.TensorContainer);
+    }
+  }
+
   /** One shard of a step that several replicas compute, from the version held: where its gradient lies, until one of two versions later. */
   lend(feed: Feed, { version, shard }: ShardPlace, read: (sums: ShardSumsOnDevice) => number): DeviceMemory {
     invariant(version === this.#version && this.#pending === null, 'a shard is computed from the version that is held');
@@ -265,6 +291,7 @@ export class Resident {
     this.#forgetUnderWay();
     tf.dispose(this.#slots);
     this.#gathering.dispose();
+    this.#stretch.dispose();
     for (const compiled of [this.#whole, this.#apply, this.#add, this.#packed, this.#applyPacked]) compiled.dispose();
   }
 
@@ -300,11 +327,14 @@ export class Resident {
     return fold.total;
   }
 
+  get #clips(): boolean {
+    return this.#parts.residence.optimizer.clipNorm !== null;
+  }
+
   #keep({ probe, norm, ...next }: UpdateOutput, version: number, lossIsFinite: boolean): ResidentOutcome {
     const { tf } = this.#parts.engine;
-    const { clipNorm } = this.#parts.residence.optimizer;
     const finite = lossIsFinite && Number.isFinite(probe.dataSync()[0]);
-    const outcome = { finite, ...(clipNorm !== null && { gradientNorm: normOf(norm.dataSync<'int32'>()) }) };
+    const outcome = { finite, ...(this.#clips && { gradientNorm: normOf(norm.dataSync<'int32'>()) }) };
     if (finite) this.#pending = { ...next, version };
     else this.#forget(next);
     tf.dispose([probe, norm]);

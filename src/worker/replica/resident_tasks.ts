@@ -9,7 +9,9 @@ import type { GatheredStep, HostValues, Residence, ResidentOutcome } from '../..
 import { onExamples } from './model_fails.js';
 import type { ReplicaTask, ShardAnswer } from './replica_spec.js';
 import { judgedIn, load, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
-import { Resident, type Feed, type ShardSumsOnDevice } from './resident.js';
+import { Resident } from './resident.js';
+import type { ShardSumsOnDevice } from './stretch.js';
+import type { Feed } from './train_step.js';
 
 const NOTHING = new Float32Array(0);
 
@@ -43,11 +45,18 @@ export async function trainResident(
   invariant(resident !== null, 'a replica is told to reside before its first step');
   const isHere = resident.leadsTo(version) && (resident.version !== version || replica.loadedVersion === version);
   if (early && !isHere) return null;
-  beginFrom(replica, version, work.from, { early: early && work.lends });
-  let feed: Feed | undefined;
+  beginFrom(replica, version, work.from, { early: early && (work.lends || work.keepsBefore) });
+  const feeds: Feed[] = [];
   let answer: Pick<ShardAnswer, 'lossSum' | 'sums'> | undefined;
   try {
-    const args = (feed = await trainingFeed(replica, shard));
+    for (const each of [shard, ...work.then.map((step) => ({ ...shard, batchRows: step.rows, ...step }))])
+      feeds.push(await trainingFeed(replica, each, feeds[0]?.[2]));
+    const isStretch = feeds.length > 1 || (resident.stretchesAll && !work.lends && work.shards.length === 1);
+    if (isStretch) {
+      const [first, ...then] = onExamples(() => resident.computeStretch(feeds, shard, work));
+      return { ...first, then, ...times(replica, begin) };
+    }
+    const [args] = feeds;
     const read = ({ loss, sums }: ShardSumsOnDevice): number => {
       answer = { lossSum: loss.dataSync()[0], sums: readSums(sums) };
       engine.tf.dispose([loss, ...sums]);
@@ -66,7 +75,7 @@ export async function trainResident(
     leaveBehind(replica, version, work.rescue);
     throw error;
   } finally {
-    engine.tf.dispose(feed as unknown as tfjs.TensorContainer);
+    engine.tf.dispose(feeds as unknown as tfjs.TensorContainer);
   }
 }
 

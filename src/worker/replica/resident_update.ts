@@ -15,7 +15,7 @@ import { finiteProbe } from './finite_probe.js';
 import { graphUpdate } from './graph_update.js';
 
 /** Of one step; tensors that the caller disposes. */
-interface StepNumbers {
+export interface StepNumbers {
   /** Examples in the global batch, and shards that are not empty. */
   readonly batch: tfjs.Tensor;
   readonly shards: tfjs.Tensor;
@@ -48,7 +48,8 @@ export interface UpdateOutput {
 
 export interface ResidentUpdate {
   readonly slots: readonly SlotSpec[];
-  numbersOf(step: { globalBatch: number; shards: number; learningRate: number; step: number }): StepNumbers;
+  /** `like`: of a step with the same batch and shards, whose tensors they share as far as they are equal in any two such steps. */
+  numbersOf(step: { globalBatch: number; shards: number; learningRate: number; step: number }, like?: StepNumbers): StepNumbers;
   apply(input: UpdateInput): UpdateOutput;
 }
 
@@ -65,10 +66,10 @@ export function createResidentUpdate(
   const momenta = layout.statistics.map(({ momentum }) => momentum);
   invariant(rates.length === layout.trainedSlots, 'each trained weight has a factor of the learning rate');
 
-  const numbersOf: ResidentUpdate['numbersOf'] = ({ globalBatch, shards, learningRate, step }) => ({
-    batch: tf.scalar(globalBatch),
-    shards: tf.scalar(shards),
-    zero: tf.scalar(0, 'int32'),
+  const numbersOf: ResidentUpdate['numbersOf'] = ({ globalBatch, shards, learningRate, step }, like) => ({
+    batch: like?.batch ?? tf.scalar(globalBatch),
+    shards: like?.shards ?? tf.scalar(shards),
+    zero: like?.zero ?? tf.scalar(0, 'int32'),
     scalars: factors.map((factor) => program.scalars.map((at) => tf.scalar(at({ learningRate: learningRate * factor, step })))),
   });
 

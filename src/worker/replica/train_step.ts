@@ -40,6 +40,8 @@ interface EvaluateOutputs {
 
 /** `position` is int32 [4]: step low word, step high word, first example's index in the global batch, 0. `regularization` is a scalar. */
 export type TrainStep = (batch: TensorBatch, position: tfjs.Tensor, regularization: tfjs.Tensor) => TrainOutputs;
+/** What the training step is called with. */
+export type Feed = Parameters<TrainStep>;
 export type EvaluateStep = (batch: TensorBatch, regularization: tfjs.Tensor) => EvaluateOutputs;
 
 export interface StepParts {

@@ -5,8 +5,8 @@ import { DEFAULT_TRAIN_CONFIG, type OptimizerConfig } from '../../../src/common/
 import { installEngine, type Engine } from '../../../src/engine/index.js';
 import { firstSlots, optimizerProgram } from '../../../src/optimizers/optimizer_program.js';
 import { layoutOf } from '../../../src/worker/replica/model_layout.js';
-import { Resident, type Feed } from '../../../src/worker/replica/resident.js';
-import type { TrainStep } from '../../../src/worker/replica/train_step.js';
+import { Resident } from '../../../src/worker/replica/resident.js';
+import type { Feed, TrainStep } from '../../../src/worker/replica/train_step.js';
 
 describe('on the device', () => {
   let engine: Engine;
@@ -54,6 +54,8 @@ describe('on the device', () => {
     const work = {
       key: 1,
       lends: false,
+      then: [],
+      keepsBefore: false,
       globalBatch: 4,
       learningRate: 0.1,
       shards: Array.from({ length: shards }, (_, shard) => shard),

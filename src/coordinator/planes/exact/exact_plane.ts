@@ -5,21 +5,23 @@
  * Does not: know epochs' ends, states or metrics (run.ts), or choose who computes (fleet).
  */
 import { LIMITS } from '../../../common/limits.js';
-import type { ShardSums } from '../../../common/objective.js';
 import type { ModelDescription, ParameterSnapshot, ResidentReplica } from '../../../common/replica.js';
 import { sharedFloats } from '../../../common/shared_floats.js';
 import { learningRateAt } from '../../../common/schedule.js';
 import type { TrainConfig } from '../../../common/train_config.js';
 import { sumOf, type Totals } from '../../../objective/values.js';
 import { createUpdate, type Update } from './update/update.js';
-import type { Advance, Classified, CommittedStep, Evaluation, Plane, RowPlan, RunValues, StepOutcome } from '../plane.js';
+import type { Advance, Classified, Evaluation, Plane, RowPlan, RunValues, StepOutcome } from '../plane.js';
 import { rowOrder } from '../row_order.js';
 import { batchesAfter, shardBatch } from './batches.js';
 import { classify, evaluate, type RoundComputer } from './evaluate.js';
 import type { Members } from './gathered_step.js';
 import { ELSEWHERE, Parameters } from './parameters.js';
+import { committed, ResidentSteps, type Round } from './resident_steps.js';
 import { ResidentWeights, type PlannedStep } from './resident_weights.js';
 import { StepMeter } from './step_meter.js';
+import { StretchLength } from './stretch_length.js';
+import { unlessAborted } from './unless_aborted.js';
 
 export interface ExactPlaneParts {
   readonly model: ModelDescription;
@@ -31,6 +33,8 @@ export interface ExactPlaneParts {
   readonly fleet: RoundComputer & Members;
   /** All replicas of the fleet, where the weights may stay with them (`residentReplicas`). */
   readonly resident?: readonly ResidentReplica[];
+  /** One that is alone may take several steps in one call (stretch_length.ts). */
+  readonly stretches?: boolean;
   /** Of the machine; where the weights are on the host, the update uses them. */
   readonly cores?: number;
   /** First weights, where they are not the model's. */
@@ -48,6 +52,10 @@ export class ExactPlane implements Plane {
   readonly #update: Update;
   readonly #parameters: Parameters;
   readonly #resident: ResidentWeights | null;
+  readonly #steps: ResidentSteps | null;
+  readonly #stretch: StretchLength | null;
+  /** Weights and slots of a version. */
+  readonly #valuesBytes: number;
   /** How long the last step took that a replica completed. */
   #stepMs = Infinity;
   readonly #orders = new Map<string, Int32Array>();
@@ -55,40 +63,74 @@ export class ExactPlane implements Plane {
   #averaged: Float32Array | null = null;
 
   constructor(parts: ExactPlaneParts) {
-    const { model, optimizer, fleet, resident = [], cores, initial = model.initial, nowMs } = parts;
+    const { model, shards, optimizer, fleet, resident = [], stretches = false, cores, initial = model.initial, nowMs } = parts;
     this.#parts = parts;
     this.#update = createUpdate({ layout: model.layout, optimizer, nowMs, ...(resident.length === 0 && { cores }) });
     this.#parameters = new Parameters({ layout: model.layout, initial }, this.#update.slots);
     const shared = { layout: model.layout, optimizer, parameters: this.#parameters, fleet, nowMs };
     this.#resident = resident.length === 0 ? null : new ResidentWeights({ ...shared, replicas: resident });
+    this.#steps = this.#resident && new ResidentSteps(this.#resident, fleet);
+    const mayStretch = stretches && shards === 1 && this.#resident?.isAlone === true;
+    this.#stretch = mayStretch ? new StretchLength() : null;
+    const { totalSize, trainedSize } = model.layout;
+    this.#valuesBytes = Float32Array.BYTES_PER_ELEMENT * (totalSize + this.#update.slots.length * trainedSize);
   }
 
   async *advance(work: Advance): AsyncGenerator<StepOutcome, void> {
+    await this.#settle();
     const { examples, batch } = work.rows;
-    const order = this.#orderOf(work.rows);
-    const { nextEpoch } = work.rows;
-    const nextOrder = nextEpoch === undefined ? undefined : (): Int32Array => this.#orderOf({ ...work.rows, epoch: nextEpoch });
     const meter = new StepMeter(this.#parts.nowMs);
-    const planAt = ({ step, example }: Advance['from'], parameters: ParameterSnapshot): PlannedStep => {
-      const rows = order.subarray(example, Math.min(example + batch, examples));
-      return this.#plan({ work, step, rows, ahead: batchesAfter(order, example, batch, nextOrder), parameters });
-    };
+    const planFrom = this.#planner(work);
     let at = work.from;
     let early: PlannedStep | null = null;
     while (at.step < work.upTo && at.example < examples) {
       meter.begin();
       const snapshot = this.#parameters.snapshot();
       // A callback may have given other weights since.
-      const planned: PlannedStep = early?.version === snapshot.version ? early : planAt(at, snapshot);
-      const { step } = at;
-      at = { step: step + 1, example: at.example + planned.globalBatch };
+      const planned: PlannedStep = early?.version === snapshot.version ? early : planFrom(at, snapshot);
+      const from = at;
+      const after = (steps: number): Advance['from'] => {
+        return { step: from.step + steps, example: Math.min(from.example + steps * batch, examples) };
+      };
+      const steps = 1 + planned.then.length;
+      at = after(steps);
       const goesOn = this.#stepMs < LIMITS.earlyStepMs && at.step < work.upTo && at.example < examples;
-      early = goesOn ? planAt(at, { version: snapshot.version + 1, values: ELSEWHERE }) : null;
-      const outcome = await this.#step({ planned, early, step, signal: work.signal, meter });
-      if (outcome === null) return;
-      yield outcome;
-      if (outcome.kind === 'non_finite') return;
+      const mayBeEarly = steps === 1 || this.#valuesBytes <= LIMITS.stretchEarlyBytes;
+      early = goesOn && mayBeEarly ? planFrom(at, { version: snapshot.version + steps, values: ELSEWHERE }) : null;
+      const round = { planned, early, signal: work.signal, meter };
+      let taken = 0;
+      for await (const outcome of this.#steps === null ? this.#here(round) : this.#there(this.#steps, round)) {
+        if (outcome === null) return;
+        taken += 1;
+        yield outcome;
+        if (outcome.kind === 'non_finite') return;
+      }
+      if (taken === steps) continue;
+      // The rest of a stretch was taken back, or is to be computed singly.
+      at = after(taken);
+      early = null;
     }
+  }
+
+  /** The steps that are taken next, from a place and parameters. */
+  #planner(work: Advance): (from: Advance['from'], parameters: ParameterSnapshot) => PlannedStep {
+    const { examples, batch, nextEpoch } = work.rows;
+    const order = this.#orderOf(work.rows);
+    const nextOrder = nextEpoch === undefined ? undefined : (): Int32Array => this.#orderOf({ ...work.rows, epoch: nextEpoch });
+    const planAt = ({ step, example }: Advance['from'], parameters: ParameterSnapshot): PlannedStep => {
+      const rows = order.subarray(example, Math.min(example + batch, examples));
+      return this.#plan({ work, step, rows, ahead: batchesAfter(order, example, batch, nextOrder), parameters });
+    };
+    return (from, parameters) => {
+      const ahead = Math.min((work.pauseAt?.() ?? Infinity) - from.step, work.upTo - from.step);
+      const whole = Math.min(ahead, Math.floor((examples - from.example) / batch));
+      const steps = this.#stretch?.atMost(whole) ?? 1;
+      const then = Array.from({ length: steps - 1 }, (_, at): PlannedStep => {
+        const place = { step: from.step + at + 1, example: from.example + (at + 1) * batch };
+        return planAt(place, { version: parameters.version + at + 1, values: ELSEWHERE });
+      });
+      return { ...planAt(from, parameters), then };
+    };
   }
 
   /** Of the epoch under way, and of the next one towards its end. */
@@ -103,9 +145,15 @@ export class ExactPlane implements Plane {
     return order;
   }
 
+  /** Where one replica keeps the weights, how many steps it takes in one call; null while that is not known. */
+  get stepsInOneCall(): number | null {
+    return this.#stretch === null ? 1 : this.#stretch.steps;
+  }
+
   async evaluate({ examples, batch, signal }: Evaluation): Promise<Totals | null> {
     const { model, shards, fleet, optimizer } = this.#parts;
     const ofAverage = optimizer.emaFor.includes('evaluation');
+    await this.#settle();
     if (ofAverage) await this.#resident?.home();
     const parameters = ofAverage ? this.#averageSnapshot() : this.#parameters.snapshot();
     return unlessAborted(evaluate({ fleet, objective: model.objective, examples, batch, shards, parameters }), signal);
@@ -113,6 +161,7 @@ export class ExactPlane implements Plane {
 
   async classify({ examples, batch, signal, weights }: Evaluation & { weights: Float32Array }): Promise<Classified | null> {
     const { model, shards, fleet } = this.#parts;
+    await this.#settle();
     const values = sharedFloats(weights.length);
     values.set(weights);
     const parameters = { version: CLASSIFY_VERSIONS + this.#parameters.version, values };
@@ -120,11 +169,13 @@ export class ExactPlane implements Plane {
   }
 
   async values(): Promise<RunValues> {
+    await this.#settle();
     await this.#resident?.home();
     return this.#parameters.values();
   }
 
   async model(): Promise<Float32Array> {
+    await this.#settle();
     await this.#resident?.home();
     const { model, optimizer } = this.#parts;
     const { parameters } = this.#parameters.current;
@@ -133,7 +184,7 @@ export class ExactPlane implements Plane {
   }
 
   restore(values: RunValues): Promise<void> {
-    this.#resident?.forgetPlan();
+    this.#steps?.forget();
     this.#parameters.restore(values);
     return Promise.resolve();
   }
@@ -149,16 +200,38 @@ export class ExactPlane implements Plane {
     return { version: AVERAGE_VERSIONS + this.#parameters.version, values: this.#parameters.averaged(this.#averaged) };
   }
 
-  /** Null when it was given up; then nothing of it was applied. */
-  async #step(round: Round): Promise<StepOutcome | null> {
-    if (this.#resident === null) return this.#stepHere(round);
-    const outcome = await this.#stepThere(this.#resident, round);
-    if (outcome === null || outcome.kind === 'committed') return outcome;
-    // Here it is found what is not finite; a sum that was beyond float32 alone is no reason to stop.
-    await this.#resident.home();
-    const parameters = this.#parameters.snapshot();
-    const { planned } = round;
-    return this.#stepHere({ ...round, planned: { ...planned, units: planned.units.map((unit) => ({ ...unit, parameters })) } });
+  /** Null where it was given up; then nothing of it was applied. */
+  async *#there(steps: ResidentSteps, round: Round): AsyncGenerator<StepOutcome | null, void> {
+    const all = [round.planned, ...round.planned.then];
+    let taken = 0;
+    for await (const outcome of steps.take(round)) {
+      if (outcome?.kind === 'non_finite') {
+        // Here it is found what is not finite; a sum that was beyond float32 alone is no reason to stop.
+        await this.#settle();
+        await this.#resident?.home();
+        const parameters = this.#parameters.snapshot();
+        const planned = all[taken];
+        const units = planned.units.map((unit) => ({ ...unit, parameters }));
+        return yield this.#stepHere({ ...round, planned: { ...planned, units } });
+      }
+      taken += 1;
+      if (outcome !== null && taken === all.length) this.#took(outcome.ms, all.length);
+      yield outcome;
+    }
+  }
+
+  #took(ms: number, together: number): void {
+    this.#stepMs = ms;
+    this.#stretch?.took(ms, together);
+  }
+
+  async *#here(round: Round): AsyncGenerator<StepOutcome | null, void> {
+    yield await this.#stepHere(round);
+  }
+
+  /** The replica that keeps the weights may have gone on in a stretch. */
+  async #settle(): Promise<void> {
+    if (await this.#steps?.takeBack()) this.#stretch?.cut();
   }
 
   #plan({ work: { rows: plan, rates }, step, rows, ahead, parameters }: StepRows): PlannedStep {
@@ -166,26 +239,8 @@ export class ExactPlane implements Plane {
     const wholeBatch = mixes || model.objective.masked === true;
     const { epoch } = plan;
     const units = shardBatch({ kind: 'train', rows, shards, step, epoch, parameters, wholeBatch, ahead });
-    return { units, version: parameters.version, globalBatch: rows.length, learningRate: learningRateAt({ ...rates, step }) };
-  }
-
-  async #stepThere(resident: ResidentWeights, { planned, early, signal, meter }: Round): Promise<StepOutcome | null> {
-    const there = await resident.residing(planned, early);
-    meter.mark('data');
-    // A replica alone that goes on by itself may have left these values behind as the signal comes: then the step is complete, and counts.
-    const graceMs = early === null || !resident.isAlone ? 0 : LIMITS.residentAnswerMs;
-    const results = await unlessAborted(this.#parts.fleet.computeRound(there), signal, graceMs);
-    if (results === null) return null;
-    meter.computed(results);
-    const outcome = await resident.ended(planned, results);
-    if (!outcome.finite) return { kind: 'non_finite', what: 'the step' };
-    meter.mark('apply');
-    await resident.committed();
-    meter.mark('publish');
-    const { gradientNorm } = outcome;
-    const step = committed({ sums: sumOf(results), learningRate: planned.learningRate, gradientNorm, meter });
-    this.#stepMs = step.ms;
-    return step;
+    const learningRate = learningRateAt({ ...rates, step });
+    return { units, version: parameters.version, globalBatch: rows.length, learningRate, then: [] };
   }
 
   /** Where all shards are finite and what comes of their sum is not, one of them may be a lie: two machines compute each once more. */
@@ -196,10 +251,15 @@ export class ExactPlane implements Plane {
   }
 
   async #addedHere(
-    { planned: { units, globalBatch, learningRate }, step, signal, meter }: Round,
+    { planned: { units, globalBatch, learningRate }, signal, meter }: Round,
     how: { doubted?: boolean } = {},
   ): Promise<StepOutcome | null> {
     const { shards, fleet } = this.#parts;
+    const [
+      {
+        id: { step },
+      },
+    ] = units;
     const sum = this.#update.sumOver(units.map(({ id }) => id.shard));
     meter.mark('data');
     try {
@@ -220,20 +280,11 @@ export class ExactPlane implements Plane {
       meter.updated(reduceMs);
       this.#parameters.commit();
       meter.mark('publish');
-      return committed({ sums: sumOf(results), learningRate, gradientNorm, meter });
+      return committed({ sums: sumOf(results), learningRate, gradientNorm, ...meter.end() });
     } finally {
       sum.release();
     }
   }
-}
-
-interface Round {
-  readonly planned: PlannedStep;
-  /** The one after it, where replicas that keep the weights may begin it before they are asked. */
-  readonly early: PlannedStep | null;
-  readonly step: number;
-  readonly signal: AbortSignal;
-  readonly meter: StepMeter;
 }
 
 interface StepRows {
@@ -243,39 +294,4 @@ interface StepRows {
   /** Of the next steps of the epoch. */
   readonly ahead: readonly Int32Array[];
   readonly parameters: ParameterSnapshot;
-}
-
-function committed({
-  sums,
-  learningRate,
-  gradientNorm,
-  meter,
-}: {
-  sums: ShardSums;
-  learningRate: number;
-  gradientNorm: number | undefined;
-  meter: StepMeter;
-}): CommittedStep {
-  return { kind: 'committed', sums, learningRate, ...(gradientNorm !== undefined && { gradientNorm }), ...meter.end() };
-}
-
-/** The promise's value, or null so long after the signal says so. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, graceMs = 0): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  let giveUp = (): void => undefined;
-  const aborted = new Promise<null>((resolve) => {
-    giveUp = () => {
-      if (graceMs === 0) return resolve(null);
-      timer = setTimeout(resolve, graceMs, null);
-    };
-    signal.addEventListener('abort', giveUp, { once: true });
-    if (signal.aborted) giveUp();
-  });
-  try {
-    return await Promise.race([aborted, work]);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', giveUp);
-    work.catch(() => undefined);
-  }
 }

@@ -10,7 +10,7 @@ import { EnvironmentError, invariant } from '../../../common/errors.js';
 import { LIMITS } from '../../../common/limits.js';
 import { within } from '../../../system/within.js';
 import type { ModelDescription, NumericsClass, ResidentReplica, ShardAssignment, ShardResult } from '../../../common/replica.js';
-import type { ResidentOutcome, ResidentStep } from '../../../common/resident.js';
+import type { ResidentOutcome, StepOnDevice, StretchedStep } from '../../../common/resident.js';
 import type { OptimizerConfig } from '../../../common/train_config.js';
 import { endTogether, fromEach, stillHere, type Members } from './gathered_step.js';
 import type { Parameters } from './parameters.js';
@@ -58,6 +58,8 @@ export interface PlannedStep {
   readonly version: number;
   readonly globalBatch: number;
   readonly learningRate: number;
+  /** Steps after it that a replica alone takes in the same call: a stretch. Of one shard each, with as many rows. */
+  readonly then: readonly PlannedStep[];
 }
 
 /** Of all runs of this process: what a replica computed early for one is no other's. */
@@ -92,10 +94,11 @@ export class ResidentWeights {
     const isPlanned = following !== null && this.#unplannedEpoch !== epoch;
     this.#planned = isPlanned ? { step: following, keys: newKeys(following) } : null;
     const units = this.#unitsOf(step, keys);
+    const keepsBefore = step.then.length > 0;
     if (following === null || !this.isAlone) return units;
     const after = [
       ...units.slice(1),
-      ...(this.#planned === null ? [] : this.#unitsOf(following, this.#planned.keys).slice(0, 1)),
+      ...(this.#planned === null ? [] : this.#unitsOf(following, this.#planned.keys, { keepsBefore }).slice(0, 1)),
     ];
     return units.map((unit, at) => ({ ...unit, ...(at < after.length && { next: after[at] }) }));
   }
@@ -114,12 +117,13 @@ export class ResidentWeights {
     return [...each(here, LIMITS.residentSoonMs), ...each(here, LIMITS.residentAnswerMs)];
   }
 
-  #unitsOf(step: PlannedStep, keys: readonly number[]): ShardAssignment[] {
-    const resident = { ...this.#workOf(step), lends: !this.isAlone };
+  #unitsOf(step: PlannedStep, keys: readonly number[], { keepsBefore = false } = {}): ShardAssignment[] {
+    const then = step.then.map(stretched);
+    const resident = { ...this.#workOf(step), lends: !this.isAlone, then, keepsBefore };
     return step.units.map((unit, at) => ({ ...unit, resident: { ...resident, key: keys[at] } }));
   }
 
-  #workOf({ units, globalBatch, learningRate }: PlannedStep): Omit<ResidentStep, 'key' | 'lends'> {
+  #workOf({ units, globalBatch, learningRate }: PlannedStep): StepOnDevice {
     const { current: from, next: rescue } = this.#parts.parameters;
     return { shards: units.map(({ id }) => id.shard), globalBatch, learningRate, from, rescue };
   }
@@ -148,15 +152,27 @@ export class ResidentWeights {
     return outcome;
   }
 
-  /** After a commit: brings values home now and then, so that a run whose steps are long, or whose replica fails, has them. */
-  async committed(): Promise<void> {
+  /**
+   * After a commit: brings values home now and then, so that a run whose steps are long, or whose replica fails, has them. `inside`: of a stretch, where no
+   * replica has them.
+   */
+  async committed({ inside = false } = {}): Promise<void> {
     this.#parts.parameters.commitElsewhere();
+    if (inside) return;
     if (this.#parts.nowMs() - this.#homeMs >= LIMITS.residentHomeMs) await this.home();
+  }
+
+  /** Where the replica has gone on in a stretch, it holds the version that this one began from again. */
+  async dropAfter(version: number): Promise<void> {
+    this.forgetPlan();
+    const [replica] = this.#parts.replicas;
+    const { late, error } = await within(replica.dropAfter(version), LIMITS.residentAnswerMs);
+    if (late || error !== null) throw this.#lostFor(error);
   }
 
   /** Resolves when the host holds the values of the last commit. @throws EnvironmentError VALUES_LOST where nobody has them any more */
   async home(): Promise<void> {
-    const { replicas, parameters, nowMs } = this.#parts;
+    const { parameters, nowMs } = this.#parts;
     // What a replica that failed has left.
     if (!parameters.isCurrent) parameters.takeWritten();
     if (parameters.isCurrent) return;
@@ -171,6 +187,11 @@ export class ResidentWeights {
       if (late) parameters.replaceNext();
       cause = error;
     }
+    throw this.#lostFor(cause);
+  }
+
+  #lostFor(cause: unknown): EnvironmentError {
+    const { replicas, parameters } = this.#parts;
     const [{ name }] = replicas;
     this.#lost = new EnvironmentError({
       code: 'VALUES_LOST',
@@ -178,8 +199,12 @@ export class ResidentWeights {
       next: 'Resume the run: the last state is whole, and the steps after it give the same bits again.',
       cause,
     });
-    throw this.#lost;
+    return this.#lost;
   }
+}
+
+function stretched({ units: [{ id, rows, batchRows }], learningRate }: PlannedStep): StretchedStep {
+  return { step: id.step, rows, ...(batchRows && { batchRows }), learningRate };
 }
 
 function newKeys({ units }: PlannedStep): number[] {

@@ -67,8 +67,13 @@ export class StepMeter {
     this.phases.reduce += reduce;
   }
 
-  end(): { ms: number; phasesMs: PhasesMs; replicaTimes: ReplicaTime[] } {
-    return { ms: this.nowMs() - this.beganMs, phasesMs: this.phases, replicaTimes: [...this.replicas.values()] };
+  /** Of each of so many steps that were taken together. */
+  end(steps = 1): { ms: number; phasesMs: PhasesMs; replicaTimes: ReplicaTime[] } {
+    const phases = Object.entries(this.phases).map(([phase, ms]) => [phase, ms / steps]);
+    const replicaTimes = [...this.replicas.values()].map(({ computeMs, startMs, endMs, ...replica }) => {
+      return { ...replica, computeMs: computeMs / steps, startMs: startMs / steps, endMs: endMs / steps };
+    });
+    return { ms: (this.nowMs() - this.beganMs) / steps, phasesMs: Object.fromEntries(phases) as PhasesMs, replicaTimes };
   }
 }
 

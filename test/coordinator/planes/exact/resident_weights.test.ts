@@ -117,7 +117,7 @@ describe('where the replica fails, the weights of the last commit', () => {
     const held = parameters();
     const resident = weightsOn(held);
     const units = [{ id: { shard: 0 } } as ShardAssignment];
-    const [{ resident: step }] = await resident.residing({ units, version: 0, globalBatch: 1, learningRate: 1 }, null);
+    const [{ resident: step }] = await resident.residing({ units, version: 0, globalBatch: 1, learningRate: 1, then: [] }, null);
     await resident.committed();
     expect(() => held.values()).toThrow('values are read after they came home');
     expect(held.snapshot()).toEqual({ version: 1, values: new Float32Array(0) });

@@ -1,0 +1,59 @@
+/**
+ * Owns: how many steps a replica that is alone takes in one call: as many as last a moment together, once it is known how long one takes; one at a time where
+ * the run wants the values between them, which costs the steps computed beyond.
+ * Does not: know where an epoch ends (exact_plane.ts).
+ */
+import { isInMemory, type Dataset } from '../../../common/dataset.js';
+import { LIMITS } from '../../../common/limits.js';
+import type { NumericsClass } from '../../../common/replica.js';
+
+/** Whether a replica that is alone may take several steps in one call: not where rows are read meanwhile, nor on a GPU, where that was not seen. */
+export function mayStretch({ device }: Pick<NumericsClass, 'device'>, { train }: Pick<Dataset, 'train'>): boolean {
+  return device === 'CPU' && isInMemory(train);
+}
+
+/** Steps whose median says how long one takes: a single one may have been computed while something else was waited for. */
+const COUNTED = 8;
+/** Of what is known of a step's time, by a stretch that took another one. */
+const SHARE_OF_NEW = 0.1;
+
+export class StretchLength {
+  /** Steps to be taken one by one before it is known, or tried again. */
+  #singly: number = LIMITS.stretchAfterSteps;
+  #afterCut: number = LIMITS.stretchAfterSteps;
+  #last: number[] = [];
+  /** Lengths that were taken before: the first call of each records it. */
+  readonly #known = new Set<number>();
+  #stepMs = Infinity;
+
+  /** Where an epoch has enough of them; null while that is not known. */
+  get steps(): number | null {
+    const isLong = this.#last.length === COUNTED && this.#stepMs > LIMITS.stretchMs / 2;
+    return this.#singly === 0 || isLong ? this.atMost(Infinity) : null;
+  }
+
+  /** A power of two: each length is a function of its own. */
+  atMost(steps: number): number {
+    if (this.#singly > 0) return 1;
+    const together = Math.min(LIMITS.stretchSteps, LIMITS.stretchMs / this.#stepMs, steps);
+    return 2 ** Math.floor(Math.log2(Math.max(1, together)));
+  }
+
+  /** A step took so long, one by itself or each of so many. */
+  took(ms: number, together: number): void {
+    if (together > 1) {
+      if (this.#known.has(together)) this.#stepMs += SHARE_OF_NEW * (ms - this.#stepMs);
+      this.#known.add(together);
+    } else if (this.#singly > 0) {
+      this.#singly -= 1;
+      this.#last = [...this.#last, ms].slice(-COUNTED);
+      this.#stepMs = [...this.#last].sort((a, b) => a - b)[this.#last.length >> 1];
+    }
+  }
+
+  /** Steps were computed for nothing: after so many more the next time. */
+  cut(): void {
+    this.#afterCut = Math.min(2 * this.#afterCut, LIMITS.stretchMostSingly);
+    this.#singly = this.#afterCut;
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * A compiled function called inside another one: the bits of calls of its own, in every execution and precision, and what such a call refuses.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { CompiledFunction, CompileOptions, EngineOptions } from '../../src/engine/index.js';
+import { installEngine } from '../../src/engine/index.js';
+
+const drawn = (shape: number[], seed: number): tf.Tensor => tf.randomNormal(shape, 0, 1, 'float32', seed);
+
+type Step = CompiledFunction<[tf.Tensor, tf.Tensor[]], { loss: tf.Tensor; weights: tf.Tensor[] }>;
+
+describe.each<[string, CompileOptions, Partial<EngineOptions>]>([
+  ['by the graph', {}, {}],
+  ['by the graph in bf16', {}, { precision: 'bf16' }],
+  ['by XLA', { xla: 'required' }, {}],
+  ['on a second device', {}, { logicalCpuDevices: 2, device: 'CPU:1' }],
+])('steps in a row %s', (_, options, engineOptions) => {
+  let engine: ReturnType<typeof installEngine> | null = null;
+  afterEach(() => engine?.dispose());
+
+  it('have the bits of as many calls, and free what they make', () => {
+    engine = installEngine(engineOptions);
+    const kernel = tf.variable(drawn([24, 32], 1));
+    const bias = tf.variable(drawn([32], 2));
+    const fixed = drawn([32, 8], 3);
+    const step: Step = engine.compile(
+      (x: tf.Tensor, [rate]: tf.Tensor[]) => {
+        const variables = [kernel, bias];
+        const loss = (): tf.Scalar =>
+          tf.sum(tf.square(tf.matMul(tf.relu(tf.add(tf.matMul(x as tf.Tensor2D, kernel), bias)), fixed as tf.Tensor2D)));
+        const { value, grads } = tf.variableGrads(loss, variables);
+        const weights = variables.map((each) => tf.sub(each, tf.mul(rate, grads[each.name])));
+        tf.dispose(grads);
+        return { loss: value, weights };
+      },
+      { name: 'step', ...options },
+    );
+    const batches = [4, 5, 6, 7].map((seed) => drawn([16, 24], seed));
+    const rates = [1e-4, 2e-4, 3e-4, 4e-4].map((rate) => tf.scalar(rate));
+    const first = [kernel, bias].map((each) => each.clone());
+    const losses: number[] = [];
+    batches.forEach((batch, at) => {
+      const { loss, weights } = step(batch, [rates[at]]);
+      losses.push(loss.dataSync()[0]);
+      [kernel, bias].forEach((each, which) => each.assign(weights[which]));
+      tf.dispose([loss, weights]);
+    });
+    const wanted = [kernel, bias].map((each) => each.dataSync());
+    [kernel, bias].forEach((each, which) => each.assign(first[which]));
+    const several = engine.compile(
+      (xs: tf.Tensor[], all: tf.Tensor[]) => {
+        let held: tf.Tensor[] = [kernel, bias];
+        const told = xs.map((x, at) => {
+          const { loss, weights } = step.nested(
+            new Map([
+              [kernel, held[0]],
+              [bias, held[1]],
+            ]),
+            x,
+            [all[at]],
+          );
+          held = weights;
+          return loss.reshape([1]);
+        });
+        return { told: tf.concat(told), held };
+      },
+      { name: 'several', verify: false, asRecorded: true },
+    );
+    const once = (): { told: number[]; held: (Float32Array | Int32Array | Uint8Array)[] } => {
+      const { told, held } = several(batches, rates);
+      const values = { told: Array.from(told.dataSync()), held: held.map((each) => each.dataSync()) };
+      tf.dispose([told, held]);
+      return values;
+    };
+    expect(once()).toEqual({ told: losses, held: wanted });
+    const before = { ...tf.memory(), handles: engine.liveHandles() };
+    once();
+    expect({ ...tf.memory(), handles: engine.liveHandles() }).toEqual(before);
+    expect(kernel.dataSync()).toEqual(first[0].dataSync());
+    expect(wanted[0]).not.toEqual(first[0].dataSync());
+    several.dispose();
+    step.dispose();
+  });
+});
