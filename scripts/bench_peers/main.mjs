@@ -6,7 +6,7 @@
  * Usage: scripts/peers/setup.sh && npm run build && node scripts/bench_peers/main.mjs [options]
  *   --repeats N       interleaved repeats after the trial of all (default 5)
  *   --keep N          configurations of each system and task that are repeated (default 2)
- *   --tasks a,b       only these tasks: cnn_fp32, cnn_bf16, cnn_parallel, resnet_fp32, resnet_bf16, mlp_fp32, mlp_bf16,
+ *   --tasks a,b       only these tasks: cnn_fp32, cnn_bf16, cnn_parallel, resnet_fp32, resnet_bf16, mlp_fp32, mlp_bf16, table_fp32,
  *                     transformer, transformer_parallel, resnet50, resnet50_parallel; the record keeps what it has of others
  *   --threads N       cores to use (default: all)
  *   --peers-only      leave our own bench out

@@ -13,6 +13,7 @@ const MODELS = {
   gluon_cnn: { steps: [32, 8], batch: 200, ours: ['--model', 'gluon_cnn', '--input-shape', '28,28,1'] },
   resnet: { steps: [24, 8], batch: 200, ours: ['--model', 'scripts/bench/models/resnet.mjs', '--input-shape', '32,32,3'] },
   mlp: { steps: [150, 60], batch: 200, ours: ['--model', 'scripts/bench/models/mlp.mjs', '--input-shape', '784'] },
+  table: { steps: [2000, 300], batch: 32, ours: ['--model', 'scripts/bench/models/table.mjs', '--input-shape', '32'] },
   transformer: { steps: [12, 4], batch: 32, ours: ['--model', 'scripts/bench/models/transformer.mjs', '--input-shape', '64,48'] },
   resnet50: {
     steps: [12, 4],
@@ -47,6 +48,14 @@ export const TASKS = [
   { id: 'resnet_bf16', model: 'resnet', precision: 'bf16', workers: 'any', title: 'Small ResNet, bf16, all cores', target: null },
   { id: 'mlp_fp32', model: 'mlp', precision: 'fp32', workers: 'any', title: 'MLP, fp32, all cores', target: null },
   { id: 'mlp_bf16', model: 'mlp', precision: 'bf16', workers: 'any', title: 'MLP, bf16, all cores', target: null },
+  {
+    id: 'table_fp32',
+    model: 'table',
+    precision: 'fp32',
+    workers: 'one',
+    title: 'Network for a table, 4,522 weights, batch 32, fp32, one replica',
+    target: null,
+  },
   ...[
     ['transformer', 'Transformer encoder, 10.7 M weights, batch 32'],
     ['resnet50', 'ResNet-50, 64×64×3, 25.6 M weights, batch 32'],
@@ -64,10 +73,13 @@ export const TASKS = [
 ];
 
 /** Models that our --execution xla is for. */
-const DENSE = new Set(['mlp']);
+const DENSE = new Set(['mlp', 'table']);
+
+/** Models whose steps are too small to divide: one thread is tried too, and several steps in one call where a peer has that. */
+const SMALL = new Set(['table']);
 
 /** Models that scripts/peers/tf_models.py has. */
-const IN_TENSORFLOW = new Set(['gluon_cnn', 'resnet', 'mlp']);
+const IN_TENSORFLOW = new Set(['gluon_cnn', 'resnet', 'mlp', 'table']);
 
 /**
  * All entries of one task on `threads` cores. `anyVendorMkl`: path of the library that lets MKL use its best kernels on AMD, or null.
@@ -117,7 +129,7 @@ export function entriesOf(task, { threads, anyVendorMkl }) {
     if (many) ours(threads, 1, `${threads} × 1, exact, XLA`, {}, ['--execution', 'xla']);
   }
 
-  const layout = ['mlp', 'transformer'].includes(task.model) ? [] : ['--channels-last'];
+  const layout = ['mlp', 'table', 'transformer'].includes(task.model) ? [] : ['--channels-last'];
   if (one) {
     torch(`1 × ${threads}`, layout);
     torch(`1 × ${threads}, tuned`, layout, tuned);
@@ -134,7 +146,27 @@ export function entriesOf(task, { threads, anyVendorMkl }) {
     tf('tf.function, memory kept, plain SGD', ['--plain-sgd'], KEEP_MEMORY);
     if (task.precision === 'bf16') tf('tf.function, Keras bf16 policy', ['--keras-policy'], KEEP_MEMORY);
     // Two seconds a step on the CNN: a few steps are enough to see that.
-    tf('XLA', ['--jit', '--steps', '3', '--warmup', '2'], KEEP_MEMORY);
+    const few = SMALL.has(task.model) ? [] : ['--steps', '3', '--warmup', '2'];
+    tf('XLA', ['--jit', ...few], KEEP_MEMORY);
+  }
+  if (SMALL.has(task.model)) {
+    const alone = ['--threads', '1'];
+    ours(1, 1, '1 × 1');
+    ours(1, 1, '1 × 1, XLA', {}, ['--execution', 'xla']);
+    torch('1 × 1, tuned', alone, tuned);
+    torch('1 × 1, tuned, fused SGD', [...alone, '--fused'], tuned);
+    torch('1 × 1, tuned, torch.compile', [...alone, '--compile'], tuned);
+    for (const [name, jit] of [
+      ['tf.function', []],
+      ['XLA', ['--jit']],
+    ]) {
+      tf(`${name}, one thread`, [...alone, ...jit, '--plain-sgd'], KEEP_MEMORY);
+      tf(
+        `${name}, one thread, 32 steps in one call`,
+        [...alone, ...jit, '--plain-sgd', '--together', '--steps', '100', '--warmup', '20'],
+        KEEP_MEMORY,
+      );
+    }
   }
   if (task.model === 'gluon_cnn') {
     if (one) mxnet(`1 × ${threads}`, 1, threads);

@@ -1,6 +1,6 @@
 """TensorFlow/Keras: images/s of one training step (forward, backward, SGD) inside one tf.function. One JSON line.
 
-    python tf_train.py --model gluon_cnn --threads 2 [--precision bf16] [--keras-policy] [--jit] [--plain-sgd]
+    python tf_train.py --model gluon_cnn --threads 2 [--precision bf16] [--keras-policy] [--jit] [--plain-sgd] [--together]
 
 bf16 is TensorFlow's automatic mixed precision for oneDNN, or with --keras-policy Keras' own mixed_bfloat16; in both the
 weights and their update stay fp32.
@@ -14,6 +14,8 @@ import measure
 import tensorflow as tf
 from tf_models import MODELS
 
+TOGETHER = 32
+
 options = measure.parse(
     __doc__,
     list(MODELS),
@@ -21,6 +23,7 @@ options = measure.parse(
         ("--jit", "XLA (jit_compile=True)"),
         ("--keras-policy", "bf16 by Keras' mixed_bfloat16 instead of the graph rewriter"),
         ("--plain-sgd", "assign_sub instead of Keras' optimizer"),
+        ("--together", f"{TOGETHER} steps in one call, as Keras' steps_per_execution; a step's time is a call's divided by them"),
     ],
 )
 tf.config.threading.set_intra_op_parallelism_threads(options.threads)
@@ -55,5 +58,14 @@ def train(x, y):
     return loss
 
 
-times = measure.step_times_ms(lambda: float(train(x, y)), options.warmup, options.steps)
+@tf.function
+def several(x, y):
+    loss = tf.constant(0.0)
+    for _ in tf.range(TOGETHER):
+        loss = train(x, y)
+    return loss
+
+
+call, steps = (several, TOGETHER) if options.together else (train, 1)
+times = [ms / steps for ms in measure.step_times_ms(lambda: float(call(x, y)), options.warmup, options.steps)]
 measure.report("tensorflow", tf.__version__, options, times, trained=trained)

@@ -52,6 +52,10 @@ def mlp():
     return nn.Sequential(nn.Linear(784, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 10))
 
 
+def table():
+    return nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+
+
 class Bottleneck(nn.Module):
     def __init__(self, inputs, inner, stride):
         super().__init__()
@@ -117,6 +121,7 @@ MODELS = {
     "gluon_cnn": (gluon_cnn, (1, 28, 28)),
     "resnet": (resnet, (3, 32, 32)),
     "mlp": (mlp, (784,)),
+    "table": (table, (32,)),
     "transformer": (Transformer, (64, 48)),
     "resnet50": (resnet50, (3, 64, 64)),
 }

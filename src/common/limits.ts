@@ -97,7 +97,7 @@ export const LIMITS = {
   earlyStepMs: 250,
   /** A replica that is alone takes up to so many steps in one call, as many as last no longer, ms: a stop waits for them. */
   stretchSteps: 32,
-  stretchMs: 100,
+  stretchMs: 200,
   /** It takes so many singly before, and twice as many each time that some were computed for nothing, up to a bound. */
   stretchAfterSteps: 16,
   stretchMostSingly: 4_096,

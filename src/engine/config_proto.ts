@@ -15,8 +15,6 @@ export interface ContextConfig {
   gpuMemoryGrowth?: boolean;
   /** bf16: TensorFlow's automatic mixed precision in graph functions, on processors only; eager ops stay in float32. */
   precision?: 'fp32' | 'bf16';
-  /** A function is taken as it is recorded, without what TensorFlow rewrites in graphs. */
-  asRecorded?: boolean;
 }
 
 /** RewriterConfig.Toggle */
@@ -57,8 +55,8 @@ const root = protobuf.Root.fromJSON({
 });
 const ConfigProto = root.lookupType('ConfigProto');
 
-/** Serialized ConfigProto: for `TFE_ContextOptionsSetConfig`, and as the `config_proto` attribute of a function call. */
-export function encodeConfigProto(config: ContextConfig): Uint8Array {
+/** Serialized ConfigProto: for `TFE_ContextOptionsSetConfig`, and as the `config_proto` attribute of a function call. `asRecorded`: TensorFlow rewrites nothing in that function. */
+export function encodeConfigProto(config: ContextConfig, { asRecorded = false } = {}): Uint8Array {
   const message: Record<string, unknown> = {
     // An op without a kernel for the chosen GPU (strings, some int32 ones) runs on the processor. Wrong device names are refused by us.
     allowSoftPlacement: true,
@@ -67,7 +65,7 @@ export function encodeConfigProto(config: ContextConfig): Uint8Array {
       rewriteOptions: {
         ...REWRITES_OFF,
         ...(config.precision === 'bf16' && { autoMixedPrecisionOnednnBfloat16: TOGGLE_ON }),
-        ...(config.asRecorded === true && { disableMetaOptimizer: true }),
+        ...(asRecorded && { disableMetaOptimizer: true }),
       },
     },
   };

@@ -38,7 +38,7 @@ export class Context {
   ) {
     this.status = new Status(api);
     this.configProto = encodeConfigProto(options);
-    this.asRecordedProto = encodeConfigProto({ ...options, asRecorded: true });
+    this.asRecordedProto = encodeConfigProto(options, { asRecorded: true });
     this.precision = options.precision ?? 'fp32';
     this.pointer = this.create();
     this.devices = this.listDevices();
