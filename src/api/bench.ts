@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import type { DeviceChoice } from '../common/device_choice.js';
 import type { StepEvent } from '../common/run_events.js';
 import { isDense } from '../common/dense_layers.js';
+import { LIMITS } from '../common/limits.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../common/train_config.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
@@ -76,8 +77,9 @@ export interface BenchReport {
 
 /** Of one replica, beside activations. */
 export interface BenchMemory {
-  /** Weights and optimizer slots, of which there are two versions. */
+  /** Weights and optimizer slots, and how many versions of them there are at most. */
   readonly valuesMb: number;
+  readonly versions: number;
   /** Of one gradient, and how many there are at most: one that comes, and one for each level of the tree of shards. */
   readonly gradientMb: number;
   readonly gradients: number;
@@ -129,6 +131,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     const exchange = phase(({ phasesMs }) => phasesMs.reduce + phasesMs.apply + phasesMs.publish);
     const held = await Promise.all(replicas.replicas.map((replica) => replica.memory()));
     const slots = optimizerProgram(config.optimizer).slots.length;
+    const valuesBytes = 4 * (model.layout.totalSize + slots * model.layout.trainedSize);
     return {
       versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...replicas.versions },
       model: model.name,
@@ -163,7 +166,8 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       firstStepS: firstStepMs / 1000,
       peakMemoryMb: process.resourceUsage().maxRSS / 1024,
       memory: {
-        valuesMb: (4 * (model.layout.totalSize + slots * model.layout.trainedSize)) / 1e6,
+        valuesMb: valuesBytes / 1e6,
+        versions: inOneCall > 1 && valuesBytes <= LIMITS.stretchEarlyBytes ? 3 : 2,
         gradientMb: (4 * model.layout.trainedSize) / 1e6,
         gradients: 1 + Math.ceil(Math.log2(shards)),
         heldMb: Math.max(...held.map(({ bytes }) => bytes)) / 1e6,

@@ -24,7 +24,7 @@ const REPORT: BenchReport = {
   exchangeMs: { p50: 9.9, p95: 12 },
   firstStepS: 3.21,
   peakMemoryMb: 900.4,
-  memory: { valuesMb: 4.34, gradientMb: 4.34, gradients: 3, heldMb: 8.7 },
+  memory: { valuesMb: 4.34, versions: 2, gradientMb: 4.34, gradients: 3, heldMb: 8.7 },
   change: 'Computing is 92.6 % of a step (150.0 of 162.0 ms): give --threads-per-worker 2.',
 };
 

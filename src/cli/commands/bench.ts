@@ -106,7 +106,7 @@ function benchLines(report: BenchReport): string[] {
     ['peak memory', `${count(Math.round(report.peakMemoryMb))} MB`],
     [
       'a replica',
-      `2 × ${memory.valuesMb.toFixed(1)} MB of weights and slots, at most ${memory.gradients} × ${memory.gradientMb.toFixed(1)} MB of gradients, beside activations; ${memory.heldMb.toFixed(1)} MB held between steps`,
+      `${memory.versions} × ${memory.valuesMb.toFixed(1)} MB of weights and slots, at most ${memory.gradients} × ${memory.gradientMb.toFixed(1)} MB of gradients, beside activations; ${memory.heldMb.toFixed(1)} MB held between steps`,
     ],
     [
       'versions',

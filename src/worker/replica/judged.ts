@@ -70,6 +70,11 @@ export class Judged {
     return ms;
   }
 
+  /** A training batch is what its rows hold, whatever step they are of. */
+  get isRowsAlone(): boolean {
+    return this.#augment === null && this.#countPositions === null;
+  }
+
   /** Keeps the graph of a training step: the newest one. */
   readonly hearGraph = (graphDef: Uint8Array): void => void (this.#stepGraph = graphDef);
 

@@ -13,7 +13,9 @@ import { shapesOfSums, type Sums } from './gathering.js';
 import { createPacking, type Packing } from './packing.js';
 import type { PredictStep } from './predict_step.js';
 import type { ReplicaSpec, ShardAnswer, ShardTask } from './replica_spec.js';
+import type { ResidentStep } from '../../common/resident.js';
 import type { Resident } from './resident.js';
+import type { StretchFeed } from './stretch.js';
 import type { Feed } from './train_step.js';
 
 export interface ReplicaState {
@@ -77,12 +79,31 @@ function inOne({ engine }: ReplicaState, weights: Packing, parameters: Float32Ar
   return values;
 }
 
-/** What the training step takes; `regularization` where such a scalar is there already. */
-export async function trainingFeed(replica: ReplicaState, shard: ShardTask, regularization?: tfjs.Tensor): Promise<Feed> {
+/** What the training step takes. */
+export async function trainingFeed(replica: ReplicaState, shard: ShardTask): Promise<Feed> {
   const { engine } = replica;
-  const position = Int32Array.of(shard.step | 0, Math.floor(shard.step / 2 ** 32), shard.firstExample, 0);
   const batch = await judgedIn(replica).trainingBatch(shard);
-  return [batch, upload(engine, position, [4]), regularization ?? engine.tf.scalar(shard.regularizationWeight)];
+  return [batch, upload(engine, positionOf(shard), [4]), engine.tf.scalar(shard.regularizationWeight)];
+}
+
+/** What the steps of a stretch take, the first of which is `shard`: in one where a batch is its rows and nothing else. */
+export async function stretchFeed(replica: ReplicaState, shard: ShardTask, then: ResidentStep['then']): Promise<StretchFeed> {
+  const { engine } = replica;
+  const shards = [shard, ...then.map(({ step, rows, batchRows = rows }) => ({ ...shard, step, rows, batchRows }))];
+  if (shards.length === 1 || !judgedIn(replica).isRowsAlone) {
+    const each: Feed[] = [];
+    for (const one of shards) each.push(await trainingFeed(replica, one));
+    return { each };
+  }
+  const rows = new Int32Array(shards.length * shard.rows.length);
+  shards.forEach((one, at) => rows.set(one.rows, at * shard.rows.length));
+  const batch = await judgedIn(replica).trainingBatch({ ...shard, rows, batchRows: rows });
+  const positions = Int32Array.from(shards.flatMap((one) => [...positionOf(one)]));
+  return { together: [batch, upload(engine, positions, [shards.length, 4]), engine.tf.scalar(shard.regularizationWeight)] };
+}
+
+function positionOf({ step, firstExample }: ShardTask): Int32Array {
+  return Int32Array.of(step | 0, Math.floor(step / 2 ** 32), firstExample, 0);
 }
 
 export function times(replica: ReplicaState, begin: number): Pick<ShardAnswer, 'computeMs' | 'dataMs'> {

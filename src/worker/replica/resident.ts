@@ -24,8 +24,8 @@ import { download, normOf, upload, type CompiledFunction, type Engine } from '..
 import { executionOf, xlaFor, type Executed } from './execution.js';
 import { Gathering, type Sums } from './gathering.js';
 import type { ReplicaSpec } from './replica_spec.js';
-import { createResidentUpdate, type ResidentUpdate, type StepNumbers, type UpdateOutput } from './resident_update.js';
-import { Stretch, type ShardSumsOnDevice, type WholeStep } from './stretch.js';
+import { createResidentUpdate, type ResidentUpdate, type UpdateOutput } from './resident_update.js';
+import { Stretch, type ShardSumsOnDevice, type StretchFeed, type WholeStep } from './stretch.js';
 import { trainedVariables, type Feed, type TrainStep } from './train_step.js';
 
 export interface ResidentParts {
@@ -100,7 +100,10 @@ export class Resident {
       },
       { name: 'resident_step', onGraph, ...xlaFor(parts) },
     );
-    this.#stretch = new Stretch(engine, { whole: this.#whole, variables: [this.#variables, this.#running], clips: this.#clips });
+    this.#stretch = new Stretch({
+      ...{ engine, whole: this.#whole, update, clips: this.#clips },
+      variables: [this.#variables, this.#running],
+    });
     this.#apply = engine.compile(applied, { name: 'resident_update' });
     this.#add = engine.compile((left: tfjs.Tensor[], right: tfjs.Tensor[]) => left.map((value, at) => tf.add(value, right[at])), {
       name: 'add_shards',
@@ -226,15 +229,13 @@ export class Resident {
   }
 
   /** Steps of one shard each, of one size, in one call: what came of each, up to one that is not finite, of which nothing is kept, nor of those before it. */
-  computeStretch(feeds: readonly Feed[], { version, step }: ShardPlace, work: ResidentStep): StretchedResult[] {
+  computeStretch(feed: StretchFeed, { version, step }: ShardPlace, work: ResidentStep): StretchedResult[] {
     invariant(version === this.#version && this.#pending === null, 'a stretch begins from the version that is held');
     const { tf } = this.#parts.engine;
-    const { globalBatch } = work;
     const steps = [{ step, learningRate: work.learningRate }, ...work.then];
-    const numbers: StepNumbers[] = [];
-    for (const each of steps) numbers.push(this.#update.numbersOf({ ...each, globalBatch, shards: 1 }, numbers[0]));
+    const numbers = this.#update.stretchNumbersOf(steps, work.globalBatch);
     try {
-      const { results, next } = this.#stretch.run(feeds, this.#slots, numbers);
+      const { results, next } = this.#stretch.run(feed, this.#slots, numbers, steps.length);
       if (results.length === steps.length && results.every(({ resident }) => resident.finite))
         this.#pending = { ...next, version: version + steps.length };
       else this.#forget(next);

@@ -8,9 +8,9 @@ import { invariant } from '../../common/errors.js';
 import type { GatheredStep, HostValues, Residence, ResidentOutcome } from '../../common/resident.js';
 import { onExamples } from './model_fails.js';
 import type { ReplicaTask, ShardAnswer } from './replica_spec.js';
-import { judgedIn, load, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
+import { judgedIn, load, readSums, stretchFeed, times, trainingFeed, type ReplicaState } from './replica_state.js';
 import { Resident } from './resident.js';
-import type { ShardSumsOnDevice } from './stretch.js';
+import type { ShardSumsOnDevice, StretchFeed } from './stretch.js';
 import type { Feed } from './train_step.js';
 
 const NOTHING = new Float32Array(0);
@@ -46,17 +46,15 @@ export async function trainResident(
   const isHere = resident.leadsTo(version) && (resident.version !== version || replica.loadedVersion === version);
   if (early && !isHere) return null;
   beginFrom(replica, version, work.from, { early: early && (work.lends || work.keepsBefore) });
-  const feeds: Feed[] = [];
+  let feed: Feed | StretchFeed | undefined;
   let answer: Pick<ShardAnswer, 'lossSum' | 'sums'> | undefined;
   try {
-    for (const each of [shard, ...work.then.map((step) => ({ ...shard, batchRows: step.rows, ...step }))])
-      feeds.push(await trainingFeed(replica, each, feeds[0]?.[2]));
-    const isStretch = feeds.length > 1 || (resident.stretchesAll && !work.lends && work.shards.length === 1);
-    if (isStretch) {
-      const [first, ...then] = onExamples(() => resident.computeStretch(feeds, shard, work));
+    if (work.then.length > 0 || (resident.stretchesAll && !work.lends && work.shards.length === 1)) {
+      const given = (feed = await stretchFeed(replica, shard, work.then));
+      const [first, ...then] = onExamples(() => resident.computeStretch(given, shard, work));
       return { ...first, then, ...times(replica, begin) };
     }
-    const [args] = feeds;
+    const args = (feed = await trainingFeed(replica, shard));
     const read = ({ loss, sums }: ShardSumsOnDevice): number => {
       answer = { lossSum: loss.dataSync()[0], sums: readSums(sums) };
       engine.tf.dispose([loss, ...sums]);
@@ -75,7 +73,7 @@ export async function trainResident(
     leaveBehind(replica, version, work.rescue);
     throw error;
   } finally {
-    engine.tf.dispose(feeds as unknown as tfjs.TensorContainer);
+    engine.tf.dispose(feed as unknown as tfjs.TensorContainer);
   }
 }
 

@@ -25,6 +25,16 @@ export interface StepNumbers {
   readonly zero: tfjs.Scalar;
 }
 
+interface StepAsked {
+  readonly learningRate: number;
+  readonly step: number;
+}
+
+/** Of steps in a row: what does not change, and all scalars of the optimizer in one tensor. */
+export interface StretchNumbers extends Omit<StepNumbers, 'scalars'> {
+  readonly scalars: tfjs.Tensor;
+}
+
 interface UpdateInput {
   /** Sums over all shards. */
   readonly gradients: readonly tfjs.Tensor[];
@@ -48,8 +58,11 @@ export interface UpdateOutput {
 
 export interface ResidentUpdate {
   readonly slots: readonly SlotSpec[];
-  /** `like`: of a step with the same batch and shards, whose tensors they share as far as they are equal in any two such steps. */
-  numbersOf(step: { globalBatch: number; shards: number; learningRate: number; step: number }, like?: StepNumbers): StepNumbers;
+  numbersOf(step: { globalBatch: number; shards: number } & StepAsked): StepNumbers;
+  /** Of steps of one shard and of one size. */
+  stretchNumbersOf(steps: readonly StepAsked[], globalBatch: number): StretchNumbers;
+  /** Of each step of such a stretch. */
+  each(numbers: StretchNumbers, steps: number): StepNumbers[];
   apply(input: UpdateInput): UpdateOutput;
 }
 
@@ -66,12 +79,35 @@ export function createResidentUpdate(
   const momenta = layout.statistics.map(({ momentum }) => momentum);
   invariant(rates.length === layout.trainedSlots, 'each trained weight has a factor of the learning rate');
 
-  const numbersOf: ResidentUpdate['numbersOf'] = ({ globalBatch, shards, learningRate, step }, like) => ({
-    batch: like?.batch ?? tf.scalar(globalBatch),
-    shards: like?.shards ?? tf.scalar(shards),
-    zero: like?.zero ?? tf.scalar(0, 'int32'),
-    scalars: factors.map((factor) => program.scalars.map((at) => tf.scalar(at({ learningRate: learningRate * factor, step })))),
+  const constantsOf = (globalBatch: number, shards: number): Omit<StepNumbers, 'scalars'> => ({
+    batch: tf.scalar(globalBatch),
+    shards: tf.scalar(shards),
+    zero: tf.scalar(0, 'int32'),
   });
+  const scalarsOf = ({ learningRate, step }: StepAsked): number[][] =>
+    factors.map((factor) => program.scalars.map((at) => at({ learningRate: learningRate * factor, step })));
+
+  const numbersOf: ResidentUpdate['numbersOf'] = ({ globalBatch, shards, ...asked }) => ({
+    ...constantsOf(globalBatch, shards),
+    scalars: scalarsOf(asked).map((scalars) => scalars.map((value) => tf.scalar(value))),
+  });
+
+  const stretchNumbersOf: ResidentUpdate['stretchNumbersOf'] = (steps, globalBatch) => ({
+    ...constantsOf(globalBatch, 1),
+    scalars: tf.tensor1d(Float32Array.from(steps.flatMap((step) => scalarsOf(step).flat()))),
+  });
+
+  const each: ResidentUpdate['each'] = ({ scalars, ...constants }, steps) => {
+    const all = scalars.size === 0 ? [] : (tf.unstack(scalars) as tfjs.Scalar[]);
+    const ofFactor = program.scalars.length;
+    return Array.from({ length: steps }, (_, step) => ({
+      ...constants,
+      scalars: factors.map((_factor, at) => {
+        const from = (step * factors.length + at) * ofFactor;
+        return all.slice(from, from + ofFactor);
+      }),
+    }));
+  };
 
   const apply: ResidentUpdate['apply'] = ({ gradients, statistics, weights, slots: memory, running, numbers }) =>
     tf.tidy(() => {
@@ -104,5 +140,5 @@ export function createResidentUpdate(
       };
     });
 
-  return { slots, numbersOf, apply };
+  return { slots, numbersOf, stretchNumbersOf, each, apply };
 }

@@ -6,7 +6,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import type { StretchedResult } from '../../common/resident.js';
 import { normOf, type CompiledFunction, type Engine } from '../../engine/index.js';
-import type { StepNumbers, UpdateOutput } from './resident_update.js';
+import type { ResidentUpdate, StretchNumbers, UpdateOutput } from './resident_update.js';
 import type { Feed } from './train_step.js';
 
 export interface ShardSumsOnDevice {
@@ -27,41 +27,44 @@ interface Several {
   readonly next: Values;
 }
 
-export class Stretch {
-  readonly #whole: WholeStep;
-  readonly #several: CompiledFunction<[readonly Feed[], tfjs.Tensor[][], readonly StepNumbers[]], Several>;
+/** What the steps take: each by itself, or all in tensors of one batch after the other, and positions `[steps, 4]`. */
+export type StretchFeed = { readonly each: readonly Feed[] } | { readonly together: Feed };
 
-  constructor(
-    engine: Engine,
-    {
-      whole,
-      variables,
-      clips,
-    }: {
-      readonly whole: WholeStep;
-      /** Trained weights and moving statistics of the model, which the step reads. */
-      readonly variables: readonly [readonly tfjs.Variable[], readonly tfjs.Variable[]];
-      readonly clips: boolean;
-    },
-  ) {
-    this.#whole = whole;
+export interface StretchParts {
+  readonly engine: Engine;
+  readonly whole: WholeStep;
+  readonly update: Pick<ResidentUpdate, 'each'>;
+  /** Trained weights and moving statistics of the model, which the step reads. */
+  readonly variables: readonly [readonly tfjs.Variable[], readonly tfjs.Variable[]];
+  readonly clips: boolean;
+}
+
+export class Stretch {
+  readonly #parts: StretchParts;
+  readonly #several: CompiledFunction<[StretchFeed, tfjs.Tensor[][], StretchNumbers, number], Several>;
+
+  constructor(parts: StretchParts) {
+    this.#parts = parts;
+    const { engine, whole, update, variables, clips } = parts;
     const { tf } = engine;
     const flat = (value: tfjs.Tensor): tfjs.Tensor =>
       tf.reshape(value.dtype === 'float32' ? value : tf.cast(value, 'float32'), [-1]);
     this.#several = engine.compile(
-      (feeds: readonly Feed[], slots: tfjs.Tensor[][], numbers: readonly StepNumbers[]): Several => {
+      (feed: StretchFeed, slots: tfjs.Tensor[][], numbers: StretchNumbers, steps: number): Several => {
         let held: Values = { weights: [...variables[0]], running: [...variables[1]], slots };
-        const steps = feeds.map((feed, at) => {
+        const feeds = 'each' in feed ? feed.each : this.#apart(feed.together, steps);
+        const ofEach = update.each(numbers, steps);
+        const told = feeds.map((one, at) => {
           const current = [...held.weights, ...held.running];
           const given = new Map(variables.flat().map((variable, which) => [variable, current[which]]));
-          const { loss, sums, next } = whole.nested(given, feed, held.slots, numbers[at]);
+          const { loss, sums, next } = whole.nested(given, one, held.slots, ofEach[at]);
           held = next;
-          return { told: [loss, ...sums, next.probe].map(flat), norm: next.norm };
+          return { values: [loss, ...sums, next.probe].map(flat), norm: next.norm };
         });
         const { weights, running, slots: last } = held;
         return {
-          told: tf.concat(steps.flatMap(({ told }) => told)),
-          norms: clips ? tf.concat(steps.map(({ norm }) => tf.reshape(norm, [-1]))) : null,
+          told: tf.concat(told.flatMap(({ values }) => values)),
+          norms: clips ? tf.concat(told.map(({ norm }) => tf.reshape(norm, [-1]))) : null,
           next: { weights, running, slots: last },
         };
       },
@@ -71,18 +74,19 @@ export class Stretch {
 
   /** What came of each step, up to one that is not finite, and what the last one leads to. */
   run(
-    feeds: readonly Feed[],
+    feed: StretchFeed,
     slots: tfjs.Tensor[][],
-    numbers: readonly StepNumbers[],
+    numbers: StretchNumbers,
+    steps: number,
   ): { results: StretchedResult[]; next: Values } {
-    this.#whole.prepare(feeds[0], slots, numbers[0]);
-    const { told, norms, next } = this.#several(feeds, slots, numbers);
+    this.#prepare(feed, slots, numbers, steps);
+    const { told, norms, next } = this.#several(feed, slots, numbers, steps);
     const values = told.dataSync() as Float32Array;
     const bits = norms?.dataSync<'int32'>();
     told.dispose();
     norms?.dispose();
-    const width = values.length / feeds.length;
-    const results = feeds.map((_, at): StretchedResult => {
+    const width = values.length / steps;
+    const results = Array.from({ length: steps }, (_, at): StretchedResult => {
       const [lossSum, ...rest] = values.subarray(at * width, (at + 1) * width);
       const [probe] = rest.splice(-1);
       const finite = Number.isFinite(lossSum) && Number.isFinite(probe);
@@ -96,4 +100,39 @@ export class Stretch {
   dispose(): void {
     this.#several.dispose();
   }
+
+  /** The step is recorded by itself, for arguments like those of the first one. */
+  #prepare(feed: StretchFeed, slots: tfjs.Tensor[][], numbers: StretchNumbers, steps: number): void {
+    const { engine, whole, update } = this.#parts;
+    const { tf } = engine;
+    tf.tidy(() => {
+      const [first] = 'each' in feed ? feed.each : this.#apart(feed.together, 1, (all) => [firstOf(tf, all, steps)]);
+      const scalars = firstOf(tf, numbers.scalars, steps);
+      whole.prepare(first, slots, update.each({ ...numbers, scalars }, 1)[0]);
+    });
+  }
+
+  #apart(
+    [{ inputs, targets, weights, scales }, positions, regularization]: Feed,
+    steps: number,
+    cut = (all: tfjs.Tensor): tfjs.Tensor[] => this.#parts.engine.tf.split(all, steps),
+  ): Feed[] {
+    const fields = [inputs, targets, weights].map((tensors) =>
+      Object.entries(tensors).map(([name, all]) => [name, cut(all)] as const),
+    );
+    return cut(positions).map((position, at) => {
+      const [x, y, counted] = fields.map((entries) => Object.fromEntries(entries.map(([name, each]) => [name, each[at]])));
+      return [{ inputs: x, targets: y, weights: counted, scales }, this.#parts.engine.tf.reshape(position, [4]), regularization];
+    });
+  }
+}
+
+/** Of so many parts of one size. */
+function firstOf(tf: typeof tfjs, all: tfjs.Tensor, parts: number): tfjs.Tensor {
+  const [rows, ...shape] = all.shape;
+  return tf.slice(
+    all,
+    all.shape.map(() => 0),
+    [rows / parts, ...shape],
+  );
 }

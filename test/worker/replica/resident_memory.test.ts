@@ -16,7 +16,11 @@ describe('on the device', () => {
   afterAll(() => engine.dispose());
 
   /** Bytes of tensors at the most, over steps of `shards` shards, beyond what was there before the model. */
-  function mostBytes(optimizer: OptimizerConfig, shards: number): { most: number; weights: number; slots: number } {
+  function mostBytes(
+    optimizer: OptimizerConfig,
+    shards: number,
+    stretch: { steps: number; early: boolean } | null = null,
+  ): { most: number; weights: number; slots: number } {
     const before = tf.memory().numBytes;
     let most = 0;
     const look = <T>(value: T): T => {
@@ -28,7 +32,7 @@ describe('on the device', () => {
       tf,
       compile: ((fn: (...args: never[]) => unknown, options: object) => {
         const compiled = engine.compile(fn as never, options) as (...args: unknown[]) => unknown;
-        return (...args: unknown[]) => look(compiled(...args));
+        return Object.assign((...args: unknown[]) => look(compiled(...args)), compiled);
       }) as Engine['compile'],
     };
     const model = tf.sequential({ layers: [tf.layers.dense({ units: 50, inputShape: [400] }), tf.layers.dense({ units: 40 })] });
@@ -60,10 +64,19 @@ describe('on the device', () => {
       learningRate: 0.1,
       shards: Array.from({ length: shards }, (_, shard) => shard),
     };
-    for (let step = 0; step < 3; step++) {
+    const rest = { from: undefined as never, rescue: undefined as never };
+    for (let step = 0; stretch !== null && step < 4 * stretch.steps; step += stretch.steps) {
+      const then = Array.from({ length: stretch.steps - 1 }, (_, at) => {
+        return { step: step + at + 1, rows: new Int32Array(4), learningRate: 0.1 };
+      });
+      resident.settle(step, { early: stretch.early });
+      const each = Array.from({ length: stretch.steps }, () => [] as unknown as Feed);
+      const results = resident.computeStretch({ each }, { version: step, step, shard: 0 }, { ...work, ...rest, then });
+      expect(results.map(({ resident: { finite } }) => finite)).toEqual(each.map(() => true));
+    }
+    for (let step = 0; stretch === null && step < 3; step++) {
       resident.settle(step);
       for (const shard of work.shards) {
-        const rest = { from: undefined as never, rescue: undefined as never };
         const outcome = resident.compute([] as unknown as Feed, { version: step, step, shard }, { ...work, ...rest }, (read) => {
           tf.dispose([read.loss, ...read.sums]);
           return 1;
@@ -74,6 +87,15 @@ describe('on the device', () => {
     model.dispose();
     return { most, weights: layout.totalSize * 4, slots: slots.length * layout.trainedSize * 4 };
   }
+
+  it.each([
+    ['one that is asked for holds two versions of weights and slots', false, 2],
+    ['one that is begun early holds a third', true, 3],
+  ] as const)('a stretch of several steps: %s', (_, early, versions) => {
+    const { most, weights, slots } = mostBytes({ ...DEFAULT_TRAIN_CONFIG.optimizer, momentum: 0.9 }, 1, { steps: 8, early });
+    expect(most).toBeGreaterThanOrEqual(versions * (weights + slots));
+    expect(most).toBeLessThanOrEqual(versions * (weights + slots) + 4096);
+  });
 
   it.each([
     [1, {}],

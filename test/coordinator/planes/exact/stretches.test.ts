@@ -252,6 +252,37 @@ describe('where somebody comes between', () => {
   });
 });
 
+describe.each<[string, Partial<Parameters<typeof openReplica>[0]>]>([
+  ['examples that count by weights', {}],
+  ['augmented ones, which are read for each step by itself', { augment: ['flip', 'shift 1'] }],
+])('%s', (_, spec) => {
+  it('have the bits of single steps', async () => {
+    const split = {
+      x: Uint8Array.from({ length: EXAMPLES * 36 }, (_pixel, at) => (at * 73 + (at >> 3) * 41) % 256),
+      y: Uint8Array.from({ length: EXAMPLES }, (_example, at) => at % 4),
+      weights: Float32Array.from({ length: EXAMPLES }, (_example, at) => 0.25 + (at % 5)),
+    };
+    const dataset = await datasetFromArrays({
+      name: 'weighted',
+      train: split,
+      validation: split,
+      inputShape: [6, 6, 1],
+      classes: 4,
+      scale: 1 / 255,
+    });
+    const replica = await openReplica({ model: topologyOf(dense()), dataset, ...spec });
+    const run = async (stretches: boolean): Promise<unknown> => {
+      const { plane } = await planeOn(replica, 'device', { stretches });
+      return [told(await advance(plane, { steps: STEPS, batch, rate: 0.01 })), await valuesOf(plane)];
+    };
+    let stretched: unknown;
+    const { lengths } = await stretchesOf(replica, async () => (stretched = await run(true)));
+    expect(lengths).toEqual([2, 8, 8, 8]);
+    expect(stretched).toEqual(await run(false));
+    await replica.close();
+  });
+});
+
 it('a row that cannot be read ends the run with what was committed before its stretch, and is told by its words', async () => {
   const classes = 4;
   const tokens = Float32Array.from({ length: EXAMPLES * 3 }, (_, at) => at % 7);
