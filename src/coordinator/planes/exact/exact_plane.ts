@@ -255,11 +255,7 @@ export class ExactPlane implements Plane {
     how: { doubted?: boolean } = {},
   ): Promise<StepOutcome | null> {
     const { shards, fleet } = this.#parts;
-    const [
-      {
-        id: { step },
-      },
-    ] = units;
+    const { step } = units[0].id;
     const sum = this.#update.sumOver(units.map(({ id }) => id.shard));
     meter.mark('data');
     try {
