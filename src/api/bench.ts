@@ -111,7 +111,8 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     const cores = availableCores();
     const stretches = mayStretch(replicas.numerics, dataset);
     const plane = new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, resident, stretches, cores, nowMs });
-    const clock = new BenchClock(request, plane);
+    const perEpoch = dataset.train.count / request.batch;
+    const clock = new BenchClock({ ...request, perEpoch }, plane);
     await runTraining({
       config,
       model,
@@ -167,7 +168,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       peakMemoryMb: process.resourceUsage().maxRSS / 1024,
       memory: {
         valuesMb: valuesBytes / 1e6,
-        versions: inOneCall > 1 && valuesBytes <= LIMITS.stretchEarlyBytes ? 3 : 2,
+        versions: inOneCall === 1 ? 2 : valuesBytes <= LIMITS.stretchEarlyBytes ? 4 : 3,
         gradientMb: (4 * model.layout.trainedSize) / 1e6,
         gradients: 1 + Math.ceil(Math.log2(shards)),
         heldMb: Math.max(...held.map(({ bytes }) => bytes)) / 1e6,

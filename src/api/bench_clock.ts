@@ -1,6 +1,6 @@
 /**
- * Owns: which steps of a bench count, when there are enough of them, and how long they took. Where a replica takes several in one call, the time of one is a
- * call's divided by them.
+ * Owns: which steps of a bench count, when there are enough of them, and how long they took. Steps of one call end at the same moment, so that where a replica
+ * takes several in one call the time of one is an epoch's divided by its steps.
  * Does not: run them (bench.ts).
  */
 import { performance } from 'node:perf_hooks';
@@ -8,20 +8,22 @@ import { invariant } from '../common/errors.js';
 import type { RunEvent, StepEvent } from '../common/run_events.js';
 import type { StopReason, StopRequest } from '../common/stop_request.js';
 
-/** Calls whose times are told, where each is several steps. */
-const FEWEST_CALLS = 8;
+/** Epochs whose times are told, where one call is several steps. */
+const FEWEST_EPOCHS = 4;
 
 interface Wanted {
   readonly steps: number;
   /** Before the clock counts, at least: it waits too until it is known how many steps one call takes. */
   readonly warmupSteps: number;
+  /** Steps of an epoch. */
+  readonly perEpoch: number;
 }
 
 interface Times {
   /** All of them, one for each step that counts. */
   readonly counted: readonly StepEvent[];
   readonly inOneCall: number;
-  /** Of one step, for each call: by the clock, and of the processor in all threads. */
+  /** Of one step, or where one call is several steps of the mean one of each epoch: by the clock, and of the processor in all threads. */
   readonly stepMs: readonly number[];
   readonly cpuMs: readonly number[];
   /** From the start of the process. */
@@ -34,7 +36,7 @@ export class BenchClock {
   readonly #steps: StepEvent[] = [];
   readonly #endsMs: number[] = [];
   readonly #cpuEndsMs: number[] = [];
-  #counted: { readonly from: number; readonly inOneCall: number; readonly upTo: number } | null = null;
+  #counted: { readonly from: number; readonly inOneCall: number; readonly together: number; readonly upTo: number } | null = null;
   readonly #stop = {
     reason: null as StopReason | null,
     asked: new AbortController().signal,
@@ -64,24 +66,26 @@ export class BenchClock {
 
   times(): Times {
     invariant(this.#counted !== null, 'a bench ends when it has counted enough');
-    const { from, inOneCall } = this.#counted;
+    const { from, inOneCall, together } = this.#counted;
     const counted = this.#steps.slice(from);
     const lengths = (ends: readonly number[]): number[] =>
-      Array.from({ length: Math.floor(counted.length / inOneCall) }, (_, index) => {
-        const at = from + index * inOneCall;
-        return (ends[at + inOneCall - 1] - ends[at - 1]) / inOneCall;
+      Array.from({ length: Math.floor(counted.length / together) }, (_, index) => {
+        const at = from + index * together;
+        return (ends[at + together - 1] - ends[at - 1]) / together;
       });
     const [stepMs, cpuMs] = [lengths(this.#endsMs), lengths(this.#cpuEndsMs)];
     return { counted, inOneCall, stepMs, cpuMs, firstStepMs: this.#endsMs[0] };
   }
 
-  #countFrom(taken: number): { from: number; inOneCall: number; upTo: number } | null {
-    const inOneCall = this.#plane.stepsInOneCall;
-    if (taken < this.#wanted.warmupSteps || inOneCall === null) return null;
-    if (inOneCall === 1) return { from: taken, inOneCall, upTo: taken + this.#wanted.steps };
-    // The first call of a length records it.
-    const from = taken + 2 * inOneCall;
-    return { from, inOneCall, upTo: from + Math.max(this.#wanted.steps, inOneCall * FEWEST_CALLS) };
+  #countFrom(taken: number): { from: number; inOneCall: number; together: number; upTo: number } | null {
+    const { steps, warmupSteps, perEpoch } = this.#wanted;
+    const most = this.#plane.stepsInOneCall;
+    if (taken < warmupSteps || most === null) return null;
+    if (most === 1) return { from: taken, inOneCall: 1, together: 1, upTo: taken + steps };
+    // From the end of an epoch on, after one in which the first call of several steps records them.
+    const from = perEpoch * (1 + Math.ceil(taken / perEpoch));
+    const epochs = Math.max(FEWEST_EPOCHS, Math.ceil(steps / perEpoch));
+    return { from, inOneCall: Math.min(most, perEpoch), together: perEpoch, upTo: from + epochs * perEpoch };
   }
 }
 

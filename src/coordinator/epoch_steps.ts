@@ -18,7 +18,11 @@ export async function* stepsFrom(parts: RunParts, base: number, streamed?: numbe
     yield* plane.advance({
       ...(streamed === undefined
         ? {
-            ...{ from: { step, example: nextExample }, upTo: config.maxSteps ?? Infinity, pauseAt: () => store.nextStateStep() },
+            ...{
+              from: { step, example: nextExample },
+              upTo: config.maxSteps ?? Infinity,
+              pauseAt: (after: number) => store.nextStateStep(after),
+            },
             rows: {
               ...{ ...order, shuffle: config.shuffle, examples: countOf(examples), batch: config.batch },
               ...(epoch < config.epochs && { nextEpoch: order.epoch + 1 }),

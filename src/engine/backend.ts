@@ -14,6 +14,7 @@ import { keepFreedMemory } from './allocator.js';
 import { Binding } from './binding.js';
 import { openCApi, type CApi } from './c_api.js';
 import { compile, type CompiledFunction, type CompileOptions } from './compile.js';
+import { compileLoop, type CompiledLoop } from './compile_loop.js';
 import type { ContextConfig } from './config_proto.js';
 import { Context, type Device } from './context.js';
 import { setNativeDefaults, withNativeDefault } from './ffi.js';
@@ -74,6 +75,11 @@ export interface Engine {
   readonly info: EngineInfo;
   /** Records `fn` once per kind of arguments and runs it as one TensorFlow function from then on (compile.ts). */
   compile<A extends unknown[], R>(fn: (...args: A) => R, options?: CompileOptions): CompiledFunction<A, R>;
+  /** Runs `body` several times in one call of TensorFlow (compile_loop.ts). */
+  compileLoop<State, Fixed>(
+    body: (index: tfjs.Scalar, state: State, fixed: Fixed) => State,
+    options: { readonly name: string },
+  ): CompiledLoop<State, Fixed>;
   /** TensorFlow tensors held by JavaScript now; exact. */
   liveHandles(): number;
   /** Frees every tensor and the context, and takes the backend out of tfjs. */
@@ -133,6 +139,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
       memoryKept,
     },
     compile: (fn, options) => compile(engine, fn, options),
+    compileLoop: (body, options) => compileLoop(engine, body, options),
     liveHandles: () => binding.handles.count,
     dispose: () => {
       if (installed?.engine !== engine) return;

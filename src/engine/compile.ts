@@ -8,16 +8,16 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import { UsageError } from '../common/errors.js';
+import { describeArguments, isCurrent } from './describe_arguments.js';
 import type { EngineParts } from './engine_parts.js';
 import { graphDefOf } from './graph_api.js';
 import { GraphFunction } from './graph_function.js';
 import { BACKEND_NAME, kernelBackend } from './kernel_backend.js';
-import { typeName } from './printer.js';
 import { nestedCall } from './nested_call.js';
-import { agree, difference, record, settingsOf, type ArgumentSpec, type Recorded } from './record.js';
+import { agree, difference, record, type ArgumentSpec, type Recorded } from './record.js';
 import { RecordError } from './record_error.js';
 import { inputIds, recordFor } from './stable_recording.js';
-import { flatten, structureText, unflatten } from './structure.js';
+import { unflatten } from './structure.js';
 import { tfjsEngine } from './tfjs_watch.js';
 import type { XlaUse } from './xla.js';
 
@@ -30,8 +30,6 @@ export interface CompileOptions {
   onGraph?: (graphDef: Uint8Array) => void;
   /** Let XLA compile it, on a processor: always, or where that changes no more than roundings (xla.ts). Default: TensorFlow's own kernels. */
   xla?: XlaUse;
-  /** It calls other compiled functions (`nested`), and TensorFlow leaves the rest of it as it is. */
-  asRecorded?: boolean;
 }
 
 export interface CompiledFunction<A extends unknown[], R> {
@@ -45,8 +43,8 @@ export interface CompiledFunction<A extends unknown[], R> {
    * called or prepared with such arguments before, writes no variable, and lives as long as the other one.
    */
   nested(values: ReadonlyMap<tfjs.Variable, tfjs.Tensor>, ...args: A): R;
-  /** Records it for such arguments if it was not yet. */
-  prepare(...args: A): void;
+  /** Records it for such arguments if it was not yet, and checks that as so many calls do. */
+  prepare(calls: number, ...args: A): void;
   /** The recorded graph for such arguments, as text. Records it if it was not yet. */
   print(...args: A): string;
   /** Frees the TensorFlow functions. Variables stay. */
@@ -75,7 +73,7 @@ export function compile<A extends unknown[], R>(
   options: CompileOptions = {},
 ): CompiledFunction<A, R> {
   requireFunction(fn);
-  const { name = fn.name || 'compiled', verify = true, onGraph, xla, asRecorded } = options;
+  const { name = fn.name || 'compiled', verify = true, onGraph, xla } = options;
   const entries = new Map<string, Entry>();
 
   const forget = (key: string, { graphFunction }: Entry): void => {
@@ -94,7 +92,7 @@ export function compile<A extends unknown[], R>(
     if (onGraph !== undefined) tellGraph(engine, recorded, onGraph);
     const outputs = [...recorded.results, ...recorded.updates.map(({ value }) => value)];
     try {
-      const graphFunction = new GraphFunction(engine, recorded.recording, name, outputs, { asRecorded });
+      const graphFunction = new GraphFunction(engine, recorded.recording, name, outputs);
       const entry = { recorded, graphFunction, calls: 0 };
       entries.set(key, entry);
       return entry;
@@ -103,34 +101,39 @@ export function compile<A extends unknown[], R>(
     }
   };
 
+  /** At calls 2, 4, 8, ... recorded again. */
+  const checked = (spec: ArgumentSpec, key: string, tensors: readonly tfjs.Tensor[], calls = 1): Entry => {
+    const entry = entryFor(spec, key, tensors);
+    const before = entry.calls;
+    entry.calls += calls;
+    if (!verify || before === 0 || Math.floor(Math.log2(entry.calls)) === Math.floor(Math.log2(before))) return entry;
+    try {
+      recheck(engine, name, fn, spec, entry);
+      return entry;
+    } catch (error) {
+      // Calls after one that failed must not go on with what the function no longer does.
+      forget(key, entry);
+      throw error;
+    }
+  };
+
   const compiled = (...args: A): R => {
     refuseDisposedEngine(engine, name);
     if (engine.binding.recorder !== undefined || tfjsEngine().state.gradientDepth > 0 || tf.getBackend() !== BACKEND_NAME)
       return fn(...args);
     const { spec, key, tensors } = describeArguments(args);
-    const entry = entryFor(spec, key, tensors);
-    entry.calls += 1;
-    if (verify && entry.calls > 1 && Number.isInteger(Math.log2(entry.calls))) {
-      try {
-        recheck(engine, name, fn, spec, entry);
-      } catch (error) {
-        // Calls after one that failed must not go on with what the function no longer does.
-        forget(key, entry);
-        throw error;
-      }
-    }
-    return call(engine, entry, tensors) as R;
+    return call(engine, checked(spec, key, tensors), tensors) as R;
   };
   return Object.assign(compiled, {
     nested: (values: ReadonlyMap<tfjs.Variable, tfjs.Tensor>, ...args: A) => {
       const { key, tensors } = describeArguments(args);
       return nestedCall(engine, entries.get(key), tensors, values) as R;
     },
-    prepare: (...args: A) => {
+    prepare: (calls: number, ...args: A) => {
       refuseDisposedEngine(engine, name);
       refuseOtherBackend(name);
       const { spec, key, tensors } = describeArguments(args);
-      entryFor(spec, key, tensors);
+      checked(spec, key, tensors, calls);
     },
     print: (...args: A) => {
       refuseDisposedEngine(engine, name);
@@ -151,19 +154,6 @@ function tellGraph({ context }: EngineParts, { recording }: Recorded, onGraph: (
   if (constantBytes <= MAX_TOLD_CONSTANTS) onGraph(graphDefOf(context.api, recording.graph.pointer, context.status));
 }
 
-function describeArguments(args: readonly unknown[]): { spec: ArgumentSpec; key: string; tensors: tfjs.Tensor[] } {
-  const { structure, tensors } = flatten(args, refuseArgument, { variables: 'values' });
-  const backend = kernelBackend();
-  for (const tensor of tensors) {
-    if (tensor.isDisposed) throw argumentError('A tensor given as an argument is disposed', 'Pass a live tensor.');
-  }
-  const specs = backend
-    .getInputTensorIds(tensors)
-    .map((id, index) => ({ shape: tensors[index].shape, dtype: backend.binding.dtypeOf(id) }));
-  const key = structureText(structure, (index) => `#${index} ${typeName(specs[index].dtype)}[${specs[index].shape.join(',')}]`);
-  return { spec: { structure, tensors: specs }, key, tensors };
-}
-
 function call({ binding }: EngineParts, { recorded, graphFunction }: Entry, args: readonly tfjs.Tensor[]): unknown {
   const backend = kernelBackend();
   const outputs = graphFunction.call(inputIds(backend, recorded, args));
@@ -176,17 +166,6 @@ function call({ binding }: EngineParts, { recorded, graphFunction }: Entry, args
   });
   for (const { optimizer } of recorded.stepped) optimizer.incrementIterations();
   return unflatten(recorded.structure, tensors);
-}
-
-/** False if something it captured was disposed since, or an optimizer set otherwise: the function would now use something else, or fail. */
-function isCurrent({ sources, readOutside, updates, stepped }: Recorded): boolean {
-  const { tensorMap } = kernelBackend();
-  return (
-    sources.every((source) => (source.kind === 'variable' ? !source.variable.isDisposed : tensorMap.has(source.dataId))) &&
-    updates.every(({ variable }) => !variable.isDisposed) &&
-    [...readOutside].every((dataId) => tensorMap.has(dataId)) &&
-    stepped.every(({ optimizer, settings }) => settingsOf(optimizer) === settings)
-  );
 }
 
 function recheck(engine: EngineParts, name: string, fn: (...args: never[]) => unknown, spec: ArgumentSpec, entry: Entry): void {
@@ -226,17 +205,6 @@ export function requireFunction(fn: unknown): void {
     message: `compile takes a function, not ${fn === null ? 'null' : typeof fn}`,
     next: 'Pass the function itself: compile((x) => tf.square(x)).',
   });
-}
-
-function refuseArgument(what: string): never {
-  throw argumentError(
-    `An argument is or holds ${what}`,
-    'Pass tensors, plain values, lists and records of them; models and functions belong in the closure.',
-  );
-}
-
-function argumentError(what: string, next: string): RecordError {
-  return new RecordError('RECORD_ARGUMENT', undefined, undefined, what, next);
 }
 
 function tooMany(name: string, key: string): RecordError {

@@ -13,7 +13,7 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options?:
   };
   return Object.assign((...args: A) => compiled()(...args), {
     nested: (values: Parameters<CompiledFunction<A, R>['nested']>[0], ...args: A) => compiled().nested(values, ...args),
-    prepare: (...args: A) => compiled().prepare(...args),
+    prepare: (calls: number, ...args: A) => compiled().prepare(calls, ...args),
     print: (...args: A) => compiled().print(...args),
     dispose: () => {
       made?.compiled.dispose();

@@ -6,6 +6,8 @@ export { bfloat16Support, intoFloat32 } from './bfloat16.js';
 export type { Bfloat16Support } from './bfloat16.js';
 export { compile } from './compile_installed.js';
 export type { CompiledFunction, CompileOptions } from './compile.js';
+export type { CompiledLoop } from './compile_loop.js';
+export { apart, packed, partOf, withRow } from './loop_ops.js';
 export { softmaxCrossEntropy, sigmoidCrossEntropy } from './cross_entropy.js';
 export { exampleNormals, exampleUniforms } from './example_random.js';
 export type { ExampleDraw } from './example_random.js';

@@ -17,6 +17,12 @@ export interface CalledFunction {
   readonly attributes: readonly OpAttribute[];
 }
 
+/** Names of functions of the context with the same arguments: whether to go on, and what is done then, which gives new ones. */
+export interface CalledLoop {
+  readonly goesOn: string;
+  readonly body: string;
+}
+
 /** Of what is known of a tensor before there is one. */
 export interface TensorKind {
   readonly shape: readonly number[];

@@ -7,7 +7,14 @@ import type { Context } from './context.js';
 import type { GraphOutput } from './graph_api.js';
 import type { Handles } from './handles.js';
 import type { OpAttribute, TensorMetadata } from './op_executor.js';
-import { FIRST_SYMBOLIC_ID, isSymbolic, type CalledFunction, type OpRecorder, type TensorKind } from './op_recorder.js';
+import {
+  FIRST_SYMBOLIC_ID,
+  isSymbolic,
+  type CalledFunction,
+  type CalledLoop,
+  type OpRecorder,
+  type TensorKind,
+} from './op_recorder.js';
 import { calledFunction, captureSite, RecordError, symbolicOutside, userLine } from './record_error.js';
 import { RecordedGraph } from './recorded_graph.js';
 import { TF_ATTR_FUNC, TF_ATTR_TYPE, TF_INT32, TF_STRING } from './data_types.js';
@@ -48,6 +55,8 @@ export interface RecordedCapture {
 
 /** Outputs whose shape TensorFlow does not infer and nobody needs. */
 const SHAPELESS_OUTPUTS: Readonly<Record<string, number>> = { FusedBatchNormV3: 5 };
+
+const funcAttr = (name: string, value: string): OpAttribute => ({ name, type: TF_ATTR_FUNC, value });
 
 /** Bytes up to which equal constants become one node. */
 const SHARED_CONSTANT_BYTES = 256;
@@ -116,24 +125,13 @@ export class Recording implements OpRecorder {
     inputIds: readonly number[],
     results: readonly TensorKind[],
   ): TensorMetadata[] {
-    const site = captureSite();
-    const inputs = inputIds.map((id) => this.valueOf(id, name));
-    const typesOf = (values: readonly TensorKind[]): number[] => values.map(({ dtype }) => dtype);
-    const all: OpAttribute[] = [
-      { name: 'Tin', type: TF_ATTR_TYPE, value: typesOf(inputs) },
-      { name: 'Tout', type: TF_ATTR_TYPE, value: typesOf(results) },
-      { name: 'f', type: TF_ATTR_FUNC, value: name },
-      ...attributes,
-    ];
-    const [op, node] = ['PartitionedCall', `n${this.nodes.length}`];
-    const operation = this.add(op, node, all, inputs, site);
-    const outputs = results.map(({ shape, dtype }, index): RecordedValue => {
-      const output = { oper: operation, index };
-      this.graph.setShape(output, shape, op);
-      return { name: `${node}:${index}`, shape, dtype, output, site, op };
-    });
-    this.nodes.push({ op, attributes: all, inputs, outputs, site });
-    return outputs.map((value) => this.track(value));
+    const called = [funcAttr('f', name), ...attributes];
+    return this.call('PartitionedCall', ['Tin', 'Tout'], called, inputIds, results);
+  }
+
+  /** Its results are of the kinds of its inputs. */
+  callLoop({ goesOn, body }: CalledLoop, inputIds: readonly number[], kinds: readonly TensorKind[]): TensorMetadata[] {
+    return this.call('StatelessWhile', ['T'], [funcAttr('cond', goesOn), funcAttr('body', body)], inputIds, kinds);
   }
 
   /** Adds an op to the graph alone, beside what was recorded (lowering.ts). */
@@ -199,6 +197,32 @@ export class Recording implements OpRecorder {
   dispose(): void {
     this.graph.dispose();
     for (const node of this.nodes) for (const item of [node, ...node.outputs]) item.site = undefined;
+  }
+
+  /** A node that calls functions; `types`: names of its lists of types, of inputs and of results. */
+  private call(
+    op: string,
+    types: readonly string[],
+    called: readonly OpAttribute[],
+    inputIds: readonly number[],
+    results: readonly TensorKind[],
+  ): TensorMetadata[] {
+    const site = captureSite();
+    const inputs = inputIds.map((id) => this.valueOf(id, op));
+    const lists = types.map((name, at) => ({
+      name,
+      type: TF_ATTR_TYPE,
+      value: (at === 0 ? inputs : results).map(({ dtype }) => dtype),
+    }));
+    const [node, attributes] = [`n${this.nodes.length}`, [...lists, ...called]];
+    const operation = this.add(op, node, attributes, inputs, site);
+    const outputs = results.map(({ shape, dtype }, index): RecordedValue => {
+      const output = { oper: operation, index };
+      this.graph.setShape(output, shape, op);
+      return { name: `${node}:${index}`, shape, dtype, output, site, op };
+    });
+    this.nodes.push({ op, attributes, inputs, outputs, site });
+    return outputs.map((value) => this.track(value));
   }
 
   private track(value: RecordedValue): TensorMetadata {

@@ -13,24 +13,24 @@ function stepsTaken(clock: BenchClock): number {
 }
 
 it('counts the steps that were asked for after those that were not, and takes no notice of other events', () => {
-  const clock = new BenchClock({ steps: 20, warmupSteps: 5 }, { stepsInOneCall: 1 });
+  const clock = new BenchClock({ steps: 20, warmupSteps: 5, perEpoch: 40 }, { stepsInOneCall: 1 });
   clock.take({ type: 'warn' } as RunEvent);
   expect(stepsTaken(clock)).toBe(25);
   const { counted, inOneCall, stepMs, cpuMs } = clock.times();
   expect([counted.length, inOneCall, stepMs.length, cpuMs.length]).toEqual([20, 1, 20, 20]);
 });
 
-it('waits until it is known how many steps are one call, leaves out the call that records, and divides the others by them', () => {
+it('waits until it is known how many steps are one call, leaves out the epoch in which that is recorded, and tells the mean steps of epochs', () => {
   let asked = 0;
   const plane = {
     get stepsInOneCall(): number | null {
       return (asked += 1) > 11 ? 16 : null;
     },
   };
-  const clock = new BenchClock({ steps: 20, warmupSteps: 5 }, plane);
-  // Known after the twelfth.
-  expect(stepsTaken(clock)).toBe(12 + 2 * 16 + 8 * 16);
+  const clock = new BenchClock({ steps: 20, warmupSteps: 5, perEpoch: 40 }, plane);
+  // Known after the twelfth: the first whole epoch records, the next four count.
+  expect(stepsTaken(clock)).toBe(2 * 40 + 4 * 40);
   const { counted, inOneCall, stepMs } = clock.times();
-  expect([counted.length, inOneCall, stepMs.length]).toEqual([8 * 16, 16, 8]);
+  expect([counted.length, inOneCall, stepMs.length]).toEqual([4 * 40, 16, 4]);
   expect(stepMs.every((ms) => ms >= 0)).toBe(true);
 });

@@ -74,7 +74,7 @@ export async function planeOn(
 /** From the step to the end of its epoch, or to `steps`; by default batches of 12, 12 and 5. */
 export function workFrom(
   step: number,
-  { steps = 5, rate = 0.1, batch = 12, signal = never, pauseAt = (): number => Infinity } = {},
+  { steps = 5, rate = 0.1, batch = 12, signal = never, pauseAt = (_after: number): number => Infinity } = {},
 ): Advance {
   const stepsPerEpoch = Math.ceil(EXAMPLES / batch);
   return {

@@ -30,7 +30,7 @@ const ALONE = {
     'engine/compile_model',
     'engine/devices',
     'engine/engine',
-    'engine/nested_call',
+    'engine/compile_loop',
     'engine/traps',
     'engine/traps_harmless',
     'engine/upload_in_place',

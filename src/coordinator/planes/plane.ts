@@ -26,8 +26,8 @@ export interface Advance {
   readonly from: { readonly step: number; readonly example: number };
   /** Commits of the run at the boundary; the epoch's end is one in any case. */
   readonly upTo: number;
-  /** The step after which the values are wanted next, as far as anybody knows: what is computed beyond is computed again. */
-  readonly pauseAt?: () => number;
+  /** The step after this one after which the values are wanted next, as far as anybody knows: what is computed beyond is computed again. */
+  readonly pauseAt?: (step: number) => number;
   readonly rows: RowPlan;
   readonly rates: RatePlan;
   /** The user is in a hurry: what is under way is given up, nothing of it is applied. */

@@ -28,8 +28,8 @@ export interface RunStore {
    * epoch is never lost. Rejects only with `onSaveFailure: stop`.
    */
   afterCommit(progress: Progress, at: { epochEnded: boolean }): Promise<void>;
-  /** The step after whose commit a state is due next, as far as steps decide that. */
-  nextStateStep(): number;
+  /** The first step later than this one after whose commit a state is due, as far as steps decide that. */
+  nextStateStep(after: number): number;
   /** After each evaluation, with its loss: tells where that is no sign that the run is well. */
   afterEvaluation(loss: number): Promise<void>;
   /** The newest state after which an evaluation was finite and within ten times the best loss. */
@@ -167,7 +167,7 @@ export function createRunStore(parts: StoreParts): RunStore {
       await offer(progress);
       if (epochEnded) await states.flush();
     },
-    nextStateStep: () => due.nextStep(),
+    nextStateStep: (after) => due.nextStep(after),
     async afterEvaluation(loss) {
       if (await sound.evaluated(loss)) return;
       const kept = sound.sound;

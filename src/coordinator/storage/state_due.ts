@@ -7,8 +7,8 @@ import type { StateEvery } from '../../common/state_every.js';
 export interface StateClock {
   /** Whether a state is due after this commit; if so, the rules count from here. */
   isDue(at: { step: number; epochEnded: boolean; nowMs: number }): boolean;
-  /** The step after which the count of steps makes one due; what time may do before that, nobody knows. */
-  nextStep(): number;
+  /** The first step later than this one that the count of steps makes one due after; what time may do before that, nobody knows. */
+  nextStep(after: number): number;
 }
 
 export function createStateClock(every: StateEvery, start: { step: number; nowMs: number }): StateClock {
@@ -22,6 +22,9 @@ export function createStateClock(every: StateEvery, start: { step: number; nowMs
       if (due) last = { step, nowMs };
       return due;
     },
-    nextStep: () => (every.steps === null ? Infinity : last.step + every.steps),
+    nextStep(after) {
+      if (every.steps === null) return Infinity;
+      return last.step + every.steps * (1 + Math.max(0, Math.floor((after - last.step) / every.steps)));
+    },
   };
 }

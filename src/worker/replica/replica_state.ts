@@ -6,16 +6,14 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
-import { download, upload, uploadInPlace, type Engine } from '../../engine/index.js';
+import { download, upload, uploadInPlace, type Engine, type RecordError } from '../../engine/index.js';
 import type { FiniteProbe } from './finite_probe.js';
 import type { Judged } from './judged.js';
 import { shapesOfSums, type Sums } from './gathering.js';
 import { createPacking, type Packing } from './packing.js';
 import type { PredictStep } from './predict_step.js';
 import type { ReplicaSpec, ShardAnswer, ShardTask } from './replica_spec.js';
-import type { ResidentStep } from '../../common/resident.js';
 import type { Resident } from './resident.js';
-import type { StretchFeed } from './stretch.js';
 import type { Feed } from './train_step.js';
 
 export interface ReplicaState {
@@ -37,6 +35,8 @@ export interface ReplicaState {
   loadedVersion: number;
   /** Where the weights stay here. */
   resident: Resident | null;
+  /** A recorded step does not do the same any more, which was found before anybody had asked for that step. */
+  refused: RecordError | null;
   /** As in the task `open`. */
   readonly closing: Int32Array;
 }
@@ -86,23 +86,8 @@ export async function trainingFeed(replica: ReplicaState, shard: ShardTask): Pro
   return [batch, upload(engine, positionOf(shard), [4]), engine.tf.scalar(shard.regularizationWeight)];
 }
 
-/** What the steps of a stretch take, the first of which is `shard`: in one where a batch is its rows and nothing else. */
-export async function stretchFeed(replica: ReplicaState, shard: ShardTask, then: ResidentStep['then']): Promise<StretchFeed> {
-  const { engine } = replica;
-  const shards = [shard, ...then.map(({ step, rows, batchRows = rows }) => ({ ...shard, step, rows, batchRows }))];
-  if (shards.length === 1 || !judgedIn(replica).isRowsAlone) {
-    const each: Feed[] = [];
-    for (const one of shards) each.push(await trainingFeed(replica, one));
-    return { each };
-  }
-  const rows = new Int32Array(shards.length * shard.rows.length);
-  shards.forEach((one, at) => rows.set(one.rows, at * shard.rows.length));
-  const batch = await judgedIn(replica).trainingBatch({ ...shard, rows, batchRows: rows });
-  const positions = Int32Array.from(shards.flatMap((one) => [...positionOf(one)]));
-  return { together: [batch, upload(engine, positions, [shards.length, 4]), engine.tf.scalar(shard.regularizationWeight)] };
-}
-
-function positionOf({ step, firstExample }: ShardTask): Int32Array {
+/** Where a shard begins, which keys its random numbers: `TrainStep`'s `position`. */
+export function positionOf({ step, firstExample }: ShardTask): Int32Array {
   return Int32Array.of(step | 0, Math.floor(step / 2 ** 32), firstExample, 0);
 }
 

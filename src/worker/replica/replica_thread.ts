@@ -127,6 +127,7 @@ async function open({ spec, closing }: Extract<ReplicaTask, { type: 'open' }>): 
     lent: null,
     loadedVersion: -1,
     resident: null,
+    refused: null,
     closing,
   };
   return {

@@ -25,7 +25,8 @@ import { executionOf, xlaFor, type Executed } from './execution.js';
 import { Gathering, type Sums } from './gathering.js';
 import type { ReplicaSpec } from './replica_spec.js';
 import { createResidentUpdate, type ResidentUpdate, type UpdateOutput } from './resident_update.js';
-import { Stretch, type ShardSumsOnDevice, type StretchFeed, type WholeStep } from './stretch.js';
+import { Stretch, type ShardSumsOnDevice, type WholeStep } from './stretch.js';
+import type { StretchFeed } from './stretch_feed.js';
 import { trainedVariables, type Feed, type TrainStep } from './train_step.js';
 
 export interface ResidentParts {
@@ -33,6 +34,8 @@ export interface ResidentParts {
   readonly model: tfjs.LayersModel;
   readonly layout: BucketLayout;
   readonly residence: Residence;
+  /** Numbers that a step tells beside its loss. */
+  readonly sums: number;
   readonly spec: Executed['spec'] & Pick<ReplicaSpec, 'isApart'>;
 }
 
@@ -101,7 +104,7 @@ export class Resident {
       { name: 'resident_step', onGraph, ...xlaFor(parts) },
     );
     this.#stretch = new Stretch({
-      ...{ engine, whole: this.#whole, update, clips: this.#clips },
+      ...{ engine, whole: this.#whole, update, clips: this.#clips, sums: parts.sums },
       variables: [this.#variables, this.#running],
     });
     this.#apply = engine.compile(applied, { name: 'resident_update' });
@@ -235,7 +238,7 @@ export class Resident {
     const steps = [{ step, learningRate: work.learningRate }, ...work.then];
     const numbers = this.#update.stretchNumbersOf(steps, work.globalBatch);
     try {
-      const { results, next } = this.#stretch.run(feed, this.#slots, numbers, steps.length);
+      const { results, next } = this.#stretch.run(feed, { slots: this.#slots, numbers, steps: steps.length });
       if (results.length === steps.length && results.every(({ resident }) => resident.finite))
         this.#pending = { ...next, version: version + steps.length };
       else this.#forget(next);
@@ -284,14 +287,27 @@ export class Resident {
     into.version[0] = this.#version;
   }
 
-  /** Another one takes its place; the model's variables stay. */
-  dispose(): void {
-    const { tf } = this.#parts.engine;
+  /** Whether it does the same for a run that is told so, with what it has recorded. */
+  serves(residence: Residence, train: TrainStep): boolean {
+    return this.#train === train && JSON.stringify(this.#parts.residence) === JSON.stringify(residence);
+  }
+
+  /** Holds no version of any run. */
+  forget(): void {
     this.#forgetBefore();
     if (this.#pending !== null) this.#forget(this.#pending);
+    this.#pending = null;
     this.#forgetUnderWay();
-    tf.dispose(this.#slots);
+    this.#underWay = null;
+    this.#parts.engine.tf.dispose(this.#slots);
+    this.#slots = [];
+    this.#version = -1;
     this.#gathering.dispose();
+  }
+
+  /** Another one takes its place; the model's variables stay. */
+  dispose(): void {
+    this.forget();
     this.#stretch.dispose();
     for (const compiled of [this.#whole, this.#apply, this.#add, this.#packed, this.#applyPacked]) compiled.dispose();
   }

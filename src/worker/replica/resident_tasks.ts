@@ -5,21 +5,30 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { performance } from 'node:perf_hooks';
 import { invariant } from '../../common/errors.js';
+import { sumSpecs } from '../../common/objective.js';
 import type { GatheredStep, HostValues, Residence, ResidentOutcome } from '../../common/resident.js';
+import { RecordError } from '../../engine/index.js';
 import { onExamples } from './model_fails.js';
 import type { ReplicaTask, ShardAnswer } from './replica_spec.js';
-import { judgedIn, load, readSums, stretchFeed, times, trainingFeed, type ReplicaState } from './replica_state.js';
+import { judgedIn, load, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
 import { Resident } from './resident.js';
-import type { ShardSumsOnDevice, StretchFeed } from './stretch.js';
+import type { ShardSumsOnDevice } from './stretch.js';
+import { stretchFeed, type StretchFeed } from './stretch_feed.js';
 import type { Feed } from './train_step.js';
 
 const NOTHING = new Float32Array(0);
 
 export function reside(replica: ReplicaState, residence: Residence): null {
   const { engine, model, layout, spec } = replica;
-  const { train, hearGraph } = judgedIn(replica);
+  const { train, hearGraph, objective } = judgedIn(replica);
+  const sums = sumSpecs(objective.description).length;
+  replica.refused = null;
+  if (replica.resident?.serves(residence, train)) {
+    replica.resident.forget();
+    return null;
+  }
   replica.resident?.dispose();
-  replica.resident = new Resident({ engine, model, layout, residence, spec }, train, hearGraph);
+  replica.resident = new Resident({ engine, model, layout, residence, spec, sums }, train, hearGraph);
   return null;
 }
 
@@ -49,6 +58,7 @@ export async function trainResident(
   let feed: Feed | StretchFeed | undefined;
   let answer: Pick<ShardAnswer, 'lossSum' | 'sums'> | undefined;
   try {
+    if (replica.refused !== null) throw replica.refused;
     if (work.then.length > 0 || (resident.stretchesAll && !work.lends && work.shards.length === 1)) {
       const given = (feed = await stretchFeed(replica, shard, work.then));
       const [first, ...then] = onExamples(() => resident.computeStretch(given, shard, work));
@@ -68,8 +78,11 @@ export async function trainResident(
     invariant(answer !== undefined, 'a shard has a loss');
     return { ...answer, ...done, ...times(replica, begin) };
   } catch (error) {
-    // Who asks for it will hear of it.
-    if (early) return null;
+    // Who asks for it will hear of it: what a function no longer does is found once.
+    if (early) {
+      if (error instanceof RecordError) replica.refused = error;
+      return null;
+    }
     leaveBehind(replica, version, work.rescue);
     throw error;
   } finally {

@@ -12,6 +12,7 @@ import { endOfFreeArithmetic, globalNorm, keepRounded } from '../../engine/index
 import { optimizerProgram, type SlotSpec } from '../../optimizers/optimizer_program.js';
 import { alike } from './alike.js';
 import { finiteProbe } from './finite_probe.js';
+import type { Part } from './stretch_feed.js';
 import { graphUpdate } from './graph_update.js';
 
 /** Of one step; tensors that the caller disposes. */
@@ -30,7 +31,7 @@ interface StepAsked {
   readonly step: number;
 }
 
-/** Of steps in a row: what does not change, and all scalars of the optimizer in one tensor. */
+/** Of steps in a row: what does not change, and the optimizer's scalars of each `[steps, scalars]`. */
 export interface StretchNumbers extends Omit<StepNumbers, 'scalars'> {
   readonly scalars: tfjs.Tensor;
 }
@@ -61,8 +62,7 @@ export interface ResidentUpdate {
   numbersOf(step: { globalBatch: number; shards: number } & StepAsked): StepNumbers;
   /** Of steps of one shard and of one size. */
   stretchNumbersOf(steps: readonly StepAsked[], globalBatch: number): StretchNumbers;
-  /** Of each step of such a stretch. */
-  each(numbers: StretchNumbers, steps: number): StepNumbers[];
+  ofStep(numbers: StretchNumbers, part: Part): StepNumbers;
   apply(input: UpdateInput): UpdateOutput;
 }
 
@@ -94,19 +94,14 @@ export function createResidentUpdate(
 
   const stretchNumbersOf: ResidentUpdate['stretchNumbersOf'] = (steps, globalBatch) => ({
     ...constantsOf(globalBatch, 1),
-    scalars: tf.tensor1d(Float32Array.from(steps.flatMap((step) => scalarsOf(step).flat()))),
+    scalars: tf.tensor2d(steps.map((step) => scalarsOf(step).flat())),
   });
 
-  const each: ResidentUpdate['each'] = ({ scalars, ...constants }, steps) => {
-    const all = scalars.size === 0 ? [] : (tf.unstack(scalars) as tfjs.Scalar[]);
-    const ofFactor = program.scalars.length;
-    return Array.from({ length: steps }, (_, step) => ({
-      ...constants,
-      scalars: factors.map((_factor, at) => {
-        const from = (step * factors.length + at) * ofFactor;
-        return all.slice(from, from + ofFactor);
-      }),
-    }));
+  const ofStep: ResidentUpdate['ofStep'] = ({ scalars, ...constants }, part) => {
+    const own = part(scalars);
+    const all = own.size === 0 ? [] : (tf.unstack(own) as tfjs.Scalar[]);
+    const { length } = program.scalars;
+    return { ...constants, scalars: factors.map((_, at) => all.slice(at * length, (at + 1) * length)) };
   };
 
   const apply: ResidentUpdate['apply'] = ({ gradients, statistics, weights, slots: memory, running, numbers }) =>
@@ -140,5 +135,5 @@ export function createResidentUpdate(
       };
     });
 
-  return { slots, numbersOf, stretchNumbersOf, each, apply };
+  return { slots, numbersOf, stretchNumbersOf, ofStep, apply };
 }

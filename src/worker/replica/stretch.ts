@@ -5,8 +5,9 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { StretchedResult } from '../../common/resident.js';
-import { normOf, type CompiledFunction, type Engine } from '../../engine/index.js';
+import { normOf, partOf, withRow, type CompiledFunction, type CompiledLoop, type Engine } from '../../engine/index.js';
 import type { ResidentUpdate, StretchNumbers, UpdateOutput } from './resident_update.js';
+import { feedOf, tensorsOfSteps, type StretchFeed } from './stretch_feed.js';
 import type { Feed } from './train_step.js';
 
 export interface ShardSumsOnDevice {
@@ -19,29 +20,31 @@ export type WholeStep = CompiledFunction<[Feed, tfjs.Tensor[][], object], ShardS
 
 type Values = Pick<UpdateOutput, 'weights' | 'slots' | 'running'>;
 
-interface Several {
-  /** Of each step its loss, its sums and its probe. */
-  readonly told: tfjs.Tensor;
-  /** Of each step; null where gradients are not clipped. */
-  readonly norms: tfjs.Tensor | null;
-  readonly next: Values;
-}
-
-/** What the steps take: each by itself, or all in tensors of one batch after the other, and positions `[steps, 4]`. */
-export type StretchFeed = { readonly each: readonly Feed[] } | { readonly together: Feed };
-
 export interface StretchParts {
   readonly engine: Engine;
   readonly whole: WholeStep;
-  readonly update: Pick<ResidentUpdate, 'each'>;
+  readonly update: Pick<ResidentUpdate, 'ofStep'>;
   /** Trained weights and moving statistics of the model, which the step reads. */
   readonly variables: readonly [readonly tfjs.Variable[], readonly tfjs.Variable[]];
   readonly clips: boolean;
+  /** Numbers that a step tells beside its loss. */
+  readonly sums: number;
+}
+
+/** What a step leads to, and what those until now tell: losses, sums and probes `[steps, 2 + sums]`, and norms where gradients are clipped. */
+interface Held extends Values {
+  readonly told: tfjs.Tensor;
+  readonly norms: tfjs.Tensor | null;
+}
+
+interface Fixed {
+  readonly feed: StretchFeed;
+  readonly numbers: StretchNumbers;
 }
 
 export class Stretch {
   readonly #parts: StretchParts;
-  readonly #several: CompiledFunction<[StretchFeed, tfjs.Tensor[][], StretchNumbers, number], Several>;
+  readonly #steps: CompiledLoop<Held, Fixed>;
 
   constructor(parts: StretchParts) {
     this.#parts = parts;
@@ -49,90 +52,71 @@ export class Stretch {
     const { tf } = engine;
     const flat = (value: tfjs.Tensor): tfjs.Tensor =>
       tf.reshape(value.dtype === 'float32' ? value : tf.cast(value, 'float32'), [-1]);
-    this.#several = engine.compile(
-      (feed: StretchFeed, slots: tfjs.Tensor[][], numbers: StretchNumbers, steps: number): Several => {
-        let held: Values = { weights: [...variables[0]], running: [...variables[1]], slots };
-        const feeds = 'each' in feed ? feed.each : this.#apart(feed.together, steps);
-        const ofEach = update.each(numbers, steps);
-        const told = feeds.map((one, at) => {
-          const current = [...held.weights, ...held.running];
-          const given = new Map(variables.flat().map((variable, which) => [variable, current[which]]));
-          const { loss, sums, next } = whole.nested(given, one, held.slots, ofEach[at]);
-          held = next;
-          return { values: [loss, ...sums, next.probe].map(flat), norm: next.norm };
-        });
-        const { weights, running, slots: last } = held;
+    this.#steps = engine.compileLoop(
+      (index, { told, norms, slots, ...held }: Held, { feed, numbers }: Fixed): Held => {
+        const current = [...held.weights, ...held.running];
+        const given = new Map(variables.flat().map((variable, at) => [variable, current[at]]));
+        const part = (all: tfjs.Tensor): tfjs.Tensor => partOf(all, index);
+        const { loss, sums, next } = whole.nested(given, feedOf(feed, part), slots, update.ofStep(numbers, part));
+        const { weights, running, slots: memory, probe, norm } = next;
+        const row = tf.concat([loss, ...sums, probe].map(flat));
         return {
-          told: tf.concat(told.flatMap(({ values }) => values)),
-          norms: clips ? tf.concat(told.map(({ norm }) => tf.reshape(norm, [-1]))) : null,
-          next: { weights, running, slots: last },
+          ...{ weights, running, slots: memory, told: withRow(told, index, row) },
+          norms: clips && norms !== null ? withRow(norms, index, norm) : null,
         };
       },
-      { name: 'resident_stretch', verify: false, asRecorded: true },
+      { name: 'resident_stretch' },
     );
   }
 
   /** What came of each step, up to one that is not finite, and what the last one leads to. */
   run(
     feed: StretchFeed,
-    slots: tfjs.Tensor[][],
-    numbers: StretchNumbers,
-    steps: number,
+    { numbers, steps, ...from }: { slots: tfjs.Tensor[][]; numbers: StretchNumbers; steps: number },
   ): { results: StretchedResult[]; next: Values } {
-    this.#prepare(feed, slots, numbers, steps);
-    const { told, norms, next } = this.#several(feed, slots, numbers, steps);
-    const values = told.dataSync() as Float32Array;
-    const bits = norms?.dataSync<'int32'>();
-    told.dispose();
-    norms?.dispose();
-    const width = values.length / steps;
-    const results = Array.from({ length: steps }, (_, at): StretchedResult => {
-      const [lossSum, ...rest] = values.subarray(at * width, (at + 1) * width);
-      const [probe] = rest.splice(-1);
-      const finite = Number.isFinite(lossSum) && Number.isFinite(probe);
-      const resident = { finite, ...(bits !== undefined && { gradientNorm: normOf(bits.subarray(2 * at, 2 * at + 2)) }) };
-      return { lossSum, sums: rest, resident };
-    });
-    const bad = results.findIndex(({ resident }) => !resident.finite);
-    return { results: bad < 0 ? results : results.slice(0, bad + 1), next };
+    const { engine, variables, clips, sums } = this.#parts;
+    const { tf } = engine;
+    this.#prepare({ feed, numbers }, from.slots, steps);
+    const [weights, running] = variables.map((each) => each.map((variable) => variable.clone()));
+    const told = tf.zeros([steps, 2 + sums]);
+    const norms = clips ? tf.zeros([steps, 2], 'int32') : null;
+    try {
+      const held = { weights, running, slots: from.slots, told, norms };
+      const ofSteps = [...tensorsOfSteps(feed), numbers.scalars, told, ...(norms === null ? [] : [norms])];
+      const { told: all, norms: bits, ...next } = this.#steps(steps, held, { feed, numbers }, ofSteps);
+      const results = resultsOf(all.dataSync() as Float32Array, bits?.dataSync<'int32'>() ?? null, steps);
+      tf.dispose([all, bits ?? []]);
+      return { results, next };
+    } finally {
+      tf.dispose([weights, running, told, norms ?? []]);
+    }
   }
 
   dispose(): void {
-    this.#several.dispose();
+    this.#steps.dispose();
   }
 
-  /** The step is recorded by itself, for arguments like those of the first one. */
-  #prepare(feed: StretchFeed, slots: tfjs.Tensor[][], numbers: StretchNumbers, steps: number): void {
+  /** The step is recorded by itself, for arguments like those of the first one, and checked as often as in single steps. */
+  #prepare({ feed, numbers }: Fixed, slots: tfjs.Tensor[][], steps: number): void {
     const { engine, whole, update } = this.#parts;
     const { tf } = engine;
     tf.tidy(() => {
-      const [first] = 'each' in feed ? feed.each : this.#apart(feed.together, 1, (all) => [firstOf(tf, all, steps)]);
-      const scalars = firstOf(tf, numbers.scalars, steps);
-      whole.prepare(first, slots, update.each({ ...numbers, scalars }, 1)[0]);
-    });
-  }
-
-  #apart(
-    [{ inputs, targets, weights, scales }, positions, regularization]: Feed,
-    steps: number,
-    cut = (all: tfjs.Tensor): tfjs.Tensor[] => this.#parts.engine.tf.split(all, steps),
-  ): Feed[] {
-    const fields = [inputs, targets, weights].map((tensors) =>
-      Object.entries(tensors).map(([name, all]) => [name, cut(all)] as const),
-    );
-    return cut(positions).map((position, at) => {
-      const [x, y, counted] = fields.map((entries) => Object.fromEntries(entries.map(([name, each]) => [name, each[at]])));
-      return [{ inputs: x, targets: y, weights: counted, scales }, this.#parts.engine.tf.reshape(position, [4]), regularization];
+      const first = tf.scalar(0, 'int32');
+      const part = (all: tfjs.Tensor): tfjs.Tensor => partOf(all, first);
+      whole.prepare(steps, feedOf(feed, part), slots, update.ofStep(numbers, part));
     });
   }
 }
 
-/** Of so many parts of one size. */
-function firstOf(tf: typeof tfjs, all: tfjs.Tensor, parts: number): tfjs.Tensor {
-  const [rows, ...shape] = all.shape;
-  return tf.slice(
-    all,
-    all.shape.map(() => 0),
-    [rows / parts, ...shape],
-  );
+function resultsOf(told: Float32Array, norms: Int32Array | null, steps: number): StretchedResult[] {
+  const width = told.length / steps;
+  const results = Array.from({ length: steps }, (_, at): StretchedResult => {
+    const [lossSum, ...sums] = told.subarray(at * width, (at + 1) * width);
+    const [probe] = sums.splice(-1);
+    const finite = Number.isFinite(lossSum) && Number.isFinite(probe);
+    const norm = norms === null ? null : normOf(norms.subarray(2 * at, 2 * at + 2));
+    return { lossSum, sums, resident: { finite, ...(norm !== null && { gradientNorm: norm }) } };
+  });
+  const bad = results.findIndex(({ resident }) => !resident.finite);
+  return bad < 0 ? results : results.slice(0, bad + 1);
 }

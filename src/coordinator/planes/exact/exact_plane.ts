@@ -11,7 +11,7 @@ import { learningRateAt } from '../../../common/schedule.js';
 import type { TrainConfig } from '../../../common/train_config.js';
 import { sumOf, type Totals } from '../../../objective/values.js';
 import { createUpdate, type Update } from './update/update.js';
-import type { Advance, Classified, Evaluation, Plane, RowPlan, RunValues, StepOutcome } from '../plane.js';
+import type { Advance, Classified, CommittedStep, Evaluation, Plane, RowPlan, RunValues, StepOutcome } from '../plane.js';
 import { rowOrder } from '../row_order.js';
 import { batchesAfter, shardBatch } from './batches.js';
 import { classify, evaluate, type RoundComputer } from './evaluate.js';
@@ -70,10 +70,10 @@ export class ExactPlane implements Plane {
     const shared = { layout: model.layout, optimizer, parameters: this.#parameters, fleet, nowMs };
     this.#resident = resident.length === 0 ? null : new ResidentWeights({ ...shared, replicas: resident });
     this.#steps = this.#resident && new ResidentSteps(this.#resident, fleet);
-    const mayStretch = stretches && shards === 1 && this.#resident?.isAlone === true;
-    this.#stretch = mayStretch ? new StretchLength() : null;
     const { totalSize, trainedSize } = model.layout;
     this.#valuesBytes = Float32Array.BYTES_PER_ELEMENT * (totalSize + this.#update.slots.length * trainedSize);
+    const mayStretch = stretches && shards === 1 && this.#resident?.isAlone === true && this.#valuesBytes <= LIMITS.stretchBytes;
+    this.#stretch = mayStretch ? new StretchLength() : null;
   }
 
   async *advance(work: Advance): AsyncGenerator<StepOutcome, void> {
@@ -122,7 +122,7 @@ export class ExactPlane implements Plane {
       return this.#plan({ work, step, rows, ahead: batchesAfter(order, example, batch, nextOrder), parameters });
     };
     return (from, parameters) => {
-      const ahead = Math.min((work.pauseAt?.() ?? Infinity) - from.step, work.upTo - from.step);
+      const ahead = Math.min(work.pauseAt?.(from.step) ?? Infinity, work.upTo) - from.step;
       const whole = Math.min(ahead, Math.floor((examples - from.example) / batch));
       const steps = this.#stretch?.atMost(whole) ?? 1;
       const then = Array.from({ length: steps - 1 }, (_, at): PlannedStep => {
@@ -145,7 +145,7 @@ export class ExactPlane implements Plane {
     return order;
   }
 
-  /** Where one replica keeps the weights, how many steps it takes in one call; null while that is not known. */
+  /** Where one replica keeps the weights, how many steps it takes in one call at most; null while that is not known. */
   get stepsInOneCall(): number | null {
     return this.#stretch === null ? 1 : this.#stretch.steps;
   }
@@ -215,14 +215,15 @@ export class ExactPlane implements Plane {
         return yield this.#stepHere({ ...round, planned: { ...planned, units } });
       }
       taken += 1;
-      if (outcome !== null && taken === all.length) this.#took(outcome.ms, all.length);
+      if (outcome !== null && taken === all.length) this.#took(outcome, all.length);
       yield outcome;
     }
   }
 
-  #took(ms: number, together: number): void {
-    this.#stepMs = ms;
-    this.#stretch?.took(ms, together);
+  /** Where a step was begun early the run has waited for less than it took. */
+  #took({ ms, replicaTimes }: CommittedStep, together: number): void {
+    this.#stepMs = Math.max(ms, ...replicaTimes.map(({ computeMs }) => computeMs));
+    this.#stretch?.took(Math.max(...replicaTimes.map(({ computeMs }) => computeMs)), together);
   }
 
   async *#here(round: Round): AsyncGenerator<StepOutcome | null, void> {

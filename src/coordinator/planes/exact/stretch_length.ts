@@ -12,7 +12,7 @@ export function mayStretch({ device }: Pick<NumericsClass, 'device'>, { train }:
   return device === 'CPU' && isInMemory(train);
 }
 
-/** Steps whose median says how long one takes: a single one may have been computed while something else was waited for. */
+/** Steps whose median says how long one takes: some of the first ones record. */
 const COUNTED = 8;
 /** Of what is known of a step's time, by a stretch that took another one. */
 const SHARE_OF_NEW = 0.1;
@@ -22,28 +22,26 @@ export class StretchLength {
   #singly: number = LIMITS.stretchAfterSteps;
   #afterCut: number = LIMITS.stretchAfterSteps;
   #last: number[] = [];
-  /** Lengths that were taken before: the first call of each records it. */
-  readonly #known = new Set<number>();
+  /** The first call records what all others run. */
+  #isRecorded = false;
   #stepMs = Infinity;
 
-  /** Where an epoch has enough of them; null while that is not known. */
+  /** At most; null while that is not known. */
   get steps(): number | null {
     const isLong = this.#last.length === COUNTED && this.#stepMs > LIMITS.stretchMs / 2;
     return this.#singly === 0 || isLong ? this.atMost(Infinity) : null;
   }
 
-  /** A power of two: each length is a function of its own. */
   atMost(steps: number): number {
     if (this.#singly > 0) return 1;
-    const together = Math.min(LIMITS.stretchSteps, LIMITS.stretchMs / this.#stepMs, steps);
-    return 2 ** Math.floor(Math.log2(Math.max(1, together)));
+    return Math.max(1, Math.floor(Math.min(LIMITS.stretchSteps, LIMITS.stretchMs / this.#stepMs, steps)));
   }
 
-  /** A step took so long, one by itself or each of so many. */
+  /** A step's computing took so long, one by itself or each of so many: what the run did meanwhile is no part of it. */
   took(ms: number, together: number): void {
     if (together > 1) {
-      if (this.#known.has(together)) this.#stepMs += SHARE_OF_NEW * (ms - this.#stepMs);
-      this.#known.add(together);
+      if (this.#isRecorded) this.#stepMs += SHARE_OF_NEW * (ms - this.#stepMs);
+      this.#isRecorded = true;
     } else if (this.#singly > 0) {
       this.#singly -= 1;
       this.#last = [...this.#last, ms].slice(-COUNTED);

@@ -1,10 +1,10 @@
 /**
- * A compiled function called inside another one: the bits of calls of its own, in every execution and precision, and what such a call refuses.
+ * A compiled function called inside a loop: the bits of calls of its own, in every execution and precision.
  */
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CompiledFunction, CompileOptions, EngineOptions } from '../../src/engine/index.js';
-import { installEngine } from '../../src/engine/index.js';
+import { installEngine, partOf, withRow } from '../../src/engine/index.js';
 
 const drawn = (shape: number[], seed: number): tf.Tensor => tf.randomNormal(shape, 0, 1, 'float32', seed);
 
@@ -48,31 +48,26 @@ describe.each<[string, CompileOptions, Partial<EngineOptions>]>([
     });
     const wanted = [kernel, bias].map((each) => each.dataSync());
     [kernel, bias].forEach((each, which) => each.assign(first[which]));
-    const several = engine.compile(
-      (xs: tf.Tensor[], all: tf.Tensor[]) => {
-        let held: tf.Tensor[] = [kernel, bias];
-        const told = xs.map((x, at) => {
-          const { loss, weights } = step.nested(
-            new Map([
-              [kernel, held[0]],
-              [bias, held[1]],
-            ]),
-            x,
-            [all[at]],
-          );
-          held = weights;
-          return loss.reshape([1]);
-        });
-        return { told: tf.concat(told), held };
+    const xs = tf.stack(batches);
+    const all = tf.stack(rates);
+    const several = engine.compileLoop(
+      (index, { told, held }: { told: tf.Tensor; held: tf.Tensor[] }, fixed: { xs: tf.Tensor; all: tf.Tensor }) => {
+        const given = new Map([kernel, bias].map((variable, at) => [variable, held[at]]));
+        const { loss, weights } = step.nested(given, partOf(fixed.xs, index), [partOf(fixed.all, index)]);
+        return { told: withRow(told, index, loss), held: weights };
       },
-      { name: 'several', verify: false, asRecorded: true },
+      { name: 'several' },
     );
-    const once = (): { told: number[]; held: (Float32Array | Int32Array | Uint8Array)[] } => {
-      const { told, held } = several(batches, rates);
+    step.prepare(1, batches[0], [rates[0]]);
+    const once = (times = batches.length): { told: number[]; held: (Float32Array | Int32Array | Uint8Array)[] } => {
+      const from = { told: tf.zeros([batches.length]), held: [kernel, bias].map((each) => each.clone()) };
+      const { told, held } = several(times, from, { xs, all }, [xs, all, from.told]);
       const values = { told: Array.from(told.dataSync()), held: held.map((each) => each.dataSync()) };
-      tf.dispose([told, held]);
+      tf.dispose([from, told, held] as unknown as tf.TensorContainer);
       return values;
     };
+    expect(once(0)).toEqual({ told: losses.map(() => 0), held: [kernel, bias].map((each) => each.dataSync()) });
+    expect(once(2).told).toEqual([...losses.slice(0, 2), 0, 0]);
     expect(once()).toEqual({ told: losses, held: wanted });
     const before = { ...tf.memory(), handles: engine.liveHandles() };
     once();
