@@ -13,7 +13,8 @@ import type { ReplicaTask, ShardAnswer } from './replica_spec.js';
 import { judgedIn, load, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
 import { Resident } from './resident.js';
 import type { ShardSumsOnDevice } from './stretch.js';
-import { stretchFeed, type StretchFeed } from './stretch_feed.js';
+import { readStretch } from './read_stretch.js';
+import type { StretchFeed } from './stretch_feed.js';
 import type { Feed } from './train_step.js';
 
 const NOTHING = new Float32Array(0);
@@ -60,7 +61,7 @@ export async function trainResident(
   try {
     if (replica.refused !== null) throw replica.refused;
     if (work.then.length > 0 || (resident.stretchesAll && !work.lends && work.shards.length === 1)) {
-      const given = (feed = await stretchFeed(replica, shard, work.then));
+      const given = (feed = await readStretch(replica, shard, work.then));
       const [first, ...then] = onExamples(() => resident.computeStretch(given, shard, work));
       return { ...first, then, ...times(replica, begin) };
     }
