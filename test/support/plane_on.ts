@@ -56,8 +56,9 @@ export async function planeOn(
     optimizer = {},
     shards = 1,
     stretches = false,
+    mixes = false,
     nowMs = () => 0,
-  }: Pick<Work, 'optimizer' | 'shards'> & { stretches?: boolean; nowMs?: () => number } = {},
+  }: Pick<Work, 'optimizer' | 'shards'> & { stretches?: boolean; mixes?: boolean; nowMs?: () => number } = {},
 ): Promise<{ plane: ExactPlane; firstVersion: number; fleet: Fleet }> {
   const fleet = new Fleet({ nowMs: () => performance.now() });
   const all = [replicas].flat();
@@ -65,7 +66,7 @@ export async function planeOn(
   const config = { ...DEFAULT_TRAIN_CONFIG.optimizer, ...optimizer };
   const resident = where === 'device' ? all : [];
   const model = await all[0].describe();
-  const plane = new ExactPlane({ model, shards, optimizer: config, fleet, resident, stretches, nowMs });
+  const plane = new ExactPlane({ model, shards, optimizer: config, fleet, resident, stretches, mixes, nowMs });
   const { parameters, optimizerSlots } = await plane.values();
   await plane.restore({ version: (firstVersion += 1000), parameters, optimizerSlots });
   return { plane, firstVersion, fleet };

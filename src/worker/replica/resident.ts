@@ -7,6 +7,7 @@
  * they come, and the last one's call is followed by the update's. Where several replicas compute them, each lends its own and adds all (gathering.ts).
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import { isDeepStrictEqual } from 'node:util';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
 import type {
@@ -289,7 +290,7 @@ export class Resident {
 
   /** Whether it does the same for a run that is told so, with what it has recorded. */
   serves(residence: Residence, train: TrainStep): boolean {
-    return this.#train === train && JSON.stringify(this.#parts.residence) === JSON.stringify(residence);
+    return this.#train === train && isDeepStrictEqual(this.#parts.residence, residence);
   }
 
   /** Holds no version of any run. */

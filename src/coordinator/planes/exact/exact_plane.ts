@@ -220,9 +220,9 @@ export class ExactPlane implements Plane {
     }
   }
 
-  /** Where a step was begun early the run has waited for less than it took. */
+  /** How many make a stretch depends on their computing: where a step was begun early the run has waited for less than that. */
   #took({ ms, replicaTimes }: CommittedStep, together: number): void {
-    this.#stepMs = Math.max(ms, ...replicaTimes.map(({ computeMs }) => computeMs));
+    this.#stepMs = ms;
     this.#stretch?.took(Math.max(...replicaTimes.map(({ computeMs }) => computeMs)), together);
   }
 

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { LIMITS } from '../../../../src/common/limits.js';
 import type { ResidentReplica, ShardAssignment, ShardResult } from '../../../../src/common/replica.js';
 import type { ExactPlane } from '../../../../src/coordinator/planes/exact/exact_plane.js';
+import { StretchLength } from '../../../../src/coordinator/planes/exact/stretch_length.js';
 import type { StepOutcome } from '../../../../src/coordinator/planes/plane.js';
 import { datasetFromArrays } from '../../../../src/data/arrays.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
@@ -35,6 +36,12 @@ const dense = (): tf.LayersModel =>
   });
 
 const signal = workFrom(0).signal;
+
+// However long steps take here, as many as there are make a stretch.
+const took = StretchLength.prototype.took;
+vi.spyOn(StretchLength.prototype, 'took').mockImplementation(function (this: StretchLength, _ms, together) {
+  took.call(this, 0, together);
+});
 
 async function valuesOf(plane: ExactPlane): Promise<Record<string, unknown>> {
   const { parameters, slots } = copied(await plane.values());
@@ -250,15 +257,16 @@ describe('where somebody comes between', () => {
   });
 });
 
-describe.each<[string, Partial<Parameters<typeof openReplica>[0]>]>([
-  ['examples that count by weights', {}],
-  ['augmented ones, which are read for each step by itself', { augment: ['flip', 'shift 1'] }],
-])('%s', (_, spec) => {
+describe.each<[string, { weighted: boolean; augment: string[] }]>([
+  ['examples that count by weights', { weighted: true, augment: [] }],
+  ['augmented ones, which are read for each step by itself', { weighted: true, augment: ['flip', 'shift 1'] }],
+  ['mixed ones', { weighted: false, augment: ['mixup 0.3'] }],
+])('%s', (_, { weighted, augment }) => {
   it('have the bits of single steps', async () => {
     const split = {
       x: Uint8Array.from({ length: EXAMPLES * 36 }, (_pixel, at) => (at * 73 + (at >> 3) * 41) % 256),
       y: Uint8Array.from({ length: EXAMPLES }, (_example, at) => at % 4),
-      weights: Float32Array.from({ length: EXAMPLES }, (_example, at) => 0.25 + (at % 5)),
+      ...(weighted && { weights: Float32Array.from({ length: EXAMPLES }, (_example, at) => 0.25 + (at % 5)) }),
     };
     const dataset = await datasetFromArrays({
       name: 'weighted',
@@ -268,9 +276,9 @@ describe.each<[string, Partial<Parameters<typeof openReplica>[0]>]>([
       classes: 4,
       scale: 1 / 255,
     });
-    const replica = await openReplica({ model: topologyOf(dense()), dataset, ...spec });
+    const replica = await openReplica({ model: topologyOf(dense()), dataset, augment });
     const run = async (stretches: boolean): Promise<unknown> => {
-      const { plane } = await planeOn(replica, 'device', { stretches });
+      const { plane } = await planeOn(replica, 'device', { stretches, mixes: augment.includes('mixup 0.3') });
       return [told(await advance(plane, { steps: STEPS, batch, rate: 0.01 })), await valuesOf(plane)];
     };
     let stretched: unknown;
