@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CompiledFunction, CompileOptions, EngineOptions } from '../../src/engine/index.js';
 import { installEngine, partOf, withRow } from '../../src/engine/index.js';
+import { engineForTests } from '../support/gradient_checks.js';
 
 const drawn = (shape: number[], seed: number): tf.Tensor => tf.randomNormal(shape, 0, 1, 'float32', seed);
 
@@ -76,5 +77,32 @@ describe.each<[string, CompileOptions, Partial<EngineOptions>]>([
     expect(wanted[0]).not.toEqual(first[0].dataSync());
     several.dispose();
     step.dispose();
+  });
+});
+
+describe('a function that is prepared', () => {
+  const engine = engineForTests();
+
+  it('is checked as often as one that is called as many times', () => {
+    let factor = 2;
+    const step = engine().compile((x: tf.Tensor) => tf.mul(x, factor), { name: 'step' });
+    const x = tf.tensor1d([1, 2]);
+    step.prepare(5, x);
+    factor = 3;
+    // The sixth and the seventh.
+    step.prepare(2, x);
+    expect(() => step.prepare(3, x)).toThrow(expect.objectContaining({ code: 'RECORD_IMPURE' }));
+    // Recorded anew.
+    expect(Array.from(step(x).dataSync())).toEqual([3, 6]);
+  });
+
+  it('is called in a recording alone, and not before it was prepared', () => {
+    const step = engine().compile((x: tf.Tensor) => tf.square(x), { name: 'step' });
+    const x = tf.tensor1d([1, 2]);
+    expect(() => step.nested(new Map(), x)).toThrow('a nested call is part of a recording');
+    const loop = engine().compileLoop((_, held: tf.Tensor) => step.nested(new Map(), held), { name: 'loop' });
+    expect(() => loop(2, x, {}, [])).toThrow('a function is called or prepared before it is called in another');
+    step.prepare(1, x);
+    expect(Array.from(loop(2, x, {}, []).dataSync())).toEqual([1, 16]);
   });
 });
