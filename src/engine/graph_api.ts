@@ -58,9 +58,14 @@ export interface GraphOutput {
   index: number;
 }
 
+/** Gives or takes the extents of an output. */
+type ShapeCall = (graph: Pointer, output: GraphOutput, dimensions: BigInt64Array, rank: number, status: Pointer) => void;
+
 function bindGraphFunctions(api: CApi) {
   const output = koffi.struct({ oper: 'void *', index: 'int' });
   const { library } = api;
+  const shapeCall = (name: string): ShapeCall =>
+    library.func(name, 'void', ['void *', output, 'void *', 'int', 'void *']) as ShapeCall;
   return {
     ...bindFunctions(library, GRAPH_FUNCTIONS),
     TF_AddInput: library.func('TF_AddInput', 'void', ['void *', output]) as (operation: Pointer, input: GraphOutput) => void,
@@ -70,20 +75,8 @@ function bindGraphFunctions(api: CApi) {
       output: GraphOutput,
       status: Pointer,
     ) => number,
-    TF_GraphSetTensorShape: library.func('TF_GraphSetTensorShape', 'void', ['void *', output, 'void *', 'int', 'void *']) as (
-      graph: Pointer,
-      output: GraphOutput,
-      dimensions: BigInt64Array,
-      rank: number,
-      status: Pointer,
-    ) => void,
-    TF_GraphGetTensorShape: library.func('TF_GraphGetTensorShape', 'void', ['void *', output, 'void *', 'int', 'void *']) as (
-      graph: Pointer,
-      output: GraphOutput,
-      dimensions: BigInt64Array,
-      rank: number,
-      status: Pointer,
-    ) => void,
+    TF_GraphSetTensorShape: shapeCall('TF_GraphSetTensorShape'),
+    TF_GraphGetTensorShape: shapeCall('TF_GraphGetTensorShape'),
   };
 }
 

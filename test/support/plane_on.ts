@@ -104,6 +104,16 @@ export async function advance(
   return outcomes;
 }
 
+/** What steps on them tell, and the values that they lead to. */
+export async function trainOn(
+  replicas: Parameters<typeof planeOn>[0],
+  where: 'host' | 'device',
+  work: Work = {},
+): Promise<Trained> {
+  const { plane } = await planeOn(replicas, where, work);
+  return { outcomes: await advance(plane, work), values: copied(await plane.values()) };
+}
+
 /** Of steps, all but the times. */
 export const told = (outcomes: readonly StepOutcome[]): unknown[] =>
   outcomes.map((outcome) => (outcome.kind === 'committed' ? { ...outcome, ms: 0, phasesMs: 0, replicaTimes: 0 } : outcome));

@@ -21,12 +21,13 @@ import type {
 } from '../../common/resident.js';
 import { TreeFold } from '../../common/tree_fold.js';
 import { presenceOf } from '../../common/tree_sum.js';
-import { download, normOf, upload, type CompiledFunction, type Engine } from '../../engine/index.js';
-import { executionOf, xlaFor, type Executed } from './execution.js';
+import { download, normOf, upload, type Engine } from '../../engine/index.js';
+import { executionOf, type Executed } from './execution.js';
 import { Gathering, type Sums } from './gathering.js';
 import type { ReplicaSpec } from './replica_spec.js';
 import { createResidentUpdate, type ResidentUpdate, type UpdateOutput } from './resident_update.js';
-import { Stretch, type ShardSumsOnDevice, type WholeStep } from './stretch.js';
+import { residentFunctions, type ResidentFunctions } from './resident_functions.js';
+import { Stretch, type ShardSumsOnDevice } from './stretch.js';
 import type { StretchFeed } from './stretch_feed.js';
 import { trainedVariables, type Feed, type TrainStep } from './train_step.js';
 
@@ -64,15 +65,11 @@ export class Resident {
   readonly #variables: tfjs.Variable[];
   readonly #running: tfjs.Variable[];
   readonly #train: TrainStep;
-  readonly #whole: WholeStep;
+  readonly #functions: ResidentFunctions;
   readonly #stretch: Stretch;
   /** Steps of one shard are taken as a stretch of one: XLA compiles a step that is called by itself and one that is called in another function each for itself. */
   readonly stretchesAll: boolean;
-  readonly #apply: CompiledFunction<[Sums, tfjs.Tensor[][], object], UpdateOutput>;
-  readonly #add: CompiledFunction<[tfjs.Tensor[], tfjs.Tensor[]], tfjs.Tensor[]>;
   readonly #gathering: Gathering;
-  readonly #packed: CompiledFunction<Feed, ShardSumsOnDevice & { packed: tfjs.Tensor }>;
-  readonly #applyPacked: CompiledFunction<[tfjs.Tensor, tfjs.Tensor[][], object], UpdateOutput>;
   /** By slot, then by trained weight, of `#version`. */
   #slots: tfjs.Tensor[][] = [];
   /** Of the slots; the variables may hold another one for a while. */
@@ -92,46 +89,13 @@ export class Resident {
     this.#variables = trainedVariables(model);
     this.#running = layout.statistics.map(({ slot }) => variableOf(model.weights[slot]));
     const [weights, running] = [this.#variables, this.#running];
-    const applied = ({ gradients, statistics }: Sums, memory: tfjs.Tensor[][], numbers: object): UpdateOutput =>
-      update.apply({ gradients, statistics, weights, running, slots: memory, numbers: numbers as never });
     this.stretchesAll = executionOf(parts) === 'xla';
-    this.#whole = engine.compile(
-      (feed: Feed, memory: tfjs.Tensor[][], numbers: object) => {
-        const { loss, sums, gradients, statistics } = train(...feed);
-        const next = applied({ gradients, statistics }, memory, numbers);
-        tf.dispose([gradients, statistics]);
-        return { loss, sums, next };
-      },
-      { name: 'resident_step', onGraph, ...xlaFor(parts) },
-    );
+    this.#gathering = new Gathering(engine, layout);
+    this.#functions = residentFunctions({ ...parts, train, onGraph, update, gathering: this.#gathering, weights, running });
     this.#stretch = new Stretch({
-      ...{ engine, whole: this.#whole, update, clips: this.#clips, sums: parts.sums },
-      variables: [this.#variables, this.#running],
+      ...{ engine, whole: this.#functions.whole, update, clips: this.#clips, sums: parts.sums },
+      variables: [weights, running],
     });
-    this.#apply = engine.compile(applied, { name: 'resident_update' });
-    this.#add = engine.compile((left: tfjs.Tensor[], right: tfjs.Tensor[]) => left.map((value, at) => tf.add(value, right[at])), {
-      name: 'add_shards',
-    });
-    const gathering = new Gathering(engine, layout);
-    this.#gathering = gathering;
-    this.#packed = engine.compile(
-      (...feed: Feed) => {
-        const { gradients, statistics, ...sums } = train(...feed);
-        const packed = gathering.pack({ gradients, statistics });
-        tf.dispose([gradients, statistics]);
-        return { ...sums, packed };
-      },
-      { name: 'shard_gradient', onGraph },
-    );
-    this.#applyPacked = engine.compile(
-      (packed: tfjs.Tensor, memory: tfjs.Tensor[][], numbers: object) => {
-        const total = gathering.unpack(packed);
-        const next = applied(total, memory, numbers);
-        tf.dispose([total.gradients, total.statistics]);
-        return next;
-      },
-      { name: 'gathered_update' },
-    );
   }
 
   /**
@@ -214,7 +178,7 @@ export class Resident {
     const numbers = this.#update.numbersOf({ ...work, shards: work.shards.length, step });
     try {
       if (work.shards.length === 1) {
-        const { next, ...sums } = this.#whole(feed, this.#slots, numbers);
+        const { next, ...sums } = this.#functions.whole(feed, this.#slots, numbers);
         return this.#keep(next, version + 1, Number.isFinite(read(sums)));
       }
       const underWay = this.#underWayFor(version, shard, work.shards);
@@ -224,7 +188,7 @@ export class Resident {
       const total = this.#added(underWay.fold, shard, { gradients, statistics });
       if (total === undefined) return null;
       this.#underWay = null;
-      const next = this.#apply(total, this.#slots, numbers);
+      const next = this.#functions.apply(total, this.#slots, numbers);
       tf.dispose([total.gradients, total.statistics]);
       return this.#keep(next, version + 1, underWay.finite);
     } finally {
@@ -252,7 +216,7 @@ export class Resident {
   /** One shard of a step that several replicas compute, from the version held: where its gradient lies, until one of two versions later. */
   lend(feed: Feed, { version, shard }: ShardPlace, read: (sums: ShardSumsOnDevice) => number): DeviceMemory {
     invariant(version === this.#version && this.#pending === null, 'a shard is computed from the version that is held');
-    const { packed, ...sums } = this.#packed(...feed);
+    const { packed, ...sums } = this.#functions.packed(...feed);
     read(sums);
     return this.#gathering.lend(packed, { version, shard });
   }
@@ -265,7 +229,7 @@ export class Resident {
     const numbers = this.#update.numbersOf({ ...work, shards: shards.length, step });
     const total = this.#gathering.total(work);
     try {
-      return this.#keep(this.#applyPacked(total, this.#slots, numbers), version + 1, true);
+      return this.#keep(this.#functions.applyPacked(total, this.#slots, numbers), version + 1, true);
     } finally {
       tf.dispose([total, numbers] as unknown as tfjs.TensorContainer);
     }
@@ -310,7 +274,7 @@ export class Resident {
   dispose(): void {
     this.forget();
     this.#stretch.dispose();
-    for (const compiled of [this.#whole, this.#apply, this.#add, this.#packed, this.#applyPacked]) compiled.dispose();
+    for (const compiled of Object.values(this.#functions)) compiled.dispose();
   }
 
   /** Of the slots. */
@@ -338,7 +302,7 @@ export class Resident {
     const count = value.gradients.length;
     fold.add(shard, value, (...siblings) => {
       const [left, right] = siblings.map(({ gradients, statistics }) => [...gradients, ...statistics]);
-      const added = this.#add(left, right);
+      const added = this.#functions.add(left, right);
       tf.dispose([left, right]);
       return { gradients: added.slice(0, count), statistics: added.slice(count) };
     });

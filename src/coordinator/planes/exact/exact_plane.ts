@@ -117,19 +117,19 @@ export class ExactPlane implements Plane {
     const { examples, batch, nextEpoch } = work.rows;
     const order = this.#orderOf(work.rows);
     const nextOrder = nextEpoch === undefined ? undefined : (): Int32Array => this.#orderOf({ ...work.rows, epoch: nextEpoch });
-    const planAt = ({ step, example }: Advance['from'], parameters: ParameterSnapshot): PlannedStep => {
+    const planAt = ({ step, example }: Advance['from'], parameters: ParameterSnapshot, ahead: StepRows['ahead']): PlannedStep => {
       const rows = order.subarray(example, Math.min(example + batch, examples));
-      return this.#plan({ work, step, rows, ahead: batchesAfter(order, example, batch, nextOrder), parameters });
+      return this.#plan({ work, step, rows, ahead, parameters });
     };
     return (from, parameters) => {
-      const ahead = Math.min(work.pauseAt?.(from.step) ?? Infinity, work.upTo) - from.step;
-      const whole = Math.min(ahead, Math.floor((examples - from.example) / batch));
+      const left = Math.min(work.pauseAt?.(from.step) ?? Infinity, work.upTo) - from.step;
+      const whole = Math.min(left, Math.floor((examples - from.example) / batch));
       const steps = this.#stretch?.atMost(whole) ?? 1;
       const then = Array.from({ length: steps - 1 }, (_, at): PlannedStep => {
         const place = { step: from.step + at + 1, example: from.example + (at + 1) * batch };
-        return planAt(place, { version: parameters.version + at + 1, values: ELSEWHERE });
+        return planAt(place, { version: parameters.version + at + 1, values: ELSEWHERE }, []);
       });
-      return { ...planAt(from, parameters), then };
+      return { ...planAt(from, parameters, batchesAfter(order, from.example, batch, nextOrder)), then };
     };
   }
 

@@ -10,16 +10,7 @@ import type { ResidentOutcome } from '../../../../src/common/resident.js';
 import { endTogether } from '../../../../src/coordinator/planes/exact/gathered_step.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
 import type { ReplicaTask } from '../../../../src/worker/replica/replica_spec.js';
-import {
-  advance,
-  copied,
-  EXAMPLES,
-  planeOn,
-  seenBetweenSteps,
-  told,
-  type Trained,
-  type Work,
-} from '../../../support/plane_on.js';
+import { advance, copied, EXAMPLES, planeOn, seenBetweenSteps, told, trainOn, type Work } from '../../../support/plane_on.js';
 import { drawnImages } from '../../../support/replica_under_test.js';
 import { replicasApart } from '../../../support/replicas_apart.js';
 
@@ -32,11 +23,6 @@ describe('three replicas', () => {
   });
   afterAll(() => Promise.all(replicas.map((replica) => replica.close())));
 
-  async function train(on: readonly LocalReplica[], where: 'host' | 'device', work: Work): Promise<Trained> {
-    const { plane } = await planeOn(on, where, work);
-    return { outcomes: await advance(plane, work), values: copied(await plane.values()) };
-  }
-
   it.each<[string, Work]>([
     ['sgd', { shards: 3 }],
     ['sgd in 2 shards, so that one replica has none', { shards: 2 }],
@@ -45,13 +31,13 @@ describe('three replicas', () => {
     ['adam', { shards: 3, rate: 0.01, optimizer: { name: 'adam' } }],
     ['adamw with a moving average', { shards: 3, rate: 0.01, optimizer: { name: 'adamw', weightDecay: 0.01, emaDecay: 0.9 } }],
   ])('%s: weights, slots, sums and norms are those of the host', async (_, work) => {
-    const host = await train(replicas, 'host', work);
-    const device = await train(replicas, 'device', work);
+    const host = await trainOn(replicas, 'host', work);
+    const device = await trainOn(replicas, 'device', work);
     expect(device.values.parameters).not.toEqual((await replicas[0].describe()).initial);
     expect(told(device.outcomes)).toEqual(told(host.outcomes));
     expect(device.values).toEqual({ ...host.values, version: expect.any(Number) as number });
     // Each of them has all of it.
-    const alone = await train(replicas.slice(0, 1), 'device', work);
+    const alone = await trainOn(replicas.slice(0, 1), 'device', work);
     expect({ ...device.values, version: 0 }).toEqual({ ...alone.values, version: 0 });
   });
 
@@ -86,12 +72,12 @@ describe('three replicas', () => {
     const before = (await most()) + work.shards;
     await advance(plane, { from: 4, steps: 10 });
     expect(await most()).toBeLessThanOrEqual(before);
-    for (let run = 0; run < 3; run++) await train(replicas, 'device', work);
+    for (let run = 0; run < 3; run++) await trainOn(replicas, 'device', work);
     expect(await most()).toBeLessThanOrEqual(before);
   });
 
   it('each begin the shard that they had with the next step, as they end one', async () => {
-    const host = await train(replicas, 'host', { shards: 3, steps: 12 });
+    const host = await trainOn(replicas, 'host', { shards: 3, steps: 12 });
     const begun = replicas.map((replica) => vi.spyOn(replica as unknown as { run(task: ReplicaTask): Promise<unknown> }, 'run'));
     const { plane } = await planeOn(replicas, 'device', { shards: 3 });
     const outcomes = await advance(plane, { steps: 12 });

@@ -18,17 +18,12 @@ import {
   planeOn,
   seenBetweenSteps,
   told,
+  trainOn,
   type Trained,
   type Work,
 } from '../../../support/plane_on.js';
 import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
 import { topologyOf } from '../../../support/topology.js';
-
-async function train(replica: LocalReplica, where: 'host' | 'device', work: Work = {}): Promise<Trained> {
-  const { plane } = await planeOn(replica, where, work);
-  const outcomes = await advance(plane, work);
-  return { outcomes, values: copied(await plane.values()) };
-}
 
 function expectSame(device: Trained, host: Trained): void {
   expect(told(device.outcomes)).toEqual(told(host.outcomes));
@@ -59,8 +54,8 @@ describe.each([
     ['adamw with a moving average', { rate: 0.01, optimizer: { name: 'adamw', weightDecay: 0.01, emaDecay: 0.9 } }],
     ['rmsprop', { rate: 0.01, optimizer: { name: 'rmsprop', momentum: 0.5 } }],
   ])('%s: weights, slots, sums and norms are those of the host', async (_name, work) => {
-    const host = await train(replica, 'host', work);
-    const device = await train(replica, 'device', work);
+    const host = await trainOn(replica, 'host', work);
+    const device = await trainOn(replica, 'device', work);
     expect(device.values.parameters).not.toEqual((await replica.describe()).initial);
     expectSame(device, host);
   });
