@@ -8,6 +8,8 @@ import type { StepEvent } from '../common/run_events.js';
 import { isDense } from '../common/dense_layers.js';
 import { LIMITS } from '../common/limits.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
+import { largestShard } from '../common/shard.js';
+import { threadsFor } from '../common/thread_count.js';
 import { DEFAULT_TRAIN_CONFIG, type TrainConfig } from '../common/train_config.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { runTraining } from '../coordinator/run.js';
@@ -101,7 +103,8 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     compile: request.compile,
     execution: request.execution,
   };
-  const replicas = await openReplicas({ placement, source, dataset, config, say: request.say });
+  const rows = largestShard({ batch: request.batch, shards, examples: dataset.train.count });
+  const replicas = await openReplicas({ placement, rows, source, dataset, config, say: request.say });
   try {
     const { model } = replicas;
     const fleet = new Fleet();
@@ -139,7 +142,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       trainedParameters: model.layout.trainedSize,
       replicas: placement.replicas.length,
       shards,
-      threadsPerWorker: placement.intraOpThreads,
+      threadsPerWorker: replicas.numerics.intraOpThreads,
       precision: request.precision,
       execution: replicas.numerics.execution,
       batch: request.batch,
@@ -178,7 +181,11 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
           ...{ replicas: placement.replicas.length, isCluster: false, shards, bytes: 4 * model.layout.trainedSize },
           ...{ precision: request.precision, execution: replicas.numerics.execution },
           ...{ instructionSet: replicas.numerics.instructionSet, device: replicas.numerics.device },
-          ...{ threads: placement.intraOpThreads, cores, dense: isDense(layersOf(model)) },
+          ...(replicas.numerics.device === 'CPU' && {
+            threads: replicas.numerics.intraOpThreads,
+            busyThreads: threadsFor(replicas.work, { rows, most: Math.max(1, Math.floor(cores / placement.replicas.length)) }),
+          }),
+          dense: isDense(layersOf(model)),
         },
         whereOf(counted),
       ),

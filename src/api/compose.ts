@@ -77,7 +77,7 @@ export interface Foreseen {
 
 export interface Recruiter {
   readonly shards: number;
-  /** What was decided beside the configuration, to be kept with it, and from where each came. */
+  /** What was decided beside the configuration, to be kept with it, and from where each came; where the crew decides, once it is there. */
   readonly decided: { readonly config: Partial<TrainConfig>; readonly sources: Readonly<Record<string, string>> };
   /** Whether a run that has nothing left to compute still needs its crew, for the model. */
   readonly neededAtEnd: boolean;
@@ -172,9 +172,9 @@ async function composeSeen(
       request.resume === null && compiled !== undefined
         ? settleOn(compiled, { config, given: request.given ?? {} })
         : { config, sources: {}, notes: [] };
-    const { decided } = recruiter;
     const keep = async (settled: SettledRun): Promise<void> => {
       if (run.folder === null || request.resume !== null) return;
+      const { decided } = recruiter;
       const sources = { ...request.provenance, ...settled.sources, ...decided.sources };
       await run.folder.writeConfig({ ...settled.config, ...decided.config }, sources);
     };

@@ -5,6 +5,7 @@
 import type { DeviceChoice } from '../common/device_choice.js';
 import { EnvironmentError, UsageError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
+import { threadsFor, type ModelWork } from '../common/thread_count.js';
 import { availableCores } from '../system/cores.js';
 import { findGpus, type GpuSearch } from '../engine/gpus.js';
 
@@ -17,7 +18,9 @@ interface PlacedReplica {
 
 export interface Placement {
   readonly replicas: readonly PlacedReplica[];
+  /** Of a replica, at most: fewer where the model is too small for them (common/thread_count.ts), unless they were asked for. */
   readonly intraOpThreads: number;
+  readonly threadsAsked: boolean;
   /** CPU devices that TensorFlow must show; more than 1 only where the caller named logical ones. */
   readonly logicalCpuDevices: number;
   /** One line for the user where the machine decided; empty otherwise. */
@@ -33,8 +36,7 @@ export function placeReplicas(
   const { replicas, notice } = place(choice, search);
   const cores = availableCores();
   requireRoom(replicas, cores);
-  const threads = threadsPerWorker ?? Math.max(1, Math.floor(cores / replicas.length));
-  return { replicas, intraOpThreads: threads, logicalCpuDevices: 1, notice };
+  return { replicas, ...threadsOn(cores, replicas, threadsPerWorker), logicalCpuDevices: 1, notice };
 }
 
 /**
@@ -72,10 +74,18 @@ export function placeOnNamedDevices(devices: readonly string[], threadsPerWorker
   const cpus = parsed.filter(({ kind }) => kind === 'CPU').map(({ index }) => index + 1);
   return {
     replicas,
-    intraOpThreads: threadsPerWorker ?? Math.max(1, Math.floor(cores / replicas.length)),
+    ...threadsOn(cores, replicas, threadsPerWorker),
     logicalCpuDevices: Math.max(1, ...cpus),
     notice: '',
   };
+}
+
+function threadsOn(
+  cores: number,
+  replicas: readonly PlacedReplica[],
+  asked: number | null,
+): Pick<Placement, 'intraOpThreads' | 'threadsAsked'> {
+  return { intraOpThreads: asked ?? Math.max(1, Math.floor(cores / replicas.length)), threadsAsked: asked !== null };
 }
 
 function place(choice: DeviceChoice, search: () => GpuSearch): { replicas: PlacedReplica[]; notice: string } {
@@ -102,6 +112,13 @@ function place(choice: DeviceChoice, search: () => GpuSearch): { replicas: Place
     });
   }
   return { replicas: onGpus(choice.indices), notice: '' };
+}
+
+/** Of a model that the caller holds: with as many threads as it keeps busy, so that nobody has to find out. */
+export function placedFor(placement: Placement, work: ModelWork, rows: number): Placement {
+  const { intraOpThreads: most, threadsAsked, replicas } = placement;
+  if (threadsAsked || !replicas.every(({ device }) => device.startsWith('CPU'))) return placement;
+  return { ...placement, intraOpThreads: threadsFor(work, { rows, most }), threadsAsked: true };
 }
 
 /** As many replicas as a processor of so many cores is not choked by. */

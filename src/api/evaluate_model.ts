@@ -9,6 +9,7 @@ import { requireBatchCoversShards } from '../common/config_checks.js';
 import type { Dataset } from '../common/dataset.js';
 import { DataError } from '../common/errors.js';
 import type { Monitor } from '../common/objective.js';
+import { largestShard } from '../common/shard.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { weightsFor } from '../coordinator/storage/state/saved_model.js';
 import { evaluate } from '../coordinator/planes/exact/evaluate.js';
@@ -65,7 +66,8 @@ export async function evaluateModel({ path, config, say, dataset: own, devices }
   const source = await sourceOf(saved, config);
   const choice = choiceIn(path, saved);
   if (choice !== null) say(choice);
-  const opened = await openReplicas({ placement, source, dataset, config: { ...config, augment: [] }, say });
+  const rows = largestShard({ batch: config.batch, shards, examples: dataset.validation.count });
+  const opened = await openReplicas({ placement, rows, source, dataset, config: { ...config, augment: [] }, say });
   try {
     const values = new Float32Array(new SharedArrayBuffer(opened.model.layout.totalSize * 4));
     values.set(weightsFor(opened.model, saved));

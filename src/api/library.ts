@@ -12,6 +12,7 @@ import { putWeights } from '../models/weights.js';
 import { withData } from './given_data.js';
 import { folderName, loadTfjs, setWeights, sourceOf, stopOn } from './caller_model.js';
 import { errorInOptions } from './option_words.js';
+import { workOf } from '../worker/replica/model_work.js';
 import { trainLocally } from './train.js';
 import { recordedLayer } from './recorded_config.js';
 import { resumeIn } from './resume_options.js';
@@ -75,6 +76,7 @@ async function trainAsTold(options: TrainOptions | ResumeOptions): Promise<Train
       stop: stop.request,
       say: options.onProgress ?? (() => undefined),
       model: source,
+      ...(model !== null && { work: workOf(model) }),
       ...(options.devices && { devices: options.devices }),
       hooks: calls.hooks,
     };

@@ -6,23 +6,25 @@ import { shardsOn } from '../common/config_checks.js';
 import { chooseDevices } from '../common/device_choice.js';
 import { UsageError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
+import { largestShard } from '../common/shard.js';
 import { unlessHurried } from '../common/stop_request.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { residentReplicas } from '../coordinator/planes/exact/resident_weights.js';
 import { eventOf } from '../coordinator/fleet_event.js';
 import type { Crew, Recruiter, Work } from './compose.js';
-import { placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
+import { placedFor, placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
 import { openReplicas } from './replicas.js';
 import type { TrainingRequest } from './run_request.js';
 
 export class LocalRecruiter implements Recruiter {
   readonly shards: number;
-  readonly decided: Recruiter['decided'];
   /** The library gives the model back, whose description comes from a replica. */
   readonly neededAtEnd = true;
   readonly takesSequences = true;
   readonly waitsFor = 'starting TensorFlow and building the model';
   readonly #placement: Placement;
+  /** Of each replica, once they are open. */
+  #threads: number;
 
   /** Errors: those of devices that are not there. */
   constructor(private readonly request: TrainingRequest) {
@@ -33,15 +35,20 @@ export class LocalRecruiter implements Recruiter {
     const replicas = this.#placement.replicas.length;
     // A resumed run is cut as it was begun, wherever it goes on.
     this.shards = request.resume === null ? shardsOn(replicas, config) : (config.shards ?? shardsOn(replicas, config));
-    // So that a resumed run on other replicas computes in the same shards and with as many threads.
-    this.decided = {
-      config: { shards: this.shards, threadsPerWorker: this.#placement.intraOpThreads },
+    this.#threads = this.#placement.intraOpThreads;
+  }
+
+  /** So that a resumed run on other replicas computes in the same shards and with as many threads. */
+  get decided(): Recruiter['decided'] {
+    const { config } = this.request;
+    return {
+      config: { shards: this.shards, threadsPerWorker: this.#threads },
       sources: {
         ...(config.shards === null && {
           shards: config.accumulate === null ? 'default: one per replica' : 'accumulate times the replicas',
         }),
         ...(config.threadsPerWorker === null && {
-          threads_per_worker: 'default: processor cores divided by the replicas',
+          threads_per_worker: 'default: processor cores divided by the replicas, or as many as the model keeps busy',
         }),
       },
     };
@@ -62,11 +69,13 @@ export class LocalRecruiter implements Recruiter {
 
   async gather({ config, source, dataset, run, observe }: Work): Promise<Crew> {
     const { request } = this;
-    const placement = this.#placement;
+    const rows = largestShard({ batch: config.batch, shards: this.shards, examples: dataset.train.count });
+    const placement = request.work === undefined ? this.#placement : placedFor(this.#placement, request.work, rows);
     if (placement.notice !== '') request.observer({ type: 'warn', code: 'CPU_FALLBACK', message: placement.notice });
-    const wanted = { placement, source, dataset, config, say: request.say };
+    const wanted = { placement, rows, source, dataset, config, say: request.say };
     const opening = request.replicas?.(wanted) ?? openReplicas(wanted);
     const opened = await unlessHurried(opening, request.stop);
+    this.#threads = opened.numerics.intraOpThreads;
     // The start event names the replicas that are here from the beginning; what joins or leaves after it is news.
     let started = false;
     const fleet = new Fleet({

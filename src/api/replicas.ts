@@ -4,6 +4,7 @@
  */
 import type { Dataset } from '../common/dataset.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
+import type { ModelWork } from '../common/thread_count.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { Placement } from './devices.js';
 import { ensureTensorFlow } from '../engine/tensorflow_library.js';
@@ -11,11 +12,13 @@ import { requireTfjs } from '../engine/peer.js';
 import { temporaryFolderProblem } from '../engine/quiet_load.js';
 import type { ModelSource } from '../models/model_source.js';
 import { LocalReplica } from '../worker/replica/local_replica.js';
+import type { ReplicaSpec } from '../worker/replica/replica_spec.js';
 
 export interface OpenedReplicas {
   readonly replicas: readonly LocalReplica[];
   readonly model: ModelDescription;
   readonly numerics: NumericsClass;
+  readonly work: ModelWork;
   readonly versions: { readonly tensorflow: string; readonly tfjs: string };
   /** Of all of them (worker/replica/host_bits.ts). */
   readonly givesHostBits: boolean;
@@ -26,6 +29,8 @@ export interface OpenedReplicas {
 
 export interface ReplicaRequest {
   readonly placement: Placement;
+  /** Of the largest shard, by which threads are chosen where none were asked for. */
+  readonly rows: number;
   readonly source: ModelSource;
   /** Null for replicas that predict and do nothing else. */
   readonly dataset: Dataset | null;
@@ -39,7 +44,15 @@ export interface ReplicaRequest {
 }
 
 /** Fetches TensorFlow if it must, starts one thread per placed replica and builds the model in each. */
-export async function openReplicas({ placement, source, dataset, config, say, signal }: ReplicaRequest): Promise<OpenedReplicas> {
+export async function openReplicas({
+  placement,
+  rows,
+  source,
+  dataset,
+  config,
+  say,
+  signal,
+}: ReplicaRequest): Promise<OpenedReplicas> {
   requireTfjs();
   const problem = temporaryFolderProblem();
   if (problem !== '') say(`warning: ${problem}: set TMPDIR to a folder that can be written; going on without one`);
@@ -53,7 +66,7 @@ export async function openReplicas({ placement, source, dataset, config, say, si
         isApart: device.startsWith('GPU'),
         tensorflowFolder: folder,
         logicalCpuDevices: placement.logicalCpuDevices,
-        intraOpThreads: placement.intraOpThreads,
+        ...threadsOf(placement, { rows, dataset, device }),
         precision: config.precision,
         compile: config.compile,
         execution: config.execution,
@@ -76,12 +89,29 @@ export async function openReplicas({ placement, source, dataset, config, say, si
     const opened = await Promise.all(replicas.map((replica) => replica.open()));
     const [first] = opened;
     if (first.precisionNote !== '') say(`warning: ${first.precisionNote}`);
-    const { description: model, numerics, versions, memoryKept } = first;
-    return { replicas, model, numerics, versions, givesHostBits: opened.every((each) => each.givesHostBits), memoryKept, close };
+    const { description: model, numerics, work, versions, memoryKept } = first;
+    const givesHostBits = opened.every((each) => each.givesHostBits);
+    return { replicas, model, numerics, work, versions, givesHostBits, memoryKept, close };
   } catch (error) {
     await close();
     throw error;
   } finally {
     signal?.removeEventListener('abort', abandon);
   }
+}
+
+/** Numbers of a shard's inputs up to which a model of columns is taken for a small one until it has been built. */
+const SMALL_INPUTS = 2 ** 16;
+
+/** A thread that began with as many as the model wants need not begin again; for a large model that takes longer, as it is built twice. */
+function threadsOf(
+  { intraOpThreads: most, threadsAsked }: Placement,
+  { rows, dataset, device }: Pick<ReplicaRequest, 'rows' | 'dataset'> & { readonly device: string },
+): Pick<ReplicaSpec, 'intraOpThreads' | 'threadsWanted'> {
+  if (threadsAsked || most === 1 || !device.startsWith('CPU')) return { intraOpThreads: most, threadsWanted: null };
+  const inputs = dataset?.fields.inputs ?? [];
+  const columns = inputs.reduce((sum, { shape }) => sum + (shape[0] ?? 1), 0);
+  // Sequences, images and tokens are not columns.
+  const isTable = inputs.length > 0 && inputs.every(({ shape, type }) => shape.length <= 1 && type !== 'int32');
+  return { intraOpThreads: isTable && rows * columns <= SMALL_INPUTS ? 1 : most, threadsWanted: { rows, most } };
 }

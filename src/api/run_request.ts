@@ -12,6 +12,7 @@ import type { Endpoint } from '../common/endpoint.js';
 import type { RunObserver } from '../common/run_events.js';
 import type { SettingChange } from '../common/setting_change.js';
 import type { StopRequest } from '../common/stop_request.js';
+import type { ModelWork } from '../common/thread_count.js';
 import type { TrainConfig } from '../common/train_config.js';
 import type { ModelSource } from '../models/model_source.js';
 import type { LinkTimes } from '../transport/link_life.js';
@@ -67,6 +68,8 @@ export interface RunRequestWithParts extends RunRequest {
 export interface TrainingRequest extends RunRequestWithParts {
   /** TensorFlow's device names, one replica each; overrides `config.gpus` and `config.workers`. */
   readonly devices?: readonly string[];
+  /** What the model computes, where the caller holds it. */
+  readonly work?: ModelWork;
   /** Replicas that the caller keeps and closes; by default they are opened for this run. */
   readonly replicas?: (request: ReplicaRequest) => Promise<OpenedReplicas>;
 }

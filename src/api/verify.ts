@@ -14,6 +14,7 @@ import type { BucketLayout } from '../common/bucket_layout.js';
 import { invariant } from '../common/errors.js';
 import { permutation } from '../common/random.js';
 import type { ParameterSnapshot, ShardResult } from '../common/replica.js';
+import { largestShard } from '../common/shard.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { shardBatch } from '../coordinator/planes/exact/batches.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
@@ -88,7 +89,8 @@ export async function verify({ config, shards, say, devices, ...own }: VerifyReq
   requireBatchCoversShards({ batch: config.batch, shards });
   const source = own.source ?? (await resolveModelSource(config.model));
   const dataset = own.dataset ?? (await loadDatasetAside(config, {}));
-  const parts = { config, source, dataset, say };
+  const rows = largestShard({ batch: config.batch, shards, examples: dataset.train.count });
+  const parts = { config, source, dataset, rows, say };
   const onFixed = { ...config, batchNorm: 'fixed' } as const;
   const single = { ...placement, replicas: placement.replicas.slice(0, 1) };
 
@@ -127,6 +129,7 @@ async function gradientsOf(request: {
   dataset: Dataset;
   say: (line: string) => void;
   placement: Placement;
+  rows: number;
   shardCounts: readonly number[];
 }): Promise<{ layout: BucketLayout; sums: GradientSum[] }> {
   const { config, dataset } = request;

@@ -173,9 +173,11 @@ class JobKeeper {
       throw isFaultOfTheRun(error) && dataset.sha256 === job.datasetSha256 ? new RunFault(error) : error;
     };
     // Threads are part of the run's numerics class: a machine that was told none takes the run's.
-    const threads = this.request.threadsPerWorker ?? job.threadsPerWorker ?? this.placement.intraOpThreads;
-    const placement = { ...this.placement, intraOpThreads: threads };
-    const opening = openReplicas({ placement, source, dataset, config: job, say, signal });
+    const { placement } = this;
+    const told = placement.threadsAsked ? null : job.threadsPerWorker;
+    const placed = told === null ? placement : { ...placement, intraOpThreads: told, threadsAsked: true };
+    const rows = Math.max(...job.shardSizes);
+    const opening = openReplicas({ placement: placed, rows, source, dataset, config: job, say, signal });
     const replicas = await opening.catch(failed);
     try {
       const { model, numerics, versions } = replicas;

@@ -27,3 +27,8 @@ export function splitBatch({ globalBatch, shards, shard }: { globalBatch: number
 export function shardSizes({ globalBatch, shards }: { globalBatch: number; shards: number }): number[] {
   return Array.from({ length: shards }, (_, shard) => splitBatch({ globalBatch, shards, shard }).count);
 }
+
+/** Examples of the largest shard of a run on so many. */
+export function largestShard({ batch, shards, examples }: { batch: number; shards: number; examples: number }): number {
+  return Math.ceil(Math.min(batch, examples) / shards);
+}

@@ -52,9 +52,9 @@ export interface RunFacts {
   /** Weights to a replica and gradients from it, of a step. */
   readonly bytes: number;
   readonly shards: number;
-  /** Of each replica, and of the machine where it computes; absent where nobody says. */
+  /** Of each replica, and as many as the model keeps busy where it computes; absent where nobody says. */
   readonly threads?: number;
-  readonly cores?: number;
+  readonly busyThreads?: number;
   /** The model is of dense layers; absent where nobody says. */
   readonly dense?: boolean;
 }
@@ -130,11 +130,13 @@ const BF16_INSTRUCTIONS = /\b(amx_bf16|avx512_bf16|bf16)\b/;
 const SHORT_MS = 3;
 
 function computingChange(
-  { replicas, precision, execution, instructionSet, device, threads = 0, cores = 0, dense = false }: RunFacts,
+  { replicas, precision, execution, instructionSet, device, threads = 0, busyThreads = threads, dense = false }: RunFacts,
   { computing, stepMs, part }: { computing: number; stepMs: number; part: string },
 ): string {
   const found = `Computing is ${part}`;
   if (execution === 'eager') return `${found}, operation by operation: leave out --no-compile.`;
+  if (threads > busyThreads)
+    return `${found}, of a model too small for ${threads} threads a replica, which TensorFlow wakes for each product: give --threads-per-worker ${busyThreads}.`;
   if (dense && execution === 'compiled' && precision === 'fp32' && device.startsWith('CPU'))
     return `${found}: a model of dense layers is faster with --execution auto, which takes XLA where that changes roundings alone; a new run may use it.`;
   if (computing < SHORT_MS)
@@ -142,8 +144,8 @@ function computingChange(
   const more = replicas === 1 ? 'a second device' : `${2 * replicas} devices in place of ${replicas}`;
   const devices = `with ${more} a step takes ${(stepMs - computing / 2).toFixed(1)} ms at best`;
   const bf16 = precision === 'fp32' && device.startsWith('CPU') && BF16_INSTRUCTIONS.test(instructionSet);
-  if (device.startsWith('CPU') && threads > 0 && replicas * threads < cores)
-    return `${found}, on ${replicas * threads} of ${cores} cores: give --threads-per-worker ${Math.floor(cores / replicas)}.`;
+  if (threads < busyThreads)
+    return `${found}, on ${replicas * threads} of ${replicas * busyThreads} cores: give --threads-per-worker ${busyThreads}.`;
   if (device.startsWith('CPU') && !bf16 && replicas === 1 && threads > 1)
     return `${found}, by one replica: --workers ${threads} --threads-per-worker 1 measures whether a replica for each core is faster.`;
   return bf16

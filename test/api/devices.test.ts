@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { availableCores } from '../../src/system/cores.js';
 import { chooseDevices } from '../../src/common/device_choice.js';
 import { EXIT, ExpectedError } from '../../src/common/errors.js';
-import { mostCpuReplicas, placeOnNamedDevices, placeReplicas } from '../../src/api/devices.js';
+import { mostCpuReplicas, placedFor, placeOnNamedDevices, placeReplicas } from '../../src/api/devices.js';
 import { findGpus, type GpuSearch } from '../../src/engine/gpus.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
@@ -75,6 +75,21 @@ describe('replicas are placed', () => {
     expect(threads(1, null)).toBe(availableParallelism());
     expect(threads(mostCpuReplicas(), null)).toBe(1);
     expect(threads(2, 7)).toBe(7);
+  });
+
+  it('with fewer for a model that the caller holds and that keeps fewer busy, unless they were asked for', () => {
+    const small = { multiplyAdds: 1 };
+    const placement = { ...placeReplicas({ kind: 'cpu', replicas: 1 }, null, () => NONE), intraOpThreads: 8 };
+    expect(placedFor(placement, small, 32)).toMatchObject({ intraOpThreads: 1, threadsAsked: true });
+    expect(placedFor(placement, { multiplyAdds: null }, 32).intraOpThreads).toBe(8);
+    expect(
+      placedFor(
+        placeReplicas({ kind: 'cpu', replicas: 1 }, 7, () => NONE),
+        small,
+        32,
+      ).intraOpThreads,
+    ).toBe(7);
+    expect(placedFor({ ...placement, replicas: [{ name: 'gpu(0)', device: 'GPU:0' }] }, small, 32).intraOpThreads).toBe(8);
   });
 });
 

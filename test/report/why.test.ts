@@ -137,7 +137,7 @@ describe('why a run is as fast as it is', () => {
   });
 
   it('names XLA for dense models that are not compiled by it', () => {
-    const facts = { replicas: 1, isCluster: false, device: 'CPU', bytes: 0, shards: 1, dense: true, threads: 1, cores: 1 };
+    const facts = { replicas: 1, isCluster: false, device: 'CPU', bytes: 0, shards: 1, dense: true };
     const where = { phasesMs: { compute: 1 }, stepMs: 1, outside: 0, replicas: [] };
     const change = (how: { precision: string; execution: string }, dense = true): string =>
       changeFor({ ...facts, instructionSet: BF16, ...how, dense }, where);
@@ -145,6 +145,17 @@ describe('why a run is as fast as it is', () => {
     expect(change({ precision: 'fp32', execution: 'compiled' }, false)).not.toMatch(/xla/);
     expect(change({ precision: 'fp32', execution: 'xla' })).not.toMatch(/xla/);
     expect(change({ precision: 'bf16', execution: 'compiled' })).not.toMatch(/xla/);
+  });
+
+  it('names as many threads as the model keeps busy, and says nothing of them where those are there', () => {
+    const facts = { replicas: 1, isCluster: false, device: 'CPU', bytes: 0, shards: 1, precision: 'fp32', execution: 'xla' };
+    const where = { phasesMs: { compute: 10 }, stepMs: 10, outside: 0, replicas: [] };
+    const change = (threads: number, busyThreads: number): string =>
+      changeFor({ ...facts, instructionSet: 'x64 avx2+fma', threads, busyThreads }, where);
+    expect(change(2, 1)).toContain('too small for 2 threads a replica');
+    expect(change(2, 1)).toMatch(/give --threads-per-worker 1\.$/);
+    expect(change(1, 4)).toContain('on 1 of 4 cores: give --threads-per-worker 4.');
+    expect(change(1, 1)).not.toContain('--threads-per-worker');
   });
 
   it('of a single epoch takes that one, and of none says nothing', () => {

@@ -19,6 +19,7 @@ export function specUnderTest(tensorflowFolder: string, spec: SpecUnderTest): Re
     tensorflowFolder,
     logicalCpuDevices: 1,
     intraOpThreads: 1,
+    threadsWanted: null,
     precision: 'fp32',
     compile: true,
     execution: 'graph',

@@ -2,6 +2,7 @@
  * Owns: the options of predict() and evaluate(), checked, and on which replicas they ask to compute: those that are open for the model where they name none.
  * Does not: compute (predict.ts, evaluate.ts).
  */
+import type * as tfjs from '@tensorflow/tfjs';
 import { chooseDevices } from '../../common/device_choice.js';
 import { UsageError } from '../../common/errors.js';
 import { optionTexts } from '../option_texts.js';
@@ -9,12 +10,16 @@ import { configLayerSchema } from '../../common/settings/schema.js';
 import { completeConfig } from '../../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
 import type { TrainConfig } from '../../common/train_config.js';
-import { placeOnNamedDevices, placeReplicas } from '../devices.js';
+import { workOf } from '../../worker/replica/model_work.js';
+import { placedFor, placeOnNamedDevices, placeReplicas } from '../devices.js';
 import type { ByName } from '../train_options.js';
 import { invalid, refuseUnknown, wrong } from '../option_checks.js';
 import type { ReplicaRequest } from '../replicas.js';
 import type { NamedRows } from './rows.js';
 import type { WarmReplicas } from './warm_replicas.js';
+
+/** tfjs's. */
+export const DEFAULT_BATCH = 32;
 
 const PLACING = ['gpus', 'workers', 'threadsPerWorker'] as const;
 const COMPUTING = ['precision', 'compile', 'execution'] as const;
@@ -54,10 +59,15 @@ const KNOWN = {
 } as const;
 export type ComputeCall = keyof typeof KNOWN;
 
-export type Computing = Pick<ReplicaRequest, 'placement' | 'config' | 'say'>;
+export type Computing = Pick<ReplicaRequest, 'placement' | 'rows' | 'config' | 'say'>;
 
 /** @throws UsageError OPTION_UNKNOWN, OPTION_INVALID, OPTION_REFUSED, and those of devices */
-export function computingOf(call: ComputeCall, given: EvaluateOptions & EvaluateDatasetOptions, warm: WarmReplicas): Computing {
+export function computingOf(
+  call: ComputeCall,
+  model: tfjs.LayersModel,
+  given: EvaluateOptions & EvaluateDatasetOptions,
+  warm: WarmReplicas,
+): Computing {
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== null));
   if (call === 'evaluate()' && 'steps' in options)
     throw new UsageError({
@@ -78,13 +88,16 @@ export function computingOf(call: ComputeCall, given: EvaluateOptions & Evaluate
   const config = completeConfig(checked.data);
   const open = warm.openedWith;
   const isPlaced = devices !== undefined || PLACING.some((name) => options[name] !== undefined);
-  const place = (): Computing['placement'] =>
-    devices
-      ? placeOnNamedDevices(devices, config.threadsPerWorker)
-      : placeReplicas(chooseDevices(config), config.threadsPerWorker);
+  const rows = given.batchSize ?? DEFAULT_BATCH;
+  const place = (): Computing['placement'] => {
+    const { threadsPerWorker: threads } = config;
+    const placed = devices ? placeOnNamedDevices(devices, threads) : placeReplicas(chooseDevices(config), threads);
+    return placedFor(placed, workOf(model), rows);
+  };
   const { precision, compile, execution, batchNorm } = { ...config, ...open?.config, ...(settings as Partial<TrainConfig>) };
   return {
     placement: open === null || isPlaced ? place() : open.placement,
+    rows,
     config: {
       ...{ precision, compile, execution, batchNorm, augment: [], loss: null, metrics: null },
       ...{ seed: open?.config.seed ?? config.seed, lossWeights: config.lossWeights },

@@ -11,7 +11,13 @@ import { LIMITS } from '../../common/limits.js';
 import { addTotals, noTotals, valuesOf, type Totals } from '../../objective/values.js';
 import { judgedSourceOf, loadTfjs, requireModel, sharedWeights } from '../caller_model.js';
 import { errorInOptions } from '../option_words.js';
-import { computingOf, type Computing, type EvaluateDatasetOptions, type EvaluateOptions } from './compute_options.js';
+import {
+  computingOf,
+  DEFAULT_BATCH,
+  type Computing,
+  type EvaluateDatasetOptions,
+  type EvaluateOptions,
+} from './compute_options.js';
 import { DatasetStream } from './dataset_stream.js';
 import { exampleRows } from './example_rows.js';
 import { exampleWeights } from './example_weights.js';
@@ -40,7 +46,7 @@ export async function evaluate(
     if (given.count === 0) throw refuse('x has no rows');
     const data = await assembleFit(given, null, { weights: await exampleWeights(model, given, options) });
     await evaluation.open({ ...data, validation: data.train });
-    return evaluation.totalsOf(given.count, options.batchSize ?? 32);
+    return evaluation.totalsOf(given.count, options.batchSize ?? DEFAULT_BATCH);
   });
 }
 
@@ -91,7 +97,7 @@ async function evaluating(
     requireCompiled(call, model);
     const warm = warmReplicasOf(model);
     return await whileFree(call, model, warm, async () => {
-      const evaluation = new ModelEvaluation({ tf, model, warm, computing: computingOf(call, options, warm) });
+      const evaluation = new ModelEvaluation({ tf, model, warm, computing: computingOf(call, model, options, warm) });
       const totals = await orClosed(warm, () => work(evaluation));
       const scalars = Object.values(valuesOf(evaluation.objective, totals)).map((value) => tf.scalar(value));
       return scalars.length === 1 ? scalars[0] : scalars;

@@ -12,6 +12,7 @@ import type { Beginning } from '../../coordinator/beginning.js';
 import { weightsFor, type SavedWeights } from '../../coordinator/storage/state/saved_model.js';
 import { readWeights } from '../../models/weights.js';
 import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
+import { workOf } from '../../worker/replica/model_work.js';
 import { CallbackRunner } from '../callback_runner.js';
 import { folderName, judgedSourceOf, loadTfjs, requireModel, setWeights, stopOn } from '../caller_model.js';
 import { errorInOptions } from '../option_words.js';
@@ -128,6 +129,7 @@ export async function trainOn(request: FitRequest): Promise<FitHistory> {
       },
       say: options.onProgress ?? progress.say,
       ...(options.devices && { devices: options.devices }),
+      work: workOf(model),
       replicas: (request) => warm.open(request),
       begin: (description) =>
         request.resume === null

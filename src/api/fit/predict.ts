@@ -25,13 +25,13 @@ export async function predict(
     requireModel('predict()', model);
     const warm = warmReplicasOf(model);
     return await whileFree('predict()', model, warm, async () => {
-      const computing = computingOf('predict()', options, warm);
+      const computing = computingOf('predict()', model, options, warm);
       const rows = Object.values(await inputRows(model, x, 'x'));
       if (rows[0].count === 0) throw refuse('x has no rows');
       const { replicas, model: described } = await warm.open({ ...computing, source: layersOf(model), dataset: null });
       const parameters = sharedWeights(model, described);
       const version = (warm.version += 1);
-      const batches = cut(rows, options.batchSize ?? 32).map((batch) => ({ ...batch, version, parameters }));
+      const batches = cut(rows, computing.rows).map((batch) => ({ ...batch, version, parameters }));
       const outputs = await orClosed(warm, () => computed(batches, replicas));
       const tensors = outputs[0].map((_, at) =>
         joined(

@@ -22,7 +22,7 @@ export const DEVICE_SETTINGS = {
   }),
   threadsPerWorker: setting(whole({ atLeast: 1, atMost: 1024 }), null, {
     ...{ flag: '--threads-per-worker <n>', commands: ON_THIS_MACHINE, group: 'devices', resume: 'kept' },
-    help: 'CPU threads per replica (default: cores / replicas)',
+    help: 'CPU threads per replica (default: cores / replicas, fewer for a model that keeps fewer busy)',
     ...{ workers: true, library: true, aliases: ['threads', 'num_threads', 'intra_op_threads', 'omp_num_threads'] },
   }),
   precision: setting(choice(['fp32', 'bf16']), 'fp32', {

@@ -23,6 +23,7 @@ import type {
   BoundSpec,
   MemoryAnswer,
   OpenAnswer,
+  OtherThreads,
   PredictAnswer,
   PredictTask,
   ReplicaSpec,
@@ -37,9 +38,20 @@ const THREAD_FILE = builtFile('worker/replica/replica_thread.js');
 /** After any other task the thread may not have any more what it computed before it was asked. */
 const KEEPS_EARLY: ReadonlySet<ReplicaTask['type']> = new Set(['train_resident', 'write_values', 'memory', 'step_graph']);
 
+function newThread(): Piscina {
+  requirePackageFile(THREAD_FILE);
+  return new Piscina({
+    filename: THREAD_FILE.href,
+    minThreads: 1,
+    maxThreads: 1,
+    concurrentTasksPerWorker: 2,
+    idleTimeout: Infinity,
+  });
+}
+
 export class LocalReplica implements ResidentReplica {
   readonly name: string;
-  private readonly pool: Piscina;
+  private pool = newThread();
   private opened: Promise<OpenAnswer> | undefined;
   private closed: Promise<void> | undefined;
   /** What the thread begins before it is asked; null where it cannot. */
@@ -52,20 +64,22 @@ export class LocalReplica implements ResidentReplica {
     private readonly closeMs: number = LIMITS.replicaCloseMs,
   ) {
     this.name = spec.name;
-    requirePackageFile(THREAD_FILE);
-    this.pool = new Piscina({
-      filename: THREAD_FILE.href,
-      minThreads: 1,
-      maxThreads: 1,
-      concurrentTasksPerWorker: 2,
-      idleTimeout: Infinity,
-    });
   }
 
   /** Starts TensorFlow in the thread and builds the model there. */
   open(): Promise<OpenAnswer> {
-    this.opened ??= this.run<OpenAnswer>({ type: 'open', spec: this.spec, closing: this.closing });
+    this.opened ??= this.start();
     return this.opened;
+  }
+
+  private async start(): Promise<OpenAnswer> {
+    const asked = { type: 'open', spec: this.spec, closing: this.closing } as const;
+    const first = await this.run<OpenAnswer | OtherThreads>(asked);
+    if (!('threads' in first)) return first;
+    await this.pool.destroy();
+    if (this.closed === undefined) this.pool = newThread();
+    const spec = { ...this.spec, intraOpThreads: first.threads, threadsWanted: null };
+    return this.run<OpenAnswer>({ ...asked, spec });
   }
 
   async describe(): Promise<ModelDescription> {

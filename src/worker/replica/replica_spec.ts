@@ -6,6 +6,7 @@ import type { Dataset, NumericArray, SplitName } from '../../common/dataset.js';
 import type { ToldFailure } from '../../common/environment_error.js';
 import type { ModelDescription, NumericsClass, ShardAssignment, ShardResult } from '../../common/replica.js';
 import type { DeviceMemory, GatheredStep, HostValues, Residence, ResidentStep } from '../../common/resident.js';
+import type { ModelWork, ThreadsWanted } from '../../common/thread_count.js';
 import type { ModelSource } from '../../models/model_source.js';
 import type { ObjectiveRequest } from '../../objective/request.js';
 
@@ -20,7 +21,10 @@ export interface ReplicaSpec {
   readonly tensorflowFolder: string;
   /** CPU devices that TensorFlow shall show; 1 unless placement is tested. */
   readonly logicalCpuDevices: number;
+  /** TensorFlow's in an operation, to begin with. */
   readonly intraOpThreads: number;
+  /** By what their number is chosen once the model is there; null where it is given. */
+  readonly threadsWanted: ThreadsWanted | null;
   readonly precision: 'fp32' | 'bf16';
   readonly compile: boolean;
   readonly execution: 'auto' | 'graph' | 'xla';
@@ -106,9 +110,15 @@ export interface Predicted {
   readonly values: NumericArray;
 }
 
+/** The model wants another number of threads than TensorFlow was started with, which a thread of this process cannot change: nothing was opened. */
+export interface OtherThreads {
+  readonly threads: number;
+}
+
 export interface OpenAnswer {
   readonly description: ModelDescription;
   readonly numerics: NumericsClass;
+  readonly work: ModelWork;
   readonly versions: { readonly tensorflow: string; readonly tfjs: string };
   /** Where bf16 was asked for and this machine computes in float32: that, and why. Empty otherwise. */
   readonly precisionNote: string;

@@ -11,6 +11,7 @@ import { invariant } from '../../common/errors.js';
 import { sumSpecs } from '../../common/objective.js';
 import type { ModelDescription } from '../../common/replica.js';
 import type { ResidentOutcome } from '../../common/resident.js';
+import { threadsFor } from '../../common/thread_count.js';
 import { installEngine, type Engine } from '../../engine/index.js';
 import { buildModel } from '../../models/build.js';
 import type { TensorBatch } from './bind_fields.js';
@@ -20,11 +21,13 @@ import { givesHostBits } from './host_bits.js';
 import { Judged } from './judged.js';
 import { onExamples } from './model_fails.js';
 import { layoutOf } from './model_layout.js';
+import { workOf } from './model_work.js';
 import { createPredictStep } from './predict_step.js';
 import type {
   BoundSpec,
   MemoryAnswer,
   OpenAnswer,
+  OtherThreads,
   PredictAnswer,
   PredictTask,
   ReplicaTask,
@@ -55,7 +58,9 @@ export default async function handle(task: ReplicaTask): Promise<ThreadAnswer<un
 
 async function answer(
   task: ReplicaTask,
-): Promise<OpenAnswer | ModelDescription | ShardAnswer | ResidentOutcome | PredictAnswer | MemoryAnswer | Uint8Array | null> {
+): Promise<
+  OpenAnswer | OtherThreads | ModelDescription | ShardAnswer | ResidentOutcome | PredictAnswer | MemoryAnswer | Uint8Array | null
+> {
   switch (task.type) {
     case 'open':
       return open(task);
@@ -101,7 +106,7 @@ function memoryOf({ tf, liveHandles }: Engine): MemoryAnswer {
   return { tensors: numTensors, handles: liveHandles(), bytes: numBytes };
 }
 
-async function open({ spec, closing }: Extract<ReplicaTask, { type: 'open' }>): Promise<OpenAnswer> {
+async function open({ spec, closing }: Extract<ReplicaTask, { type: 'open' }>): Promise<OpenAnswer | OtherThreads> {
   invariant(!state, 'a replica is opened once');
   const engine = installEngine({
     folder: spec.tensorflowFolder,
@@ -112,6 +117,12 @@ async function open({ spec, closing }: Extract<ReplicaTask, { type: 'open' }>): 
     deterministicGpu: spec.device.startsWith('GPU'),
   });
   const model = await buildModel(engine.tf, spec.model, spec.seed);
+  const work = workOf(model);
+  const threads = spec.threadsWanted === null ? spec.intraOpThreads : threadsFor(work, spec.threadsWanted);
+  if (threads !== spec.intraOpThreads) {
+    engine.dispose();
+    return { threads };
+  }
   const layout = layoutOf(model, spec.batchNorm);
   const judged = spec.dataset === null ? null : await Judged.open({ engine, model, layout, spec, dataset: spec.dataset });
   state = {
@@ -133,6 +144,7 @@ async function open({ spec, closing }: Extract<ReplicaTask, { type: 'open' }>): 
   return {
     description: describeModel(spec, model, layout, judged?.objective ?? NOTHING_JUDGED, engine),
     numerics: numericsOf({ spec, engine, model }),
+    work,
     versions: { tensorflow: engine.info.tensorflowVersion, tfjs: engine.tf.version['tfjs'] },
     precisionNote: precisionNoteOf(spec, engine),
     givesHostBits: spec.device.startsWith('CPU') || givesHostBits(engine),
