@@ -82,7 +82,7 @@ export interface BenchMemory {
   /** Weights and optimizer slots, and how many versions of them there are at most. */
   readonly valuesMb: number;
   readonly versions: number;
-  /** Of one gradient, and how many there are at most: one that comes, and one for each level of the tree of shards. */
+  /** Of one gradient, and how many there are at most: one that comes, and one for each level of the tree of shards; of several steps in one call all shards' and a sum. */
   readonly gradientMb: number;
   readonly gradients: number;
   /** Of all tensors on the device between two steps, the most of any replica. */
@@ -171,9 +171,9 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       peakMemoryMb: process.resourceUsage().maxRSS / 1024,
       memory: {
         valuesMb: valuesBytes / 1e6,
-        versions: inOneCall === 1 ? 2 : valuesBytes <= LIMITS.stretchEarlyBytes ? 4 : 3,
+        versions: inOneCall === 1 ? 2 : shards * valuesBytes <= LIMITS.stretchEarlyBytes ? 4 : 3,
         gradientMb: (4 * model.layout.trainedSize) / 1e6,
-        gradients: 1 + Math.ceil(Math.log2(shards)),
+        gradients: inOneCall === 1 || shards === 1 ? 1 + Math.ceil(Math.log2(shards)) : shards + 1,
         heldMb: Math.max(...held.map(({ bytes }) => bytes)) / 1e6,
       },
       change: changeFor(

@@ -101,9 +101,9 @@ export const LIMITS = {
   /** It takes so many singly before, and twice as many each time that some were computed for nothing, up to a bound. */
   stretchAfterSteps: 16,
   stretchMostSingly: 4_096,
-  /** Weights and slots up to which it does that, bytes: while a step of it is computed there is a third version of them. */
+  /** Weights and slots times shards up to which it does that, bytes: while a step of it is computed there is a third version of them, and a gradient of each shard. */
   stretchBytes: 8 * 2 ** 20,
-  /** Weights and slots up to which it begins the next stretch before it is asked, bytes: while one is committed there is one version more. */
+  /** The same up to which it begins the next stretch before it is asked, bytes: while one is committed there is one version more. */
   stretchEarlyBytes: 2 ** 20,
   /** So long it is waited for a replica that is to hand its weights over, or to end a step with others, ms; a shard under way comes first. */
   residentAnswerMs: 60_000,

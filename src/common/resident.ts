@@ -41,19 +41,33 @@ export interface ResidentStep extends StepOnDevice {
   readonly key: number;
   /** The shards are several replicas': the answer says where the gradient lies, and nothing is added yet. */
   readonly lends: boolean;
-  /** Steps after this one in the same call, where each is one shard: a stretch. They take as many rows as this one, and begin from what the one before leads to. */
+  /** Steps after this one in the same call: a stretch. They take as many rows as this one, and begin from what the one before leads to. */
   readonly then: readonly StretchedStep[];
+  /** Of a stretch whose steps have several shards, those after the assignment's own. */
+  readonly beside: readonly ShardBeside[];
   /** Begun early, it is not the end of the version before: steps of the stretch that led here are not all committed yet. */
   readonly keepsBefore: boolean;
 }
 
-/** A step of a stretch but its first. */
-export interface StretchedStep {
-  /** As in a ShardAssignment. */
+/** As in a ShardAssignment. */
+export interface StretchedRows {
   readonly rows: Int32Array;
   readonly batchRows?: Int32Array;
+}
+
+/** A step of a stretch but its first. */
+export interface StretchedStep {
+  /** Of each shard. */
+  readonly shards: readonly StretchedRows[];
   readonly step: number;
   readonly learningRate: number;
+}
+
+/** Another shard of the step that an assignment is of. */
+export interface ShardBeside extends StretchedRows {
+  readonly shard: number;
+  readonly firstExample: number;
+  readonly regularizationWeight: number;
 }
 
 /** Float32 numbers on a device that all replicas of this process see, or in its memory. */

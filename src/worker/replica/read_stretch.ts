@@ -10,10 +10,25 @@ import type { ShardTask } from './replica_spec.js';
 import { judgedIn, positionOf, type ReplicaState } from './replica_state.js';
 import { mapped, type StretchFeed } from './stretch_feed.js';
 
-/** The first of the steps is `shard`. */
-export async function readStretch(replica: ReplicaState, shard: ShardTask, then: ResidentStep['then']): Promise<StretchFeed> {
+/** For each shard of a step, of which `first` is the first one's of the first step. */
+export async function readStretch(
+  replica: ReplicaState,
+  first: ShardTask,
+  { beside, then }: Pick<ResidentStep, 'beside' | 'then'>,
+): Promise<StretchFeed[]> {
+  const others = beside.map((other): ShardTask => ({ ...first, batchRows: other.rows, ...other }));
+  const feeds: StretchFeed[] = [];
+  for (const [at, shard] of [first, ...others].entries()) {
+    const later = then.map(({ step, shards }): ShardTask => ({ ...shard, batchRows: shards[at].rows, ...shards[at], step }));
+    feeds.push(await shardsOf(replica, [shard, ...later]));
+  }
+  return feeds;
+}
+
+/** One shard's in each of the steps. */
+async function shardsOf(replica: ReplicaState, shards: readonly ShardTask[]): Promise<StretchFeed> {
   const { engine } = replica;
-  const shards = [shard, ...then.map(({ step, rows, batchRows = rows }) => ({ ...shard, step, rows, batchRows }))];
+  const [shard] = shards;
   const positions = Int32Array.from(shards.flatMap((each) => [...positionOf(each)]));
   return {
     batches: await batchesOf(replica, shards),

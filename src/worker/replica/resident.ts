@@ -26,8 +26,8 @@ import { executionOf, type Executed } from './execution.js';
 import { Gathering, type Sums } from './gathering.js';
 import type { ReplicaSpec } from './replica_spec.js';
 import { createResidentUpdate, type ResidentUpdate, type UpdateOutput } from './resident_update.js';
-import { residentFunctions, type ResidentFunctions } from './resident_functions.js';
-import { Stretch, type ShardSumsOnDevice } from './stretch.js';
+import { residentFunctions, type ResidentFunctions, type ShardSumsOnDevice } from './resident_functions.js';
+import { Stretch } from './stretch.js';
 import type { StretchFeed } from './stretch_feed.js';
 import { trainedVariables, type Feed, type TrainStep } from './train_step.js';
 
@@ -93,7 +93,8 @@ export class Resident {
     this.#gathering = new Gathering(engine, layout);
     this.#functions = residentFunctions({ ...parts, train, onGraph, update, gathering: this.#gathering, weights, running });
     this.#stretch = new Stretch({
-      ...{ engine, whole: this.#functions.whole, update, clips: this.#clips, sums: parts.sums },
+      ...{ engine, layout, update, clips: this.#clips, sums: parts.sums },
+      functions: { ...this.#functions, train },
       variables: [weights, running],
     });
   }
@@ -196,14 +197,14 @@ export class Resident {
     }
   }
 
-  /** Steps of one shard each, of one size, in one call: what came of each, up to one that is not finite, of which nothing is kept, nor of those before it. */
-  computeStretch(feed: StretchFeed, { version, step }: ShardPlace, work: ResidentStep): StretchedResult[] {
+  /** Steps of one size in one call, from the rows of each of their shards: what came of each, up to one that is not finite, of which nothing is kept, nor of those before it. */
+  computeStretch(feeds: readonly StretchFeed[], { version, step }: ShardPlace, work: ResidentStep): StretchedResult[] {
     invariant(version === this.#version && this.#pending === null, 'a stretch begins from the version that is held');
     const { tf } = this.#parts.engine;
     const steps = [{ step, learningRate: work.learningRate }, ...work.then];
-    const numbers = this.#update.stretchNumbersOf(steps, work.globalBatch);
+    const numbers = this.#update.stretchNumbersOf(steps, { globalBatch: work.globalBatch, shards: feeds.length });
     try {
-      const { results, next } = this.#stretch.run(feed, { slots: this.#slots, numbers, steps: steps.length });
+      const { results, next } = this.#stretch.run(feeds, { slots: this.#slots, numbers, steps: steps.length });
       if (results.length === steps.length && results.every(({ resident }) => resident.finite))
         this.#pending = { ...next, version: version + steps.length };
       else this.#forget(next);

@@ -7,12 +7,17 @@ import type { CompiledFunction, Engine } from '../../engine/index.js';
 import { xlaFor, type Executed } from './execution.js';
 import type { Gathering, Sums } from './gathering.js';
 import type { ResidentUpdate, UpdateOutput } from './resident_update.js';
-import type { ShardSumsOnDevice, WholeStep } from './stretch.js';
 import type { Feed, TrainStep } from './train_step.js';
+
+export interface ShardSumsOnDevice {
+  readonly loss: tfjs.Tensor;
+  readonly sums: tfjs.Tensor[];
+}
 
 /** From the weights in the model's variables; slots and numbers of the step are arguments. */
 export interface ResidentFunctions {
-  readonly whole: WholeStep;
+  /** A step of one shard: what it tells and what comes of it. */
+  readonly whole: CompiledFunction<[Feed, tfjs.Tensor[][], object], ShardSumsOnDevice & { next: UpdateOutput }>;
   readonly apply: CompiledFunction<[Sums, tfjs.Tensor[][], object], UpdateOutput>;
   readonly add: CompiledFunction<[tfjs.Tensor[], tfjs.Tensor[]], tfjs.Tensor[]>;
   /** A shard's sums as one array, and the update from such a one. */

@@ -12,7 +12,7 @@ import { onExamples } from './model_fails.js';
 import type { ReplicaTask, ShardAnswer } from './replica_spec.js';
 import { judgedIn, load, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
 import { Resident } from './resident.js';
-import type { ShardSumsOnDevice } from './stretch.js';
+import type { ShardSumsOnDevice } from './resident_functions.js';
 import { readStretch } from './read_stretch.js';
 import type { StretchFeed } from './stretch_feed.js';
 import type { Feed } from './train_step.js';
@@ -56,12 +56,12 @@ export async function trainResident(
   const isHere = resident.leadsTo(version) && (resident.version !== version || replica.loadedVersion === version);
   if (early && !isHere) return null;
   beginFrom(replica, version, work.from, { early: early && (work.lends || work.keepsBefore) });
-  let feed: Feed | StretchFeed | undefined;
+  let feed: Feed | StretchFeed[] | undefined;
   let answer: Pick<ShardAnswer, 'lossSum' | 'sums'> | undefined;
   try {
     if (replica.refused !== null) throw replica.refused;
     if (work.then.length > 0 || (resident.stretchesAll && !work.lends && work.shards.length === 1)) {
-      const given = (feed = await readStretch(replica, shard, work.then));
+      const given = (feed = await readStretch(replica, shard, work));
       const [first, ...then] = onExamples(() => resident.computeStretch(given, shard, work));
       return { ...first, then, ...times(replica, begin) };
     }

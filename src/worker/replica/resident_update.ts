@@ -60,8 +60,8 @@ export interface UpdateOutput {
 export interface ResidentUpdate {
   readonly slots: readonly SlotSpec[];
   numbersOf(step: { globalBatch: number; shards: number } & StepAsked): StepNumbers;
-  /** Of steps of one shard and of one size. */
-  stretchNumbersOf(steps: readonly StepAsked[], globalBatch: number): StretchNumbers;
+  /** Of steps of one size. */
+  stretchNumbersOf(steps: readonly StepAsked[], of: { globalBatch: number; shards: number }): StretchNumbers;
   ofStep(numbers: StretchNumbers, part: Part): StepNumbers;
   apply(input: UpdateInput): UpdateOutput;
 }
@@ -92,8 +92,8 @@ export function createResidentUpdate(
     scalars: scalarsOf(asked).map((scalars) => scalars.map((value) => tf.scalar(value))),
   });
 
-  const stretchNumbersOf: ResidentUpdate['stretchNumbersOf'] = (steps, globalBatch) => ({
-    ...constantsOf(globalBatch, 1),
+  const stretchNumbersOf: ResidentUpdate['stretchNumbersOf'] = (steps, { globalBatch, shards }) => ({
+    ...constantsOf(globalBatch, shards),
     scalars: tf.tensor2d(steps.map((step) => scalarsOf(step).flat())),
   });
 

@@ -9,6 +9,7 @@ import type { Feed } from './train_step.js';
 /** Of a tensor that holds something for each step, what is of one. */
 export type Part = (all: tfjs.Tensor) => tfjs.Tensor;
 
+/** Of one shard of each step. */
 export interface StretchFeed {
   /** Of each tensor of a batch. */
   readonly batches: TensorBatch;

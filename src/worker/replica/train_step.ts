@@ -8,7 +8,7 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { invariant } from '../../common/errors.js';
 import type { BucketLayout } from '../../common/bucket_layout.js';
 import { deriveKey, PURPOSE, type PhiloxKey } from '../../common/random.js';
-import type { Engine } from '../../engine/index.js';
+import type { CompiledFunction, Engine } from '../../engine/index.js';
 import { intoFloat32, scaledFloat, withBatchStatistics, withDropout } from '../../engine/index.js';
 import type { ObjectiveValue } from '../../objective/create_objective.js';
 import type { ModelObjective } from '../../objective/model_objective.js';
@@ -38,10 +38,14 @@ interface EvaluateOutputs {
   readonly sums: tfjs.Tensor[];
 }
 
-/** `position` is int32 [4]: step low word, step high word, first example's index in the global batch, 0. `regularization` is a scalar. */
-export type TrainStep = (batch: TensorBatch, position: tfjs.Tensor, regularization: tfjs.Tensor) => TrainOutputs;
-/** What the training step is called with. */
-export type Feed = Parameters<TrainStep>;
+/**
+ * What the training step is called with. `position` is int32 [4]: step low word, step high word, first example's index in the global batch, 0.
+ * `regularization` is a scalar.
+ */
+export type Feed = [batch: TensorBatch, position: tfjs.Tensor, regularization: tfjs.Tensor];
+/** Compiled, it can be called in another compiled function. */
+export type TrainStep = ((...feed: Feed) => TrainOutputs) &
+  Partial<Pick<CompiledFunction<Feed, TrainOutputs>, 'nested' | 'prepare'>>;
 export type EvaluateStep = (batch: TensorBatch, regularization: tfjs.Tensor) => EvaluateOutputs;
 
 export interface StepParts {

@@ -63,6 +63,7 @@ describe('on the device', () => {
       key: 1,
       lends: false,
       then: [],
+      beside: [],
       keepsBefore: false,
       globalBatch: 4,
       learningRate: 0.1,
@@ -71,7 +72,7 @@ describe('on the device', () => {
     const rest = { from: undefined as never, rescue: undefined as never };
     for (let step = 0; stretch !== null && step < 4 * stretch.steps; step += stretch.steps) {
       const then = Array.from({ length: stretch.steps - 1 }, (_, at) => {
-        return { step: step + at + 1, rows: new Int32Array(4), learningRate: 0.1 };
+        return { step: step + at + 1, shards: [{ rows: new Int32Array(4) }], learningRate: 0.1 };
       });
       resident.settle(step, { early: stretch.early });
       const feed = {
@@ -79,7 +80,7 @@ describe('on the device', () => {
         positions: tf.zeros([stretch.steps, 4], 'int32'),
         regularization: tf.scalar(4),
       };
-      const results = resident.computeStretch(feed, { version: step, step, shard: 0 }, { ...work, ...rest, then });
+      const results = resident.computeStretch([feed], { version: step, step, shard: 0 }, { ...work, ...rest, then });
       expect(results.map(({ resident: { finite } }) => finite)).toEqual(Array.from({ length: stretch.steps }, () => true));
       tf.dispose(feed as unknown as tf.TensorContainer);
       // The first one records, with copies of the variables.

@@ -20,7 +20,7 @@ import { ELSEWHERE, Parameters } from './parameters.js';
 import { committed, ResidentSteps, type Round } from './resident_steps.js';
 import { ResidentWeights, type PlannedStep } from './resident_weights.js';
 import { StepMeter } from './step_meter.js';
-import { StretchLength } from './stretch_length.js';
+import { stretchedBytes, StretchLength } from './stretch_length.js';
 import { unlessAborted } from './unless_aborted.js';
 
 export interface ExactPlaneParts {
@@ -54,8 +54,7 @@ export class ExactPlane implements Plane {
   readonly #resident: ResidentWeights | null;
   readonly #steps: ResidentSteps | null;
   readonly #stretch: StretchLength | null;
-  /** Weights and slots of a version. */
-  readonly #valuesBytes: number;
+  readonly #stretchedBytes: number;
   /** How long the last step took that a replica completed. */
   #stepMs = Infinity;
   readonly #orders = new Map<string, Int32Array>();
@@ -71,8 +70,8 @@ export class ExactPlane implements Plane {
     this.#resident = resident.length === 0 ? null : new ResidentWeights({ ...shared, replicas: resident });
     this.#steps = this.#resident && new ResidentSteps(this.#resident, fleet);
     const { totalSize, trainedSize } = model.layout;
-    this.#valuesBytes = Float32Array.BYTES_PER_ELEMENT * (totalSize + this.#update.slots.length * trainedSize);
-    const mayStretch = stretches && shards === 1 && this.#resident?.isAlone === true && this.#valuesBytes <= LIMITS.stretchBytes;
+    this.#stretchedBytes = stretchedBytes({ shards, values: totalSize + this.#update.slots.length * trainedSize });
+    const mayStretch = stretches && this.#resident?.isAlone === true && this.#stretchedBytes <= LIMITS.stretchBytes;
     this.#stretch = mayStretch ? new StretchLength() : null;
   }
 
@@ -95,7 +94,7 @@ export class ExactPlane implements Plane {
       const steps = 1 + planned.then.length;
       at = after(steps);
       const goesOn = this.#stepMs < LIMITS.earlyStepMs && at.step < work.upTo && at.example < examples;
-      const mayBeEarly = steps === 1 || this.#valuesBytes <= LIMITS.stretchEarlyBytes;
+      const mayBeEarly = steps === 1 || this.#stretchedBytes <= LIMITS.stretchEarlyBytes;
       early = goesOn && mayBeEarly ? planFrom(at, { version: snapshot.version + steps, values: ELSEWHERE }) : null;
       const round = { planned, early, signal: work.signal, meter };
       let taken = 0;

@@ -80,7 +80,7 @@ export class ResidentSteps {
 
   async *#stretch(planned: PlannedStep, [result]: readonly ShardResult[], meter: StepMeter): AsyncGenerator<StepOutcome, void> {
     const steps = [planned, ...planned.then];
-    const { resident, examples } = result;
+    const { resident } = result;
     invariant(resident !== undefined, 'a replica that has all shards completes the step');
     const told = [{ ...result, resident }, ...(result.then ?? [])];
     const underWay = (this.#underWay = { steps, committed: 0 });
@@ -92,7 +92,7 @@ export class ResidentSteps {
       if (!outcome.finite) return yield NOT_FINITE;
       underWay.committed += 1;
       await this.#weights.committed({ inside: underWay.committed < steps.length });
-      const { learningRate } = steps[at];
+      const { learningRate, globalBatch: examples } = steps[at];
       yield committed({ sums: { examples, lossSum, sums }, learningRate, gradientNorm: outcome.gradientNorm, ...times });
     }
   }

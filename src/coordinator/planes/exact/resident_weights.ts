@@ -10,7 +10,7 @@ import { EnvironmentError, invariant } from '../../../common/errors.js';
 import { LIMITS } from '../../../common/limits.js';
 import { within } from '../../../system/within.js';
 import type { ModelDescription, NumericsClass, ResidentReplica, ShardAssignment, ShardResult } from '../../../common/replica.js';
-import type { ResidentOutcome, StepOnDevice, StretchedStep } from '../../../common/resident.js';
+import type { ResidentOutcome, ShardBeside, StepOnDevice, StretchedRows, StretchedStep } from '../../../common/resident.js';
 import type { OptimizerConfig } from '../../../common/train_config.js';
 import { endTogether, fromEach, stillHere, type Members } from './gathered_step.js';
 import type { Parameters } from './parameters.js';
@@ -58,7 +58,7 @@ export interface PlannedStep {
   readonly version: number;
   readonly globalBatch: number;
   readonly learningRate: number;
-  /** Steps after it that a replica alone takes in the same call: a stretch. Of one shard each, with as many rows. */
+  /** Steps after it that a replica alone takes in the same call: a stretch. With as many rows each. */
   readonly then: readonly PlannedStep[];
 }
 
@@ -119,8 +119,11 @@ export class ResidentWeights {
 
   #unitsOf(step: PlannedStep, keys: readonly number[], { keepsBefore = false } = {}): ShardAssignment[] {
     const then = step.then.map(stretched);
-    const resident = { ...this.#workOf(step), lends: !this.isAlone, then, keepsBefore };
-    return step.units.map((unit, at) => ({ ...unit, resident: { ...resident, key: keys[at] } }));
+    const [first, ...others] = step.units;
+    // A stretch is one call, whatever its steps are made of.
+    const [units, beside] = then.length > 0 ? [[first], others.map(besideOf)] : [step.units, []];
+    const resident = { ...this.#workOf(step), lends: !this.isAlone, then, beside, keepsBefore };
+    return units.map((unit, at) => ({ ...unit, resident: { ...resident, key: keys[at] } }));
   }
 
   #workOf({ units, globalBatch, learningRate }: PlannedStep): StepOnDevice {
@@ -203,8 +206,16 @@ export class ResidentWeights {
   }
 }
 
-function stretched({ units: [{ id, rows, batchRows }], learningRate }: PlannedStep): StretchedStep {
-  return { step: id.step, rows, ...(batchRows && { batchRows }), learningRate };
+function stretched({ units, learningRate }: PlannedStep): StretchedStep {
+  return { step: units[0].id.step, shards: units.map(rowsOf), learningRate };
+}
+
+function besideOf({ id: { shard }, firstExample, regularizationWeight, ...unit }: ShardAssignment): ShardBeside {
+  return { shard, firstExample, regularizationWeight, ...rowsOf(unit) };
+}
+
+function rowsOf({ rows, batchRows }: Pick<ShardAssignment, 'rows' | 'batchRows'>): StretchedRows {
+  return { rows, ...(batchRows && { batchRows }) };
 }
 
 function newKeys({ units }: PlannedStep): number[] {

@@ -12,6 +12,11 @@ export function mayStretch({ device }: Pick<NumericsClass, 'device'>, { train }:
   return device === 'CPU' && isInMemory(train);
 }
 
+/** What bounds it (LIMITS.stretchBytes): weights and slots, as often as there are shards, which are computed side by side. */
+export function stretchedBytes({ shards, values }: { shards: number; values: number }): number {
+  return shards * values * Float32Array.BYTES_PER_ELEMENT;
+}
+
 /** Steps whose median says how long one takes: some of the first ones record. */
 const COUNTED = 8;
 /** Of what is known of a step's time, by a stretch that took another one. */

@@ -84,6 +84,8 @@ describe.each([
     ['momentum, decay and clipping', { rate: 0.01, optimizer: { momentum: 0.9, weightDecay: 1e-3, clipNorm: 0.05 } }],
     ['adamw with a moving average', { rate: 0.01, optimizer: { name: 'adamw', weightDecay: 0.01, emaDecay: 0.9 } }],
     ['rmsprop', { rate: 0.01, optimizer: { name: 'rmsprop', momentum: 0.5 } }],
+    ['sgd over two shards of two rows and one', { rate: 0.01, shards: 2 }],
+    ['adam with clipping over three shards', { rate: 0.01, shards: 3, optimizer: { name: 'adam', clipNorm: 0.05 } }],
   ])('%s: weights, slots, sums and norms are those of single steps, and of the host', async (_name, work) => {
     let stretched: unknown;
     const { lengths, back } = await stretchesOf(replica, async () => (stretched = await trained('device', work, true)));
@@ -93,8 +95,8 @@ describe.each([
     expect(stretched).toEqual(await trained('host', work, false));
   });
 
-  it('holds as many handles after many stretches as after few', async () => {
-    const { plane } = await planeOn(replica, 'device', { stretches: true, optimizer: { momentum: 0.9, clipNorm: 1 } });
+  it.each([1, 3])('holds as many handles after many stretches as after few (%i shards)', async (shards) => {
+    const { plane } = await planeOn(replica, 'device', { shards, stretches: true, optimizer: { momentum: 0.9, clipNorm: 1 } });
     const at = 3 * PER_EPOCH;
     await advance(plane, { steps: at, batch });
     await plane.values();
@@ -105,8 +107,8 @@ describe.each([
   });
 });
 
-describe('where somebody comes between', () => {
-  const adam = { optimizer: { name: 'adam' as const, clipNorm: 1, emaDecay: 0.5, emaFor: ['evaluation' as const] } };
+describe.each([1, 2])('where somebody comes between (%i shards)', (shards) => {
+  const adam = { shards, optimizer: { name: 'adam' as const, clipNorm: 1, emaDecay: 0.5, emaFor: ['evaluation' as const] } };
   let replica: LocalReplica;
   beforeAll(async () => {
     const dataset = await drawnImages({ examples: EXAMPLES, shape: [6, 6, 1], classes: 4 });
@@ -241,7 +243,7 @@ describe('where somebody comes between', () => {
 
   it('a step that is not finite ends it after those before, and is told as the host tells it', async () => {
     const ended = async (where: 'host' | 'device'): Promise<unknown> => {
-      const { plane, firstVersion } = await planeOn(replica, where, { stretches: true });
+      const { plane, firstVersion } = await planeOn(replica, where, { shards, stretches: true });
       await advance(plane, { steps: first, batch, rate: 0.01 });
       const outcomes: StepOutcome[] = [];
       const error: unknown = await (async () => {
@@ -262,7 +264,7 @@ describe.each<[string, { weighted: boolean; augment: string[] }]>([
   ['augmented ones, which are read for each step by itself', { weighted: true, augment: ['flip', 'shift 1'] }],
   ['mixed ones', { weighted: false, augment: ['mixup 0.3'] }],
 ])('%s', (_, { weighted, augment }) => {
-  it('have the bits of single steps', async () => {
+  it.each([1, 2])('have the bits of single steps (%i shards)', async (shards) => {
     const split = {
       x: Uint8Array.from({ length: EXAMPLES * 36 }, (_pixel, at) => (at * 73 + (at >> 3) * 41) % 256),
       y: Uint8Array.from({ length: EXAMPLES }, (_example, at) => at % 4),
@@ -278,7 +280,7 @@ describe.each<[string, { weighted: boolean; augment: string[] }]>([
     });
     const replica = await openReplica({ model: topologyOf(dense()), dataset, augment });
     const run = async (stretches: boolean): Promise<unknown> => {
-      const { plane } = await planeOn(replica, 'device', { stretches, mixes: augment.includes('mixup 0.3') });
+      const { plane } = await planeOn(replica, 'device', { shards, stretches, mixes: augment.includes('mixup 0.3') });
       return [told(await advance(plane, { steps: STEPS, batch, rate: 0.01 })), await valuesOf(plane)];
     };
     let stretched: unknown;
