@@ -16,7 +16,7 @@ import { runTraining } from '../coordinator/run.js';
 import { KEEPS_NOTHING } from '../coordinator/storage/run_store.js';
 import { ExactPlane } from '../coordinator/planes/exact/exact_plane.js';
 import { residentReplicas } from '../coordinator/planes/exact/resident_weights.js';
-import { mayStretch } from '../coordinator/planes/exact/stretch_length.js';
+import { mostInOneCall } from '../coordinator/planes/exact/stretch_length.js';
 import { RunProgress } from '../coordinator/progress.js';
 import { datasetFromArrays } from '../data/arrays.js';
 import { optimizerProgram } from '../optimizers/optimizer_program.js';
@@ -112,8 +112,8 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     for (const replica of replicas.replicas) fleet.add(replica);
     const resident = residentReplicas(replicas);
     const cores = availableCores();
-    const stretches = mayStretch(replicas.numerics, dataset);
-    const plane = new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, resident, stretches, cores, nowMs });
+    const inOneCall = mostInOneCall(replicas.numerics, dataset, request.batch);
+    const plane = new ExactPlane({ model, shards, optimizer: config.optimizer, fleet, resident, inOneCall, cores, nowMs });
     const perEpoch = dataset.train.count / request.batch;
     const clock = new BenchClock({ ...request, perEpoch }, plane);
     await runTraining({
@@ -130,7 +130,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       stop: clock.stop,
       nowMs,
     }).finally(() => plane.close());
-    const { counted, inOneCall, stepMs, cpuMs, firstStepMs } = clock.times();
+    const { counted, inOneCall: together, stepMs, cpuMs, firstStepMs } = clock.times();
     const phase = (of: (event: StepEvent) => number): number[] => counted.map(of);
     const exchange = phase(({ phasesMs }) => phasesMs.reduce + phasesMs.apply + phasesMs.publish);
     const held = await Promise.all(replicas.replicas.map((replica) => replica.memory()));
@@ -147,7 +147,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       execution: replicas.numerics.execution,
       batch: request.batch,
       steps: counted.length,
-      stepsInOneCall: inOneCall,
+      stepsInOneCall: together,
       imagesPerS: (request.batch / quantile(stepMs, 0.5)) * 1000,
       stepMs: { p50: quantile(stepMs, 0.5), p95: quantile(stepMs, 0.95) },
       cpuMs: { min: Math.min(...cpuMs), p50: quantile(cpuMs, 0.5) },
@@ -171,9 +171,9 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       peakMemoryMb: process.resourceUsage().maxRSS / 1024,
       memory: {
         valuesMb: valuesBytes / 1e6,
-        versions: inOneCall === 1 ? 2 : shards * valuesBytes <= LIMITS.stretchEarlyBytes ? 4 : 3,
+        versions: together === 1 ? 2 : shards * valuesBytes <= LIMITS.stretchEarlyBytes ? 4 : 3,
         gradientMb: (4 * model.layout.trainedSize) / 1e6,
-        gradients: inOneCall === 1 || shards === 1 ? 1 + Math.ceil(Math.log2(shards)) : shards + 1,
+        gradients: together === 1 || shards === 1 ? 1 + Math.ceil(Math.log2(shards)) : shards + 1,
         heldMb: Math.max(...held.map(({ bytes }) => bytes)) / 1e6,
       },
       change: changeFor(

@@ -16,7 +16,7 @@ import type { TrainConfig } from '../common/train_config.js';
 import type { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import type { RunValues } from '../coordinator/planes/plane.js';
 import { configFrom, endOfFinished, observeInto, openRun, type OpenedRun } from '../coordinator/opened_run.js';
-import { mayStretch } from '../coordinator/planes/exact/stretch_length.js';
+import { mostInOneCall } from '../coordinator/planes/exact/stretch_length.js';
 import { startRun } from '../coordinator/start_run.js';
 import type { DataProgress } from '../data/progress.js';
 import { limitDataset } from '../data/load.js';
@@ -225,7 +225,7 @@ async function composeSeen(
         numericsCheck: request.numericsCheck,
         fleet: crew.fleet,
         resident: crew.resident ?? [],
-        stretches: mayStretch(crew.numerics, dataset),
+        inOneCall: mostInOneCall(crew.numerics, dataset, settled.config.batch),
         cores: availableCores(),
         observe: (event) => {
           observe(event);

@@ -96,8 +96,10 @@ export const LIMITS = {
   /** A replica that keeps the weights begins the next step before it is asked where steps take less, ms: of longer ones the wait between them is no part. */
   earlyStepMs: 250,
   /** A replica that is alone takes up to so many steps in one call, as many as last no longer, ms: a stop waits for them. */
-  stretchSteps: 32,
+  stretchSteps: 128,
   stretchMs: 200,
+  /** And as many as have no more of rows, bytes: they are read before its first step, and those of the next one may be there too. */
+  stretchRowBytes: 16 * 2 ** 20,
   /** It takes so many singly before, and twice as many each time that some were computed for nothing, up to a bound. */
   stretchAfterSteps: 16,
   stretchMostSingly: 4_096,

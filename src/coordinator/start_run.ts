@@ -78,7 +78,7 @@ export interface StartParts {
   /** All replicas of the fleet, where the weights may stay with them (planes/exact/resident_weights.ts). */
   readonly resident?: readonly ResidentReplica[];
   /** A replica alone may take several steps in one call (planes/exact/stretch_length.ts). */
-  readonly stretches?: boolean;
+  readonly inOneCall?: number;
   /** Of this machine, for this process. */
   readonly cores: number;
   readonly observe: RunObserver;
@@ -108,7 +108,7 @@ export interface RunResult {
 
 /** Runs to the end. Errors: those of a resume that does not fit, and of run.ts. */
 export async function startRun(parts: StartParts): Promise<RunResult> {
-  const { config, shards, model, fleet, resident, stretches, cores, initFrom } = parts;
+  const { config, shards, model, fleet, resident, inOneCall, cores, initFrom } = parts;
   const initial = initFrom === null ? model.initial : weightsFor(model, initFrom);
   const plane = new ExactPlane({
     model,
@@ -117,7 +117,7 @@ export async function startRun(parts: StartParts): Promise<RunResult> {
     mixes: mixesExamples(config.augment),
     fleet,
     resident,
-    ...(stretches !== undefined && { stretches }),
+    ...(inOneCall !== undefined && { inOneCall }),
     cores,
     initial,
     nowMs,

@@ -2,6 +2,7 @@
  * Owns: planes over replicas in threads, with the weights on the host or with the replicas, for tests that compare both.
  */
 import * as tf from '@tensorflow/tfjs';
+import { LIMITS } from '../../src/common/limits.js';
 import type { ResidentReplica } from '../../src/common/replica.js';
 import { DEFAULT_TRAIN_CONFIG, type OptimizerConfig } from '../../src/common/train_config.js';
 import { ExactPlane } from '../../src/coordinator/planes/exact/exact_plane.js';
@@ -66,7 +67,8 @@ export async function planeOn(
   const config = { ...DEFAULT_TRAIN_CONFIG.optimizer, ...optimizer };
   const resident = where === 'device' ? all : [];
   const model = await all[0].describe();
-  const plane = new ExactPlane({ model, shards, optimizer: config, fleet, resident, stretches, mixes, nowMs });
+  const inOneCall = stretches ? LIMITS.stretchSteps : 1;
+  const plane = new ExactPlane({ model, shards, optimizer: config, fleet, resident, inOneCall, mixes, nowMs });
   const { parameters, optimizerSlots } = await plane.values();
   await plane.restore({ version: (firstVersion += 1000), parameters, optimizerSlots });
   return { plane, firstVersion, fleet };

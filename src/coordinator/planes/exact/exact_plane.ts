@@ -33,8 +33,8 @@ export interface ExactPlaneParts {
   readonly fleet: RoundComputer & Members;
   /** All replicas of the fleet, where the weights may stay with them (`residentReplicas`). */
   readonly resident?: readonly ResidentReplica[];
-  /** One that is alone may take several steps in one call (stretch_length.ts). */
-  readonly stretches?: boolean;
+  /** One that is alone may take so many steps in one call (stretch_length.ts); by default one. */
+  readonly inOneCall?: number;
   /** Of the machine; where the weights are on the host, the update uses them. */
   readonly cores?: number;
   /** First weights, where they are not the model's. */
@@ -62,7 +62,7 @@ export class ExactPlane implements Plane {
   #averaged: Float32Array | null = null;
 
   constructor(parts: ExactPlaneParts) {
-    const { model, shards, optimizer, fleet, resident = [], stretches = false, cores, initial = model.initial, nowMs } = parts;
+    const { model, shards, optimizer, fleet, resident = [], inOneCall = 1, cores, initial = model.initial, nowMs } = parts;
     this.#parts = parts;
     this.#update = createUpdate({ layout: model.layout, optimizer, nowMs, ...(resident.length === 0 && { cores }) });
     this.#parameters = new Parameters({ layout: model.layout, initial }, this.#update.slots);
@@ -71,8 +71,8 @@ export class ExactPlane implements Plane {
     this.#steps = this.#resident && new ResidentSteps(this.#resident, fleet);
     const { totalSize, trainedSize } = model.layout;
     this.#stretchedBytes = stretchedBytes({ shards, values: totalSize + this.#update.slots.length * trainedSize });
-    const mayStretch = stretches && this.#resident?.isAlone === true && this.#stretchedBytes <= LIMITS.stretchBytes;
-    this.#stretch = mayStretch ? new StretchLength() : null;
+    const mayStretch = inOneCall > 1 && this.#resident?.isAlone === true && this.#stretchedBytes <= LIMITS.stretchBytes;
+    this.#stretch = mayStretch ? new StretchLength(inOneCall) : null;
   }
 
   async *advance(work: Advance): AsyncGenerator<StepOutcome, void> {

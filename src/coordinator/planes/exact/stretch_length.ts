@@ -3,13 +3,22 @@
  * the run wants the values between them, which costs the steps computed beyond.
  * Does not: know where an epoch ends (exact_plane.ts).
  */
-import { isInMemory, type Dataset } from '../../../common/dataset.js';
+import { isInMemory, type Dataset, type Field } from '../../../common/dataset.js';
 import { LIMITS } from '../../../common/limits.js';
 import type { NumericsClass } from '../../../common/replica.js';
 
-/** Whether a replica that is alone may take several steps in one call: not where rows are read meanwhile, nor on a GPU, where that was not seen. */
-export function mayStretch({ device }: Pick<NumericsClass, 'device'>, { train }: Pick<Dataset, 'train'>): boolean {
-  return device === 'CPU' && isInMemory(train);
+/** How many steps a replica that is alone may take in one call: one where rows are read meanwhile, and on a GPU, where more were not seen. */
+export function mostInOneCall(
+  { device }: Pick<NumericsClass, 'device'>,
+  { train, fields }: Pick<Dataset, 'train' | 'fields'>,
+  batch: number,
+): number {
+  if (device !== 'CPU' || !isInMemory(train)) return 1;
+  const numbers = ({ shape }: Field): number => shape.reduce((a, b) => a * b, 1);
+  const bytes = (field: Field): number => (field.type === 'uint8' ? 1 : 4) * numbers(field);
+  // Targets are 32 bits each on the device, whatever they are stored as.
+  const rowBytes = [...fields.inputs.map(bytes), ...fields.targets.map((field) => 4 * numbers(field))].reduce((a, b) => a + b, 0);
+  return Math.max(1, Math.min(LIMITS.stretchSteps, Math.floor(LIMITS.stretchRowBytes / (batch * rowBytes))));
 }
 
 /** What bounds it (LIMITS.stretchBytes): weights and slots, as often as there are shards, which are computed side by side. */
@@ -23,6 +32,7 @@ const COUNTED = 8;
 const SHARE_OF_NEW = 0.1;
 
 export class StretchLength {
+  readonly #most: number;
   /** Steps to be taken one by one before it is known, or tried again. */
   #singly: number = LIMITS.stretchAfterSteps;
   #afterCut: number = LIMITS.stretchAfterSteps;
@@ -30,6 +40,10 @@ export class StretchLength {
   /** The first call records what all others run. */
   #isRecorded = false;
   #stepMs = Infinity;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
 
   /** At most; null while that is not known. */
   get steps(): number | null {
@@ -39,7 +53,7 @@ export class StretchLength {
 
   atMost(steps: number): number {
     if (this.#singly > 0) return 1;
-    return Math.max(1, Math.floor(Math.min(LIMITS.stretchSteps, LIMITS.stretchMs / this.#stepMs, steps)));
+    return Math.max(1, Math.floor(Math.min(this.#most, LIMITS.stretchMs / this.#stepMs, steps)));
   }
 
   /** A step's computing took so long, one by itself or each of so many: what the run did meanwhile is no part of it. */

@@ -2,12 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../../../../src/common/dataset.js';
 import { LIMITS } from '../../../../src/common/limits.js';
-import { mayStretch, StretchLength } from '../../../../src/coordinator/planes/exact/stretch_length.js';
+import { mostInOneCall, StretchLength } from '../../../../src/coordinator/planes/exact/stretch_length.js';
 
 const { stretchAfterSteps: after, stretchMs, stretchSteps } = LIMITS;
 
 function taken(times: readonly number[]): StretchLength {
-  const length = new StretchLength();
+  const length = new StretchLength(stretchSteps);
   for (const ms of times) length.took(ms, 1);
   return length;
 }
@@ -38,7 +38,7 @@ describe('a stretch', () => {
     expect(length.atMost(100)).toBe(1);
     expect(length.steps).toBeNull();
     for (let step = first.length; step < after; step++) length.took(2, 1);
-    expect(length.atMost(100)).toBe(stretchSteps);
+    expect(length.atMost(Infinity)).toBe(stretchMs / 2);
   });
 
   it('is none of long steps, which is known sooner', () => {
@@ -67,10 +67,27 @@ describe('a stretch', () => {
   });
 });
 
-it('rows that are read while the run goes on, and GPUs, are left to single steps', () => {
-  const inMemory = { train: { count: 1, inputs: {}, targets: {} } } as unknown as Dataset;
-  const elsewhere = { train: { count: 1, source: 'npz', where: null, targets: {} } } as unknown as Dataset;
-  expect(mayStretch({ device: 'CPU' }, inMemory)).toBe(true);
-  expect(mayStretch({ device: 'GPU' }, inMemory)).toBe(false);
-  expect(mayStretch({ device: 'CPU' }, elsewhere)).toBe(false);
+describe('how many steps one call may take', () => {
+  const field = (type: string, shape: number[]): object => ({ name: 'x', type, shape, scale: 1 });
+  const inMemory = (type: string, ...shape: number[]): Dataset =>
+    ({
+      train: { count: 1, inputs: {}, targets: {} },
+      fields: { inputs: [field(type, shape)], targets: [field('uint8', [])] },
+    }) as unknown as Dataset;
+  const on = (device: string, dataset: Dataset, batch = 32): number => mostInOneCall({ device }, dataset, batch);
+
+  it('is one where rows are read while the run goes on, and on GPUs', () => {
+    const columns = inMemory('float32', 32);
+    expect(on('CPU', columns)).toBe(stretchSteps);
+    expect(on('GPU', columns)).toBe(1);
+    expect(on('CPU', { ...columns, train: { count: 1, source: 'npz', where: null, targets: {} } } as unknown as Dataset)).toBe(1);
+  });
+
+  it('is bounded by the bytes of their rows', () => {
+    const bytes = LIMITS.stretchRowBytes;
+    expect(on('CPU', inMemory('float32', 1000, 25 - 1))).toBe(Math.floor(bytes / (32 * (96_000 + 4))));
+    expect(on('CPU', inMemory('uint8', 1000, 25 - 1))).toBe(Math.floor(bytes / (32 * (24_000 + 4))));
+    expect(on('CPU', inMemory('float32', 1000, 1000))).toBe(1);
+    expect(on('CPU', inMemory('float32', 1000), 2000)).toBe(2);
+  });
 });
