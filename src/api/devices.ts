@@ -18,9 +18,12 @@ interface PlacedReplica {
 
 export interface Placement {
   readonly replicas: readonly PlacedReplica[];
-  /** Of a replica, at most: fewer where the model is too small for them (common/thread_count.ts), unless they were asked for. */
+  /** Of a replica. */
   readonly intraOpThreads: number;
-  readonly threadsAsked: boolean;
+  /** Whether somebody asked for as many; or they are those that the model keeps busy (common/thread_count.ts); or the cores, of which a replica takes fewer for a smaller model. */
+  readonly threadsBy: 'request' | 'model' | 'cores';
+  /** As many as there may be. */
+  readonly mostThreads: number;
   /** CPU devices that TensorFlow must show; more than 1 only where the caller named logical ones. */
   readonly logicalCpuDevices: number;
   /** One line for the user where the machine decided; empty otherwise. */
@@ -84,8 +87,9 @@ function threadsOn(
   cores: number,
   replicas: readonly PlacedReplica[],
   asked: number | null,
-): Pick<Placement, 'intraOpThreads' | 'threadsAsked'> {
-  return { intraOpThreads: asked ?? Math.max(1, Math.floor(cores / replicas.length)), threadsAsked: asked !== null };
+): Pick<Placement, 'intraOpThreads' | 'mostThreads' | 'threadsBy'> {
+  const threads = asked ?? Math.max(1, Math.floor(cores / replicas.length));
+  return { intraOpThreads: threads, mostThreads: threads, threadsBy: asked === null ? 'cores' : 'request' };
 }
 
 function place(choice: DeviceChoice, search: () => GpuSearch): { replicas: PlacedReplica[]; notice: string } {
@@ -116,9 +120,9 @@ function place(choice: DeviceChoice, search: () => GpuSearch): { replicas: Place
 
 /** Of a model that the caller holds: with as many threads as it keeps busy, so that nobody has to find out. */
 export function placedFor(placement: Placement, work: ModelWork, rows: number): Placement {
-  const { intraOpThreads: most, threadsAsked, replicas } = placement;
-  if (threadsAsked || !replicas.every(({ device }) => device.startsWith('CPU'))) return placement;
-  return { ...placement, intraOpThreads: threadsFor(work, { rows, most }), threadsAsked: true };
+  const { mostThreads: most, threadsBy, replicas } = placement;
+  if (threadsBy === 'request' || !replicas.every(({ device }) => device.startsWith('CPU'))) return placement;
+  return { ...placement, intraOpThreads: threadsFor(work, { rows, most }), threadsBy: 'model' };
 }
 
 /** As many replicas as a processor of so many cores is not choked by. */

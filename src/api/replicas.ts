@@ -105,10 +105,10 @@ const SMALL_INPUTS = 2 ** 16;
 
 /** A thread that began with as many as the model wants need not begin again; for a large model that takes longer, as it is built twice. */
 function threadsOf(
-  { intraOpThreads: most, threadsAsked }: Placement,
+  { intraOpThreads: most, threadsBy }: Placement,
   { rows, dataset, device }: Pick<ReplicaRequest, 'rows' | 'dataset'> & { readonly device: string },
 ): Pick<ReplicaSpec, 'intraOpThreads' | 'threadsWanted'> {
-  if (threadsAsked || most === 1 || !device.startsWith('CPU')) return { intraOpThreads: most, threadsWanted: null };
+  if (threadsBy !== 'cores' || most === 1 || !device.startsWith('CPU')) return { intraOpThreads: most, threadsWanted: null };
   const inputs = dataset?.fields.inputs ?? [];
   const columns = inputs.reduce((sum, { shape }) => sum + (shape[0] ?? 1), 0);
   // Sequences, images and tokens are not columns.

@@ -174,8 +174,8 @@ class JobKeeper {
     };
     // Threads are part of the run's numerics class: a machine that was told none takes the run's.
     const { placement } = this;
-    const told = placement.threadsAsked ? null : job.threadsPerWorker;
-    const placed = told === null ? placement : { ...placement, intraOpThreads: told, threadsAsked: true };
+    const told = placement.threadsBy === 'request' ? null : job.threadsPerWorker;
+    const placed = told === null ? placement : { ...placement, intraOpThreads: told, threadsBy: 'request' as const };
     const rows = Math.max(...job.shardSizes);
     const opening = openReplicas({ placement: placed, rows, source, dataset, config: job, say, signal });
     const replicas = await opening.catch(failed);

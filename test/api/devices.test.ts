@@ -79,8 +79,8 @@ describe('replicas are placed', () => {
 
   it('with fewer for a model that the caller holds and that keeps fewer busy, unless they were asked for', () => {
     const small = { multiplyAdds: 1 };
-    const placement = { ...placeReplicas({ kind: 'cpu', replicas: 1 }, null, () => NONE), intraOpThreads: 8 };
-    expect(placedFor(placement, small, 32)).toMatchObject({ intraOpThreads: 1, threadsAsked: true });
+    const placement = { ...placeReplicas({ kind: 'cpu', replicas: 1 }, null, () => NONE), intraOpThreads: 8, mostThreads: 8 };
+    expect(placedFor(placement, small, 32)).toMatchObject({ intraOpThreads: 1, mostThreads: 8, threadsBy: 'model' });
     expect(placedFor(placement, { multiplyAdds: null }, 32).intraOpThreads).toBe(8);
     expect(
       placedFor(

@@ -91,12 +91,11 @@ export function computingOf(
   const rows = given.batchSize ?? DEFAULT_BATCH;
   const place = (): Computing['placement'] => {
     const { threadsPerWorker: threads } = config;
-    const placed = devices ? placeOnNamedDevices(devices, threads) : placeReplicas(chooseDevices(config), threads);
-    return placedFor(placed, workOf(model), rows);
+    return devices ? placeOnNamedDevices(devices, threads) : placeReplicas(chooseDevices(config), threads);
   };
   const { precision, compile, execution, batchNorm } = { ...config, ...open?.config, ...(settings as Partial<TrainConfig>) };
   return {
-    placement: open === null || isPlaced ? place() : open.placement,
+    placement: placedFor(open === null || isPlaced ? place() : open.placement, workOf(model), rows),
     rows,
     config: {
       ...{ precision, compile, execution, batchNorm, augment: [], loss: null, metrics: null },

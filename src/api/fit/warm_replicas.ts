@@ -8,6 +8,7 @@ import { invariant } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { ModelDescription } from '../../common/replica.js';
 import type { RunValues } from '../../coordinator/planes/plane.js';
+import type { Placement } from '../devices.js';
 import { openReplicas, type OpenedReplicas, type ReplicaRequest } from '../replicas.js';
 
 /** Where the last call left the optimizer. */
@@ -41,7 +42,8 @@ export class WarmReplicas {
   #last: Promise<unknown> = Promise.resolve();
 
   /** Those of the last call where they can compute this one; else new ones. `dataset` null: for predictions. */
-  async open(request: ReplicaRequest): Promise<OpenedReplicas> {
+  async open(given: ReplicaRequest): Promise<OpenedReplicas> {
+    const request = { ...given, placement: this.#placementFor(given.placement) };
     const { dataset } = request;
     used.delete(this);
     used.add(this);
@@ -63,6 +65,13 @@ export class WarmReplicas {
     const model = descriptions.get(bound);
     invariant(model !== undefined, 'what replicas are bound to is described');
     return { ...opened, model };
+  }
+
+  /** Replicas that have more threads than the rows of this call keep busy are no reason to open others: calls in turns would open some each time. */
+  #placementFor(placement: Placement): Placement {
+    const threads = this.#open?.placement.intraOpThreads ?? 0;
+    const areMore = placement.threadsBy === 'model' && threads > placement.intraOpThreads;
+    return areMore ? { ...placement, intraOpThreads: threads } : placement;
   }
 
   /** Rows that replicas read from the next step on, of the fields that they are bound to. */
@@ -128,8 +137,9 @@ export class WarmReplicas {
 
 /** What a replica is built from. The weights come with each step. */
 function modelKeyOf({ placement, source, config: { precision, compile, execution, batchNorm } }: ReplicaRequest): string {
+  const { replicas, intraOpThreads, logicalCpuDevices } = placement;
   const { name, topology } = source.kind === 'topology' ? source : { ...source, topology: '' };
-  return JSON.stringify([placement, name, topology, precision, compile, execution, batchNorm]);
+  return JSON.stringify([replicas, intraOpThreads, logicalCpuDevices, name, topology, precision, compile, execution, batchNorm]);
 }
 
 /** What a replica knows of data besides their rows, and how it judges them. */

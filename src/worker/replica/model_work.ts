@@ -4,48 +4,75 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { ModelWork } from '../../common/thread_count.js';
-import { flattenLayers } from './model_layout.js';
+
+type Shape = readonly (number | null)[];
+
+/** A call of a layer in the model that it is looked at in: the layer may be part of others too. */
+interface Call {
+  readonly outboundLayer: tfjs.layers.Layer;
+  readonly inputShapes: readonly Shape[];
+  readonly outputShapes: readonly Shape[];
+}
 
 interface LayerInternals {
-  readonly inboundNodes?: readonly { readonly inputShapes: readonly Shape[]; readonly outputShapes: readonly Shape[] }[];
+  /** Of a model: the calls it is made of. A Sequential has them in its inner model, once that is there. */
+  readonly nodesByDepth?: Readonly<Record<string, readonly Call[]>>;
+  readonly model?: LayerInternals | null;
+  readonly layers?: readonly tfjs.layers.Layer[];
+  readonly inboundNodes?: readonly Call[];
   readonly dataFormat?: string;
-  /** Of a layer that wraps another one, which is looked at by itself where it has the weights (Bidirectional has copies of it). */
-  readonly layer?: tfjs.layers.Layer;
+  /** Of a layer that wraps another one. */
+  readonly layer?: unknown;
   /** Of a recurrent one: what it computes in each step of time. */
   readonly cell?: unknown;
 }
-
-type Shape = readonly (number | null)[];
 
 /** Layers whose weights of two axes or more are not multiplied as matrices. */
 const NO_PRODUCT: ReadonlySet<string> = new Set(['Embedding', 'PReLU']);
 
 /** Each weight of two axes or more counts as a factor of one product; of a recurrent layer one in each step of time. Not known where an axis has no fixed extent. */
 export function workOf(model: tfjs.LayersModel): ModelWork {
-  const products = flattenLayers(model).flatMap(productsOf);
+  const products = productsIn(model);
   const known = products.filter((each) => each !== null);
-  if (known.length === 0 || known.length < products.length) return { multiplyAdds: null };
   const total = known.reduce((sum, each) => sum + each, 0);
-  return { multiplyAdds: total === 0 ? null : known.reduce((sum, each) => sum + each * each, 0) / total };
+  if (total === 0 || known.length < products.length) return { multiplyAdds: null };
+  return { multiplyAdds: known.reduce((sum, each) => sum + each * each, 0) / total };
 }
 
-function productsOf(layer: tfjs.layers.Layer): (number | null)[] {
+/** Of a model, or of a layer that is called as `call` says; nobody says it of one inside a wrapper. */
+function productsIn(layer: tfjs.layers.Layer, call: Call | null = null): (number | null)[] {
   const { layer: wrapped } = layer as unknown as LayerInternals;
-  if ((wrapped?.weights.length ?? 0) > 0 || NO_PRODUCT.has(layer.getClassName())) return [];
+  const calls = callsIn(layer);
+  if (calls !== null) return calls.flatMap((each) => productsIn(each.outboundLayer, each));
+  // Bidirectional has copies of what it wraps.
+  if (isLayer(wrapped) && wrapped.weights.length > 0) return productsIn(wrapped);
+  if (NO_PRODUCT.has(layer.getClassName())) return [];
   const kernels = layer.weights.filter(({ shape }) => shape.length >= 2);
   return kernels.map(({ shape }) => {
-    const places = placesOf(layer, shape.length);
+    const places = placesOf(layer, call, shape.length);
     return places === null ? null : places * (shape as number[]).reduce((a, b) => a * b, 1);
   });
 }
 
+/** Null for a layer that is no model. */
+function callsIn(layer: tfjs.layers.Layer): readonly Call[] | null {
+  const { model, nodesByDepth, layers } = layer as unknown as LayerInternals;
+  if (nodesByDepth === undefined) return null;
+  const own = Object.values((model ?? { nodesByDepth }).nodesByDepth ?? {}).flat();
+  if (own.length > 0) return own;
+  return (layers ?? []).flatMap((each) => (each as unknown as LayerInternals).inboundNodes?.slice(0, 1) ?? []);
+}
+
 /** Positions of one row at which a kernel of so many axes is applied at once. */
-function placesOf(layer: tfjs.layers.Layer, axes: number): number | null {
-  const { inboundNodes, dataFormat, layer: wrapped, cell } = layer as unknown as LayerInternals;
-  const [node] = inboundNodes ?? [];
+function placesOf(layer: tfjs.layers.Layer, call: Call | null, axes: number): number | null {
+  const { dataFormat, layer: wrapped, cell } = layer as unknown as LayerInternals;
   // Inside a wrapper or over time: one position after the other, which of images have an extent that nobody says.
-  if (node === undefined || wrapped !== undefined || cell !== undefined) return axes === 2 ? 1 : null;
-  const [shape] = layer.getClassName() === 'Conv2DTranspose' ? node.inputShapes : node.outputShapes;
+  if (call === null || isLayer(wrapped) || cell !== undefined) return axes === 2 ? 1 : null;
+  const [shape] = layer.getClassName() === 'Conv2DTranspose' ? call.inputShapes : call.outputShapes;
   const places = dataFormat === 'channelsFirst' ? shape.slice(2) : shape.slice(1, -1);
   return places.reduce<number | null>((all, extent) => (all === null || extent === null ? null : all * extent), 1);
+}
+
+function isLayer(value: unknown): value is tfjs.layers.Layer {
+  return Array.isArray((value as Partial<tfjs.layers.Layer> | undefined)?.weights);
 }

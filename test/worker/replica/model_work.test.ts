@@ -29,6 +29,24 @@ describe("a model's products", () => {
     );
   });
 
+  it('are those of the calls that the model is made of, whatever else its layers are part of', () => {
+    const conv = layers.conv2d({ filters: 2, kernelSize: 3 });
+    const on = (size: number): tf.LayersModel => {
+      const input = tf.input({ shape: [size, size, 3] });
+      return tf.model({ inputs: input, outputs: conv.apply(input) as tf.SymbolicTensor });
+    };
+    const [large, small] = [on(30), on(8)];
+    const again = on(20);
+    const each = (size: number): number => (size - 2) ** 2 * 3 * 3 * 3 * 2;
+    expect([large, small, again].map((model) => workOf(model).multiplyAdds)).toEqual([each(30), each(8), each(20)]);
+    const dense = layers.dense({ units: 4 });
+    const [a, b] = [tf.input({ shape: [4] }), tf.input({ shape: [9, 4] })];
+    const twice = tf.model({ inputs: [a, b], outputs: [dense.apply(a), dense.apply(b)] as tf.SymbolicTensor[] });
+    expect(workOf(twice).multiplyAdds).toBe((16 ** 2 + 144 ** 2) / 160);
+    const rebuilt = tf.models.modelFromJSON({ modelTopology: JSON.parse(small.toJSON(null, true) as string) as never });
+    return expect(rebuilt.then(workOf)).resolves.toEqual(workOf(small));
+  });
+
   it('are not looked up, normalized or multiplied element by element', () => {
     const looked = layers.embedding({ inputShape: [7], inputDim: 100, outputDim: 5 });
     expect(work(looked, layers.prelu(), layers.batchNormalization(), layers.dense({ units: 4 }))).toBe(140);
