@@ -162,7 +162,7 @@ export function entriesOf(task, { threads, anyVendorMkl }) {
     ]) {
       tf(`${name}, one thread`, [...alone, ...jit, '--plain-sgd'], KEEP_MEMORY);
       tf(
-        `${name}, one thread, 32 steps in one call`,
+        `${name}, one thread, 128 steps in one call`,
         [...alone, ...jit, '--plain-sgd', '--together', '--steps', '100', '--warmup', '20'],
         KEEP_MEMORY,
       );

@@ -14,7 +14,7 @@ import measure
 import tensorflow as tf
 from tf_models import MODELS
 
-TOGETHER = 32
+TOGETHER = 128
 
 options = measure.parse(
     __doc__,
