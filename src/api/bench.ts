@@ -16,7 +16,7 @@ import { runTraining } from '../coordinator/run.js';
 import { KEEPS_NOTHING } from '../coordinator/storage/run_store.js';
 import { ExactPlane } from '../coordinator/planes/exact/exact_plane.js';
 import { residentReplicas } from '../coordinator/planes/exact/resident_weights.js';
-import { mostInOneCall } from '../coordinator/planes/exact/stretch_length.js';
+import { mostInOneCall, stretchedBytes } from '../coordinator/planes/exact/stretch_length.js';
 import { RunProgress } from '../coordinator/progress.js';
 import { datasetFromArrays } from '../data/arrays.js';
 import { optimizerProgram } from '../optimizers/optimizer_program.js';
@@ -185,6 +185,7 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
             threads: replicas.numerics.intraOpThreads,
             busyThreads: threadsFor(replicas.work, { rows, most: Math.max(1, Math.floor(cores / placement.replicas.length)) }),
           }),
+          joinsSteps: inOneCall > 1 && stretchedBytes({ shards, values: valuesBytes / 4 }) <= LIMITS.stretchBytes,
           dense: isDense(layersOf(model)),
         },
         whereOf(counted),

@@ -55,6 +55,8 @@ export interface RunFacts {
   /** Of each replica, and as many as the model keeps busy where it computes; absent where nobody says. */
   readonly threads?: number;
   readonly busyThreads?: number;
+  /** One replica in the place of several would take many steps in one call; absent where nobody says. */
+  readonly joinsSteps?: boolean;
   /** The model is of dense layers; absent where nobody says. */
   readonly dense?: boolean;
 }
@@ -89,6 +91,9 @@ export function changeFor(facts: RunFacts, where: Where): string {
   const { phasesMs, stepMs, outside } = where;
   if (outside > 0.5)
     return `${share(outside)} of an epoch's time is outside its steps: evaluate fewer examples (--validation-limit), or make saving rarer (--state-every 10m).`;
+  const { replicas, shards, joinsSteps = false } = facts;
+  if (joinsSteps && replicas > 1 && stepMs < SHORT_MS)
+    return `A step of ${stepMs.toFixed(1)} ms is mostly the way to ${replicas} replicas and back: --workers 1 --shards ${shards} gives the same bits, and takes many steps in one call.`;
   const { data = 0, compute = 0, wait = 0, ...exchange } = phasesMs;
   const times = where.replicas.map(({ computeMs }) => computeMs);
   // Several shards of one replica come after each other: all but the longest are told as waiting.

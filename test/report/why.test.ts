@@ -158,6 +158,17 @@ describe('why a run is as fast as it is', () => {
     expect(change(1, 1)).not.toContain('--threads-per-worker');
   });
 
+  it('names one replica for short steps of several, where it takes many in one call', () => {
+    const facts = { replicas: 2, isCluster: false, device: 'CPU', bytes: 0, shards: 4, precision: 'fp32', execution: 'compiled' };
+    const change = (stepMs: number, joinsSteps?: boolean): string =>
+      changeFor(
+        { ...facts, instructionSet: 'x64 avx2+fma', ...(joinsSteps !== undefined && { joinsSteps }) },
+        { phasesMs: { compute: stepMs / 2, wait: stepMs / 2 }, stepMs, outside: 0, replicas: [] },
+      );
+    expect(change(1.5, true)).toContain('--workers 1 --shards 4 gives the same bits');
+    for (const other of [change(1.5, false), change(1.5), change(30, true)]) expect(other).not.toContain('--workers 1');
+  });
+
   it('of a single epoch takes that one, and of none says nothing', () => {
     expect(whyOf(storyOf({ compute: 1 }, { epochs: 1 }))?.epochs).toEqual([1]);
     expect(whyOf(storyOf({ compute: 1 }, { epochs: 0 }))).toBeNull();
