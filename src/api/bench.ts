@@ -23,7 +23,7 @@ import { optimizerProgram } from '../optimizers/optimizer_program.js';
 import { changeFor, type Where } from '../report/why.js';
 import { availableCores } from '../system/cores.js';
 import { BenchClock, quantile } from './bench_clock.js';
-import { placeReplicas } from './devices.js';
+import { coresEach, placeReplicas } from './devices.js';
 import { resolveModelSource } from '../models/load.js';
 import { packageVersion } from '../system/package_info.js';
 import { openReplicas } from './replicas.js';
@@ -135,7 +135,8 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
     const exchange = phase(({ phasesMs }) => phasesMs.reduce + phasesMs.apply + phasesMs.publish);
     const held = await Promise.all(replicas.replicas.map((replica) => replica.memory()));
     const slots = optimizerProgram(config.optimizer).slots.length;
-    const valuesBytes = 4 * (model.layout.totalSize + slots * model.layout.trainedSize);
+    const values = model.layout.totalSize + slots * model.layout.trainedSize;
+    const joinedBytes = stretchedBytes({ shards, values });
     return {
       versions: { tfjsParallel: packageVersion(), node: process.versions.node, ...replicas.versions },
       model: model.name,
@@ -170,8 +171,8 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
       firstStepS: firstStepMs / 1000,
       peakMemoryMb: process.resourceUsage().maxRSS / 1024,
       memory: {
-        valuesMb: valuesBytes / 1e6,
-        versions: together === 1 ? 2 : shards * valuesBytes <= LIMITS.stretchEarlyBytes ? 4 : 3,
+        valuesMb: (4 * values) / 1e6,
+        versions: together === 1 ? 2 : joinedBytes <= LIMITS.stretchEarlyBytes ? 4 : 3,
         gradientMb: (4 * model.layout.trainedSize) / 1e6,
         gradients: together === 1 || shards === 1 ? 1 + Math.ceil(Math.log2(shards)) : shards + 1,
         heldMb: Math.max(...held.map(({ bytes }) => bytes)) / 1e6,
@@ -183,9 +184,9 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
           ...{ instructionSet: replicas.numerics.instructionSet, device: replicas.numerics.device },
           ...(replicas.numerics.device === 'CPU' && {
             threads: replicas.numerics.intraOpThreads,
-            busyThreads: threadsFor(replicas.work, { rows, most: Math.max(1, Math.floor(cores / placement.replicas.length)) }),
+            busyThreads: threadsFor(replicas.work, { rows, most: coresEach(cores, placement.replicas.length) }),
           }),
-          joinsSteps: inOneCall > 1 && stretchedBytes({ shards, values: valuesBytes / 4 }) <= LIMITS.stretchBytes,
+          joinsSteps: inOneCall > 1 && joinedBytes <= LIMITS.stretchBytes,
           dense: isDense(layersOf(model)),
         },
         whereOf(counted),

@@ -83,12 +83,17 @@ export function placeOnNamedDevices(devices: readonly string[], threadsPerWorker
   };
 }
 
+/** Of each of so many replicas, at least one. */
+export function coresEach(cores: number, replicas: number): number {
+  return Math.max(1, Math.floor(cores / replicas));
+}
+
 function threadsOn(
   cores: number,
   replicas: readonly PlacedReplica[],
   asked: number | null,
 ): Pick<Placement, 'intraOpThreads' | 'mostThreads' | 'threadsBy'> {
-  const threads = asked ?? Math.max(1, Math.floor(cores / replicas.length));
+  const threads = asked ?? coresEach(cores, replicas.length);
   return { intraOpThreads: threads, mostThreads: threads, threadsBy: asked === null ? 'cores' : 'request' };
 }
 

@@ -116,3 +116,8 @@ export function emptyArray(type: NumericType, length: number, { shared = false }
     new SharedArrayBuffer(length * Values.BYTES_PER_ELEMENT),
   );
 }
+
+/** Of one row of all of them, as they are kept in memory. */
+export function rowBytes(fields: readonly Pick<Field, 'type' | 'shape'>[]): number {
+  return fields.reduce((sum, { type, shape }) => sum + shape.reduce((a, b) => a * b, CLASSES[type].BYTES_PER_ELEMENT), 0);
+}

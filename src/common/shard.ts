@@ -30,5 +30,5 @@ export function shardSizes({ globalBatch, shards }: { globalBatch: number; shard
 
 /** Examples of the largest shard of a run on so many. */
 export function largestShard({ batch, shards, examples }: { batch: number; shards: number; examples: number }): number {
-  return Math.ceil(Math.min(batch, examples) / shards);
+  return splitBatch({ globalBatch: Math.min(batch, examples), shards, shard: 0 }).count;
 }

@@ -102,11 +102,6 @@ export function product(shape: readonly number[]): number {
   return shape.reduce((total, extent) => total * extent, 1);
 }
 
-/** Of one row of all of them, as they are kept in memory. */
-export function rowBytes(fields: readonly Pick<Field, 'type' | 'shape'>[]): number {
-  return fields.reduce((sum, { type, shape }) => sum + product(shape) * (type === 'uint8' ? 1 : 4), 0);
-}
-
 function requireFilled({ name, shape }: Field, values: NumericArray, count: number): void {
   invariant(values.length === count * product(shape), `the rows of ${name} fill their shape`);
 }

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import {
   emptyArray,
+  rowBytes,
   type DataFields,
   type Field,
   type MemoryDataset,
@@ -16,7 +17,6 @@ import { DataError } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import { datasetFromArrays, type ArraysSource } from '../arrays.js';
-import { rowBytes } from '../assemble.js';
 import type { FieldOptions } from '../fields.js';
 import { isRecord, optionOf, type Named } from '../named.js';
 import { keptAs, type Fail, type SourceArray } from '../share.js';

@@ -6,11 +6,12 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { join } from 'node:path';
+import { rowBytes } from '../../common/dataset.js';
 import { DataError } from '../../common/errors.js';
 import { errorMessage } from '../../common/error_facts.js';
 
 import { cacheFolder } from '../cache_folder.js';
-import { byteSlices, product, rowBytes } from '../assemble.js';
+import { byteSlices, product } from '../assemble.js';
 import type { RowFile, Rows, Table, TableField } from './table.js';
 
 /** The table with its inputs in row files, and its targets as they came by. */

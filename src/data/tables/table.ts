@@ -3,10 +3,9 @@
  * Does not: know a format (data/sources do).
  */
 import { DataError } from '../../common/errors.js';
-import type { NumericArray, NumericType } from '../../common/dataset.js';
+import { rowBytes, type NumericArray, type NumericType } from '../../common/dataset.js';
 import { LIMITS } from '../../common/limits.js';
 import type { Layout } from '../files/value_type.js';
-import { rowBytes } from '../assemble.js';
 
 export interface TableField {
   readonly name: string;

@@ -18,6 +18,16 @@ export interface Sums {
   readonly statistics: tfjs.Tensor[];
 }
 
+/** All of them as a list, gradients first. */
+export function listOf({ gradients, statistics }: Sums): tfjs.Tensor[] {
+  return [...gradients, ...statistics];
+}
+
+/** From such a list, of so many gradients. */
+export function sumsFrom(all: readonly tfjs.Tensor[], gradients: number): Sums {
+  return { gradients: all.slice(0, gradients), statistics: all.slice(gradients) };
+}
+
 export class Gathering {
   readonly #engine: Engine;
   readonly #layout: BucketLayout;
@@ -30,14 +40,12 @@ export class Gathering {
   }
 
   /** All of it as one array, in layout order. */
-  pack({ gradients, statistics }: Sums): tfjs.Tensor {
-    return pack(this.#engine.tf, [...gradients, ...statistics]);
+  pack(sums: Sums): tfjs.Tensor {
+    return pack(this.#engine.tf, listOf(sums));
   }
 
   unpack(packed: tfjs.Tensor): Sums {
-    const { trainedSlots } = this.#layout;
-    const parts = unpack(this.#engine.tf, packed, shapesOfSums(this.#layout));
-    return { gradients: parts.slice(0, trainedSlots), statistics: parts.slice(trainedSlots) };
+    return sumsFrom(unpack(this.#engine.tf, packed, shapesOfSums(this.#layout)), this.#layout.trainedSlots);
   }
 
   /** Takes the array over. What was lent of versions before the last one is read by nobody any more. */

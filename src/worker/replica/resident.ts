@@ -23,7 +23,7 @@ import { TreeFold } from '../../common/tree_fold.js';
 import { presenceOf } from '../../common/tree_sum.js';
 import { download, normOf, upload, type Engine } from '../../engine/index.js';
 import { executionOf, type Executed } from './execution.js';
-import { Gathering, type Sums } from './gathering.js';
+import { Gathering, listOf, sumsFrom, type Sums } from './gathering.js';
 import type { ReplicaSpec } from './replica_spec.js';
 import { createResidentUpdate, type ResidentUpdate, type UpdateOutput } from './resident_update.js';
 import { residentFunctions, type ResidentFunctions, type ShardSumsOnDevice } from './resident_functions.js';
@@ -300,12 +300,11 @@ export class Resident {
   /** The sum over all shards with the last of them. */
   #added(fold: TreeFold<Sums>, shard: number, value: Sums): Sums | undefined {
     const { tf } = this.#parts.engine;
-    const count = value.gradients.length;
     fold.add(shard, value, (...siblings) => {
-      const [left, right] = siblings.map(({ gradients, statistics }) => [...gradients, ...statistics]);
+      const [left, right] = siblings.map(listOf);
       const added = this.#functions.add(left, right);
       tf.dispose([left, right]);
-      return { gradients: added.slice(0, count), statistics: added.slice(count) };
+      return sumsFrom(added, value.gradients.length);
     });
     return fold.total;
   }

@@ -9,7 +9,7 @@ import { invariant } from '../../common/errors.js';
 import type { StretchedResult } from '../../common/resident.js';
 import { TreeFold } from '../../common/tree_fold.js';
 import { normOf, partOf, withRow, type CompiledLoop, type Engine } from '../../engine/index.js';
-import { shapesOfSums, type Sums } from './gathering.js';
+import { listOf, shapesOfSums, sumsFrom, type Sums } from './gathering.js';
 import type { ResidentFunctions, ShardSumsOnDevice } from './resident_functions.js';
 import type { ResidentUpdate, StepNumbers, StretchNumbers, UpdateOutput } from './resident_update.js';
 import { feedOf, tensorsOfSteps, type Part, type StretchFeed } from './stretch_feed.js';
@@ -114,13 +114,11 @@ export class Stretch {
   }
 
   #ofSeveral({ given, feeds, part, slots, numbers }: Inside): { tells: ShardSumsOnDevice[]; next: UpdateOutput } {
-    const { train, add, apply } = this.#parts.functions;
+    const { functions, layout } = this.#parts;
+    const { train, add, apply } = functions;
     const fold = new TreeFold<Sums>(feeds.map(() => true));
-    const added = (...siblings: [Sums, Sums]): Sums => {
-      const [left, right] = siblings.map(({ gradients, statistics }) => [...gradients, ...statistics]);
-      const all = add.nested(NO_VARIABLES, left, right);
-      return { gradients: all.slice(0, siblings[0].gradients.length), statistics: all.slice(siblings[0].gradients.length) };
-    };
+    const added = (left: Sums, right: Sums): Sums =>
+      sumsFrom(add.nested(NO_VARIABLES, listOf(left), listOf(right)), layout.trainedSlots);
     const tells = feeds.map((feed, shard) => {
       invariant(train.nested, 'steps of a replica that keeps the weights are compiled');
       const { gradients, statistics, ...own } = train.nested(given, ...feedOf(feed, part));
@@ -144,8 +142,7 @@ export class Stretch {
       if (this.#isPrepared) return;
       const sums = shapesOfSums(layout).map((shape) => tf.zeros([...shape]));
       functions.add.prepare(1, sums, sums);
-      const { trainedSlots } = layout;
-      functions.apply.prepare(1, { gradients: sums.slice(0, trainedSlots), statistics: sums.slice(trainedSlots) }, slots, own);
+      functions.apply.prepare(1, sumsFrom(sums, layout.trainedSlots), slots, own);
       this.#isPrepared = true;
     });
   }

@@ -3,7 +3,7 @@
  * the run wants the values between them, which costs the steps computed beyond.
  * Does not: know where an epoch ends (exact_plane.ts).
  */
-import { isInMemory, type Dataset, type Field } from '../../../common/dataset.js';
+import { isInMemory, rowBytes, type Dataset } from '../../../common/dataset.js';
 import { LIMITS } from '../../../common/limits.js';
 import type { NumericsClass } from '../../../common/replica.js';
 
@@ -14,11 +14,10 @@ export function mostInOneCall(
   batch: number,
 ): number {
   if (device !== 'CPU' || !isInMemory(train)) return 1;
-  const numbers = ({ shape }: Field): number => shape.reduce((a, b) => a * b, 1);
-  const bytes = (field: Field): number => (field.type === 'uint8' ? 1 : 4) * numbers(field);
   // Targets are 32 bits each on the device, whatever they are stored as.
-  const rowBytes = [...fields.inputs.map(bytes), ...fields.targets.map((field) => 4 * numbers(field))].reduce((a, b) => a + b, 0);
-  return Math.max(1, Math.min(LIMITS.stretchSteps, Math.floor(LIMITS.stretchRowBytes / (batch * rowBytes))));
+  const targets = fields.targets.map(({ shape }) => ({ type: 'float32' as const, shape }));
+  const bytes = batch * rowBytes([...fields.inputs, ...targets]);
+  return Math.max(1, Math.min(LIMITS.stretchSteps, Math.floor(LIMITS.stretchRowBytes / bytes)));
 }
 
 /** What bounds it (LIMITS.stretchBytes): weights and slots, as often as there are shards, which are computed side by side. */
