@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import type { Engine } from './backend.js';
+import { LOOP_ELEMENTS } from './mixed_precision.js';
 
 /** Values in [−1, 1) with all 24 bits of a float32, from a multiplicative hash: the same on every machine. */
 function values(count: number, seed: number): Float32Array {
@@ -17,8 +18,9 @@ const PRODUCT = { rows: 37, inner: 531, columns: 29 };
 const CONVOLUTION = { x: [3, 13, 13, 19], filter: [3, 3, 19, 21] } as const;
 
 /**
- * SHA-256 of a matrix product, a convolution and the gradient of one, recorded as a step is where `compile` says so, and with `xla` of a gradient that XLA
- * compiles besides. Takes some milliseconds of computing, most of them for the recording; XLA's part some tenths of a second.
+ * SHA-256 of a matrix product, a convolution and the gradient of one, recorded as a step is where `compile` says so; with `xla` of a gradient that XLA
+ * compiles besides, and in bf16 of one with loops (fused_loops.ts). Takes some milliseconds of computing, most of them for the recording; XLA's part some
+ * tenths of a second.
  */
 export function arithmeticProbe(engine: Engine, { compile, xla = false }: { compile: boolean; xla?: boolean }): string {
   const { rows, inner, columns } = PRODUCT;
@@ -31,10 +33,16 @@ export function arithmeticProbe(engine: Engine, { compile, xla = false }: { comp
       return tf.mean(tf.square(tf.sub(tf.softmax(activated), tf.sigmoid(tf.sum(activated, 0, true)))));
     })(filter),
   ];
+  const loops = (given: tfjs.Tensor2D, weight: tfjs.Tensor2D): tfjs.Tensor =>
+    tf.grad((x: tfjs.Tensor) => tf.sum(tf.matMul(tf.sigmoid(tf.tanh(tf.matMul(x as tfjs.Tensor2D, weight))), weight)))(given);
   const gradient = (a: tfjs.Tensor2D, b: tfjs.Tensor2D): tfjs.Tensor =>
     tf.grad((weight: tfjs.Tensor) => tf.sum(tf.sigmoid(tf.tanh(tf.matMul(a, weight as tfjs.Tensor2D)))))(b);
   const compiled = compile ? engine.compile(compute, { name: 'arithmetic_probe' }) : undefined;
   const byXla = xla ? engine.compile(gradient, { name: 'arithmetic_probe_of_xla', xla: 'required' }) : undefined;
+  const byLoops =
+    compile && engine.context.bfloat16?.fuses === true
+      ? engine.compile(loops, { name: 'probe_of_loops', fuse: true })
+      : undefined;
   const hash = createHash('sha256');
   tf.tidy(() => {
     const size = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
@@ -43,9 +51,15 @@ export function arithmeticProbe(engine: Engine, { compile, xla = false }: { comp
     const x = tf.tensor4d(values(size(CONVOLUTION.x), 3), [...CONVOLUTION.x]);
     const filter = tf.tensor4d(values(size(CONVOLUTION.filter), 4), [...CONVOLUTION.filter]);
     const results = [...(compiled ?? compute)(a, b, x, filter), ...(byXla === undefined ? [] : [byXla(a, b)])];
+    if (byLoops !== undefined) {
+      const width = Math.ceil(Math.sqrt(LOOP_ELEMENTS));
+      const square = (seed: number): tfjs.Tensor2D => tf.tensor2d(values(width * width, seed), [width, width]);
+      results.push(byLoops(square(5), square(6)));
+    }
     for (const result of results) hash.update(new Uint8Array(result.dataSync().slice().buffer));
   });
   compiled?.dispose();
   byXla?.dispose();
+  byLoops?.dispose();
   return hash.digest('hex');
 }

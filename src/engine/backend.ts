@@ -11,6 +11,7 @@ import { tf } from './tfjs.js';
 import { EnvironmentError, UsageError } from '../common/errors.js';
 import { builtFile } from '../system/package_file.js';
 import { keepFreedMemory } from './allocator.js';
+import { bfloat16Use, type Bfloat16Use } from './bfloat16_use.js';
 import { Binding } from './binding.js';
 import { openCApi, type CApi } from './c_api.js';
 import { compile, type CompiledFunction, type CompileOptions } from './compile.js';
@@ -27,7 +28,6 @@ import { refuseHeldBfloat16, refuseRoundedFloat32 } from './kept_precision.js';
 import { BACKEND_NAME } from './kernel_backend.js';
 import { withoutLoadNotes } from './quiet_load.js';
 import { findTensorFlow } from './tensorflow_library.js';
-import { mixedPrecisionLists } from './mixed_precision.js';
 import { oneDnnCeiling, oneDnnUse, wantsOneDnn, type OneDnnUse } from './one_dnn.js';
 import { installTrainingOps } from './training_ops.js';
 
@@ -109,7 +109,6 @@ export function installEngine(options: EngineOptions = {}): Engine {
   }
   const kernels = loadKernels();
   if (options.deterministicGpu) setNativeDefaults(DETERMINISTIC_GPU);
-  if (options.precision === 'bf16') setNativeDefaults(mixedPrecisionLists(oneDnnHasBfloat16()));
   const open = (): { api: CApi; oneDnn: OneDnnUse } => {
     const api = openCApi(options.folder ?? findTensorFlow().folder);
     return { api, oneDnn: oneDnnUse(api) };
@@ -118,7 +117,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
   const { api, oneDnn } = wantsOneDnn(options) ? withNativeDefault('TF_ENABLE_ONEDNN_OPTS', '1', open) : open();
   const oneDnnIsa = oneDnnCeiling();
   refuseHeldBfloat16({ precision: options.precision, oneDnn, level: oneDnnIsa, hasBfloat16: oneDnnHasBfloat16() });
-  const context = openContext(api, options);
+  const context = openContext(api, { ...options, bfloat16: options.precision === 'bf16' ? bfloat16Use(oneDnn) : null });
   const binding = new Binding(context);
   tf.registerBackend(BACKEND_NAME, () => new kernels.NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
   // tfjs types this as a promise; with a synchronous factory the backend is current on return, as tfjs-node relies on too.
@@ -158,7 +157,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
   return engine;
 }
 
-function openContext(api: CApi, options: EngineOptions): Context {
+function openContext(api: CApi, options: EngineOptions & { readonly bfloat16: Bfloat16Use | null }): Context {
   const open = (): Context => new Context(api, { ...options, opsLeftToProcessor: opsLeftToProcessor(options) });
   // That there is no GPU is news where one is asked for, or listed by its driver.
   if (options.device?.includes('GPU') ?? findGpus().gpus.length > 0) return open();

@@ -13,12 +13,11 @@ export interface ContextConfig {
   logicalCpuDevices?: number;
   /** Take GPU memory as it is needed, not all at once. Default: true, since several contexts may share a GPU. */
   gpuMemoryGrowth?: boolean;
-  /** bf16: TensorFlow's automatic mixed precision in graph functions, on processors only; eager ops stay in float32. */
+  /** bf16: products of compiled functions, and what lies between them, in bfloat16, on processors only; eager ops stay in float32. */
   precision?: 'fp32' | 'bf16';
 }
 
 /** RewriterConfig.Toggle */
-const TOGGLE_ON = 1;
 const TOGGLE_OFF = 2;
 
 /**
@@ -37,7 +36,6 @@ const root = protobuf.Root.fromJSON({
         constantFolding: { type: 'int32', id: 3 },
         arithmeticOptimization: { type: 'int32', id: 7 },
         disableMetaOptimizer: { type: 'bool', id: 19 },
-        autoMixedPrecisionOnednnBfloat16: { type: 'int32', id: 31 },
       },
     },
     GraphOptions: { fields: { rewriteOptions: { type: 'RewriterConfig', id: 10 } } },
@@ -64,7 +62,6 @@ export function encodeConfigProto(config: ContextConfig, { asRecorded = false } 
     graphOptions: {
       rewriteOptions: {
         ...REWRITES_OFF,
-        ...(config.precision === 'bf16' && { autoMixedPrecisionOnednnBfloat16: TOGGLE_ON }),
         ...(asRecorded && { disableMetaOptimizer: true }),
       },
     },

@@ -2,6 +2,7 @@
  * Owns: one TensorFlow context, the devices it sees and the one its ops run on. Does not: execute (op_executor.ts) or hold tensors (handles.ts).
  */
 import { EnvironmentError } from '../common/errors.js';
+import type { Bfloat16Use } from './bfloat16_use.js';
 import type { CApi, Pointer } from './c_api.js';
 import { encodeConfigProto, type ContextConfig } from './config_proto.js';
 import { Status } from './status.js';
@@ -25,8 +26,10 @@ export class Context {
   readonly placesOps: boolean;
   /** Of a GPU: ops that run on the processor instead (gpu_ops.ts), and the processor's full name. */
   readonly elsewhere: { readonly ops: ReadonlySet<string>; readonly device: string } | null;
-  /** Of graph functions; eager ops are float32. */
+  /** Asked for, of graph functions; eager ops are float32. */
   readonly precision: 'fp32' | 'bf16';
+  /** How graph functions compute in bfloat16; null where they do not. */
+  readonly bfloat16: Bfloat16Use | null;
   /** The serialized ConfigProto this context was made with. */
   readonly configProto: Uint8Array;
   /** The same for functions that TensorFlow takes as they are recorded. */
@@ -34,12 +37,13 @@ export class Context {
 
   constructor(
     readonly api: CApi,
-    options: ContextConfig & { device?: string; opsLeftToProcessor?: ReadonlySet<string> },
+    options: ContextConfig & { device?: string; opsLeftToProcessor?: ReadonlySet<string>; bfloat16?: Bfloat16Use | null },
   ) {
     this.status = new Status(api);
     this.configProto = encodeConfigProto(options);
     this.asRecordedProto = encodeConfigProto(options, { asRecorded: true });
     this.precision = options.precision ?? 'fp32';
+    this.bfloat16 = options.bfloat16 ?? null;
     this.pointer = this.create();
     this.devices = this.listDevices();
     const device = options.device === undefined ? defaultDevice(this.devices) : findDevice(this.devices, options.device);
@@ -120,11 +124,11 @@ function noSuchDevice(asked: string, devices: readonly Device[]): EnvironmentErr
   });
 }
 
-/** TensorFlow's automatic mixed precision for GPUs is float16, which needs loss scaling; its bfloat16 rewrites only what runs on processors. */
+/** What is bfloat16 on a processor is chosen by what its kernels do well; of a GPU's nothing was seen. */
 function bf16NeedsProcessor(device: Device): EnvironmentError {
   return new EnvironmentError({
     code: 'BF16_NEEDS_PROCESSOR',
-    message: `precision bf16 is TensorFlow's automatic mixed precision for processors; ${device.name} would compute in float32`,
+    message: `precision bf16 is for processors; ${device.name} would compute in float32`,
     next: 'Use precision fp32 on GPUs.',
   });
 }

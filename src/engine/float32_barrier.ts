@@ -13,5 +13,5 @@ export function float32Barrier(x: tfjs.Tensor): tfjs.Tensor {
 
 export function isCompiledForBfloat16(): boolean {
   const { binding } = kernelBackend();
-  return binding.recorder !== undefined && binding.context.precision === 'bf16';
+  return binding.recorder !== undefined && binding.context.bfloat16 !== null;
 }

@@ -2,6 +2,7 @@
  * Owns: a recording made callable: one TensorFlow function in the context, called like an op. Does not: know the user's structures (compile.ts).
  */
 import type { EngineParts } from './engine_parts.js';
+import type { OwnFunction } from './fused_loops.js';
 import { graphApi, packOutputs } from './graph_api.js';
 import { lower } from './lowering.js';
 import type { OpAttribute, TensorMetadata } from './op_executor.js';
@@ -20,15 +21,20 @@ export class GraphFunction {
   /** Of a call, by itself or as a node of another function. */
   readonly attributes: readonly OpAttribute[];
   private readonly outputCount: number;
+  /** What this one calls, and nothing else does. */
+  private readonly called: readonly OwnFunction[];
   private disposed = false;
 
-  /** Inputs of the function: the recording's arguments, then its captures. `asRecorded`: TensorFlow rewrites nothing in it. */
+  /**
+   * Inputs of the function: the recording's arguments, then its captures. `asRecorded`: TensorFlow rewrites nothing in it. `fuse`: in bf16, element-wise ops
+   * as loops.
+   */
   constructor(
     private readonly parts: EngineParts,
     recording: Recording,
     label: string,
     outputs: readonly RecordedValue[],
-    { asRecorded = false } = {},
+    { asRecorded = false, fuse = false } = {},
   ) {
     const { context } = parts;
     const { api, status } = context;
@@ -41,8 +47,11 @@ export class GraphFunction {
       ...(recording.forXla ? [boolAttr('_XlaMustCompile', true)] : []),
     ];
     const inputs = packOutputs([...recording.args, ...recording.captures.map(({ value }) => value)].map(({ output }) => output));
-    const lowered = asRecorded ? outputs : lower(recording, outputs, context.precision);
-    const packed = packOutputs(lowered.map(({ output }) => output));
+    const makeLoop = (loop: Recording, output: RecordedValue): GraphFunction =>
+      new GraphFunction(parts, loop, `${label}_loop`, [output], { asRecorded: true });
+    const lowered = asRecorded ? { outputs, called: [] } : lower(parts, recording, outputs, fuse ? makeLoop : null);
+    this.called = lowered.called;
+    const packed = packOutputs(lowered.outputs.map(({ output }) => output));
     const cName = api.cString(this.name);
     const made = functions.TF_GraphToFunction(
       recording.graph.pointer,
@@ -83,5 +92,6 @@ export class GraphFunction {
     if (!alive) return;
     graphApi(api).TFE_ContextRemoveFunction(pointer, api.cString(this.name), status.pointer);
     status.check(`removing the function ${this.name}`);
+    for (const called of this.called) called.dispose();
   }
 }

@@ -1,11 +1,13 @@
 /**
  * Owns: the TensorFlow graph that grows beside a recording and infers its shapes. Does not: know tensors of tfjs or what was recorded (recording.ts).
  */
+import { invariant } from '../common/errors.js';
 import type { Pointer } from './c_api.js';
 import type { Context } from './context.js';
 import { setGraphAttribute } from './graph_attributes.js';
 import { graphApi, inputArguments, packOutputs, type GraphApi, type GraphOutput, type InputArgument } from './graph_api.js';
 import type { OpAttribute } from './op_executor.js';
+import type { TensorKind } from './op_recorder.js';
 import { RecordError, userLine } from './record_error.js';
 import { TensorFlowError, type Status } from './status.js';
 
@@ -49,6 +51,18 @@ export class RecordedGraph {
     return { oper: this.finish(description, 'Const'), index: 0 };
   }
 
+  /** Of numbers in JavaScript's memory. */
+  constantOf(name: string, { shape, dtype }: TensorKind, values: ArrayBufferView): GraphOutput {
+    const { api } = this.context;
+    const dimensions = BigInt64Array.from(shape, BigInt);
+    const tensor = api.TF_AllocateTensor(dtype, dimensions, shape.length, values.byteLength);
+    invariant(tensor !== null, 'a small constant has memory');
+    api.memcpy(api.TF_TensorData(tensor), values, values.byteLength);
+    const output = this.constant(name, dtype, tensor);
+    api.TF_DeleteTensor(tensor);
+    return output;
+  }
+
   /** @throws RecordError RECORD_OP where TensorFlow refuses it */
   operation({ op, name, attributes, inputs, site }: AddedOperation): Pointer {
     const { api } = this.context;
@@ -76,6 +90,14 @@ export class RecordedGraph {
       if (!(error instanceof TensorFlowError)) throw error;
       throw new RecordError('RECORD_OP', op, userLine(site), error.tfMessage, 'Correct the arguments of this op.', error);
     }
+  }
+
+  /** Names of the attributes that tell the types of an op's inputs; empty for inputs of a fixed type or in a list of types. */
+  typeAttributes(op: string, attributes: readonly OpAttribute[], inputCount: number): string[] {
+    const signature = this.signatureOf(op);
+    return signature.flatMap((argument) =>
+      Array<string>(listLength(argument, attributes, inputCount - (signature.length - 1)) ?? 1).fill(argument.typeAttr),
+    );
   }
 
   typeOf(output: GraphOutput): number {

@@ -144,6 +144,25 @@ export class Recording implements OpRecorder {
     });
   }
 
+  /** The same of a call of a function of the context, which gives one value. */
+  insertCall({ name, attributes }: CalledFunction, inputs: readonly RecordedValue[], result: TensorKind): RecordedValue {
+    const types = (list: string, of: readonly TensorKind[]): OpAttribute => ({
+      ...{ name: list, type: TF_ATTR_TYPE, value: of.map(({ dtype }) => dtype) },
+    });
+    const called = [types('Tin', inputs), types('Tout', [result]), funcAttr('f', name), ...attributes];
+    const [output] = this.insert('PartitionedCall', called, inputs);
+    this.graph.setShape(output.output, result.shape, 'PartitionedCall');
+    return output;
+  }
+
+  /** A constant that is no tensor of the world outside. */
+  addConstant(shape: readonly number[], dtype: number, values: ArrayBufferView): TensorMetadata {
+    const name = `k${this.constants.length}`;
+    const value: RecordedValue = { name, shape, dtype, output: this.graph.constantOf(name, { shape, dtype }, values) };
+    this.constants.push({ value, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) });
+    return this.track(value);
+  }
+
   endForward(): void {
     this.forwardEnd = this.nodes.length;
   }

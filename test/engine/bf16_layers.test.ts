@@ -69,6 +69,17 @@ const curved = (name: string, input: number[], layers: () => tf.layers.Layer[], 
 /** Means are taken from what is normalized and from its gradients: twice the roundings. */
 const normalizing = (...of: Parameters<typeof curved>): Case => ({ ...curved(...of), roundings: { bias: 24, others: 24 } });
 
+const ACTIVATIONS = ['tanh', 'sigmoid', 'relu', 'elu', 'selu', 'softplus', 'relu6', 'swish'] as const;
+
+/** The layer, and what it was given added to what it gives, as a layer. */
+function residual(layer: tf.layers.Layer, input: number[]): tf.layers.Layer {
+  const inputs = tf.input({ shape: input });
+  return tf.model({
+    inputs,
+    outputs: tf.layers.add().apply([layer.apply(inputs), inputs] as tf.SymbolicTensor[]) as tf.SymbolicTensor,
+  });
+}
+
 const CASES: Case[] = [
   ...linear('dense', [5], () => dense()),
   ...linear('dense on rank 3', [7, 5], () => dense()),
@@ -95,6 +106,17 @@ const CASES: Case[] = [
     6,
   ),
   { ...linear('embedding', [5], () => tf.layers.embedding({ inputDim: 9, outputDim: 4 }))[1], tokens: 9 },
+  // Large enough, in 2,000 rows, for loops (src/engine/fused_loops.ts).
+  ...ACTIVATIONS.map((activation) =>
+    curved(`conv2d with ${activation}`, [6, 6, 3], () => [
+      tf.layers.conv2d({ filters: 8, kernelSize: 3, padding: 'same', activation, ...fixed }),
+      tf.layers.conv2d({ filters: 8, kernelSize: 3, padding: 'same', ...fixed }),
+    ]),
+  ),
+  curved('wide dense with a residual', [40], () => [
+    tf.layers.dense({ units: 128, activation: 'relu', ...fixed }),
+    residual(tf.layers.dense({ units: 128, ...fixed }), [128]),
+  ]),
   curved('prelu', [6], () => [tf.layers.dense({ units: 4, ...fixed }), tf.layers.prelu({ alphaInitializer: 'ones' })]),
   normalizing(
     'batchNormalization',
@@ -143,7 +165,7 @@ describe('layers in bf16', () => {
       const { grads } = tf.variableGrads(loss, variables);
       return variables.map(({ name }) => grads[name]);
     };
-    const run = compiled ? engine.compile(f, { verify: false }) : f;
+    const run = compiled ? engine.compile(f, { verify: false, fuse: true }) : f;
     const results = run(x, weights).map(values);
     if ('dispose' in run) (run as { dispose(): void }).dispose();
     return model.trainableWeights.map(({ originalName }, index) => ({ name: originalName, values: results[index] }));

@@ -22,9 +22,8 @@ describe('ConfigProto', () => {
     expect(hex({ logicalCpuDevices: 2 })).toBe('0a070a034350551002' + growth + softPlacement + exact);
   });
 
-  it('asks for bf16 through graph_options.rewrite_options', () => {
-    expect(hex({ precision: 'bf16' })).toBe(growth + softPlacement + '52095207' + '1802' + '3802' + 'f80101');
-    expect(hex({ precision: 'fp32' })).toBe(growth + softPlacement + exact);
+  it('leaves mixed precision off: what is bfloat16 is told by each op', () => {
+    expect(hex({ precision: 'bf16' })).toBe(hex({ precision: 'fp32' }));
   });
 
   it('may go without memory growth: false is what an absent field means', () => {

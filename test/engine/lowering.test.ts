@@ -2,17 +2,20 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { oneDnnHasBfloat16 } from '../../src/engine/instruction_set.js';
-import { float32Inputs, mixedPrecisionLists } from '../../src/engine/mixed_precision.js';
+import { LOOP_ELEMENTS, planBfloat16 } from '../../src/engine/mixed_precision.js';
 import type { RecordedNode, RecordedValue } from '../../src/engine/recording.js';
 
 const FLOAT = 1;
-const value = (name: string, op?: string): RecordedValue => ({
-  ...{ name, shape: [2, 2], dtype: FLOAT, output: { oper: 0n as never, index: 0 } },
+const value = (name: string, op?: string, shape: readonly number[] = [2, 2]): RecordedValue => ({
+  ...{ name, shape, dtype: FLOAT, output: { oper: 0n as never, index: 0 } },
   ...(op !== undefined && { op }),
 });
 
-/** A graph as text: each line is `name = Op(inputs)`; names never made before are arguments. */
-function graph(...lines: string[]): { nodes: RecordedNode[]; barred: (forwardEnd?: number) => string[] } {
+/** A graph as text: each line is `name = Op(inputs)`, large values end in an exclamation mark; names never made before are arguments. */
+function graph(
+  lines: string[],
+  options: { forwardEnd?: number; oneDnnHasBfloat16?: boolean; outputs?: string[]; loops?: boolean } = {},
+) {
   const values = new Map<string, RecordedValue>();
   const of = (name: string): RecordedValue => {
     const known = values.get(name) ?? value(name);
@@ -20,26 +23,25 @@ function graph(...lines: string[]): { nodes: RecordedNode[]; barred: (forwardEnd
     return known;
   };
   const nodes = lines.map((line): RecordedNode => {
-    const [, name, op, inputs] = /^(\w+) = (\w+)\((.*)\)$/.exec(line) ?? [];
-    const output = value(name, op);
+    const [, name, large, op, inputs] = /^(\w+)(!?) = (\w+)\((.*)\)$/.exec(line) ?? [];
+    const output = value(name, op, large === '!' ? [LOOP_ELEMENTS / 16, 16] : undefined);
     const node = { op, attributes: [], inputs: inputs.split(', ').map(of), outputs: [output] };
     values.set(name, output);
     return node;
   });
+  const { forwardEnd = 0, oneDnnHasBfloat16: byOneDnn = true, outputs = [], loops = true } = options;
+  const plan = planBfloat16(nodes, { forwardEnd, oneDnnHasBfloat16: byOneDnn, outputs: outputs.map(of), loops });
+  const nameOf = ({ outputs: [output] }: RecordedNode): string => output.name;
   return {
-    nodes,
-    barred: (forwardEnd = 0) => {
-      const needs = float32Inputs(nodes, forwardEnd);
-      return nodes.flatMap((node) =>
-        node.inputs.filter((input) => needs(node, input)).map((input) => `${input.name} -> ${node.outputs[0].name}`),
-      );
-    },
+    rounded: [...plan.rounded].map(nameOf),
+    loops: Object.fromEntries([...plan.loops].map(([end, inside]) => [nameOf(end), inside.map(nameOf)])),
+    inside: [...plan.inside].map(nameOf),
   };
 }
 
-describe('what stays in float32 of a function compiled for bf16', () => {
-  it('what no product comes after: gradients added up over time, and the step of an optimizer', () => {
-    const { barred } = graph(
+describe('what is bfloat16 of a function compiled for bf16', () => {
+  it('not what no product comes after: gradients added up over time, and the step of an optimizer', () => {
+    const { rounded } = graph([
       'y = MatMul(x, w)',
       'z = Mul(y, y)',
       'g1 = MatMul(x, z)',
@@ -47,13 +49,12 @@ describe('what stays in float32 of a function compiled for bf16', () => {
       'sum = AddV2(g1, g2)',
       'step = Mul(sum, rate)',
       'next = Sub(w, step)',
-    );
-    // z lies between products. step and next follow what is float32 by then.
-    expect(barred()).toEqual(['g1 -> sum', 'g2 -> sum']);
+    ]);
+    expect(rounded).toEqual(['y', 'z', 'g1', 'g2']);
   });
 
-  it("a model's last bias and activation, where the forward pass ends, though the backward pass has products", () => {
-    const { barred } = graph(
+  it("not a model's last bias and activation, where the forward pass ends, though the backward pass has products", () => {
+    const lines = [
       'a = MatMul(x, w1)',
       'b = BiasAdd(a, b1)',
       'c = MatMul(b, w2)',
@@ -64,24 +65,62 @@ describe('what stays in float32 of a function compiled for bf16', () => {
       'dy = Snapshot(e)',
       'dp = Mul(dy, p)',
       'g = MatMul(b, dp)',
+    ];
+    expect(graph(lines, { forwardEnd: 6 }).rounded).toEqual(['a', 'b', 'c', 'g']);
+  });
+
+  it('what moves bfloat16 values, and no sum', () => {
+    expect(graph(['y = MatMul(x, w)', 'r = Reshape(y)', 's = Sum(y)', 'a = AddV2(r, s)']).rounded).toEqual(['y', 'r']);
+    expect(graph(['r = Relu(x)', 'y = MatMul(r, w)']).rounded).toEqual(['y']);
+  });
+
+  it('float32 gradients are not rounded on their way past a bfloat16 value, where no product comes after', () => {
+    expect(graph(['y = MatMul(x, w)', 'g = ReluGrad(dy, y)', 's = Sum(g)']).rounded).toEqual(['y']);
+    expect(graph(['y = MatMul(x, w)', 'g = ReluGrad(dy, y)', 'z = MatMul(g, w)']).rounded).toEqual(['y', 'g', 'z']);
+  });
+
+  it('without oneDNN no convolution, and so nothing after it', () => {
+    const lines = ['a = Conv2D(x, k)', 'b = Add(a, c)', 'y = MatMul(b, w)'];
+    expect(graph(lines, { oneDnnHasBfloat16: false }).rounded).toEqual(['y']);
+    expect(graph(lines).rounded).toEqual(['a', 'b', 'y']);
+  });
+});
+
+describe('loops of element-wise ops between products', () => {
+  it('end where a value is used twice; what is left of dropout is computed again in the place of reading it', () => {
+    const { rounded, loops, inside } = graph(
+      [
+        'a! = MatMul(x, w)',
+        'b! = Tanh(a)',
+        'kept! = Cast(draws)',
+        'mask! = Mul(kept, scale)',
+        'c! = Mul(b, mask)',
+        'd = MatMul(c, w)',
+        'e! = MatMul(d, w)',
+        'f! = Mul(e, mask)',
+        'g! = TanhGrad(b, f)',
+        'h = MatMul(g, w)',
+      ].map((line) => line.replace('Cast(draws)', 'GreaterEqual(limit, limit)').replaceAll('limit', 'scalar')),
+      { loops: true },
     );
-    expect(barred(6)).toEqual(['c -> d']);
+    expect(rounded).toEqual(['a', 'd', 'e', 'h']);
+    expect(loops.b).toEqual(['b']);
+    expect(loops.g?.slice(-2)).toEqual(['f', 'g']);
+    expect(inside).toEqual(['f']);
   });
 
-  it('values moved on the way, but not sums, which no list makes bfloat16', () => {
-    const { barred } = graph('y = MatMul(x, w)', 'r = Reshape(y)', 's = Sum(y)', 'a = AddV2(r, s)');
-    expect(barred()).toEqual(['r -> a']);
+  it('none of small values, none without XLA, and no activation that oneDNN computes in the op before', () => {
+    expect(graph(['a = MatMul(x, w)', 'b = Tanh(a)', 'c = MatMul(b, w)']).loops).toEqual({});
+    expect(graph(['a! = MatMul(x, w)', 'b! = Mul(a, s)', 'c = MatMul(b, w)'], { loops: false }).rounded).toEqual(['a', 'b', 'c']);
+    const joined = ['a! = Conv2D(x, k)', 'b! = BiasAdd(a, c)', 'd! = Relu(b)', 'e = Conv2D(d, k)'];
+    expect(graph(joined).rounded).toEqual(['a', 'b', 'd', 'e']);
+    expect(Object.keys(graph([...joined, 'f! = Tanh(b)', 'g = MatMul(f, w)']).loops)).toEqual(['d', 'f']);
   });
 
-  it('tells TensorFlow which ops add; without oneDNN no convolution is bfloat16', () => {
-    const prefix = 'TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_';
-    expect(mixedPrecisionLists(true)).toEqual({
-      [`${prefix}ALLOWLIST_REMOVE`]: '',
-      [`${prefix}INFERLIST_REMOVE`]: 'Tanh,TanhGrad,Sum,Mean,Prod,BiasAddGrad',
-      [`${prefix}DENYLIST_ADD`]: 'Tanh,TanhGrad',
-      [`${prefix}CLEARLIST_REMOVE`]: 'Snapshot,ScatterNd',
-    });
-    expect(mixedPrecisionLists(false)[`${prefix}ALLOWLIST_REMOVE`]).toContain('Conv2DBackpropFilter');
+  it('no value that the function gives is left inside of one', () => {
+    const lines = ['a! = MatMul(x, w)', 'b! = Tanh(a)', 'c! = Mul(b, s)', 'd = MatMul(c, w)'];
+    expect(graph(lines).loops).toEqual({ c: ['b', 'c'] });
+    expect(graph(lines, { outputs: ['b'] }).loops).toEqual({ b: ['b'], c: ['c'] });
   });
 
   it('oneDNN has bfloat16 where a processor has AVX-512, or bf16 on Arm', () => {

@@ -32,7 +32,7 @@ export function executionOf({ spec, model }: Executed): NumericsClass['execution
 }
 
 /** How a training step is compiled. */
-export function xlaFor(executed: Executed): Pick<CompileOptions, 'xla'> {
-  if (executionOf(executed) !== 'xla') return {};
+export function stepOptions(executed: Executed): Pick<CompileOptions, 'xla' | 'fuse'> {
+  if (executionOf(executed) !== 'xla') return { fuse: true };
   return { xla: executed.spec.execution === 'xla' ? 'required' : 'where_safe' };
 }

@@ -4,7 +4,7 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import type { CompiledFunction, Engine } from '../../engine/index.js';
-import { xlaFor, type Executed } from './execution.js';
+import { stepOptions, type Executed } from './execution.js';
 import type { Gathering, Sums } from './gathering.js';
 import type { ResidentUpdate, UpdateOutput } from './resident_update.js';
 import type { Feed, TrainStep } from './train_step.js';
@@ -55,7 +55,7 @@ export function residentFunctions({
         tf.dispose([gradients, statistics]);
         return { loss, sums, next };
       },
-      { name: 'resident_step', onGraph, ...xlaFor({ spec, model }) },
+      { name: 'resident_step', onGraph, ...stepOptions({ spec, model }) },
     ),
     apply: engine.compile(applied, { name: 'resident_update' }),
     add: engine.compile((left: tfjs.Tensor[], right: tfjs.Tensor[]) => left.map((value, at) => tf.add(value, right[at])), {
@@ -68,7 +68,7 @@ export function residentFunctions({
         tf.dispose([gradients, statistics]);
         return { ...sums, packed };
       },
-      { name: 'shard_gradient', onGraph },
+      { name: 'shard_gradient', onGraph, fuse: true },
     ),
     applyPacked: engine.compile(
       (packed: tfjs.Tensor, memory: tfjs.Tensor[][], numbers: object) => {

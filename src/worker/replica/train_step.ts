@@ -16,7 +16,7 @@ import type { Augment } from '../augment/augment.js';
 import type { Binding, TensorBatch } from './bind_fields.js';
 import type { OutputMasks } from './output_masks.js';
 import type { CountPositions } from './read_batch.js';
-import { xlaFor } from './execution.js';
+import { stepOptions } from './execution.js';
 import { orModelFails } from './model_fails.js';
 import { flattenLayers } from './model_layout.js';
 import type { ReplicaSpec } from './replica_spec.js';
@@ -120,7 +120,7 @@ export function createTrainStep(parts: StepParts): TrainStep {
     });
     return { loss: value, sums, gradients, statistics };
   };
-  return spec.compile ? engine.compile(step, { name: 'train_step', onGraph, ...xlaFor(parts) }) : step;
+  return spec.compile ? engine.compile(step, { name: 'train_step', onGraph, ...stepOptions(parts) }) : step;
 }
 
 /** Forward pass and loss with moving statistics and no dropout. */
