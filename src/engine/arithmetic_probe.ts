@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import type { Engine } from './backend.js';
-import { LOOP_ELEMENTS } from './mixed_precision.js';
+import { LOOP_ELEMENTS } from './loop_plan.js';
 
 /** Values in [−1, 1) with all 24 bits of a float32, from a multiplicative hash: the same on every machine. */
 function values(count: number, seed: number): Float32Array {
@@ -40,7 +40,7 @@ export function arithmeticProbe(engine: Engine, { compile, xla = false }: { comp
   const compiled = compile ? engine.compile(compute, { name: 'arithmetic_probe' }) : undefined;
   const byXla = xla ? engine.compile(gradient, { name: 'arithmetic_probe_of_xla', xla: 'required' }) : undefined;
   const byLoops =
-    compile && engine.context.bfloat16?.fuses === true
+    compile && engine.context.bfloat16 !== null && engine.context.fuses
       ? engine.compile(loops, { name: 'probe_of_loops', fuse: true })
       : undefined;
   const hash = createHash('sha256');

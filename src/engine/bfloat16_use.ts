@@ -5,12 +5,10 @@ import type { OneDnnUse } from './one_dnn.js';
 export interface Bfloat16Use {
   /** oneDNN has kernels for it; else Eigen's, for matrix products alone. */
   readonly byOneDnn: boolean;
-  /** Element-wise ops may be loops of XLA's, which were measured on x64 and Linux alone. */
-  readonly fuses: boolean;
 }
 
 /** With such a oneDNN; null where everything stays float32: without oneDNN Eigen's kernels take longer than its float32 ones. */
 export function bfloat16Use(oneDnn: OneDnnUse): Bfloat16Use | null {
   if (oneDnn === 'off') return null;
-  return { byOneDnn: oneDnnHasBfloat16(), fuses: process.platform === 'linux' && process.arch === 'x64' };
+  return { byOneDnn: oneDnnHasBfloat16() };
 }

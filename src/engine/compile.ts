@@ -31,8 +31,9 @@ export interface CompileOptions {
   /** Let XLA compile it, on a processor: always, or where that changes no more than roundings (xla.ts). Default: TensorFlow's own kernels. */
   xla?: XlaUse;
   /**
-   * In bf16, let XLA compile what is element by element between products to loops, on x64 and Linux: some tenths of a second at the first call for each kind
-   * of arguments, and faster calls. Default: TensorFlow's own kernels.
+   * Let XLA compile loops, on x64 processors with Linux: in bf16 of what is element by element between products, and with the same bits of long chains that no
+   * product comes after, as the update of weights. Some tenths of a second at the first call for each kind of arguments, and faster calls. Default:
+   * TensorFlow's own kernels.
    */
   fuse?: boolean;
 }

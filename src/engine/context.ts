@@ -30,6 +30,8 @@ export class Context {
   readonly precision: 'fp32' | 'bf16';
   /** How graph functions compute in bfloat16; null where they do not. */
   readonly bfloat16: Bfloat16Use | null;
+  /** Element-wise ops may be loops of XLA's, which were measured on x64 and Linux alone. */
+  readonly fuses: boolean;
   /** The serialized ConfigProto this context was made with. */
   readonly configProto: Uint8Array;
   /** The same for functions that TensorFlow takes as they are recorded. */
@@ -56,6 +58,7 @@ export class Context {
       throw bf16NeedsProcessor(device);
     }
     this.device = device;
+    this.fuses = device.type === 'CPU' && process.platform === 'linux' && process.arch === 'x64';
     const processor = this.devices.find(({ type }) => type === 'CPU');
     const ops = options.opsLeftToProcessor ?? new Set();
     this.elsewhere =

@@ -1,6 +1,6 @@
 /**
- * Owns: functions that XLA compiles to one loop over their numbers, for functions compiled for bf16: element-wise ops between bfloat16 values, in float32
- * inside, and sums of neighbouring rows. Does not: choose the ops (mixed_precision.ts) or call the functions (bfloat16_lowering.ts).
+ * Owns: functions that XLA compiles to one loop over their numbers: element-wise ops, in float32 inside, and sums of neighbouring rows.
+ * Does not: choose the ops (loop_plan.ts) or call the functions (typed_lowering.ts).
  *
  * TensorFlow's own kernels read and write memory once per op, and convert to float32 and back in passes of their own. Types are converted by shifts here:
  * LLVM computes what stands beside its own conversions number by number (tanh of 8.7 M numbers 18 ms, with shifts 5; one thread).
@@ -43,19 +43,26 @@ export class FusedLoops {
     inputs: readonly RecordedValue[],
     dtypeOf: (input: RecordedValue) => number,
   ): LoopFunction {
-    const result = nodes[nodes.length - 1].outputs[0];
-    const numbers = new Map<RecordedValue, number>();
-    for (const value of [...inputs, ...nodes.map(({ outputs: [output] }) => output)]) numbers.set(value, numbers.size);
-    const written = nodes.map(({ op, attributes, inputs: from }) => [op, attributes, from.map((value) => numbers.get(value))]);
-    const kinds = inputs.map((input): TensorKind => ({ shape: input.shape, dtype: dtypeOf(input) }));
-    return this.#made(JSON.stringify([kinds, written]), kinds, { shape: result.shape, dtype: TF_BFLOAT16 }, (loop) => {
-      const ids = new Map(inputs.map((input, at) => [input, loop.float32(loop.arguments[at])]));
-      for (const { op, attributes, inputs: from, outputs } of nodes) {
-        const given = from.map((value) => ids.get(value)!);
-        ids.set(outputs[0], loop.op(op, given, attributes));
-      }
-      return loop.rounded(ids.get(result)!);
-    });
+    const { kinds, result, key, computed } = described(nodes, inputs, dtypeOf);
+    return this.#made(key, kinds, { shape: result.shape, dtype: TF_BFLOAT16 }, (loop) =>
+      loop.rounded(computed(loop, (value) => value)),
+    );
+  }
+
+  /**
+   * The same in float32 with the bits of the nodes one by one: each result passes through an exclusive or with a zero that XLA does not foresee, so that it
+   * joins none with the next. The zero is the last argument of what is made.
+   */
+  exact(
+    nodes: readonly RecordedNode[],
+    inputs: readonly RecordedValue[],
+    dtypeOf: (input: RecordedValue) => number,
+  ): LoopFunction {
+    const { kinds, result, key, computed } = described(nodes, inputs, dtypeOf);
+    const zero = { shape: [], dtype: TF_INT32 };
+    return this.#made(`exact ${key}`, [...kinds, zero], { shape: result.shape, dtype: TF_FLOAT }, (loop) =>
+      computed(loop, (value) => loop.kept(value, loop.arguments[kinds.length])),
+    );
   }
 
   /** Sums in float32 of so many neighbouring rows each of a bfloat16 value with columns in its last axis; null where its rows are not divided so. */
@@ -96,6 +103,36 @@ export class FusedLoops {
       recording.dispose();
     }
   }
+}
+
+interface Described {
+  readonly kinds: readonly TensorKind[];
+  readonly result: RecordedValue;
+  /** Equal for what computes the same. */
+  readonly key: string;
+  /** What the last node gives, each node's result passed through `each`. */
+  readonly computed: (loop: Loop, each: (value: number) => number) => number;
+}
+
+function described(
+  nodes: readonly RecordedNode[],
+  inputs: readonly RecordedValue[],
+  dtypeOf: (input: RecordedValue) => number,
+): Described {
+  const result = nodes[nodes.length - 1].outputs[0];
+  const numbers = new Map<RecordedValue, number>();
+  for (const value of [...inputs, ...nodes.map(({ outputs: [output] }) => output)]) numbers.set(value, numbers.size);
+  const written = nodes.map(({ op, attributes, inputs: from }) => [op, attributes, from.map((value) => numbers.get(value))]);
+  const kinds = inputs.map((input): TensorKind => ({ shape: input.shape, dtype: dtypeOf(input) }));
+  const computed = (loop: Loop, each: (value: number) => number): number => {
+    const ids = new Map(inputs.map((input, at) => [input, loop.float32(loop.arguments[at])]));
+    for (const { op, attributes, inputs: from, outputs } of nodes) {
+      const given = from.map((value) => ids.get(value)!);
+      ids.set(outputs[0], each(loop.op(op, given, attributes)));
+    }
+    return ids.get(result)!;
+  };
+  return { kinds, result, key: JSON.stringify([kinds, written]), computed };
 }
 
 /** A loop's function while it is written: values are ids of its recording. */
@@ -145,6 +182,12 @@ class Loop {
       [typeAttr('T', TF_UINT16)],
     );
     return this.#bitcast(upper, TF_UINT16, TF_BFLOAT16);
+  }
+
+  /** The same float32 numbers, behind an exclusive or with a zero. */
+  kept(value: number, zero: number): number {
+    const bits = this.op('BitwiseXor', [this.#bitcast(value, TF_FLOAT, TF_INT32), zero], [typeAttr('T', TF_INT32)]);
+    return this.#bitcast(bits, TF_INT32, TF_FLOAT);
   }
 
   #unsigned(value: number, dtype: number): number {

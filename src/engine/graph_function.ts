@@ -26,8 +26,7 @@ export class GraphFunction {
   private disposed = false;
 
   /**
-   * Inputs of the function: the recording's arguments, then its captures. `asRecorded`: TensorFlow rewrites nothing in it. `fuse`: in bf16, element-wise ops
-   * as loops.
+   * Inputs of the function: the recording's arguments, then its captures. `asRecorded`: TensorFlow rewrites nothing in it. `fuse`: element-wise ops as loops.
    */
   constructor(
     private readonly parts: EngineParts,

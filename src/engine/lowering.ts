@@ -4,13 +4,15 @@
  *
  * Nodes are never changed: one whose inputs change is added anew, and the old one, which nothing uses then, is pruned by TensorFlow.
  */
-import { Bfloat16Lowering } from './bfloat16_lowering.js';
 import { TF_ATTR_SHAPE } from './data_types.js';
 import type { EngineParts } from './engine_parts.js';
 import { FusedLoops, type MakeFunction, type OwnFunction } from './fused_loops.js';
-import { planBfloat16 } from './mixed_precision.js';
+import { planExactLoops } from './exact_loops.js';
+import { Uses, type Loops } from './loop_plan.js';
+import { leadingToProducts, planBfloat16, type Bfloat16Plan } from './mixed_precision.js';
 import { typeAttr } from './raw_ops.js';
 import type { RecordedNode, RecordedValue, Recording } from './recording.js';
+import { TypedLowering } from './typed_lowering.js';
 
 /** Activations that TensorFlow's remapper joins with what comes before, without asking who else needs that. */
 const JOINED = new Set(['Relu', 'Relu6', 'Elu', 'LeakyRelu']);
@@ -22,23 +24,35 @@ export interface Lowered {
   readonly called: readonly OwnFunction[];
 }
 
-/** `makeLoop`: how, in bf16, element-wise ops become loops (fused_loops.ts); null where they stay. */
+/** `makeLoop`: how element-wise ops become loops (fused_loops.ts); null where they stay. */
 export function lower(
   parts: EngineParts,
   recording: Recording,
   outputs: readonly RecordedValue[],
   makeLoop: MakeFunction | null,
 ): Lowered {
-  const { bfloat16 } = parts.context;
-  const apart = keptApart(recording, outputs);
-  if (bfloat16 === null) return { outputs: lowerFloat32(recording, outputs, apart), called: [] };
-  const loops = makeLoop !== null && bfloat16.fuses ? new FusedLoops(parts, makeLoop) : null;
-  const plan = planBfloat16(recording.nodes, {
-    ...{ forwardEnd: recording.forwardEnd, outputs },
-    ...{ oneDnnHasBfloat16: bfloat16.byOneDnn, loops: loops !== null },
-  });
-  const lowered = new Bfloat16Lowering(recording, plan, loops, apart).lowered(outputs);
+  const { nodes, forwardEnd } = recording;
+  const { bfloat16, fuses } = parts.context;
+  const uses = new Uses(nodes, outputs);
+  const loops = makeLoop !== null && fuses ? new FusedLoops(parts, makeLoop) : null;
+  const typed =
+    bfloat16 === null
+      ? NOTHING
+      : planBfloat16(nodes, { forwardEnd, uses, oneDnnHasBfloat16: bfloat16.byOneDnn, loops: loops !== null });
+  const plan = { ...typed, exact: loops === null ? NOTHING.loops : exactLoops(nodes, typed, uses) };
+  const lowered = new TypedLowering(recording, plan, loops, keptApart(recording, outputs)).lowered(outputs);
   return { outputs: lowered, called: loops?.functions ?? [] };
+}
+
+const NOTHING: Bfloat16Plan = { rounded: new Set(), bfloat16: new Set(), loops: new Map() };
+
+function exactLoops(nodes: readonly RecordedNode[], { rounded, bfloat16 }: Bfloat16Plan, uses: Uses): Loops {
+  const leading = leadingToProducts(nodes);
+  return planExactLoops(nodes, {
+    uses,
+    taken: (node) => leading.has(node) || rounded.has(node),
+    isBfloat16: (input) => bfloat16.has(input),
+  });
 }
 
 type KeepApart = (node: RecordedNode, inputs: readonly RecordedValue[]) => readonly RecordedValue[];
@@ -56,18 +70,6 @@ function keptApart(recording: Recording, outputs: readonly RecordedValue[]): Kee
     const shape = { name: 'shape', type: TF_ATTR_SHAPE, value: first.shape };
     return recording.insert('EnsureShape', [typeAttr('T', inputs[0].dtype), shape], inputs);
   };
-}
-
-function lowerFloat32(recording: Recording, outputs: readonly RecordedValue[], apart: KeepApart): RecordedValue[] {
-  const replaced = new Map<RecordedValue, RecordedValue>();
-  const current = (value: RecordedValue): RecordedValue => replaced.get(value) ?? value;
-  for (const node of recording.nodes) {
-    const inputs = apart(node, node.inputs.map(current));
-    if (inputs.every((input, index) => input === node.inputs[index])) continue;
-    const made = recording.insert(node.op, node.attributes, inputs, node.outputs.length);
-    node.outputs.forEach((output, index) => replaced.set(output, made[index]));
-  }
-  return outputs.map(current);
 }
 
 function countUsers(nodes: readonly RecordedNode[], outputs: readonly RecordedValue[]): Map<RecordedValue, number> {

@@ -7,6 +7,7 @@
  * metrics, gradients added up over time, the update. Ops that stand in no list are float32.
  */
 import { TF_FLOAT } from './data_types.js';
+import { isLarge, isMadeOfNarrower, loopsOf, type Loops, type Uses } from './loop_plan.js';
 import type { RecordedNode, RecordedValue } from './recording.js';
 
 /** Rounded nowhere: an op of this kind and what it gives are float32. Copies nothing where it is a value's only user. */
@@ -52,14 +53,8 @@ const ELEMENT_WISE = new Set([
   ...['Tanh', 'TanhGrad', 'Sigmoid', 'SigmoidGrad', 'Elu', 'EluGrad', 'Selu', 'SeluGrad', 'LeakyRelu', 'LeakyReluGrad'],
   ...['Softplus', 'SoftplusGrad'],
 ]);
-/** What a loop computes again in the place of reading it: factors made from narrower numbers, as dropout's are from its draws. */
-const REPEATED = new Set(['Cast', 'Mul', 'GreaterEqual']);
-
 /** Activations that oneDNN computes in the op before, where nothing else needs what lies between. */
 const JOINED = new Set(['Relu', 'Relu6', 'Elu', 'LeakyRelu']);
-
-/** Numbers from which on a loop takes less time than calling it costs. */
-export const LOOP_ELEMENTS = 2 ** 17;
 
 /** Values of a window from which on oneDNN counts them in four bytes, which TensorFlow reads as one: the gradient of their maximum is lost in bfloat16. */
 const WIDE_WINDOW = 256;
@@ -67,24 +62,22 @@ const WIDE_WINDOW = 256;
 export interface Bfloat16Plan {
   /** Takes and gives bfloat16. */
   readonly rounded: ReadonlySet<RecordedNode>;
-  /** Of a loop's last node, which alone is used elsewhere: all of its nodes, in the order of the recording. */
-  readonly loops: ReadonlyMap<RecordedNode, readonly RecordedNode[]>;
-  /** What loops alone compute, but for their last nodes. */
-  readonly inside: ReadonlySet<RecordedNode>;
+  /** Loops that take bfloat16 values, and give such. */
+  readonly loops: Loops;
+  readonly bfloat16: ReadonlySet<RecordedValue>;
 }
 
 export interface PlanOptions {
   /** Number of nodes of the forward pass; 0 where its end was not marked. */
   readonly forwardEnd: number;
-  /** Of the function. */
-  readonly outputs: readonly RecordedValue[];
+  readonly uses: Uses;
   readonly oneDnnHasBfloat16: boolean;
   /** Whether there are loops at all. */
   readonly loops: boolean;
 }
 
 export function planBfloat16(nodes: readonly RecordedNode[], options: PlanOptions): Bfloat16Plan {
-  const uses = new Uses(nodes, options.outputs);
+  const { uses } = options;
   const leading = leadingToProducts(nodes);
   const leadingForward = leadingToProducts(nodes.slice(0, options.forwardEnd));
   const rounded = new Set<RecordedNode>();
@@ -108,12 +101,11 @@ export function planBfloat16(nodes: readonly RecordedNode[], options: PlanOption
       for (const output of NORMALIZATIONS.includes(node.op) ? [node.outputs[0]] : node.outputs)
         if (output.dtype === TF_FLOAT) bfloat16.add(output);
   });
-  const loops = loopsOf(nodes, looped, uses);
-  return { rounded, loops, inside: new Set([...looped].filter((node) => !loops.has(node))) };
+  return { rounded, bfloat16, loops: loopsOf(nodes, looped, { uses, repeats: (node) => isMadeOfNarrower(node, uses) }) };
 }
 
 /** Nodes that a product comes after. What leads on through a barrier may be float32 before it. */
-function leadingToProducts(nodes: readonly RecordedNode[]): Set<RecordedNode> {
+export function leadingToProducts(nodes: readonly RecordedNode[]): Set<RecordedNode> {
   const values = new Set<RecordedValue>();
   const leading = new Set<RecordedNode>();
   for (const node of [...nodes].reverse()) {
@@ -122,48 +114,6 @@ function leadingToProducts(nodes: readonly RecordedNode[]): Set<RecordedNode> {
       for (const input of node.inputs) values.add(input);
   }
   return leading;
-}
-
-/** A loop ends where something else needs what it gives, or what it gives has another shape: it is a tree, and gives one value. */
-function loopsOf(
-  nodes: readonly RecordedNode[],
-  looped: ReadonlySet<RecordedNode>,
-  uses: Uses,
-): Map<RecordedNode, readonly RecordedNode[]> {
-  const ends = new Map<RecordedNode, RecordedNode>();
-  for (const node of [...nodes].reverse()) {
-    if (!looped.has(node)) continue;
-    const [output] = node.outputs;
-    const user = uses.onlyUser(output);
-    const goesOn = user !== undefined && looped.has(user) && sameShape(user.outputs[0], output);
-    ends.set(node, goesOn ? (ends.get(user) ?? user) : node);
-  }
-  const members = new Map<RecordedNode, Set<RecordedNode>>();
-  const addTo = (all: Set<RecordedNode>, node: RecordedNode): void => {
-    for (const input of node.inputs) {
-      const maker = uses.maker(input);
-      if (maker !== undefined && isLarge(maker) && isRepeated(maker, uses)) addTo(all, maker);
-    }
-    all.add(node);
-  };
-  for (const node of nodes) {
-    const end = ends.get(node);
-    if (end === undefined) continue;
-    const all = members.get(end) ?? new Set();
-    members.set(end, all);
-    addTo(all, node);
-  }
-  return new Map([...members].map(([end, all]) => [end, [...all]]));
-}
-
-/** Whether a value is made, in a few cheap steps, from numbers of less than four bytes and single numbers. */
-function isRepeated({ op, inputs }: RecordedNode, uses: Uses): boolean {
-  if (!REPEATED.has(op)) return false;
-  return inputs.every((input) => {
-    if (input.dtype !== TF_FLOAT || input.shape.length === 0) return true;
-    const maker = uses.maker(input);
-    return maker !== undefined && isRepeated(maker, uses);
-  });
 }
 
 function isJoined({ op, inputs: [input] }: RecordedNode, uses: Uses): boolean {
@@ -178,41 +128,4 @@ function hasWideWindow({ op, attributes }: RecordedNode): boolean {
   if (op !== 'MaxPool' && op !== 'MaxPoolGrad') return false;
   const window = attributes.find(({ name }) => name === 'ksize')?.value as readonly number[];
   return window.reduce((size, extent) => size * extent, 1) >= WIDE_WINDOW;
-}
-
-function isLarge({ outputs: [{ shape }] }: RecordedNode): boolean {
-  return shape.reduce((size, extent) => size * extent, 1) >= LOOP_ELEMENTS;
-}
-
-function sameShape(a: RecordedValue, b: RecordedValue): boolean {
-  return a.shape.length === b.shape.length && a.shape.every((extent, axis) => extent === b.shape[axis]);
-}
-
-/** Who makes the values of a recording, and who uses them. */
-class Uses {
-  readonly #makers = new Map<RecordedValue, RecordedNode>();
-  readonly #users = new Map<RecordedValue, Set<RecordedNode | null>>();
-
-  constructor(nodes: readonly RecordedNode[], outputs: readonly RecordedValue[]) {
-    const use = (value: RecordedValue, user: RecordedNode | null): void => {
-      const users = this.#users.get(value) ?? new Set();
-      this.#users.set(value, users.add(user));
-    };
-    for (const node of nodes) {
-      for (const output of node.outputs) this.#makers.set(output, node);
-      for (const input of node.inputs) use(input, node);
-    }
-    for (const output of outputs) use(output, null);
-  }
-
-  /** Undefined for arguments, captures and constants. */
-  maker(value: RecordedValue): RecordedNode | undefined {
-    return this.#makers.get(value);
-  }
-
-  /** Undefined where there are several, or the value is one that the function gives. */
-  onlyUser(value: RecordedValue): RecordedNode | undefined {
-    const [user, ...others] = this.#users.get(value) ?? [];
-    return others.length === 0 ? (user ?? undefined) : undefined;
-  }
 }

@@ -2,12 +2,20 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { oneDnnHasBfloat16 } from '../../src/engine/instruction_set.js';
-import { LOOP_ELEMENTS, planBfloat16 } from '../../src/engine/mixed_precision.js';
+import { TF_FLOAT, TF_UINT8 } from '../../src/engine/data_types.js';
+import { planExactLoops } from '../../src/engine/exact_loops.js';
+import { LOOP_ELEMENTS, Uses, type Loops } from '../../src/engine/loop_plan.js';
+import { planBfloat16 } from '../../src/engine/mixed_precision.js';
 import type { RecordedNode, RecordedValue } from '../../src/engine/recording.js';
 
-const FLOAT = 1;
+/** `draws` are bytes, `scale` is a single number. */
 const value = (name: string, op?: string, shape: readonly number[] = [2, 2]): RecordedValue => ({
-  ...{ name, shape, dtype: FLOAT, output: { oper: 0n as never, index: 0 } },
+  ...{
+    name,
+    shape: name === 'scale' ? [] : shape,
+    dtype: name === 'draws' ? TF_UINT8 : TF_FLOAT,
+    output: { oper: 0n as never, index: 0 },
+  },
   ...(op !== undefined && { op }),
 });
 
@@ -30,12 +38,20 @@ function graph(
     return node;
   });
   const { forwardEnd = 0, oneDnnHasBfloat16: byOneDnn = true, outputs = [], loops = true } = options;
-  const plan = planBfloat16(nodes, { forwardEnd, oneDnnHasBfloat16: byOneDnn, outputs: outputs.map(of), loops });
+  const uses = new Uses(nodes, outputs.map(of));
+  const plan = planBfloat16(nodes, { forwardEnd, oneDnnHasBfloat16: byOneDnn, uses, loops });
+  const exact = planExactLoops(nodes, {
+    uses,
+    taken: (node) => plan.rounded.has(node),
+    isBfloat16: (input) => plan.bfloat16.has(input),
+  });
   const nameOf = ({ outputs: [output] }: RecordedNode): string => output.name;
+  const told = (loops: Loops): Record<string, string[]> =>
+    Object.fromEntries([...loops].map(([end, loop]) => [nameOf(end), loop.nodes.map(nameOf)]));
   return {
     rounded: [...plan.rounded].map(nameOf),
-    loops: Object.fromEntries([...plan.loops].map(([end, inside]) => [nameOf(end), inside.map(nameOf)])),
-    inside: [...plan.inside].map(nameOf),
+    loops: told(plan.loops),
+    exact: told(exact),
   };
 }
 
@@ -87,26 +103,33 @@ describe('what is bfloat16 of a function compiled for bf16', () => {
 });
 
 describe('loops of element-wise ops between products', () => {
-  it('end where a value is used twice; what is left of dropout is computed again in the place of reading it', () => {
-    const { rounded, loops, inside } = graph(
-      [
-        'a! = MatMul(x, w)',
-        'b! = Tanh(a)',
-        'kept! = Cast(draws)',
-        'mask! = Mul(kept, scale)',
-        'c! = Mul(b, mask)',
-        'd = MatMul(c, w)',
-        'e! = MatMul(d, w)',
-        'f! = Mul(e, mask)',
-        'g! = TanhGrad(b, f)',
-        'h = MatMul(g, w)',
-      ].map((line) => line.replace('Cast(draws)', 'GreaterEqual(limit, limit)').replaceAll('limit', 'scalar')),
-      { loops: true },
-    );
+  it('end where a value is used twice; factors made of narrower numbers are computed again in the place of being read', () => {
+    const { rounded, loops } = graph([
+      'a! = MatMul(x, w)',
+      'b! = Tanh(a)',
+      'kept! = Cast(draws)',
+      'mask! = Mul(kept, scale)',
+      'c! = Mul(b, mask)',
+      'd = MatMul(c, w)',
+      'e! = MatMul(d, w)',
+      'f! = Mul(e, mask)',
+      'g! = TanhGrad(b, f)',
+      'h = MatMul(g, w)',
+    ]);
     expect(rounded).toEqual(['a', 'd', 'e', 'h']);
-    expect(loops.b).toEqual(['b']);
-    expect(loops.g?.slice(-2)).toEqual(['f', 'g']);
-    expect(inside).toEqual(['f']);
+    expect(loops).toEqual({ b: ['b'], c: ['kept', 'mask', 'c'], g: ['kept', 'mask', 'f', 'g'] });
+  });
+
+  it('have the bits of their nodes where no product comes after, and take four passes at least', () => {
+    const sgd = ['y! = Sum(x)', 'mean! = RealDiv(y, count)', 'step! = Mul(mean, rate)', 'next! = Sub(w, step)'];
+    expect(graph(sgd).exact).toEqual({});
+    // As bfloat16 it would be converted first: a pass more.
+    const ofProduct = ['y! = MatMul(x, x)', ...sgd.slice(1)];
+    expect(graph(ofProduct).exact).toEqual({ next: ['mean', 'step', 'next'] });
+    expect(graph([...sgd, 'kept! = Mul(next, decay)', 'left! = Sub(next, kept)']).exact).toEqual({});
+    expect(graph([...sgd.slice(0, 3), 'kept! = Mul(step, decay)', 'next! = Sub(w, kept)']).exact).toEqual({
+      next: ['mean', 'step', 'kept', 'next'],
+    });
   });
 
   it('none of small values, none without XLA, and no activation that oneDNN computes in the op before', () => {

@@ -57,7 +57,7 @@ export function residentFunctions({
       },
       { name: 'resident_step', onGraph, ...stepOptions({ spec, model }) },
     ),
-    apply: engine.compile(applied, { name: 'resident_update' }),
+    apply: engine.compile(applied, { name: 'resident_update', fuse: true }),
     add: engine.compile((left: tfjs.Tensor[], right: tfjs.Tensor[]) => left.map((value, at) => tf.add(value, right[at])), {
       name: 'add_shards',
     }),

@@ -18,7 +18,8 @@ const layout = createBucketLayout({
   weights: [
     { name: 'a/kernel', shape: [300, 70] },
     { name: 'a/bias', shape: [7] },
-    { name: 'b/kernel', shape: [2, 16_384] },
+    // Large enough for loops (src/engine/exact_loops.ts).
+    { name: 'b/kernel', shape: [9, 16_384] },
     { name: 'b/bias', shape: [256] },
     { name: 'c/kernel', shape: [16_385] },
     { name: 'c/scale', shape: [1] },
@@ -60,12 +61,14 @@ function onHost(config: OptimizerConfig, current: Values, sums: Sums, step: numb
 describe.each([
   { by: "TensorFlow's graph", how: {}, inOne: false },
   { by: "TensorFlow's graph, all weights as one array", how: {}, inOne: true },
+  { by: "TensorFlow's graph with loops", how: { fuse: true }, inOne: false },
+  { by: "TensorFlow's graph with loops, all weights as one array", how: { fuse: true }, inOne: true },
   { by: 'XLA', how: { xla: 'required' as const }, inOne: false },
 ])('on a device, by $by', ({ by, how, inOne }) => {
   let engine: Engine;
   beforeAll(() => {
-    // XLA is for processors alone.
-    engine = installEngine(by === 'XLA' ? { device: 'CPU:0' } : {});
+    // XLA is for processors alone, and so are loops.
+    engine = installEngine(by.includes('XLA') || by.includes('loops') ? { device: 'CPU:0' } : {});
   });
   afterAll(() => engine.dispose());
 

@@ -1,10 +1,10 @@
 /**
- * Owns: that in bf16, with loops in the place of element-wise ops, a step is one step: in one function or several, by itself or in a call of several, with the
+ * Owns: that with loops in the place of element-wise ops a step is one step: in one function or several, by itself or in a call of several, with the
  * weights on the host or with the replica.
  */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LOOP_ELEMENTS } from '../../../../src/engine/mixed_precision.js';
+import { LOOP_ELEMENTS } from '../../../../src/engine/loop_plan.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
 import { advance, copied, EXAMPLES, planeOn, told, type Work } from '../../../support/plane_on.js';
 import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
@@ -12,8 +12,9 @@ import { topologyOf } from '../../../support/topology.js';
 
 const SIDE = 192;
 const FILTERS = 4;
+const UNITS = 1024;
 
-/** Every row is large enough for loops. */
+/** Every row is large enough for loops, and so are the weights of the dense layer. */
 function wide(): tf.LayersModel {
   const { layers } = tf;
   return tf.sequential({
@@ -25,16 +26,17 @@ function wide(): tf.LayersModel {
       layers.conv2d({ filters: FILTERS, kernelSize: 3, padding: 'same', activation: 'sigmoid' }),
       layers.averagePooling2d({ poolSize: SIDE / 6 }),
       layers.flatten(),
+      layers.dense({ units: UNITS, activation: 'relu' }),
       layers.dense({ units: 4 }),
     ],
   });
 }
 
-describe('steps with loops', () => {
+describe.each(['bf16', 'fp32'] as const)('steps with loops in %s', (precision) => {
   let replica: LocalReplica;
   beforeAll(async () => {
     const dataset = await drawnImages({ examples: EXAMPLES, shape: [6, 6, 1], classes: 4 });
-    replica = await openReplica({ model: topologyOf(wide()), dataset, precision: 'bf16' });
+    replica = await openReplica({ model: topologyOf(wide()), dataset, precision });
   });
   afterAll(() => replica.close());
 
@@ -46,7 +48,10 @@ describe('steps with loops', () => {
     return { outcomes: told(outcomes), parameters, slots };
   };
 
-  it('are large enough for them', () => expect(SIDE * SIDE * FILTERS).toBeGreaterThanOrEqual(LOOP_ELEMENTS));
+  it('are large enough for them', () => {
+    expect(SIDE * SIDE * FILTERS).toBeGreaterThanOrEqual(LOOP_ELEMENTS);
+    expect(6 * 6 * FILTERS * UNITS).toBeGreaterThanOrEqual(LOOP_ELEMENTS);
+  });
 
   it.each<[string, Work]>([
     ['momentum', { rate: 0.01, optimizer: { momentum: 0.9 } }],

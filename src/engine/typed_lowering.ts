@@ -1,35 +1,48 @@
 /**
- * Owns: a recording as it is computed in bf16: types, casts between them, and calls of loops in the place of what they compute.
- * Does not: choose what is bfloat16 (mixed_precision.ts).
+ * Owns: a recording as it is computed: in bf16 its types and the casts between them, calls of loops in the place of what they compute, and ops that keep
+ * others apart. Does not: choose them (mixed_precision.ts, loop_plan.ts, lowering.ts).
  */
-import { TF_BFLOAT16, TF_FLOAT } from './data_types.js';
+import { invariant } from '../common/errors.js';
+import { TF_BFLOAT16, TF_FLOAT, TF_INT32 } from './data_types.js';
 import type { LoopFunction, FusedLoops } from './fused_loops.js';
-import { LOOP_ELEMENTS, type Bfloat16Plan } from './mixed_precision.js';
+import { LOOP_ELEMENTS, type LoopNodes, type Loops } from './loop_plan.js';
+import { FLOAT32_BARRIER } from './mixed_precision.js';
 import { boolAttr, typeAttr } from './raw_ops.js';
 import type { RecordedNode, RecordedValue, Recording } from './recording.js';
 
 /** Changes inputs of a node, as for any function (lowering.ts). */
 type Apart = (node: RecordedNode, inputs: readonly RecordedValue[]) => readonly RecordedValue[];
 
-export class Bfloat16Lowering {
+export interface LoweringPlan {
+  /** Takes and gives bfloat16. */
+  readonly rounded: ReadonlySet<RecordedNode>;
+  /** Loops that give bfloat16, and those with the bits of their nodes. */
+  readonly loops: Loops;
+  readonly exact: Loops;
+}
+
+export class TypedLowering {
   /** What stands for a recorded value, in its type there, and in the other type where that was asked for. */
   readonly #current = new Map<RecordedValue, RecordedValue>();
   readonly #other = new Map<RecordedValue, RecordedValue>();
+  #madeZero: RecordedValue | undefined;
 
   /** `loops`: null where there are none. */
   constructor(
     private readonly recording: Recording,
-    private readonly plan: Bfloat16Plan,
+    private readonly plan: LoweringPlan,
     private readonly loops: FusedLoops | null,
     private readonly apart: Apart,
   ) {}
 
   /** Gives what the function returns instead of `outputs`, in their types. */
   lowered(outputs: readonly RecordedValue[]): RecordedValue[] {
-    const { rounded, loops, inside } = this.plan;
+    const { rounded, loops, exact } = this.plan;
+    const inside = new Set([...loops.values(), ...exact.values()].flatMap(({ own }) => own));
     for (const node of this.recording.nodes) {
-      const loop = loops.get(node);
-      if (loop !== undefined) this.#callLoop(loop, node.outputs[0]);
+      const [loop, exactLoop] = [loops.get(node), exact.get(node)];
+      if (loop !== undefined) this.#callLoop('elementWise', loop, node);
+      else if (exactLoop !== undefined) this.#callLoop('exact', exactLoop, node);
       else if (!inside.has(node)) this.#lower(node, rounded.has(node) ? TF_BFLOAT16 : TF_FLOAT);
     }
     return outputs.map((output) => this.#as(output, TF_FLOAT));
@@ -49,17 +62,23 @@ export class Bfloat16Lowering {
     outputs.forEach((output, at) => this.#current.set(output, made[at]));
   }
 
-  #callLoop(nodes: readonly RecordedNode[], result: RecordedValue): void {
+  #callLoop(kind: 'elementWise' | 'exact', { nodes }: LoopNodes, { outputs: [result] }: RecordedNode): void {
+    invariant(this.loops !== null, 'loops are planned where there are such');
     const inside = new Set(nodes.flatMap(({ outputs }) => outputs));
     const inputs = [...new Set(nodes.flatMap((node) => node.inputs))].filter((input) => !inside.has(input));
-    const loop = this.loops!.elementWise(nodes, inputs, (input) => this.#value(input).dtype);
-    this.#current.set(
-      result,
-      this.#call(
-        loop,
-        inputs.map((input) => this.#value(input)),
-      ),
-    );
+    const loop = this.loops[kind](nodes, inputs, (input) => this.#value(input).dtype);
+    const given = inputs.map((input) => this.#value(input));
+    this.#current.set(result, this.#call(loop, kind === 'exact' ? [...given, this.#zero()] : given));
+  }
+
+  /** 0 as int32, behind an op: as a constant TensorFlow might put it into the function that it is given to. */
+  #zero(): RecordedValue {
+    this.#madeZero ??= this.recording.insert(
+      FLOAT32_BARRIER,
+      [typeAttr('T', TF_INT32)],
+      [this.recording.insertConstant([], TF_INT32, Int32Array.of(0))],
+    )[0];
+    return this.#madeZero;
   }
 
   /** A sum over all rows by two: of neighbours, then of what is left. */
