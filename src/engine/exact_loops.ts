@@ -4,7 +4,7 @@
  */
 import { TF_FLOAT } from './data_types.js';
 import { isLarge, loopsOf, type LoopNodes, type Loops, type Uses } from './loop_plan.js';
-import type { RecordedNode, RecordedValue } from './recording.js';
+import type { RecordedNode, RecordedValue } from './recorded.js';
 
 /** Each rounds once, to what IEEE 754 says, in TensorFlow as in XLA. */
 const EXACT = new Set(['Add', 'AddV2', 'Sub', 'Mul', 'RealDiv', 'Sqrt', 'Square', 'Neg']);

@@ -9,7 +9,8 @@ import { TF_BFLOAT16, TF_FLOAT, TF_INT32, TF_UINT16, TF_UINT32 } from './data_ty
 import type { EngineParts } from './engine_parts.js';
 import type { CalledFunction, TensorKind } from './op_recorder.js';
 import { boolAttr, typeAttr } from './raw_ops.js';
-import { Recording, type RecordedNode, type RecordedValue } from './recording.js';
+import type { RecordedNode, RecordedValue } from './recorded.js';
+import { Recording } from './recording.js';
 
 /** Rows that are added in one pass; XLA's loops over more take four times as long. */
 const MOST_ROWS = 16;

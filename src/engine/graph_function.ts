@@ -7,7 +7,8 @@ import { graphApi, packOutputs } from './graph_api.js';
 import { lower } from './lowering.js';
 import type { OpAttribute, TensorMetadata } from './op_executor.js';
 import { boolAttr } from './raw_ops.js';
-import type { RecordedValue, Recording } from './recording.js';
+import type { RecordedValue } from './recorded.js';
+import type { Recording } from './recording.js';
 import { TF_ATTR_STRING } from './data_types.js';
 
 /** AttrValue of tensorflow/core/framework/attr_value.proto: its field `b` is true. */

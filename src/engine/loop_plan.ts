@@ -3,7 +3,7 @@
  * in one (mixed_precision.ts, exact_loops.ts).
  */
 import { TF_FLOAT } from './data_types.js';
-import type { RecordedNode, RecordedValue } from './recording.js';
+import type { RecordedNode, RecordedValue } from './recorded.js';
 
 /** Numbers from which on a loop takes less time than calling it costs. */
 export const LOOP_ELEMENTS = 2 ** 17;

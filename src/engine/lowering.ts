@@ -9,13 +9,11 @@ import type { EngineParts } from './engine_parts.js';
 import { FusedLoops, type MakeFunction, type OwnFunction } from './fused_loops.js';
 import { planExactLoops } from './exact_loops.js';
 import { Uses, type Loops } from './loop_plan.js';
-import { leadingToProducts, planBfloat16, type Bfloat16Plan } from './mixed_precision.js';
+import { JOINED, leadingToProducts, planBfloat16, type Bfloat16Plan } from './mixed_precision.js';
 import { typeAttr } from './raw_ops.js';
-import type { RecordedNode, RecordedValue, Recording } from './recording.js';
-import { TypedLowering } from './typed_lowering.js';
-
-/** Activations that TensorFlow's remapper joins with what comes before, without asking who else needs that. */
-const JOINED = new Set(['Relu', 'Relu6', 'Elu', 'LeakyRelu']);
+import type { RecordedNode, RecordedValue } from './recorded.js';
+import type { Recording } from './recording.js';
+import { TypedLowering, type KeepApart } from './typed_lowering.js';
 
 export interface Lowered {
   /** The values that the function returns. */
@@ -40,7 +38,7 @@ export function lower(
       ? NOTHING
       : planBfloat16(nodes, { forwardEnd, uses, oneDnnHasBfloat16: bfloat16.byOneDnn, loops: loops !== null });
   const plan = { ...typed, exact: loops === null ? NOTHING.loops : exactLoops(nodes, typed, uses) };
-  const lowered = new TypedLowering(recording, plan, loops, keptApart(recording, outputs)).lowered(outputs);
+  const lowered = new TypedLowering(recording, plan, loops, keptApart(recording, uses)).lowered(outputs);
   return { outputs: lowered, called: loops?.functions ?? [] };
 }
 
@@ -55,25 +53,16 @@ function exactLoops(nodes: readonly RecordedNode[], { rounded, bfloat16 }: Bfloa
   });
 }
 
-type KeepApart = (node: RecordedNode, inputs: readonly RecordedValue[]) => readonly RecordedValue[];
-
 /**
  * With oneDNN the remapper joins a convolution, its bias or residual and an activation even where something else needs what lies between; then it
  * fails, says so on standard error, and leaves the whole function unjoined. And it joins a convolution, a batch norm of fixed statistics and tanh to
  * an op that has no kernel for them.
  */
-function keptApart(recording: Recording, outputs: readonly RecordedValue[]): KeepApart {
-  const users = countUsers(recording.nodes, outputs);
+function keptApart(recording: Recording, uses: Uses): KeepApart {
   return ({ op, inputs: [first] }, inputs) => {
-    const isJoinedWrongly = (JOINED.has(op) && (users.get(first) ?? 0) > 1) || (op === 'Tanh' && first.op === 'FusedBatchNorm');
+    const isJoinedWrongly = (JOINED.has(op) && uses.of(first).size > 1) || (op === 'Tanh' && first.op === 'FusedBatchNorm');
     if (!isJoinedWrongly) return inputs;
     const shape = { name: 'shape', type: TF_ATTR_SHAPE, value: first.shape };
     return recording.insert('EnsureShape', [typeAttr('T', inputs[0].dtype), shape], inputs);
   };
-}
-
-function countUsers(nodes: readonly RecordedNode[], outputs: readonly RecordedValue[]): Map<RecordedValue, number> {
-  const users = new Map<RecordedValue, number>();
-  for (const value of [...outputs, ...nodes.flatMap(({ inputs }) => inputs)]) users.set(value, (users.get(value) ?? 0) + 1);
-  return users;
 }

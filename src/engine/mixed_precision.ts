@@ -8,7 +8,7 @@
  */
 import { TF_FLOAT } from './data_types.js';
 import { isLarge, isMadeOfNarrower, loopsOf, type Loops, type Uses } from './loop_plan.js';
-import type { RecordedNode, RecordedValue } from './recording.js';
+import type { RecordedNode, RecordedValue } from './recorded.js';
 
 /** Rounded nowhere: an op of this kind and what it gives are float32. Copies nothing where it is a value's only user. */
 export const FLOAT32_BARRIER = 'Snapshot';
@@ -53,8 +53,8 @@ const ELEMENT_WISE = new Set([
   ...['Tanh', 'TanhGrad', 'Sigmoid', 'SigmoidGrad', 'Elu', 'EluGrad', 'Selu', 'SeluGrad', 'LeakyRelu', 'LeakyReluGrad'],
   ...['Softplus', 'SoftplusGrad'],
 ]);
-/** Activations that oneDNN computes in the op before, where nothing else needs what lies between. */
-const JOINED = new Set(['Relu', 'Relu6', 'Elu', 'LeakyRelu']);
+/** Activations that TensorFlow's remapper joins with what comes before, so that oneDNN computes both in one op. */
+export const JOINED = new Set(['Relu', 'Relu6', 'Elu', 'LeakyRelu']);
 
 /** Values of a window from which on oneDNN counts them in four bytes, which TensorFlow reads as one: the gradient of their maximum is lost in bfloat16. */
 const WIDE_WINDOW = 256;

@@ -2,7 +2,8 @@
  * Owns: a recorded function as text, for people and for comparing two recordings line by line. Does not: hold or run anything.
  */
 import { createHash } from 'node:crypto';
-import type { RecordedConstant, RecordedNode, RecordedValue, Recording } from './recording.js';
+import type { RecordedConstant, RecordedNode, RecordedValue } from './recorded.js';
+import type { Recording } from './recording.js';
 import { TF_ATTR_STRING, TF_ATTR_TYPE, TF_BOOL, TF_FLOAT, TF_INT32, TF_INT64, TF_UINT8 } from './data_types.js';
 import type { OpAttribute } from './op_executor.js';
 

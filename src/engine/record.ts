@@ -7,7 +7,8 @@ import type { EngineParts } from './engine_parts.js';
 import { kernelBackend } from './kernel_backend.js';
 import { printNode, printRecording, typedName } from './printer.js';
 import { RecordError, userLine } from './record_error.js';
-import { Recording, type RecordedValue } from './recording.js';
+import type { RecordedValue } from './recorded.js';
+import { Recording } from './recording.js';
 import { flatten, structureText, unflatten, type Structure } from './structure.js';
 import { TfjsWatch, type CaptureSource, type StepCounter } from './tfjs_watch.js';
 

@@ -16,42 +16,10 @@ import {
   type TensorKind,
 } from './op_recorder.js';
 import { calledFunction, captureSite, RecordError, symbolicOutside, userLine } from './record_error.js';
+import type { RecordedCapture, RecordedConstant, RecordedNode, RecordedValue } from './recorded.js';
 import { RecordedGraph } from './recorded_graph.js';
 import { TF_ATTR_FUNC, TF_ATTR_TYPE, TF_INT32, TF_STRING } from './data_types.js';
 import { readTensor } from './tensors.js';
-
-/** A tensor of the recorded function. */
-export interface RecordedValue {
-  /** `a0` argument, `c0` capture, `k0` constant, `n0` or `n0:1` output of a node. */
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly dtype: number;
-  readonly output: GraphOutput;
-  /** Where the user made it; gone when the recording is disposed. */
-  site?: Error;
-  readonly op?: string;
-}
-
-export interface RecordedNode {
-  readonly op: string;
-  readonly attributes: readonly OpAttribute[];
-  readonly inputs: readonly RecordedValue[];
-  readonly outputs: readonly RecordedValue[];
-  /** Where the user called it; gone when the recording is disposed. */
-  site?: Error;
-}
-
-export interface RecordedConstant {
-  readonly value: RecordedValue;
-  /** The values as TensorFlow holds them; of strings, lengths and bytes. */
-  readonly bytes: Uint8Array;
-}
-
-export interface RecordedCapture {
-  readonly value: RecordedValue;
-  /** The real tensor it stood for when recorded. */
-  readonly tensorId: number;
-}
 
 /** Outputs whose shape TensorFlow does not infer and nobody needs. */
 const SHAPELESS_OUTPUTS: Readonly<Record<string, number>> = { FusedBatchNormV3: 5 };

@@ -6,7 +6,8 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import { kernelBackend, type KernelBackend } from './kernel_backend.js';
 import { calledFunction, captureSite, RecordError, userLine } from './record_error.js';
-import type { RecordedValue, Recording } from './recording.js';
+import type { RecordedValue } from './recorded.js';
+import type { Recording } from './recording.js';
 import { readsData } from './recording.js';
 import { typeAttr } from './raw_ops.js';
 

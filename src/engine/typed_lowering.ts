@@ -8,10 +8,11 @@ import type { LoopFunction, FusedLoops } from './fused_loops.js';
 import { LOOP_ELEMENTS, type LoopNodes, type Loops } from './loop_plan.js';
 import { FLOAT32_BARRIER } from './mixed_precision.js';
 import { boolAttr, typeAttr } from './raw_ops.js';
-import type { RecordedNode, RecordedValue, Recording } from './recording.js';
+import type { RecordedNode, RecordedValue } from './recorded.js';
+import type { Recording } from './recording.js';
 
-/** Changes inputs of a node, as for any function (lowering.ts). */
-type Apart = (node: RecordedNode, inputs: readonly RecordedValue[]) => readonly RecordedValue[];
+/** The inputs of a node, behind what keeps TensorFlow's graph optimizer from joining it with them. */
+export type KeepApart = (node: RecordedNode, inputs: readonly RecordedValue[]) => readonly RecordedValue[];
 
 export interface LoweringPlan {
   /** Takes and gives bfloat16. */
@@ -32,7 +33,7 @@ export class TypedLowering {
     private readonly recording: Recording,
     private readonly plan: LoweringPlan,
     private readonly loops: FusedLoops | null,
-    private readonly apart: Apart,
+    private readonly keepApart: KeepApart,
   ) {}
 
   /** Gives what the function returns instead of `outputs`, in their types. */
@@ -53,7 +54,7 @@ export class TypedLowering {
     if (op === 'BiasAddGrad' && this.#addNeighbours(node)) return;
     const types = this.recording.graph.typeAttributes(op, attributes, node.inputs.length);
     const main = types[node.inputs.findIndex((input, at) => input.dtype === TF_FLOAT && types[at] !== '')];
-    const inputs = this.apart(
+    const inputs = this.keepApart(
       node,
       node.inputs.map((input, at) => this.#as(input, types[at] === main && types[at] !== '' ? dtype : TF_FLOAT)),
     );

@@ -10,7 +10,8 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { TF_FLOAT, TF_INT32 } from './data_types.js';
 import { kernelBackend } from './kernel_backend.js';
 import { bitcast, typeAttr, withRawOps } from './raw_ops.js';
-import type { RecordedNode, RecordedValue, Recording } from './recording.js';
+import type { RecordedNode, RecordedValue } from './recorded.js';
+import type { Recording } from './recording.js';
 
 /** `required`: a function that XLA would change is an error. `where_safe`: such a one stays a graph. */
 export type XlaUse = 'required' | 'where_safe';

@@ -9,7 +9,7 @@ import { FusedLoops, type MakeFunction } from '../../src/engine/fused_loops.js';
 import { GraphFunction } from '../../src/engine/graph_function.js';
 import { bfloat16Support, installEngine, intoFloat32, keyedDropout, type Engine } from '../../src/engine/index.js';
 import { bitcast, cast, typeAttr, withRawOps } from '../../src/engine/raw_ops.js';
-import type { RecordedNode, RecordedValue } from '../../src/engine/recording.js';
+import type { RecordedNode, RecordedValue } from '../../src/engine/recorded.js';
 import { irregular, values } from '../support/gradient_checks.js';
 import { xorshift } from '../support/xorshift.js';
 

@@ -6,7 +6,7 @@ import { TF_FLOAT, TF_UINT8 } from '../../src/engine/data_types.js';
 import { planExactLoops } from '../../src/engine/exact_loops.js';
 import { LOOP_ELEMENTS, Uses, type Loops } from '../../src/engine/loop_plan.js';
 import { planBfloat16 } from '../../src/engine/mixed_precision.js';
-import type { RecordedNode, RecordedValue } from '../../src/engine/recording.js';
+import type { RecordedNode, RecordedValue } from '../../src/engine/recorded.js';
 
 /** `draws` are bytes, `scale` is a single number. */
 const value = (name: string, op?: string, shape: readonly number[] = [2, 2]): RecordedValue => ({

@@ -1,0 +1,36 @@
+/** Owns: what a recording consists of, as data: values, nodes, constants and captures. Does not: record (recording.ts). */
+import type { GraphOutput } from './graph_api.js';
+import type { OpAttribute } from './op_executor.js';
+
+/** A tensor of the recorded function. */
+export interface RecordedValue {
+  /** `a0` argument, `c0` capture, `k0` constant, `n0` or `n0:1` output of a node. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: number;
+  readonly output: GraphOutput;
+  /** Where the user made it; gone when the recording is disposed. */
+  site?: Error;
+  readonly op?: string;
+}
+
+export interface RecordedNode {
+  readonly op: string;
+  readonly attributes: readonly OpAttribute[];
+  readonly inputs: readonly RecordedValue[];
+  readonly outputs: readonly RecordedValue[];
+  /** Where the user called it; gone when the recording is disposed. */
+  site?: Error;
+}
+
+export interface RecordedConstant {
+  readonly value: RecordedValue;
+  /** The values as TensorFlow holds them; of strings, lengths and bytes. */
+  readonly bytes: Uint8Array;
+}
+
+export interface RecordedCapture {
+  readonly value: RecordedValue;
+  /** The real tensor it stood for when recorded. */
+  readonly tensorId: number;
+}
