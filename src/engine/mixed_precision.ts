@@ -1,6 +1,6 @@
 /**
  * Owns: which values of a function that is compiled for bf16 are bfloat16, and which element-wise ops are computed together, as one loop.
- * Does not: change the function (bfloat16_lowering.ts) or make the loops (fused_loops.ts).
+ * Does not: change the function (typed_lowering.ts) or make the loops (fused_loops.ts).
  *
  * Products take and give bfloat16, and so does what lies between them: element-wise ops that follow a product and have one after them, and what moves
  * values. Every sum is accumulated and leaves in float32, and so does everything that no product comes after: a model's last bias and activation, losses,

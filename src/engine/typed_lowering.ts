@@ -4,7 +4,7 @@
  */
 import { invariant } from '../common/errors.js';
 import { TF_BFLOAT16, TF_FLOAT, TF_INT32 } from './data_types.js';
-import type { LoopFunction, FusedLoops } from './fused_loops.js';
+import type { FusedLoops, LoopFunction } from './fused_loops.js';
 import { LOOP_ELEMENTS, type LoopNodes, type Loops } from './loop_plan.js';
 import { FLOAT32_BARRIER } from './mixed_precision.js';
 import { boolAttr, typeAttr } from './raw_ops.js';
