@@ -19,6 +19,6 @@
  *  10  the gradients of all biases are TensorFlow's own sum for them; layer normalization is one formula, in float32 under bf16 too; a batch norm
  *      and its relu are one op of oneDNN's; with --execution auto XLA compiles dense models that end in probabilities
  *  11  in bf16 what lies between products is bfloat16 by our own rule, batch norm behind activations too; large element-wise ops are loops in float32 that
- *      XLA compiles, and sums for biases are taken in two
+ *      XLA compiles, and sums for biases are taken in two; by XLA the gradient of selu at 0 is TensorFlow's own
  */
 export const ARITHMETIC_VERSION = 11;

@@ -5,6 +5,7 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import { TF_FLOAT } from './data_types.js';
+import { kernelBackend } from './kernel_backend.js';
 import { floatAttr, typeAttr, withRawOps } from './raw_ops.js';
 import { replaceGradient, type Gradient } from './replace_gradient.js';
 
@@ -53,7 +54,12 @@ export function installActivationOps(): void {
       kernelName,
       {
         outputsToSave: [true],
-        gradFunc: (dy, [y]) => ({ x: () => gradientOp(op, gradientFirst ? [dy as tfjs.Tensor, y] : [y, dy as tfjs.Tensor]) }),
+        gradFunc: (dy, [y]) => ({
+          x: () =>
+            op === 'SeluGrad' && kernelBackend().binding.recorder?.forXla === true
+              ? seluGradient(dy as tfjs.Tensor, y)
+              : gradientOp(op, gradientFirst ? [dy as tfjs.Tensor, y] : [y, dy as tfjs.Tensor]),
+        }),
       },
       composedGradient(kernelName),
     );
@@ -101,6 +107,11 @@ function composedGradient(kernelName: string): Gradient {
     inputsToSave: ['x'],
     gradFunc: (dy, [x], attributes) => ({ x: () => tf.mul(dy as tfjs.Tensor, DERIVATIVES[kernelName](x, attributes)) }),
   };
+}
+
+/** As TensorFlow's kernel has it; by XLA the op is another at 0 (findings/tensorflow_xla_selu_gradient.sh). */
+function seluGradient(dy: tfjs.Tensor, y: tfjs.Tensor): tfjs.Tensor {
+  return tf.where(tf.less(y, 0), tf.mul(dy, tf.add(y, SELU_SCALEALPHA)), tf.mul(dy, SELU_SCALE));
 }
 
 /** These ops want tensors of one shape, which tfjs's dy always has, and of one type, though tfjs has a relu of integers too. */

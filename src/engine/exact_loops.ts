@@ -16,16 +16,16 @@ const FEWEST_PASSES = 4;
 
 export interface ExactOptions {
   readonly uses: Uses;
-  /** Nodes that a product comes after, and what other loops have. */
+  /** Nodes of the forward pass, that a product comes after, or that are in other loops. */
   readonly taken: (node: RecordedNode) => boolean;
   /** Whether a float32 value is held as bfloat16, so that a conversion is one pass more. */
   readonly isBfloat16: (input: RecordedValue) => boolean;
 }
 
 export function planExactLoops(nodes: readonly RecordedNode[], { uses, taken, isBfloat16 }: ExactOptions): Loops {
-  const may = new Set(
-    nodes.filter((node) => EXACT.has(node.op) && node.outputs[0].dtype === TF_FLOAT && isLarge(node) && !taken(node)),
-  );
+  const mayBe = (node: RecordedNode): boolean =>
+    EXACT.has(node.op) && node.outputs[0].dtype === TF_FLOAT && isLarge(node) && !taken(node) && !isJoined(node, uses);
+  const may = new Set(nodes.filter(mayBe));
   // A gradient by the number of examples, which several slots are made of, is divided anew for each.
   const repeats = ({ op, inputs, outputs: [output] }: RecordedNode): boolean =>
     SCALES.has(op) &&
@@ -35,4 +35,9 @@ export function planExactLoops(nodes: readonly RecordedNode[], { uses, taken, is
   const passes = ({ nodes: all }: LoopNodes): number =>
     all.reduce((sum, { inputs }) => sum + 1 + inputs.filter(isBfloat16).length, 0);
   return new Map([...loopsOf(nodes, may, { uses, repeats })].filter(([, loop]) => passes(loop) >= FEWEST_PASSES));
+}
+
+/** With oneDNN TensorFlow's remapper makes one op, of other bits, of x · sigmoid(x) and x · tanh(softplus(x)). */
+function isJoined({ op, inputs }: RecordedNode, uses: Uses): boolean {
+  return op === 'Mul' && inputs.some((input) => ['Sigmoid', 'Tanh'].includes(uses.maker(input)?.op ?? ''));
 }

@@ -37,8 +37,6 @@ export class GraphFunction {
     { asRecorded = false, fuse = false } = {},
   ) {
     const { context } = parts;
-    const { api, status } = context;
-    const functions = graphApi(api);
     this.name = `${label.replace(/[^A-Za-z0-9_]/g, '_')}_${nextFunction++}`;
     this.outputCount = outputs.length;
     // Graph options (mixed precision) reach a function only through this attribute; the context's own configuration does not.
@@ -51,7 +49,18 @@ export class GraphFunction {
       new GraphFunction(parts, loop, `${label}_loop`, [output], { asRecorded: true });
     const lowered = asRecorded ? { outputs, called: [] } : lower(parts, recording, outputs, fuse ? makeLoop : null);
     this.called = lowered.called;
-    const packed = packOutputs(lowered.outputs.map(({ output }) => output));
+    try {
+      this.define(recording, inputs, lowered.outputs, label);
+    } catch (error) {
+      for (const called of this.called) called.dispose();
+      throw error;
+    }
+  }
+
+  private define(recording: Recording, inputs: BigUint64Array, outputs: readonly RecordedValue[], label: string): void {
+    const { api, status, pointer } = this.parts.context;
+    const functions = graphApi(api);
+    const packed = packOutputs(outputs.map(({ output }) => output));
     const cName = api.cString(this.name);
     const made = functions.TF_GraphToFunction(
       recording.graph.pointer,
@@ -73,7 +82,7 @@ export class GraphFunction {
       // Called by another function it stays a function of its own, which TensorFlow rewrites and XLA compiles as it is.
       functions.TF_FunctionSetAttrValueProto(graphFunction, api.cString('_noinline'), TRUE, TRUE.length, status.pointer);
       status.check(`marking the function ${label}`);
-      functions.TFE_ContextAddFunction(context.pointer, graphFunction, status.pointer);
+      functions.TFE_ContextAddFunction(pointer, graphFunction, status.pointer);
       status.check(`adding the function ${label}`);
     } finally {
       functions.TF_DeleteFunction(graphFunction);

@@ -10,6 +10,7 @@ export const LOOP_ELEMENTS = 2 ** 17;
 
 /** What a loop computes again in the place of reading it: factors made from narrower numbers, as dropout's are from its draws. */
 const REPEATED = new Set(['Cast', 'Mul', 'GreaterEqual']);
+const MOST_STEPS = 4;
 
 export interface LoopNodes {
   /** All, in an order in which they can be computed. */
@@ -48,6 +49,7 @@ export function loopsOf(
   const all = (members: readonly RecordedNode[]): RecordedNode[] => {
     const found = new Set<RecordedNode>();
     const add = (node: RecordedNode): void => {
+      if (found.has(node)) return;
       node.inputs
         .map((input) => uses.maker(input))
         .filter(isRepeated)
@@ -60,14 +62,21 @@ export function loopsOf(
   return new Map([...own].map(([end, members]) => [end, { own: members, nodes: all(members) }]));
 }
 
-/** Whether a value is made, in a few cheap steps, from numbers of less than four bytes and single numbers. */
-export function isMadeOfNarrower({ op, inputs }: RecordedNode, uses: Uses): boolean {
-  if (!REPEATED.has(op)) return false;
-  return inputs.every((input) => {
-    if (input.dtype !== TF_FLOAT || input.shape.length === 0) return true;
-    const maker = uses.maker(input);
-    return maker !== undefined && isMadeOfNarrower(maker, uses);
-  });
+/** Nodes that make their value, in a few cheap steps, from numbers of other types and single numbers. */
+export function madeOfNarrower(nodes: readonly RecordedNode[], uses: Uses): ReadonlySet<RecordedNode> {
+  const steps = new Map<RecordedNode, number>();
+  for (const node of nodes) {
+    // XLA makes other integers of float32 numbers beyond their range.
+    if (!REPEATED.has(node.op) || (node.op === 'Cast' && node.inputs[0].dtype === TF_FLOAT)) continue;
+    const before = node.inputs.map((input) => {
+      if (input.dtype !== TF_FLOAT || input.shape.length === 0) return 0;
+      const maker = uses.maker(input);
+      return (maker && steps.get(maker)) ?? Infinity;
+    });
+    const all = 1 + Math.max(...before);
+    if (all <= MOST_STEPS) steps.set(node, all);
+  }
+  return new Set(steps.keys());
 }
 
 export function isLarge({ outputs: [{ shape }] }: RecordedNode): boolean {

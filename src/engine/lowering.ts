@@ -11,7 +11,7 @@ import { planExactLoops } from './exact_loops.js';
 import { Uses, type Loops } from './loop_plan.js';
 import { JOINED, leadingToProducts, planBfloat16, type Bfloat16Plan } from './mixed_precision.js';
 import { typeAttr } from './raw_ops.js';
-import type { RecordedNode, RecordedValue } from './recorded.js';
+import type { RecordedValue } from './recorded.js';
 import type { Recording } from './recording.js';
 import { TypedLowering, type KeepApart } from './typed_lowering.js';
 
@@ -37,18 +37,18 @@ export function lower(
     bfloat16 === null
       ? NOTHING
       : planBfloat16(nodes, { forwardEnd, uses, oneDnnHasBfloat16: bfloat16.byOneDnn, loops: loops !== null });
-  const plan = { ...typed, exact: loops === null ? NOTHING.loops : exactLoops(nodes, typed, uses) };
+  const plan = { ...typed, exact: loops === null ? NOTHING.loops : exactLoops(recording, typed, uses) };
   const lowered = new TypedLowering(recording, plan, loops, keptApart(recording, uses)).lowered(outputs);
   return { outputs: lowered, called: loops?.functions ?? [] };
 }
 
 const NOTHING: Bfloat16Plan = { rounded: new Set(), bfloat16: new Set(), loops: new Map() };
 
-function exactLoops(nodes: readonly RecordedNode[], { rounded, bfloat16 }: Bfloat16Plan, uses: Uses): Loops {
-  const leading = leadingToProducts(nodes);
+function exactLoops({ nodes, forwardEnd }: Recording, { rounded, bfloat16 }: Bfloat16Plan, uses: Uses): Loops {
+  const elsewhere = new Set([...leadingToProducts(nodes), ...rounded, ...nodes.slice(0, forwardEnd)]);
   return planExactLoops(nodes, {
     uses,
-    taken: (node) => leading.has(node) || rounded.has(node),
+    taken: (node) => elsewhere.has(node),
     isBfloat16: (input) => bfloat16.has(input),
   });
 }

@@ -7,7 +7,7 @@
  * metrics, gradients added up over time, the update. Ops that stand in no list are float32.
  */
 import { TF_FLOAT } from './data_types.js';
-import { isLarge, isMadeOfNarrower, loopsOf, type Loops, type Uses } from './loop_plan.js';
+import { isLarge, madeOfNarrower, loopsOf, type Loops, type Uses } from './loop_plan.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
 
 /** Rounded nowhere: an op of this kind and what it gives are float32. Copies nothing where it is a value's only user. */
@@ -46,11 +46,11 @@ const MOVES = new Set([
 
 /**
  * What may stand in a loop: XLA computes it in float32, to rounding as TensorFlow does. It is not told constants, of which it would make others
- * (xla.ts); sums, roots and divisions are not among them.
+ * (xla.ts); sums, roots and divisions are not among them, nor is the gradient of selu, which is another at 0 by XLA.
  */
 const ELEMENT_WISE = new Set([
   ...['Add', 'AddV2', 'Sub', 'Mul', 'Neg', 'Square', 'BiasAdd', 'Select', 'SelectV2', 'Relu', 'ReluGrad', 'Relu6', 'Relu6Grad'],
-  ...['Tanh', 'TanhGrad', 'Sigmoid', 'SigmoidGrad', 'Elu', 'EluGrad', 'Selu', 'SeluGrad', 'LeakyRelu', 'LeakyReluGrad'],
+  ...['Tanh', 'TanhGrad', 'Sigmoid', 'SigmoidGrad', 'Elu', 'EluGrad', 'Selu', 'LeakyRelu', 'LeakyReluGrad'],
   ...['Softplus', 'SoftplusGrad'],
 ]);
 /** Activations that TensorFlow's remapper joins with what comes before, so that oneDNN computes both in one op. */
@@ -101,7 +101,8 @@ export function planBfloat16(nodes: readonly RecordedNode[], options: PlanOption
       for (const output of NORMALIZATIONS.includes(node.op) ? [node.outputs[0]] : node.outputs)
         if (output.dtype === TF_FLOAT) bfloat16.add(output);
   });
-  return { rounded, bfloat16, loops: loopsOf(nodes, looped, { uses, repeats: (node) => isMadeOfNarrower(node, uses) }) };
+  const narrower = madeOfNarrower(nodes, uses);
+  return { rounded, bfloat16, loops: loopsOf(nodes, looped, { uses, repeats: (node) => narrower.has(node) }) };
 }
 
 /** Nodes that a product comes after. What leads on through a barrier may be float32 before it. */

@@ -135,6 +135,15 @@ describe('loops of element-wise ops in bf16', () => {
     expect(engine.liveHandles() - before).toBe(4);
   });
 
+  it('selu has the gradient of numbers above 0 at 0', () => {
+    const scale = 1.0507009873554805;
+    const eye = tf.eye(512);
+    const gradient = tf.grad((x: tf.Tensor) => intoFloat32(tf.matMul(tf.selu(tf.matMul(x as tf.Tensor2D, eye)), eye)));
+    const compiled = engine.compile((x: tf.Tensor) => gradient(x), { verify: false, fuse: true });
+    expect(Math.abs(values(compiled(tf.zeros([512, 512])))[0] - scale)).toBeLessThan(scale * 2 ** -8);
+    compiled.dispose();
+  });
+
   it('dropout inside of a loop drops what its mask drops, forward and backward', ({ skip }) => {
     if (!computed) skip();
     const [rows, columns, rate] = [512, 512, 0.2];

@@ -132,6 +132,24 @@ describe('loops of element-wise ops between products', () => {
     });
   });
 
+  it('factors of many steps are read, and no number of them takes long to look at', () => {
+    const chain = Array.from({ length: 60 }, (_, at) => `m${at + 1}! = Mul(m${at}, m${at})`);
+    const { loops } = graph(['m0! = Cast(draws)', ...chain, 'a! = MatMul(x, w)', 'b! = Mul(a, m60)', 'c = MatMul(b, w)']);
+    expect(loops).toEqual({ b: ['b'] });
+  });
+
+  it('a cast of float32 numbers is none of these', () => {
+    const { loops } = graph(['i! = Cast(y)', 'a! = MatMul(x, w)', 'b! = Mul(a, i)', 'c = MatMul(b, w)']);
+    expect(loops).toEqual({ b: ['b'] });
+  });
+
+  it('none with the same bits of a product that oneDNN joins with its sigmoid', () => {
+    const chain = ['b! = Mul(a, scale)', 'c! = Add(b, x)', 'd! = Mul(c, scale)', 'e! = Sub(d, x)'];
+    expect(Object.values(graph(['a! = Sum(x)', ...chain]).exact)).toEqual([['b', 'c', 'd', 'e']]);
+    const swish = ['s! = Sigmoid(x)', 'a! = Mul(x, s)'];
+    expect(Object.values(graph([...swish, ...chain]).exact)).toEqual([['b', 'c', 'd', 'e']]);
+  });
+
   it('none of small values, none without XLA, and no activation that oneDNN computes in the op before', () => {
     expect(graph(['a = MatMul(x, w)', 'b = Tanh(a)', 'c = MatMul(b, w)']).loops).toEqual({});
     expect(graph(['a! = MatMul(x, w)', 'b! = Mul(a, s)', 'c = MatMul(b, w)'], { loops: false }).rounded).toEqual(['a', 'b', 'c']);

@@ -86,6 +86,15 @@ describe('compiled by XLA', () => {
     expect(got.some((value) => value !== 0)).toBe(true);
   });
 
+  it('selu has the gradient of numbers above 0 at 0', () => {
+    const gradient = tf.grad((x: tf.Tensor) => tf.selu(tf.add(x, 0)));
+    const compiled = engine().compile((x: tf.Tensor) => gradient(x), { verify: false, xla: 'required' });
+    const x = tf.tensor1d([-1, 0, 1]);
+    const [wanted, got] = [gradient(x), compiled(x)].map((result) => Array.from(result.dataSync()));
+    got.forEach((value, at) => expect(Math.abs(value - wanted[at])).toBeLessThan(4 * 2 ** -24 * Math.abs(wanted[at])));
+    compiled.dispose();
+  });
+
   it('probabilities of 0 and 1 cost what the clip leaves of them, and have no gradient', () => {
     const cost = (x: tf.Tensor): tf.Tensor => tf.neg(tf.log(tf.clipByValue(tf.softmax(x), 1e-7, 1 - 1e-7)));
     const both = (x: tf.Tensor): tf.Tensor[] => [cost(x), tf.grad((v: tf.Tensor) => weighed(cost(v)))(x)];
