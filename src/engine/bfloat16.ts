@@ -12,17 +12,20 @@ import { kernelBackend } from './kernel_backend.js';
 import { TensorFlowError } from './status.js';
 
 /**
- * The output of a model on its way into a loss: the end of the forward pass. In a function that is compiled for bf16 the loss, its gradient and the model's last bias and
- * activation are float32 from here on; elsewhere it is the tensor itself.
+ * The output of a model on its way into a loss: the end of the forward pass. In a function that is compiled for bf16 the loss, its gradient and the
+ * model's last bias and activation are float32 from here on; elsewhere it is the tensor itself.
  */
 export function intoFloat32(output: tfjs.Tensor): tfjs.Tensor {
   const { recorder } = kernelBackend().binding;
   if (recorder === undefined) return output;
-  const isRounded = isCompiledForBfloat16() && output.dtype === 'float32';
-  const op = tf.customGrad((x: unknown) => ({ value: float32Barrier(x as tfjs.Tensor), gradFunc: float32Barrier }));
-  const result = isRounded ? op(output) : output;
+  const result = isCompiledForBfloat16() && output.dtype === 'float32' ? barred(output) : output;
   recorder.endForward();
   return result;
+}
+
+function barred(output: tfjs.Tensor): tfjs.Tensor {
+  const op = tf.customGrad((x: unknown) => ({ value: float32Barrier(x as tfjs.Tensor), gradFunc: float32Barrier }));
+  return op(output);
 }
 
 export interface Bfloat16Support {
