@@ -24,7 +24,7 @@ export interface ExactOptions {
 
 export function planExactLoops(nodes: readonly RecordedNode[], { uses, taken, isBfloat16 }: ExactOptions): Loops {
   const mayBe = (node: RecordedNode): boolean =>
-    EXACT.has(node.op) && node.outputs[0].dtype === TF_FLOAT && isLarge(node) && !taken(node) && !isJoined(node, uses);
+    EXACT.has(node.op) && node.outputs[0].dtype === TF_FLOAT && isLarge(node.outputs[0]) && !taken(node) && !isJoined(node, uses);
   const may = new Set(nodes.filter(mayBe));
   // A gradient by the number of examples, which several slots are made of, is divided anew for each.
   const repeats = ({ op, inputs, outputs: [output] }: RecordedNode): boolean =>

@@ -8,7 +8,7 @@
 import { TF_BFLOAT16, TF_FLOAT, TF_INT32, TF_UINT16, TF_UINT32 } from './data_types.js';
 import type { EngineParts } from './engine_parts.js';
 import type { CalledFunction, TensorKind } from './op_recorder.js';
-import { boolAttr, typeAttr } from './raw_ops.js';
+import { bitcastAttrs, boolAttr, castAttrs, typeAttr } from './raw_ops.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
 import { Recording } from './recording.js';
 
@@ -196,10 +196,10 @@ class Loop {
   }
 
   #bitcast(value: number, from: number, to: number): number {
-    return this.op('Bitcast', [value], [typeAttr('T', from), typeAttr('type', to)]);
+    return this.op('Bitcast', [value], bitcastAttrs(from, to));
   }
 
   #cast(value: number, from: number, to: number): number {
-    return this.op('Cast', [value], [typeAttr('SrcT', from), typeAttr('DstT', to), boolAttr('Truncate', false)]);
+    return this.op('Cast', [value], castAttrs(from, to));
   }
 }

@@ -45,7 +45,7 @@ export function loopsOf(
     if (end !== undefined) own.set(end, [...(own.get(end) ?? []), node]);
   }
   const isRepeated = (maker: RecordedNode | undefined): maker is RecordedNode =>
-    maker !== undefined && isLarge(maker) && repeats(maker);
+    maker !== undefined && isLarge(maker.outputs[0]) && repeats(maker);
   const all = (members: readonly RecordedNode[]): RecordedNode[] => {
     const found = new Set<RecordedNode>();
     const add = (node: RecordedNode): void => {
@@ -79,7 +79,7 @@ export function madeOfNarrower(nodes: readonly RecordedNode[], uses: Uses): Read
   return new Set(steps.keys());
 }
 
-export function isLarge({ outputs: [{ shape }] }: RecordedNode): boolean {
+export function isLarge({ shape }: RecordedValue): boolean {
   return shape.reduce((size, extent) => size * extent, 1) >= LOOP_ELEMENTS;
 }
 

@@ -90,7 +90,14 @@ export function planBfloat16(nodes: readonly RecordedNode[], options: PlanOption
     const hasKernel = options.oneDnnHasBfloat16 || !WRONG_WITHOUT_ONEDNN.has(node.op);
     if (PRODUCTS.has(node.op)) {
       if (hasKernel && floats.length > 0) rounded.add(node);
-    } else if (options.loops && mayRound && follows && isLarge(node) && ELEMENT_WISE.has(node.op) && !isJoined(node, uses))
+    } else if (
+      options.loops &&
+      mayRound &&
+      follows &&
+      isLarge(node.outputs[0]) &&
+      ELEMENT_WISE.has(node.op) &&
+      !isJoined(node, uses)
+    )
       looped.add(node);
     else if (FOLLOWERS.has(node.op)) {
       if (hasKernel && mayRound && follows) rounded.add(node);

@@ -13,6 +13,11 @@ export const floatAttr = (name: string, value: number): OpAttribute => ({ name, 
 export const boolAttr = (name: string, value: boolean): OpAttribute => ({ name, type: TF_ATTR_BOOL, value });
 export const stringAttr = (name: string, value: string): OpAttribute => ({ name, type: TF_ATTR_STRING, value });
 
+export const castAttrs = (from: number, to: number): OpAttribute[] => [
+  ...[typeAttr('SrcT', from), typeAttr('DstT', to), boolAttr('Truncate', false)],
+];
+export const bitcastAttrs = (from: number, to: number): OpAttribute[] => [typeAttr('T', from), typeAttr('type', to)];
+
 /** A tfjs tensor, or what an earlier op of the same sequence gave. */
 export type RawInput = tf.TensorInfo | TensorMetadata;
 
@@ -76,11 +81,11 @@ export function withRawOps<Result>(build: (ops: RawOps) => Result): Result {
 
 /** Ops that many sequences need; `from`, `to` and `type` are TensorFlow's numbers of types (data_types.ts). */
 export function bitcast(ops: RawOps, input: RawInput, from: number, to: number): TensorMetadata {
-  return ops.one('Bitcast', [input], [typeAttr('T', from), typeAttr('type', to)]);
+  return ops.one('Bitcast', [input], bitcastAttrs(from, to));
 }
 
 export function cast(ops: RawOps, input: RawInput, from: number, to: number): TensorMetadata {
-  return ops.one('Cast', [input], [typeAttr('SrcT', from), typeAttr('DstT', to), boolAttr('Truncate', false)]);
+  return ops.one('Cast', [input], castAttrs(from, to));
 }
 
 export function reshape(ops: RawOps, input: RawInput, type: number, shape: readonly number[]): TensorMetadata {

@@ -16,15 +16,21 @@ import {
   type TensorKind,
 } from './op_recorder.js';
 import { calledFunction, captureSite, RecordError, symbolicOutside, userLine } from './record_error.js';
+import { typeAttr } from './raw_ops.js';
 import type { RecordedCapture, RecordedConstant, RecordedNode, RecordedValue } from './recorded.js';
 import { RecordedGraph } from './recorded_graph.js';
-import { TF_ATTR_FUNC, TF_ATTR_TYPE, TF_INT32, TF_STRING } from './data_types.js';
+import { TF_ATTR_FUNC, TF_INT32, TF_STRING } from './data_types.js';
 import { readTensor } from './tensors.js';
 
 /** Outputs whose shape TensorFlow does not infer and nobody needs. */
 const SHAPELESS_OUTPUTS: Readonly<Record<string, number>> = { FusedBatchNormV3: 5 };
 
 const funcAttr = (name: string, value: string): OpAttribute => ({ name, type: TF_ATTR_FUNC, value });
+const typeList = (name: string, of: readonly TensorKind[]): OpAttribute =>
+  typeAttr(
+    name,
+    of.map(({ dtype }) => dtype),
+  );
 
 /** Bytes up to which equal constants become one node. */
 const SHARED_CONSTANT_BYTES = 256;
@@ -114,10 +120,7 @@ export class Recording implements OpRecorder {
 
   /** The same of a call of a function of the context, which gives one value. */
   insertCall({ name, attributes }: CalledFunction, inputs: readonly RecordedValue[], result: TensorKind): RecordedValue {
-    const types = (list: string, of: readonly TensorKind[]): OpAttribute => ({
-      ...{ name: list, type: TF_ATTR_TYPE, value: of.map(({ dtype }) => dtype) },
-    });
-    const called = [types('Tin', inputs), types('Tout', [result]), funcAttr('f', name), ...attributes];
+    const called = [typeList('Tin', inputs), typeList('Tout', [result]), funcAttr('f', name), ...attributes];
     const [output] = this.insert('PartitionedCall', called, inputs);
     this.graph.setShape(output.output, result.shape, 'PartitionedCall');
     return output;
@@ -201,11 +204,7 @@ export class Recording implements OpRecorder {
   ): TensorMetadata[] {
     const site = captureSite();
     const inputs = inputIds.map((id) => this.valueOf(id, op));
-    const lists = types.map((name, at) => ({
-      name,
-      type: TF_ATTR_TYPE,
-      value: (at === 0 ? inputs : results).map(({ dtype }) => dtype),
-    }));
+    const lists = types.map((name, at) => typeList(name, at === 0 ? inputs : results));
     const [node, attributes] = [`n${this.nodes.length}`, [...lists, ...called]];
     const operation = this.add(op, node, attributes, inputs, site);
     const outputs = results.map(({ shape, dtype }, index): RecordedValue => {

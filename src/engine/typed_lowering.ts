@@ -5,9 +5,9 @@
 import { invariant } from '../common/errors.js';
 import { TF_BFLOAT16, TF_FLOAT, TF_INT32 } from './data_types.js';
 import type { FusedLoops, LoopFunction } from './fused_loops.js';
-import { LOOP_ELEMENTS, type LoopNodes, type Loops } from './loop_plan.js';
+import { isLarge, type LoopNodes, type Loops } from './loop_plan.js';
 import { FLOAT32_BARRIER } from './mixed_precision.js';
-import { boolAttr, typeAttr } from './raw_ops.js';
+import { castAttrs, typeAttr } from './raw_ops.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
 import type { Recording } from './recording.js';
 
@@ -84,8 +84,7 @@ export class TypedLowering {
 
   /** A sum over all rows by two: of neighbours, then of what is left. */
   #addNeighbours({ op, attributes, inputs: [input], outputs: [output] }: RecordedNode): boolean {
-    const size = input.shape.reduce((product, extent) => product * extent, 1);
-    if (this.loops === null || !this.#isBfloat16(input) || size < LOOP_ELEMENTS) return false;
+    if (this.loops === null || !isLarge(input) || this.#value(input).dtype !== TF_BFLOAT16) return false;
     const loop = this.loops.sumOfNeighbours(input);
     if (loop === null) return false;
     const [sum] = this.recording.insert(op, attributes, [this.#call(loop, [this.#value(input)])]);
@@ -102,14 +101,9 @@ export class TypedLowering {
     if (value.dtype !== TF_FLOAT || current.dtype === dtype) return current;
     const known = this.#other.get(value);
     if (known !== undefined) return known;
-    const types = [typeAttr('SrcT', current.dtype), typeAttr('DstT', dtype), boolAttr('Truncate', false)];
-    const [cast] = this.recording.insert('Cast', types, [current]);
+    const [cast] = this.recording.insert('Cast', castAttrs(current.dtype, dtype), [current]);
     this.#other.set(value, cast);
     return cast;
-  }
-
-  #isBfloat16(value: RecordedValue): boolean {
-    return this.#value(value).dtype === TF_BFLOAT16;
   }
 
   #value(value: RecordedValue): RecordedValue {
