@@ -11,7 +11,7 @@ import { tf } from './tfjs.js';
 import { EnvironmentError, UsageError } from '../common/errors.js';
 import { builtFile } from '../system/package_file.js';
 import { keepFreedMemory } from './allocator.js';
-import { bfloat16Use, type Bfloat16Use } from './bfloat16_use.js';
+import { bfloat16Use } from './bfloat16_use.js';
 import { Binding } from './binding.js';
 import { openCApi, type CApi } from './c_api.js';
 import { compile, type CompiledFunction, type CompileOptions } from './compile.js';
@@ -29,6 +29,7 @@ import { BACKEND_NAME } from './kernel_backend.js';
 import { withoutLoadNotes } from './quiet_load.js';
 import { findTensorFlow } from './tensorflow_library.js';
 import { oneDnnCeiling, oneDnnUse, wantsOneDnn, type OneDnnUse } from './one_dnn.js';
+import { computesProducts } from './convolution_products.js';
 import { installTrainingOps } from './training_ops.js';
 
 export interface EngineOptions extends ContextConfig {
@@ -117,7 +118,12 @@ export function installEngine(options: EngineOptions = {}): Engine {
   const { api, oneDnn } = wantsOneDnn(options) ? withNativeDefault('TF_ENABLE_ONEDNN_OPTS', '1', open) : open();
   const oneDnnIsa = oneDnnCeiling();
   refuseHeldBfloat16({ precision: options.precision, oneDnn, level: oneDnnIsa, hasBfloat16: oneDnnHasBfloat16() });
-  const context = openContext(api, { ...options, bfloat16: options.precision === 'bf16' ? bfloat16Use(oneDnn) : null });
+  const { precision = 'fp32' } = options;
+  const context = openContext(api, {
+    ...options,
+    bfloat16: precision === 'bf16' ? bfloat16Use(oneDnn) : null,
+    convolvesByProducts: computesProducts({ precision, oneDnn, ceiling: oneDnnIsa }),
+  });
   const binding = new Binding(context);
   tf.registerBackend(BACKEND_NAME, () => new kernels.NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
   // tfjs types this as a promise; with a synchronous factory the backend is current on return, as tfjs-node relies on too.
@@ -157,7 +163,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
   return engine;
 }
 
-function openContext(api: CApi, options: EngineOptions & { readonly bfloat16: Bfloat16Use | null }): Context {
+function openContext(api: CApi, options: EngineOptions & Pick<Context, 'bfloat16' | 'convolvesByProducts'>): Context {
   const open = (): Context => new Context(api, { ...options, opsLeftToProcessor: opsLeftToProcessor(options) });
   // That there is no GPU is news where one is asked for, or listed by its driver.
   if (options.device?.includes('GPU') ?? findGpus().gpus.length > 0) return open();

@@ -30,6 +30,8 @@ export class Context {
   readonly precision: 'fp32' | 'bf16';
   /** How graph functions compute in bfloat16; null where they do not. */
   readonly bfloat16: Bfloat16Use | null;
+  /** Some convolutions are computed as products of matrices in graph functions (convolution_products.ts). */
+  readonly convolvesByProducts: boolean;
   /** Element-wise ops may be loops of XLA's, which were measured on x64 and Linux alone. */
   readonly fuses: boolean;
   /** The serialized ConfigProto this context was made with. */
@@ -39,13 +41,19 @@ export class Context {
 
   constructor(
     readonly api: CApi,
-    options: ContextConfig & { device?: string; opsLeftToProcessor?: ReadonlySet<string>; bfloat16?: Bfloat16Use | null },
+    options: ContextConfig & {
+      device?: string;
+      opsLeftToProcessor?: ReadonlySet<string>;
+      bfloat16?: Bfloat16Use | null;
+      convolvesByProducts?: boolean;
+    },
   ) {
     this.status = new Status(api);
     this.configProto = encodeConfigProto(options);
     this.asRecordedProto = encodeConfigProto(options, { asRecorded: true });
     this.precision = options.precision ?? 'fp32';
     this.bfloat16 = options.bfloat16 ?? null;
+
     this.pointer = this.create();
     this.devices = this.listDevices();
     const device = options.device === undefined ? defaultDevice(this.devices) : findDevice(this.devices, options.device);
@@ -58,6 +66,7 @@ export class Context {
       throw bf16NeedsProcessor(device);
     }
     this.device = device;
+    this.convolvesByProducts = device.type === 'CPU' && options.convolvesByProducts === true;
     this.fuses = device.type === 'CPU' && process.platform === 'linux' && process.arch === 'x64';
     const processor = this.devices.find(({ type }) => type === 'CPU');
     const ops = options.opsLeftToProcessor ?? new Set();

@@ -4,15 +4,16 @@
  * Does not: choose keys.
  *
  * TensorFlow's own stateless ops count on from one counter, so that they serve rows in order alone (keyed_random.ts); here each row has a counter, and
- * Philox4x32-10 is composed of 64-bit integer operations, all rows and blocks at once.
+ * Philox is composed (philox.ts), all rows and blocks at once.
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { tf } from './tfjs.js';
 import type { PhiloxKey } from '../common/random.js';
-import { TF_FLOAT, TF_INT32, TF_INT64, TF_UINT32, TF_UINT64 } from './data_types.js';
+import { TF_FLOAT, TF_INT32, TF_UINT64 } from './data_types.js';
 import { sliceElements } from './dropout.js';
 import type { TensorMetadata } from './op_executor.js';
-import { bitcast, cast, intAttr, reshape, typeAttr, withRawOps, type RawInput, type RawOps } from './raw_ops.js';
+import { grown, philox, unsigned, word, type CounterWords } from './philox.js';
+import { cast, intAttr, reshape, typeAttr, withRawOps, type RawOps } from './raw_ops.js';
 
 export interface ExampleDraw {
   readonly key: PhiloxKey;
@@ -22,16 +23,14 @@ export interface ExampleDraw {
   readonly epoch: tfjs.Tensor;
 }
 
-const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
-const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
-const ROUNDS = 10;
+const WORD = 2 ** 32;
 
 /** float32 `[n, elements]`, uniform in [0, 1): the 24 high bits of a word each. */
 export function exampleUniforms(elements: number, draw: ExampleDraw): tfjs.Tensor2D {
   const examples = draw.rows.shape[0];
   const blocks = Math.ceil(elements / 4);
   return withRawOps((ops) => {
-    const words = philox(ops, blocks, draw);
+    const words = wordsOf(ops, blocks, draw);
     const high = ops.one('RightShift', [words, word(ops, 8)], [typeAttr('T', TF_UINT64)]);
     const scaled = ops.one(
       'Mul',
@@ -58,7 +57,7 @@ export function exampleNormals(elements: number, draw: ExampleDraw): tfjs.Tensor
 }
 
 /** uint64 `[n, blocks, 4]`, each below 2^32. */
-function philox(ops: RawOps, blocks: number, { key, rows, epoch }: ExampleDraw): TensorMetadata {
+function wordsOf(ops: RawOps, blocks: number, { key, rows, epoch }: ExampleDraw): TensorMetadata {
   const part = (begin: number): TensorMetadata => {
     const [from, size] = [begin, 1].map((at) => ops.constant(Int32Array.of(at), [1], TF_INT32));
     return ops.one('Slice', [epoch, from, size], [typeAttr('T', TF_INT32), typeAttr('Index', TF_INT32)]);
@@ -69,35 +68,10 @@ function philox(ops: RawOps, blocks: number, { key, rows, epoch }: ExampleDraw):
     TF_INT32,
   );
   const column = reshape(ops, rows, TF_INT32, [rows.shape[0], 1]);
-  let counter = [unsigned(ops, numbers), unsigned(ops, column), unsigned(ops, part(0)), unsigned(ops, part(1))];
-  let [k0, k1] = [key.low, key.high];
-  const binary = (op: string, left: RawInput, right: RawInput): TensorMetadata =>
-    ops.one(op, [left, right], [typeAttr('T', TF_UINT64)]);
-  const [m0, m1] = MULTIPLIERS.map((multiplier) => word(ops, multiplier));
-  const half = word(ops, 32);
-  const mask = word(ops, 2 ** 32 - 1);
-  for (let round = 0; round < ROUNDS; round++) {
-    const [c0, c1, c2, c3] = counter;
-    const [p0, p1] = [binary('Mul', c0, m0), binary('Mul', c2, m1)];
-    const [high0, high1] = [binary('RightShift', p0, half), binary('RightShift', p1, half)];
-    counter = [
-      binary('BitwiseXor', binary('BitwiseXor', high1, c1), word(ops, k0)),
-      binary('BitwiseAnd', p1, mask),
-      binary('BitwiseXor', binary('BitwiseXor', high0, c3), word(ops, k1)),
-      binary('BitwiseAnd', p0, mask),
-    ];
-    k0 = (k0 + WEYL[0]) % 2 ** 32;
-    k1 = (k1 + WEYL[1]) % 2 ** 32;
-  }
-  return ops.one('Pack', counter, [intAttr('N', 4), typeAttr('T', TF_UINT64), intAttr('axis', 2)]);
-}
-
-/** int32 words as unsigned numbers in 64 bits. */
-function unsigned(ops: RawOps, words: TensorMetadata): TensorMetadata {
-  return cast(ops, bitcast(ops, words, TF_INT32, TF_UINT32), TF_UINT32, TF_UINT64);
-}
-
-/** A number below 2^32. Constants of unsigned types do not exist in tfjs; an int64 is given as two int32 words. */
-function word(ops: RawOps, value: number): TensorMetadata {
-  return bitcast(ops, ops.constant(Int32Array.of(value | 0, 0), [1, 1], TF_INT64), TF_INT64, TF_UINT64);
+  const counters: CounterWords = [unsigned(ops, numbers), unsigned(ops, column), unsigned(ops, part(0)), unsigned(ops, part(1))];
+  const words = philox(ops, counters, (round) => {
+    const [low, high] = grown(round);
+    return [word(ops, (key.low + low) % WORD), word(ops, (key.high + high) % WORD)];
+  });
+  return ops.one('Pack', words, [intAttr('N', 4), typeAttr('T', TF_UINT64), intAttr('axis', 2)]);
 }

@@ -45,9 +45,9 @@ export class GraphFunction {
       ...(recording.forXla ? [boolAttr('_XlaMustCompile', true)] : []),
     ];
     const inputs = packOutputs([...recording.args, ...recording.captures.map(({ value }) => value)].map(({ output }) => output));
-    const makeLoop = (loop: Recording, output: RecordedValue): GraphFunction =>
+    const makeFunction = (loop: Recording, output: RecordedValue): GraphFunction =>
       new GraphFunction(parts, loop, `${label}_loop`, [output], { asRecorded: true });
-    const lowered = asRecorded ? { outputs, called: [] } : lower(parts, recording, outputs, fuse ? makeLoop : null);
+    const lowered = asRecorded ? { outputs, called: [] } : lower(parts, recording, outputs, { makeFunction, fuse });
     this.called = lowered.called;
     try {
       this.define(recording, inputs, lowered.outputs, label);

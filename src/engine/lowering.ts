@@ -1,17 +1,19 @@
 /**
- * Owns: changes between a recording, which is what the user's function did, and the function given to TensorFlow: types in bf16, and ops that compute
- * nothing, put where TensorFlow's graph optimizer would otherwise do what it should not. Does not: record, or know why beyond each rule.
+ * Owns: changes between a recording, which is what the user's function did, and the function given to TensorFlow: types in bf16, functions in the place
+ * of ops, and ops that compute nothing, put where TensorFlow's graph optimizer would otherwise do what it should not. Does not: record, or know why beyond each rule.
  *
  * Nodes are never changed: one whose inputs change is added anew, and the old one, which nothing uses then, is pruned by TensorFlow.
  */
-import { TF_ATTR_SHAPE } from './data_types.js';
+import { TF_ATTR_SHAPE, TF_UINT32 } from './data_types.js';
 import type { EngineParts } from './engine_parts.js';
 import { FusedLoops, type MakeFunction, type OwnFunction } from './fused_loops.js';
 import { planExactLoops } from './exact_loops.js';
-import { Uses, type Loops } from './loop_plan.js';
+import { isLarge, Uses, type Loops } from './loop_plan.js';
 import { JOINED, leadingToProducts, planBfloat16, type Bfloat16Plan } from './mixed_precision.js';
 import { typeAttr } from './raw_ops.js';
-import type { RecordedValue } from './recorded.js';
+import { planProducts } from './convolution_products.js';
+import { WORDS_OF_BLOCK } from './philox.js';
+import type { RecordedNode, RecordedValue } from './recorded.js';
 import type { Recording } from './recording.js';
 import { TypedLowering, type KeepApart } from './typed_lowering.js';
 
@@ -22,27 +24,43 @@ export interface Lowered {
   readonly called: readonly OwnFunction[];
 }
 
-/** `makeLoop`: how element-wise ops become loops (fused_loops.ts); null where they stay. */
+export interface LoweringOptions {
+  /** Makes what is called in the place of ops (fused_loops.ts). */
+  readonly makeFunction: MakeFunction;
+  /** Element-wise ops become loops, where the context has such. */
+  readonly fuse: boolean;
+}
+
 export function lower(
   parts: EngineParts,
   recording: Recording,
   outputs: readonly RecordedValue[],
-  makeLoop: MakeFunction | null,
+  { makeFunction, fuse }: LoweringOptions,
 ): Lowered {
-  const { nodes, forwardEnd } = recording;
-  const { bfloat16, fuses } = parts.context;
+  const { nodes, forwardEnd, forXla } = recording;
+  const { bfloat16, precision } = parts.context;
+  const fuses = fuse && parts.context.fuses;
   const uses = new Uses(nodes, outputs);
-  const loops = makeLoop !== null && fuses ? new FusedLoops(parts, makeLoop) : null;
+  const loops = fuses || forXla ? new FusedLoops(parts, makeFunction) : null;
   const typed =
-    bfloat16 === null
-      ? NOTHING
-      : planBfloat16(nodes, { forwardEnd, uses, oneDnnHasBfloat16: bfloat16.byOneDnn, loops: loops !== null });
-  const plan = { ...typed, exact: loops === null ? NOTHING.loops : exactLoops(recording, typed, uses) };
+    bfloat16 === null ? NOTHING : planBfloat16(nodes, { forwardEnd, uses, oneDnnHasBfloat16: bfloat16.byOneDnn, loops: fuses });
+  const plan = {
+    ...typed,
+    exact: fuses ? exactLoops(recording, typed, uses) : NOTHING.loops,
+    sumsByTwo: fuses,
+    products: parts.context.convolvesByProducts ? planProducts(nodes, { uses, precision }) : new Set<RecordedNode>(),
+    draws: new Set(loops === null ? [] : nodes.filter((node) => isDraw(node) && (forXla || isLarge(node.outputs[0])))),
+  };
   const lowered = new TypedLowering(recording, plan, loops, keptApart(recording, uses)).lowered(outputs);
   return { outputs: lowered, called: loops?.functions ?? [] };
 }
 
 const NOTHING: Bfloat16Plan = { rounded: new Set(), bfloat16: new Set(), loops: new Map() };
+
+/** Words of Philox, which XLA draws number by number too where it is given TensorFlow's op. */
+function isDraw({ op, outputs: [output] }: RecordedNode): boolean {
+  return op === 'StatelessRandomUniformFullIntV2' && output.dtype === TF_UINT32 && output.shape.at(-1)! % WORDS_OF_BLOCK === 0;
+}
 
 function exactLoops({ nodes, forwardEnd }: Recording, { rounded, bfloat16 }: Bfloat16Plan, uses: Uses): Loops {
   const elsewhere = new Set([...leadingToProducts(nodes), ...rounded, ...nodes.slice(0, forwardEnd)]);

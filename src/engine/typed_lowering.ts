@@ -3,11 +3,13 @@
  * others apart. Does not: choose them (mixed_precision.ts, loop_plan.ts, lowering.ts).
  */
 import { invariant } from '../common/errors.js';
-import { TF_BFLOAT16, TF_FLOAT, TF_INT32 } from './data_types.js';
+import { TF_BFLOAT16, TF_FLOAT, TF_INT32, TF_UINT32, TF_UINT64 } from './data_types.js';
 import type { FusedLoops, LoopFunction } from './fused_loops.js';
 import { isLarge, type LoopNodes, type Loops } from './loop_plan.js';
 import { FLOAT32_BARRIER } from './mixed_precision.js';
-import { castAttrs, typeAttr } from './raw_ops.js';
+import { insertProduct } from './product_ops.js';
+import { WORDS_OF_BLOCK } from './philox.js';
+import { bitcastAttrs, castAttrs, typeAttr } from './raw_ops.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
 import type { Recording } from './recording.js';
 
@@ -20,6 +22,12 @@ export interface LoweringPlan {
   /** Loops that give bfloat16, and those with the bits of their nodes. */
   readonly loops: Loops;
   readonly exact: Loops;
+  /** Words of Philox that a function of XLA's draws. */
+  readonly draws: ReadonlySet<RecordedNode>;
+  /** Convolutions that are computed as products of matrices. */
+  readonly products: ReadonlySet<RecordedNode>;
+  /** Whether large sums over all rows are taken by two. */
+  readonly sumsByTwo: boolean;
 }
 
 export class TypedLowering {
@@ -38,12 +46,13 @@ export class TypedLowering {
 
   /** Gives what the function returns instead of `outputs`, in their types. */
   lowered(outputs: readonly RecordedValue[]): RecordedValue[] {
-    const { rounded, loops, exact } = this.plan;
+    const { rounded, loops, exact, draws } = this.plan;
     const inside = new Set([...loops.values(), ...exact.values()].flatMap(({ own }) => own));
     for (const node of this.recording.nodes) {
       const [loop, exactLoop] = [loops.get(node), exact.get(node)];
       if (loop !== undefined) this.#callLoop('elementWise', loop, node);
       else if (exactLoop !== undefined) this.#callLoop('exact', exactLoop, node);
+      else if (draws.has(node)) this.#draw(node);
       else if (!inside.has(node)) this.#lower(node, rounded.has(node) ? TF_BFLOAT16 : TF_FLOAT);
     }
     return outputs.map((output) => this.#as(output, TF_FLOAT));
@@ -58,8 +67,11 @@ export class TypedLowering {
       node,
       node.inputs.map((input, at) => this.#as(input, types[at] === main && types[at] !== '' ? dtype : TF_FLOAT)),
     );
-    if (inputs.every((input, at) => input === node.inputs[at])) return;
-    const made = this.recording.insert(op, attributes, inputs, outputs.length);
+    const isProduct = this.plan.products.has(node);
+    if (!isProduct && inputs.every((input, at) => input === node.inputs[at])) return;
+    const made = isProduct
+      ? [insertProduct(this.recording, node, inputs)]
+      : this.recording.insert(op, attributes, inputs, outputs.length);
     outputs.forEach((output, at) => this.#current.set(output, made[at]));
   }
 
@@ -84,12 +96,23 @@ export class TypedLowering {
 
   /** A sum over all rows by two: of neighbours, then of what is left. */
   #addNeighbours({ op, attributes, inputs: [input], outputs: [output] }: RecordedNode): boolean {
-    if (this.loops === null || !isLarge(input) || this.#value(input).dtype !== TF_BFLOAT16) return false;
+    if (this.loops === null || !this.plan.sumsByTwo || !isLarge(input) || this.#value(input).dtype !== TF_BFLOAT16) return false;
     const loop = this.loops.sumOfNeighbours(input);
     if (loop === null) return false;
     const [sum] = this.recording.insert(op, attributes, [this.#call(loop, [this.#value(input)])]);
     this.#current.set(output, sum);
     return true;
+  }
+
+  /** The same words as the op's, by another function. */
+  #draw({ inputs: [, key, counter], outputs: [output] }: RecordedNode): void {
+    invariant(this.loops !== null, 'draws are planned where there are such functions');
+    const blocks = output.shape.reduce((product, extent) => product * extent, 1) / WORDS_OF_BLOCK;
+    const pairs = this.#call(this.loops.words(blocks), [key, counter]);
+    const [words] = this.recording.insert('Bitcast', bitcastAttrs(TF_UINT64, TF_UINT32), [pairs]);
+    const shape = this.recording.insertConstant([output.shape.length], TF_INT32, Int32Array.from(output.shape));
+    const [shaped] = this.recording.insert('Reshape', [typeAttr('T', TF_UINT32), typeAttr('Tshape', TF_INT32)], [words, shape]);
+    this.#current.set(output, shaped);
   }
 
   #call({ called, result }: LoopFunction, inputs: readonly RecordedValue[]): RecordedValue {

@@ -9,7 +9,8 @@
 import type * as tfjs from '@tensorflow/tfjs';
 import { TF_FLOAT, TF_INT32 } from './data_types.js';
 import { kernelBackend } from './kernel_backend.js';
-import { bitcast, typeAttr, withRawOps } from './raw_ops.js';
+import type { TensorMetadata } from './op_executor.js';
+import { bitcast, typeAttr, withRawOps, type RawInput, type RawOps } from './raw_ops.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
 import type { Recording } from './recording.js';
 
@@ -141,10 +142,13 @@ function usersOf(nodes: readonly RecordedNode[], { outputs }: RecordedNode): Rec
  */
 export function keepRounded(x: tfjs.Tensor, zero: tfjs.Tensor): tfjs.Tensor {
   if (kernelBackend().binding.recorder?.forXla !== true) return x;
-  return withRawOps((ops) => {
-    const same = ops.one('BitwiseXor', [bitcast(ops, x, TF_FLOAT, TF_INT32), zero], [typeAttr('T', TF_INT32)]);
-    return ops.keep(bitcast(ops, same, TF_INT32, TF_FLOAT));
-  });
+  return withRawOps((ops) => ops.keep(rounded(ops, x, zero)));
+}
+
+/** The same of a value of a sequence of ops. */
+export function rounded(ops: RawOps, x: RawInput, zero: RawInput): TensorMetadata {
+  const same = ops.one('BitwiseXor', [bitcast(ops, x, TF_FLOAT, TF_INT32), zero], [typeAttr('T', TF_INT32)]);
+  return bitcast(ops, same, TF_INT32, TF_FLOAT);
 }
 
 /** What is recorded from here on is written so that XLA keeps it: it is not asked about. */

@@ -1,0 +1,76 @@
+/**
+ * Owns: which convolutions of a function are computed as products of matrices. Does not: say by what ops (product_ops.ts).
+ *
+ * A window of one pixel is such a product, for which oneDNN's convolutions take up to three times as long where maps are small or strides skip pixels, and
+ * never much less. So do its gradients of filters where maps are of few pixels, and the windows' numbers are few enough to be copied (docs/benchmarks.md).
+ */
+import { instructionSet } from './instruction_set.js';
+import type { Uses } from './loop_plan.js';
+import { JOINED } from './mixed_precision.js';
+import { isBelowBfloat16, type OneDnnUse } from './one_dnn.js';
+import type { RecordedNode } from './recorded.js';
+
+/** What TensorFlow's remapper joins with a convolution, so that it would be a pass of its own behind a product; activations besides. */
+const JOINED_WITH = new Set(['BiasAdd', 'FusedBatchNorm']);
+
+/** Pixels of a side up to which maps are small, and numbers of a filter's pixel from which on copying windows pays. */
+const SMALL_SIDE = { fp32: 2, bf16: 4 };
+const MANY_CHANNELS = 2 ** 15;
+
+/**
+ * Whether a processor computes any so, by what was measured: x64 with oneDNN and AVX-512, in bf16 where there is no AMX. Held to AVX2 oneDNN's products of
+ * few rows are slow. `ceiling`: the level that oneDNN is held to (one_dnn.ts).
+ */
+export function computesProducts(
+  { precision, oneDnn, ceiling }: { precision: 'fp32' | 'bf16'; oneDnn: OneDnnUse; ceiling: string },
+  instructions = instructionSet(),
+): boolean {
+  const isWide = /^x64 .*\bavx512f\b/.test(instructions) && !isBelowBfloat16(ceiling);
+  return oneDnn === 'on' && isWide && !(precision === 'bf16' && instructions.includes('amx_bf16'));
+}
+
+/** Nodes of a function that become products. */
+export function planProducts(
+  nodes: readonly RecordedNode[],
+  { uses, precision }: { uses: Uses; precision: 'fp32' | 'bf16' },
+): ReadonlySet<RecordedNode> {
+  const isJoined = ({ outputs: [output] }: RecordedNode): boolean =>
+    [...uses.of(output)].some((user) => user !== null && (JOINED_WITH.has(user.op) || JOINED.has(user.op)));
+  const isChosen = (node: RecordedNode): boolean => {
+    if (!CONVOLUTIONS.has(node.op)) return false;
+    const { filter, y } = shapesOf(node);
+    if (filter[0] === 1 && filter[1] === 1) return node.op !== 'Conv2D' || !isJoined(node);
+    const isSmall = Math.max(y[1], y[2]) <= SMALL_SIDE[precision] && filter[2] * filter[3] >= MANY_CHANNELS;
+    return node.op === 'Conv2DBackpropFilter' && isSmall;
+  };
+  return new Set(nodes.filter((node) => isChosen(node) && isPlain(node)));
+}
+
+const CONVOLUTIONS = new Set(['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter']);
+
+/** Of pictures `x` `[n, height, width, channels]`, filters `[height, width, channels, filters]` and what they make, `y`. */
+export interface ConvolutionShapes {
+  readonly x: readonly number[];
+  readonly filter: readonly number[];
+  readonly y: readonly number[];
+}
+
+export function shapesOf({ op, inputs, outputs: [output] }: RecordedNode): ConvolutionShapes {
+  const [first, second, third] = inputs;
+  if (op === 'Conv2D') return { x: first.shape, filter: second.shape, y: output.shape };
+  if (op === 'Conv2DBackpropInput') return { x: output.shape, filter: second.shape, y: third.shape };
+  return { x: first.shape, filter: output.shape, y: third.shape };
+}
+
+/** Neither dilated nor in groups, and without paddings of one's own. */
+function isPlain(node: RecordedNode): boolean {
+  const { x, filter, y } = shapesOf(node);
+  const valueOf = (name: string): unknown => node.attributes.find((attribute) => attribute.name === name)?.value;
+  return (
+    filter[2] === x[3] &&
+    valueOf('data_format') === 'NHWC' &&
+    valueOf('padding') !== 'EXPLICIT' &&
+    (valueOf('dilations') as readonly number[]).every((dilation) => dilation === 1) &&
+    [...x, ...y].every((extent) => extent > 0)
+  );
+}

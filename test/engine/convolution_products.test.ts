@@ -1,0 +1,178 @@
+/** Owns: that convolutions which are computed as products give what convolutions do, and which these are. */
+import * as tf from '@tensorflow/tfjs';
+import { describe, expect, it } from 'vitest';
+import { computesProducts, planProducts } from '../../src/engine/convolution_products.js';
+import { Uses } from '../../src/engine/loop_plan.js';
+import { record } from '../../src/engine/record.js';
+import { TF_FLOAT } from '../../src/engine/data_types.js';
+import { engineForTests, irregular } from '../support/gradient_checks.js';
+
+type Shape = [number, number, number, number];
+interface Case {
+  readonly x: Shape;
+  readonly filter: Shape;
+  readonly strides: [number, number];
+  readonly pad: 'same' | 'valid';
+}
+
+const CASES: [string, Case][] = [
+  ['one pixel', { x: [2, 3, 4, 5], filter: [1, 1, 5, 6], strides: [1, 1], pad: 'same' }],
+  ['one pixel of a map of one', { x: [3, 1, 1, 7], filter: [1, 1, 7, 2], strides: [1, 1], pad: 'valid' }],
+  ['one pixel, strides, odd sides', { x: [2, 5, 7, 3], filter: [1, 1, 3, 4], strides: [2, 2], pad: 'same' }],
+  ['one pixel, strides, even sides', { x: [2, 6, 4, 3], filter: [1, 1, 3, 4], strides: [2, 2], pad: 'valid' }],
+  ['one pixel, unequal strides', { x: [1, 7, 6, 3], filter: [1, 1, 3, 4], strides: [3, 1], pad: 'valid' }],
+  ['2 × 2 of 4 × 4', { x: [2, 4, 4, 128], filter: [3, 3, 128, 256], strides: [1, 1], pad: 'valid' }],
+  ['2 × 2 with zeros around', { x: [2, 2, 2, 256], filter: [3, 3, 256, 128], strides: [1, 1], pad: 'same' }],
+  ['2 × 2 by strides, zeros after', { x: [1, 4, 4, 128], filter: [3, 3, 128, 256], strides: [2, 2], pad: 'same' }],
+  ['2 × 2 by strides, zeros on both sides', { x: [1, 3, 3, 128], filter: [3, 3, 128, 256], strides: [2, 2], pad: 'same' }],
+  ['1 × 2, an even filter, pixels left over', { x: [2, 4, 6, 256], filter: [2, 4, 256, 128], strides: [3, 2], pad: 'valid' }],
+  ['2 × 1, zeros before and after', { x: [2, 2, 1, 128], filter: [5, 5, 128, 256], strides: [1, 1], pad: 'same' }],
+];
+
+/** By float64, and the sum of absolute values behind each number. */
+function truth({ x, filter, strides, pad }: Case, [xs, ws, dys]: Float32Array[], y: readonly number[]) {
+  const [width, channels, filters] = [filter[1], filter[2], filter[3]];
+  const before = [0, 1].map((axis) => {
+    const beyond = Math.max((y[axis + 1] - 1) * strides[axis] + filter[axis] - x[axis + 1], 0);
+    return pad === 'same' ? Math.floor(beyond / 2) : 0;
+  });
+  const make = (size: number) => ({
+    sum: new Float64Array(size),
+    absolute: new Float64Array(size),
+    terms: new Float64Array(size),
+  });
+  const made = { y: make(dys.length), dx: make(xs.length), dw: make(ws.length) };
+  const add = (into: ReturnType<typeof make>, at: number, term: number): void => {
+    into.sum[at] += term;
+    into.absolute[at] += Math.abs(term);
+    into.terms[at] += 1;
+  };
+  for (let place = 0; place < y[0] * y[1] * y[2]; place++) {
+    const [example, row, column] = [Math.floor(place / (y[1] * y[2])), Math.floor(place / y[2]) % y[1], place % y[2]];
+    for (let pixel = 0; pixel < filter[0] * width; pixel++) {
+      const h = row * strides[0] + Math.floor(pixel / width) - before[0];
+      const w = column * strides[1] + (pixel % width) - before[1];
+      if (h < 0 || w < 0 || h >= x[1] || w >= x[2]) continue;
+      const from = ((example * x[1] + h) * x[2] + w) * channels;
+      for (let c = 0; c < channels; c++)
+        for (let f = 0; f < filters; f++) {
+          const [weight, to] = [(pixel * channels + c) * filters + f, place * filters + f];
+          add(made.y, to, xs[from + c] * ws[weight]);
+          add(made.dx, from + c, dys[to] * ws[weight]);
+          add(made.dw, weight, xs[from + c] * dys[to]);
+        }
+    }
+  }
+  return made;
+}
+
+describe('convolutions by products', () => {
+  const engine = engineForTests();
+  // On every processor, whatever it does by itself.
+  const byProducts = <Result>(body: () => Result): Result => {
+    const context = engine().context as { convolvesByProducts: boolean };
+    const own = context.convolvesByProducts;
+    context.convolvesByProducts = true;
+    try {
+      return body();
+    } finally {
+      context.convolvesByProducts = own;
+    }
+  };
+  const step =
+    ({ strides, pad }: Case) =>
+    (x: tf.Tensor, w: tf.Tensor, dy: tf.Tensor): tf.Tensor[] => {
+      const convolve = (image: tf.Tensor, filter: tf.Tensor): tf.Tensor =>
+        tf.conv2d(image as tf.Tensor4D, filter as tf.Tensor4D, strides, pad);
+      return [convolve(x, w), ...tf.grads(convolve)([x, w], dy)];
+    };
+
+  it.each(CASES)('%s: as in float64', (_, given) => {
+    tf.tidy(() => {
+      const y = tf.conv2d(tf.zeros<tf.Rank.R4>(given.x), tf.zeros<tf.Rank.R4>(given.filter), given.strides, given.pad).shape;
+      const inputs = [given.x, given.filter, y].map((shape, seed) => irregular(shape as number[], seed + 1));
+      const numbers = inputs.map((input) => input.dataSync() as Float32Array);
+      const compiled = engine().compile(step(given), { name: 'convolution' });
+      const results = byProducts(() => compiled(inputs[0], inputs[1], inputs[2])).map((result) => result.dataSync());
+      compiled.dispose();
+      const wanted = truth(given, numbers, y);
+      for (const [at, { sum, absolute, terms }] of [wanted.y, wanted.dx, wanted.dw].entries()) {
+        // A float32 sum of n products is off by no more than n roundings of each.
+        const wrong = sum.findIndex((value, i) => Math.abs(results[at][i] - value) > terms[i] * absolute[i] * 2 ** -23);
+        expect([at, wrong]).toEqual([at, -1]);
+      }
+    });
+  });
+
+  /** Which kinds of a function's convolutions become products. */
+  const planned = (
+    fn: (...args: tf.Tensor[]) => tf.Tensor[],
+    shapes: number[][],
+    precision: 'fp32' | 'bf16' = 'fp32',
+  ): string[] => {
+    const structure = { kind: 'list', items: shapes.map((_, index) => ({ kind: 'tensor', index })) };
+    const spec = { structure: structure as never, tensors: shapes.map((shape) => ({ shape, dtype: TF_FLOAT })) };
+    const { recording, results } = record(engine(), 'planned', fn as never, spec, false);
+    const chosen = planProducts(recording.nodes, { uses: new Uses(recording.nodes, results), precision });
+    recording.dispose();
+    return [...new Set([...chosen].map(({ op }) => op))].sort();
+  };
+
+  it('are those of one pixel, but not where a bias or an activation is joined to them', () => {
+    const pixel = [
+      [2, 4, 4, 8],
+      [1, 1, 8, 8],
+      [2, 4, 4, 8],
+    ];
+    const all = ['Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput'];
+    const given = { x: [2, 4, 4, 8], filter: [1, 1, 8, 8], strides: [1, 1], pad: 'same' } as Case;
+    expect(planned(step(given) as never, pixel)).toEqual(all);
+    const joined = (activation: (y: tf.Tensor) => tf.Tensor) => (x: tf.Tensor, w: tf.Tensor) => [
+      activation(tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 'same')),
+    ];
+    expect(planned(joined((y) => tf.relu(y)) as never, pixel.slice(0, 2))).toEqual([]);
+    expect(planned(joined((y) => tf.add(y, tf.ones([8]))) as never, pixel.slice(0, 2))).toEqual([]);
+    expect(planned(joined((y) => tf.tanh(y)) as never, pixel.slice(0, 2))).toEqual(['Conv2D']);
+  });
+
+  it.each([
+    [2, 256, 'fp32', true],
+    [3, 256, 'fp32', false],
+    [4, 256, 'bf16', true],
+    [5, 256, 'bf16', false],
+    [2, 255, 'bf16', false],
+  ] as const)(
+    'are gradients of larger filters on small maps: %i pixels, 128 × %i channels, %s',
+    (side, filters, precision, wanted) => {
+      const given = { x: [2, side, side, 128], filter: [3, 3, 128, filters], strides: [1, 1], pad: 'same' } as Case;
+      const shapes = [given.x, given.filter, [2, side, side, filters]];
+      expect(planned(step(given) as never, shapes, precision)).toEqual(wanted ? ['Conv2DBackpropFilter'] : []);
+    },
+  );
+
+  it('are none of a dilated filter, or of groups', () => {
+    const dilated = (x: tf.Tensor, w: tf.Tensor) => [tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 'same', 'NHWC', 2)];
+    expect(
+      planned(dilated as never, [
+        [1, 4, 4, 8],
+        [1, 1, 8, 8],
+      ]),
+    ).toEqual([]);
+  });
+
+  it('are computed where that was measured', () => {
+    const on = (instructions: string, ceiling = '', precision: 'fp32' | 'bf16' = 'fp32'): boolean =>
+      computesProducts({ precision, oneDnn: 'on', ceiling }, instructions);
+    const [avx2, avx512] = ['x64 avx2+fma', 'x64 avx2+fma+avx512f+avx512_vnni+avx512_bf16'];
+    expect([avx2, avx512, `${avx512}+amx_tile+amx_bf16`].map((named) => on(named))).toEqual([false, true, true]);
+    expect([avx512, `${avx512}+amx_tile+amx_bf16`].map((named) => on(named, '', 'bf16'))).toEqual([true, false]);
+    expect(['SSE41', 'AVX2', 'AVX2_VNNI_2', 'AVX512_CORE'].map((level) => on(avx512, level))).toEqual([
+      false,
+      false,
+      false,
+      true,
+    ]);
+    expect([on('arm64 asimd+bf16'), on('x64')]).toEqual([false, false]);
+    expect(computesProducts({ precision: 'fp32', oneDnn: 'off', ceiling: '' }, avx512)).toBe(false);
+  });
+});
