@@ -20,6 +20,7 @@
  *      and its relu are one op of oneDNN's; with --execution auto XLA compiles dense models that end in probabilities
  *  11  in bf16 what lies between products is bfloat16 by our own rule, batch norm behind activations too; large element-wise ops are loops in float32 that
  *      XLA compiles, and sums for biases are taken in two; by XLA the gradient of selu at 0 is TensorFlow's own
- *  12  on processors with AVX-512 convolutions of one pixel, and gradients of filters over small maps, are products of matrices
+ *  12  on processors with AVX-512 convolutions of one pixel, and gradients of filters over small maps, are products of matrices; a bias's gradient is no
+ *      part of its filter's
  */
 export const ARITHMETIC_VERSION = 12;

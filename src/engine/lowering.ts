@@ -74,12 +74,13 @@ function exactLoops({ nodes, forwardEnd }: Recording, { rounded, bfloat16 }: Bfl
 /**
  * With oneDNN the remapper joins a convolution, its bias or residual and an activation even where something else needs what lies between; then it
  * fails, says so on standard error, and leaves the whole function unjoined. And it joins a convolution, a batch norm of fixed statistics and tanh to
- * an op that has no kernel for them.
+ * an op that has no kernel for them. A bias's gradient it joins with that of the filter, which takes longer than both alone (docs/benchmarks.md).
  */
 function keptApart(recording: Recording, uses: Uses): KeepApart {
   return ({ op, inputs: [first] }, inputs) => {
     const isJoinedWrongly = (JOINED.has(op) && uses.of(first).size > 1) || (op === 'Tanh' && first.op === 'FusedBatchNorm');
-    if (!isJoinedWrongly) return inputs;
+    const isJoinedSlowly = op === 'BiasAddGrad' && [...uses.of(first)].some((user) => user?.op === 'Conv2DBackpropFilter');
+    if (!isJoinedWrongly && !isJoinedSlowly) return inputs;
     const shape = { name: 'shape', type: TF_ATTR_SHAPE, value: first.shape };
     return recording.insert('EnsureShape', [typeAttr('T', inputs[0].dtype), shape], inputs);
   };
