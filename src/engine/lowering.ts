@@ -44,12 +44,15 @@ export function lower(
   const loops = fuses || forXla ? new FusedLoops(parts, makeFunction) : null;
   const typed =
     bfloat16 === null ? NOTHING : planBfloat16(nodes, { forwardEnd, uses, oneDnnHasBfloat16: bfloat16.byOneDnn, loops: fuses });
+  const exact = fuses ? exactLoops(recording, typed, uses) : NOTHING.loops;
+  // XLA takes some 80 MB where nothing else asks for it, for which TensorFlow's own kernel is not slow enough.
+  const byXla = (node: RecordedNode): boolean => forXla || (typed.loops.size + exact.size > 0 && isLarge(node.outputs[0]));
   const plan = {
     ...typed,
-    exact: fuses ? exactLoops(recording, typed, uses) : NOTHING.loops,
+    exact,
     sumsByTwo: fuses,
     products: parts.context.convolvesByProducts ? planProducts(nodes, { uses, precision }) : new Set<RecordedNode>(),
-    draws: new Set(loops === null ? [] : nodes.filter((node) => isDraw(node) && (forXla || isLarge(node.outputs[0])))),
+    draws: new Set(nodes.filter((node) => isDraw(node) && byXla(node))),
   };
   const lowered = new TypedLowering(recording, plan, loops, keptApart(recording, uses)).lowered(outputs);
   return { outputs: lowered, called: loops?.functions ?? [] };
