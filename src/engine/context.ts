@@ -53,7 +53,6 @@ export class Context {
     this.asRecordedProto = encodeConfigProto(options, { asRecorded: true });
     this.precision = options.precision ?? 'fp32';
     this.bfloat16 = options.bfloat16 ?? null;
-
     this.pointer = this.create();
     this.devices = this.listDevices();
     const device = options.device === undefined ? defaultDevice(this.devices) : findDevice(this.devices, options.device);

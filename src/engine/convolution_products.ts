@@ -2,8 +2,10 @@
  * Owns: which convolutions of a function are computed as products of matrices. Does not: say by what ops (product_ops.ts).
  *
  * A window of one pixel is such a product, for which oneDNN's convolutions take up to three times as long where maps are small or strides skip pixels, and
- * never much less. So do its gradients of filters where maps are of few pixels, and the windows' numbers are few enough to be copied (docs/benchmarks.md).
+ * never much less. So do its gradients of filters of a few pixels where maps are of few, though the numbers under each filter are copied for it
+ * (docs/benchmarks.md).
  */
+import { TF_FLOAT } from './data_types.js';
 import { instructionSet } from './instruction_set.js';
 import type { Uses } from './loop_plan.js';
 import { JOINED } from './mixed_precision.js';
@@ -13,8 +15,9 @@ import type { RecordedNode } from './recorded.js';
 /** What TensorFlow's remapper joins with a convolution, so that it would be a pass of its own behind a product; activations besides. */
 const JOINED_WITH = new Set(['BiasAdd', 'FusedBatchNorm']);
 
-/** Pixels of a side up to which maps are small, and numbers of a filter's pixel from which on copying windows pays. */
+/** Of gradients of filters: pixels of a side up to which maps are small, those of a filter, and its numbers for one of them from which on copying pays. */
 const SMALL_SIDE = { fp32: 2, bf16: 4 };
+const MOST_PIXELS = 9;
 const MANY_CHANNELS = 2 ** 15;
 
 /**
@@ -34,14 +37,16 @@ export function planProducts(
   nodes: readonly RecordedNode[],
   { uses, precision }: { uses: Uses; precision: 'fp32' | 'bf16' },
 ): ReadonlySet<RecordedNode> {
-  const isJoined = ({ outputs: [output] }: RecordedNode): boolean =>
-    [...uses.of(output)].some((user) => user !== null && (JOINED_WITH.has(user.op) || JOINED.has(user.op)));
+  const isJoined = ({ outputs: [output] }: RecordedNode): boolean => {
+    const user = uses.onlyUser(output);
+    return user !== undefined && (JOINED_WITH.has(user.op) || JOINED.has(user.op));
+  };
   const isChosen = (node: RecordedNode): boolean => {
     if (!CONVOLUTIONS.has(node.op)) return false;
     const { filter, y } = shapesOf(node);
     if (filter[0] === 1 && filter[1] === 1) return node.op !== 'Conv2D' || !isJoined(node);
-    const isSmall = Math.max(y[1], y[2]) <= SMALL_SIDE[precision] && filter[2] * filter[3] >= MANY_CHANNELS;
-    return node.op === 'Conv2DBackpropFilter' && isSmall;
+    const isSmall = Math.max(y[1], y[2]) <= SMALL_SIDE[precision] && filter[0] * filter[1] <= MOST_PIXELS;
+    return node.op === 'Conv2DBackpropFilter' && isSmall && filter[2] * filter[3] >= MANY_CHANNELS;
   };
   return new Set(nodes.filter((node) => isChosen(node) && isPlain(node)));
 }
@@ -49,7 +54,7 @@ export function planProducts(
 const CONVOLUTIONS = new Set(['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter']);
 
 /** Of pictures `x` `[n, height, width, channels]`, filters `[height, width, channels, filters]` and what they make, `y`. */
-export interface ConvolutionShapes {
+interface ConvolutionShapes {
   readonly x: readonly number[];
   readonly filter: readonly number[];
   readonly y: readonly number[];
@@ -62,12 +67,18 @@ export function shapesOf({ op, inputs, outputs: [output] }: RecordedNode): Convo
   return { x: first.shape, filter: output.shape, y: third.shape };
 }
 
-/** Neither dilated nor in groups, and without paddings of one's own. */
+/** Neither dilated nor in groups, without paddings of one's own, and of shapes that belong together: tfjs lets a transposed convolution ask for any. */
 function isPlain(node: RecordedNode): boolean {
   const { x, filter, y } = shapesOf(node);
   const valueOf = (name: string): unknown => node.attributes.find((attribute) => attribute.name === name)?.value;
+  const strides = valueOf('strides') as readonly number[];
+  const covered = (axis: number): number => x[axis] - (valueOf('padding') === 'SAME' ? 0 : filter[axis - 1] - 1);
+  const belongs = y[0] === x[0] && [1, 2].every((axis) => y[axis] === Math.ceil(covered(axis) / strides[axis]));
   return (
+    node.outputs[0].dtype === TF_FLOAT &&
+    belongs &&
     filter[2] === x[3] &&
+    filter[3] === y[3] &&
     valueOf('data_format') === 'NHWC' &&
     valueOf('padding') !== 'EXPLICIT' &&
     (valueOf('dilations') as readonly number[]).every((dilation) => dilation === 1) &&

@@ -12,7 +12,7 @@ import type { PhiloxKey } from '../common/random.js';
 import { TF_FLOAT, TF_INT32, TF_UINT64 } from './data_types.js';
 import { sliceElements } from './dropout.js';
 import type { TensorMetadata } from './op_executor.js';
-import { grown, philox, unsigned, word, type CounterWords } from './philox.js';
+import { grown, philox, unsigned, word, WORD, type CounterWords } from './philox.js';
 import { cast, intAttr, reshape, typeAttr, withRawOps, type RawOps } from './raw_ops.js';
 
 export interface ExampleDraw {
@@ -22,8 +22,6 @@ export interface ExampleDraw {
   /** int32 [2]: low word, high word. */
   readonly epoch: tfjs.Tensor;
 }
-
-const WORD = 2 ** 32;
 
 /** float32 `[n, elements]`, uniform in [0, 1): the 24 high bits of a word each. */
 export function exampleUniforms(elements: number, draw: ExampleDraw): tfjs.Tensor2D {

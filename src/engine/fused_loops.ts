@@ -13,7 +13,7 @@ import { wordsInOrder } from './philox.js';
 import { boolAttr, reshape, typeAttr, withRawOps, type RawOps } from './raw_ops.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
 import { Recording } from './recording.js';
-import { rounded } from './xla.js';
+import { roundedAlone } from './xla.js';
 
 /** Rows that are added in one pass; XLA's loops over more take four times as long. */
 const MOST_ROWS = 16;
@@ -68,7 +68,7 @@ export class FusedLoops {
     const { kinds, result, key, computed } = described(nodes, inputs, dtypeOf);
     const zero = { shape: [], dtype: TF_INT32 };
     return this.#made(`exact ${key}`, [...kinds, zero], { shape: result.shape, dtype: TF_FLOAT }, (ops, args) =>
-      computed(ops, args, (value) => rounded(ops, value, args[kinds.length])),
+      computed(ops, args, (value) => roundedAlone(ops, value, args[kinds.length])),
     );
   }
 
@@ -107,21 +107,18 @@ export class FusedLoops {
     const { context, binding } = this.parts;
     const recording = new Recording(context, binding.handles, () => undefined, true);
     const outer = binding.recorder;
-    binding.recorder = recording;
-    let output: RecordedValue;
     try {
+      binding.recorder = recording;
       const args = kinds.map(({ shape, dtype }) => recording.addArgument(shape, dtype));
-      output = withRawOps((ops) => recording.valueOf(body(ops, args).id, 'loop'));
-    } finally {
+      const output = withRawOps((ops) => recording.valueOf(body(ops, args).id, 'loop'));
       binding.recorder = outer;
-    }
-    try {
       const called = this.make(recording, output);
       this.functions.push(called);
       const made = { called, result };
       this.#known.set(key, made);
       return made;
     } finally {
+      binding.recorder = outer;
       recording.dispose();
     }
   }

@@ -54,13 +54,13 @@ export function lower(
     products: parts.context.convolvesByProducts ? planProducts(nodes, { uses, precision }) : new Set<RecordedNode>(),
     draws: new Set(nodes.filter((node) => isDraw(node) && byXla(node))),
   };
-  const lowered = new TypedLowering(recording, plan, loops, keptApart(recording, uses)).lowered(outputs);
+  const lowered = new TypedLowering(recording, plan, loops, keptApart(parts, recording, uses)).lowered(outputs);
   return { outputs: lowered, called: loops?.functions ?? [] };
 }
 
 const NOTHING: Bfloat16Plan = { rounded: new Set(), bfloat16: new Set(), loops: new Map() };
 
-/** Words of Philox, which XLA draws number by number too where it is given TensorFlow's op. */
+/** Words of Philox, which dropout.ts alone records; XLA too draws them number by number where it is given TensorFlow's op. */
 function isDraw({ op, outputs: [output] }: RecordedNode): boolean {
   return op === 'StatelessRandomUniformFullIntV2' && output.dtype === TF_UINT32 && output.shape.at(-1)! % WORDS_OF_BLOCK === 0;
 }
@@ -77,12 +77,15 @@ function exactLoops({ nodes, forwardEnd }: Recording, { rounded, bfloat16 }: Bfl
 /**
  * With oneDNN the remapper joins a convolution, its bias or residual and an activation even where something else needs what lies between; then it
  * fails, says so on standard error, and leaves the whole function unjoined. And it joins a convolution, a batch norm of fixed statistics and tanh to
- * an op that has no kernel for them. A bias's gradient it joins with that of the filter, which takes longer than both alone (docs/benchmarks.md).
+ * an op that has no kernel for them. On a processor a bias's gradient is joined with that of the filter, which takes longer than both alone
+ * (docs/benchmarks.md).
  */
-function keptApart(recording: Recording, uses: Uses): KeepApart {
+function keptApart({ context }: EngineParts, recording: Recording, uses: Uses): KeepApart {
+  const onProcessor = context.device.type === 'CPU';
   return ({ op, inputs: [first] }, inputs) => {
     const isJoinedWrongly = (JOINED.has(op) && uses.of(first).size > 1) || (op === 'Tanh' && first.op === 'FusedBatchNorm');
-    const isJoinedSlowly = op === 'BiasAddGrad' && [...uses.of(first)].some((user) => user?.op === 'Conv2DBackpropFilter');
+    const isJoinedSlowly =
+      onProcessor && op === 'BiasAddGrad' && [...uses.of(first)].some((user) => user?.op === 'Conv2DBackpropFilter');
     if (!isJoinedWrongly && !isJoinedSlowly) return inputs;
     const shape = { name: 'shape', type: TF_ATTR_SHAPE, value: first.shape };
     return recording.insert('EnsureShape', [typeAttr('T', inputs[0].dtype), shape], inputs);

@@ -11,7 +11,8 @@ import { bitcast, cast, intAttr, typeAttr, type RawInput, type RawOps } from './
 const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
 const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
 const ROUNDS = 10;
-const WORD = 2 ** 32;
+/** One more than the largest word. */
+export const WORD = 2 ** 32;
 
 /** Words of 32 bits that one counter gives. */
 export const WORDS_OF_BLOCK = 4;
@@ -19,14 +20,13 @@ export const WORDS_OF_BLOCK = 4;
 /** uint64 below 2^32 each, of shapes that broadcast. */
 export type CounterWords = readonly [RawInput, RawInput, RawInput, RawInput];
 /** Of one round: uint64 below 2^32, of shapes that broadcast with the counters'. */
-export type RoundKey = readonly [RawInput, RawInput];
+type RoundKey = readonly [RawInput, RawInput];
 
 /** The four words of each counter, uint64 below 2^32. `keyOf`: of the rounds 0 to 9. */
 export function philox(ops: RawOps, counters: CounterWords, keyOf: (round: number) => RoundKey): TensorMetadata[] {
-  const [m0, m1, half, mask] = [...MULTIPLIERS, 32, WORD - 1].map((number) => word(ops, number));
+  const [m0, m1] = MULTIPLIERS.map((multiplier) => word(ops, multiplier));
+  const { low, high } = halves(ops);
   const xor = (left: RawInput, right: RawInput): TensorMetadata => binary(ops, 'BitwiseXor', left, right);
-  const low = (product: RawInput): TensorMetadata => binary(ops, 'BitwiseAnd', product, mask);
-  const high = (product: RawInput): TensorMetadata => binary(ops, 'RightShift', product, half);
   let [c0, c1, c2, c3] = counters;
   for (let round = 0; round < ROUNDS; round++) {
     const [k0, k1] = keyOf(round);
@@ -47,9 +47,7 @@ export function grown(round: number): readonly [number, number] {
  * uint64 `[1]` and `[2]`.
  */
 export function wordsInOrder(ops: RawOps, blocks: number, key: RawInput, counter: RawInput): TensorMetadata {
-  const [half, mask] = [word(ops, 32), word(ops, WORD - 1)];
-  const low = (number: RawInput): TensorMetadata => binary(ops, 'BitwiseAnd', number, mask);
-  const high = (number: RawInput): TensorMetadata => binary(ops, 'RightShift', number, half);
+  const { low, high, upwards } = halves(ops);
   const count = (value: number): TensorMetadata => ops.constant(Int32Array.of(value), [], TF_INT32);
   const numbers = ops.one('Range', [count(0), count(blocks), count(1)], [typeAttr('Tidx', TF_INT32)]);
   const [first, step] = [0, 1].map((at) => {
@@ -63,9 +61,19 @@ export function wordsInOrder(ops: RawOps, blocks: number, key: RawInput, counter
     return [low(binary(ops, 'AddV2', low(key), k0)), low(binary(ops, 'AddV2', high(key), k1))];
   });
   const pair = (even: RawInput, odd: RawInput): TensorMetadata =>
-    binary(ops, 'BitwiseOr', even, binary(ops, 'LeftShift', odd, half));
+    binary(ops, 'BitwiseOr', even, upwards(odd));
   const pairs = [pair(words[0], words[1]), pair(words[2], words[3])];
   return ops.one('Pack', pairs, [intAttr('N', 2), typeAttr('T', TF_UINT64), intAttr('axis', 1)]);
+}
+
+/** The low and the high 32 bits of uint64 numbers, and low ones moved up. */
+function halves(ops: RawOps): Record<'low' | 'high' | 'upwards', (numbers: RawInput) => TensorMetadata> {
+  const [half, mask] = [word(ops, 32), word(ops, WORD - 1)];
+  return {
+    low: (numbers) => binary(ops, 'BitwiseAnd', numbers, mask),
+    high: (numbers) => binary(ops, 'RightShift', numbers, half),
+    upwards: (numbers) => binary(ops, 'LeftShift', numbers, half),
+  };
 }
 
 function binary(ops: RawOps, op: string, left: RawInput, right: RawInput): TensorMetadata {

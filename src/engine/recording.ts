@@ -126,14 +126,7 @@ export class Recording implements OpRecorder {
     return output;
   }
 
-  /** A constant that is no tensor of the world outside. */
-  addConstant(shape: readonly number[], dtype: number, values: ArrayBufferView): TensorMetadata {
-    const value = this.insertConstant(shape, dtype, values);
-    this.constants.push({ value, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) });
-    return this.track(value);
-  }
-
-  /** The same beside what was recorded. */
+  /** A constant beside what was recorded. */
   insertConstant(shape: readonly number[], dtype: number, values: ArrayBufferView): RecordedValue {
     const name = `l${this.inserted++}`;
     return { name, shape, dtype, output: this.graph.constantOf(name, { shape, dtype }, values) };

@@ -1,6 +1,6 @@
 /**
- * Owns: a recording as it is computed: in bf16 its types and the casts between them, calls of loops in the place of what they compute, and ops that keep
- * others apart. Does not: choose them (mixed_precision.ts, loop_plan.ts, lowering.ts).
+ * Owns: a recording as it is computed: in bf16 its types and the casts between them, calls of loops and of draws and products in the place of what they
+ * compute, and ops that keep others apart. Does not: choose them (mixed_precision.ts, loop_plan.ts, convolution_products.ts, lowering.ts).
  */
 import { invariant } from '../common/errors.js';
 import { TF_BFLOAT16, TF_FLOAT, TF_INT32, TF_UINT32, TF_UINT64 } from './data_types.js';
@@ -108,7 +108,7 @@ export class TypedLowering {
   #draw({ inputs: [, key, counter], outputs: [output] }: RecordedNode): void {
     invariant(this.loops !== null, 'draws are planned where there are such functions');
     const blocks = output.shape.reduce((product, extent) => product * extent, 1) / WORDS_OF_BLOCK;
-    const pairs = this.#call(this.loops.words(blocks), [key, counter]);
+    const pairs = this.#call(this.loops.words(blocks), [this.#value(key), this.#value(counter)]);
     const [words] = this.recording.insert('Bitcast', bitcastAttrs(TF_UINT64, TF_UINT32), [pairs]);
     const shape = this.recording.insertConstant([output.shape.length], TF_INT32, Int32Array.from(output.shape));
     const [shaped] = this.recording.insert('Reshape', [typeAttr('T', TF_UINT32), typeAttr('Tshape', TF_INT32)], [words, shape]);

@@ -142,11 +142,11 @@ function usersOf(nodes: readonly RecordedNode[], { outputs }: RecordedNode): Rec
  */
 export function keepRounded(x: tfjs.Tensor, zero: tfjs.Tensor): tfjs.Tensor {
   if (kernelBackend().binding.recorder?.forXla !== true) return x;
-  return withRawOps((ops) => ops.keep(rounded(ops, x, zero)));
+  return withRawOps((ops) => ops.keep(roundedAlone(ops, x, zero)));
 }
 
-/** The same of a value of a sequence of ops. */
-export function rounded(ops: RawOps, x: RawInput, zero: RawInput): TensorMetadata {
+/** float32 numbers behind an integer xor with `zero`, int32: the same, and XLA joins what makes them with nothing. */
+export function roundedAlone(ops: RawOps, x: RawInput, zero: RawInput): TensorMetadata {
   const same = ops.one('BitwiseXor', [bitcast(ops, x, TF_FLOAT, TF_INT32), zero], [typeAttr('T', TF_INT32)]);
   return bitcast(ops, same, TF_INT32, TF_FLOAT);
 }

@@ -1,6 +1,6 @@
 /** Owns: that words drawn by XLA are those of TensorFlow's op, which philoxBlock gives in JavaScript. */
 import * as tf from '@tensorflow/tfjs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { dropoutMask } from '../../src/common/dropout_mask.js';
 import { philoxBlock } from '../../src/common/random.js';
 import { TF_INT32, TF_INT64, TF_UINT32, TF_UINT64 } from '../../src/engine/data_types.js';
@@ -55,6 +55,7 @@ describe('words drawn by XLA', () => {
       keyedDropout(x, rate, key, position),
       tf.neg(tf.add(tf.mul(tf.square(x), 2), 1)),
     ];
+    const words = vi.spyOn(FusedLoops.prototype, 'words');
     for (const options of [{ fuse: true }, { xla: 'required' as const }]) {
       const drawing = engine().compile(draw, { name: 'draw', ...options });
       const drawn = tf.tidy(() => {
@@ -63,7 +64,10 @@ describe('words drawn by XLA', () => {
       });
       const wrong = specified.findIndex((factor, at) => factor !== drawn[at]);
       expect(wrong).toBe(-1);
+      expect(words).toHaveBeenCalledTimes('xla' in options || engine().context.fuses ? 1 : 0);
+      words.mockClear();
       drawing.dispose();
     }
+    words.mockRestore();
   });
 });
