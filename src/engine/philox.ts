@@ -60,8 +60,7 @@ export function wordsInOrder(ops: RawOps, blocks: number, key: RawInput, counter
     const [k0, k1] = grown(round).map((number) => word(ops, number));
     return [low(binary(ops, 'AddV2', low(key), k0)), low(binary(ops, 'AddV2', high(key), k1))];
   });
-  const pair = (even: RawInput, odd: RawInput): TensorMetadata =>
-    binary(ops, 'BitwiseOr', even, upwards(odd));
+  const pair = (even: RawInput, odd: RawInput): TensorMetadata => binary(ops, 'BitwiseOr', even, upwards(odd));
   const pairs = [pair(words[0], words[1]), pair(words[2], words[3])];
   return ops.one('Pack', pairs, [intAttr('N', 2), typeAttr('T', TF_UINT64), intAttr('axis', 1)]);
 }

