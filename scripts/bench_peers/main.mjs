@@ -21,7 +21,7 @@ import { availableParallelism, homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chooseEntries, interleave, median, nextBest, summarize } from './choose.mjs';
-import { entriesOf, ISA_ENVIRONMENT, sideEntries, TASKS } from './plan.mjs';
+import { entriesOf, ISA_ENVIRONMENT, sideEntries, targetOf, TASKS } from './plan.mjs';
 import { processorTicks, shareOfOthers } from './processor_time.mjs';
 import { commandOf, describeMachine, runEntry } from './programs.mjs';
 import { readRecords, recordsText, withRecord } from './records.mjs';
@@ -110,7 +110,11 @@ const report = {
   repeats,
   machine: { ...machine, othersShare: shareOfOthers(ticksBefore, processorTicks()) },
   versions,
-  tasks: summarize([...samples, ...lost]).map((summary) => ({ ...tasks.find(({ id }) => id === summary.task), ...summary })),
+  tasks: summarize([...samples, ...lost]).map((summary) => ({
+    ...tasks.find(({ id }) => id === summary.task),
+    target: targetOf(summary.task, machine),
+    ...summary,
+  })),
   limits: limitRows(sideLines),
   failures: [...trials, ...samples]
     .filter(({ error }) => error)

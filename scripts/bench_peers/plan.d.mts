@@ -5,3 +5,4 @@ export interface BenchTask {
 }
 export const TASKS: readonly BenchTask[];
 export function entriesOf(task: BenchTask, setting: { threads: number; anyVendorMkl: string | null }): BenchEntry[];
+export function targetOf(task: string, machine: { instructions: readonly string[]; heldTo: string | null }): number | null;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { chooseEntries, interleave, median, nextBest, summarize } from '../../scripts/bench_peers/choose.mjs';
 import type { BenchSample } from '../../scripts/bench_peers/choose.mjs';
-import { entriesOf, TASKS } from '../../scripts/bench_peers/plan.mjs';
+import { entriesOf, targetOf, TASKS } from '../../scripts/bench_peers/plan.mjs';
 import { processorTicks, shareOfOthers } from '../../scripts/bench_peers/processor_time.mjs';
 import { runEntry } from '../../scripts/bench_peers/programs.mjs';
 import { readRecords, recordKey, recordsText, withRecord } from '../../scripts/bench_peers/records.mjs';
@@ -18,6 +18,16 @@ function sample(system: string, label: string, round: number, value?: number): B
 }
 
 describe('choosing configurations', () => {
+  it('wants of each processor what was set for its kind', () => {
+    const [avx2, avx512, amx] = [['avx2'], ['avx2', 'avx512f'], ['avx2', 'avx512f', 'amx_bf16']];
+    const wanted = (task: string, instructions: string[], heldTo: string | null = null): number | null =>
+      targetOf(task, { instructions, heldTo });
+    expect([avx2, avx512, amx].map((instructions) => wanted('cnn_fp32', instructions))).toEqual([1.25, 1.4, 1.4]);
+    expect([avx2, avx512, amx].map((instructions) => wanted('cnn_bf16', instructions))).toEqual([null, 1.35, 1.6]);
+    expect(wanted('cnn_fp32', amx, 'avx2')).toBe(1.25);
+    expect(wanted('transformer', amx)).toBeNull();
+  });
+
   it('keeps the two fastest of each system, in plan order, and drops what failed', () => {
     const trials = [
       sample('PyTorch', 'plain', 0, 500),
