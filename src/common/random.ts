@@ -124,10 +124,11 @@ export interface DropoutSlice {
   elementsPerExample: number;
 }
 
-const MULTIPLIER_0 = 0xd2511f53;
-const MULTIPLIER_1 = 0xcd9e8d57;
-const WEYL_0 = 0x9e3779b9;
-const WEYL_1 = 0xbb67ae85;
+/** Of the generator: factors of words 0 and 2 of a counter, and what the words of a key grow by in each round. */
+export const PHILOX = { multipliers: [0xd2511f53, 0xcd9e8d57], weyl: [0x9e3779b9, 0xbb67ae85], rounds: 10 } as const;
+const [MULTIPLIER_0, MULTIPLIER_1] = PHILOX.multipliers;
+const [WEYL_0, WEYL_1] = PHILOX.weyl;
+const ROUNDS = PHILOX.rounds;
 
 /** Writes the four words of one block to `into[at .. at + 3]`. Counter words are given little end first. */
 export function philoxBlock(
@@ -145,7 +146,7 @@ export function philoxBlock(
   let c1 = counter1 | 0;
   let c2 = counter2 | 0;
   let c3 = counter3 | 0;
-  for (let round = 0; round < 10; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const high0 = highProduct(MULTIPLIER_0, c0);
     const high1 = highProduct(MULTIPLIER_1, c2);
     const low0 = imul(MULTIPLIER_0, c0);

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type * as tfjs from '@tensorflow/tfjs';
+import { sizeOf } from '../common/shape_size.js';
 import { tf } from './tfjs.js';
 import type { Engine } from './backend.js';
 import { LOOP_ELEMENTS } from './loop_plan.js';
@@ -45,11 +46,10 @@ export function arithmeticProbe(engine: Engine, { compile, xla = false }: { comp
       : undefined;
   const hash = createHash('sha256');
   tf.tidy(() => {
-    const size = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
     const a = tf.tensor2d(values(rows * inner, 1), [rows, inner]);
     const b = tf.tensor2d(values(inner * columns, 2), [inner, columns]);
-    const x = tf.tensor4d(values(size(CONVOLUTION.x), 3), [...CONVOLUTION.x]);
-    const filter = tf.tensor4d(values(size(CONVOLUTION.filter), 4), [...CONVOLUTION.filter]);
+    const x = tf.tensor4d(values(sizeOf(CONVOLUTION.x), 3), [...CONVOLUTION.x]);
+    const filter = tf.tensor4d(values(sizeOf(CONVOLUTION.filter), 4), [...CONVOLUTION.filter]);
     const results = [...(compiled ?? compute)(a, b, x, filter), ...(byXla === undefined ? [] : [byXla(a, b)])];
     if (byLoops !== undefined) {
       const width = Math.ceil(Math.sqrt(LOOP_ELEMENTS));

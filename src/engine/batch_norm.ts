@@ -2,6 +2,7 @@
  * Owns: batch normalization in training as one TensorFlow op with its gradient. Does not: hold moving statistics (training_ops.ts).
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import { sizeOf } from '../common/shape_size.js';
 import { tf } from './tfjs.js';
 import { TF_FLOAT } from './data_types.js';
 import { boolAttr, floatAttr, stringAttr, typeAttr, withRawOps } from './raw_ops.js';
@@ -76,7 +77,7 @@ function kept(tensor: tfjs.Tensor | undefined): tfjs.Tensor {
 /** [n, ..., c] as [n, 1, rest, c]; the op's kernels want four axes. */
 function asFourAxes(shape: readonly number[]): [number, number, number, number] {
   if (shape.length === 4) return shape as [number, number, number, number];
-  const rest = shape.slice(1, -1).reduce((product, extent) => product * extent, 1);
+  const rest = sizeOf(shape.slice(1, -1));
   return [shape[0], 1, rest, shape[shape.length - 1]];
 }
 

@@ -10,7 +10,7 @@ import { instructionSet } from './instruction_set.js';
 import type { Uses } from './loop_plan.js';
 import { JOINED } from './mixed_precision.js';
 import { isBelowBfloat16, type OneDnnUse } from './one_dnn.js';
-import type { RecordedNode } from './recorded.js';
+import { attributeOf, type RecordedNode } from './recorded.js';
 
 /** What TensorFlow's remapper joins with a convolution, so that it would be a pass of its own behind a product; activations besides. */
 const JOINED_WITH = new Set(['BiasAdd', 'FusedBatchNorm']);
@@ -54,7 +54,7 @@ export function planProducts(
 const CONVOLUTIONS = new Set(['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter']);
 
 /** Of pictures `x` `[n, height, width, channels]`, filters `[height, width, channels, filters]` and what they make, `y`. */
-interface ConvolutionShapes {
+export interface ConvolutionShapes {
   readonly x: readonly number[];
   readonly filter: readonly number[];
   readonly y: readonly number[];
@@ -70,18 +70,18 @@ export function shapesOf({ op, inputs, outputs: [output] }: RecordedNode): Convo
 /** Neither dilated nor in groups, without paddings of one's own, and of shapes that belong together: tfjs lets a transposed convolution ask for any. */
 function isPlain(node: RecordedNode): boolean {
   const { x, filter, y } = shapesOf(node);
-  const valueOf = (name: string): unknown => node.attributes.find((attribute) => attribute.name === name)?.value;
-  const strides = valueOf('strides') as readonly number[];
-  const covered = (axis: number): number => x[axis] - (valueOf('padding') === 'SAME' ? 0 : filter[axis - 1] - 1);
+  const strides = attributeOf(node, 'strides') as readonly number[];
+  const padding = attributeOf(node, 'padding');
+  const covered = (axis: number): number => x[axis] - (padding === 'SAME' ? 0 : filter[axis - 1] - 1);
   const belongs = y[0] === x[0] && [1, 2].every((axis) => y[axis] === Math.ceil(covered(axis) / strides[axis]));
   return (
     node.outputs[0].dtype === TF_FLOAT &&
     belongs &&
     filter[2] === x[3] &&
     filter[3] === y[3] &&
-    valueOf('data_format') === 'NHWC' &&
-    valueOf('padding') !== 'EXPLICIT' &&
-    (valueOf('dilations') as readonly number[]).every((dilation) => dilation === 1) &&
+    attributeOf(node, 'data_format') === 'NHWC' &&
+    padding !== 'EXPLICIT' &&
+    (attributeOf(node, 'dilations') as readonly number[]).every((dilation) => dilation === 1) &&
     [...x, ...y].every((extent) => extent > 0)
   );
 }

@@ -7,12 +7,13 @@
  * Philox word serves four or two elements: the generator is the cost of dropout, and comparing whole words would double or quadruple it.
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import { sizeOf } from '../common/shape_size.js';
 import { tf } from './tfjs.js';
 import { maskLayout } from '../common/dropout_mask.js';
 import type { PhiloxKey } from '../common/random.js';
 import { TF_BOOL, TF_FLOAT, TF_INT32, TF_INT64, TF_UINT16, TF_UINT32, TF_UINT64, TF_UINT8 } from './data_types.js';
 import type { TensorMetadata } from './op_executor.js';
-import { bitcast, cast, intAttr, reshape, typeAttr, withRawOps, type RawOps } from './raw_ops.js';
+import { bitcast, cast, intAttr, reshape, typeAttr, unsignedConstant, withRawOps, type RawOps } from './raw_ops.js';
 
 /** TensorFlow's number of Philox (tensorflow/core/framework/rng_alg.h). */
 export const ALGORITHM_PHILOX = 1;
@@ -45,7 +46,7 @@ export function keyedDropout(
 /** The mask as factors: 0 for dropped elements, 1 / (1 − rate) for kept ones. */
 function drawMask(shape: readonly number[], rate: number, key: PhiloxKey, position: tfjs.Tensor): tfjs.Tensor {
   const [examples, ...rest] = shape;
-  const elements = rest.reduce((product, extent) => product * extent, 1);
+  const elements = sizeOf(rest);
   const { bits, threshold, keptScale, blocksPerExample, elementsPerBlock } = maskLayout(rate, elements);
   return withRawOps((ops) => {
     const words = ops.one(
@@ -62,8 +63,7 @@ function drawMask(shape: readonly number[], rate: number, key: PhiloxKey, positi
     const padded = reshape(ops, bitcast(ops, words, TF_UINT32, type), type, [examples, blocksPerExample * elementsPerBlock]);
     const cut = sliceElements(ops, padded, type, examples, elements);
     const draws = reshape(ops, cut, type, shape);
-    // Constants of unsigned types do not exist in tfjs: cast one.
-    const limit = cast(ops, ops.constant(Int32Array.of(threshold), [], TF_INT32), TF_INT32, type);
+    const limit = unsignedConstant(ops, threshold, type);
     const kept = ops.one('GreaterEqual', [draws, limit], [typeAttr('T', type)]);
     const scale = ops.constant(Float32Array.of(keptScale), [], TF_FLOAT);
     return ops.keep(ops.one('Mul', [cast(ops, kept, TF_BOOL, TF_FLOAT), scale], [typeAttr('T', TF_FLOAT)]));

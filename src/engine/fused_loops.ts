@@ -4,6 +4,7 @@
  *
  * TensorFlow's own kernels read and write memory once per op, convert to float32 and back in passes of their own, and draw number by number.
  */
+import { sizeOf } from '../common/shape_size.js';
 import { TF_BFLOAT16, TF_FLOAT, TF_INT32, TF_UINT64 } from './data_types.js';
 import type { EngineParts } from './engine_parts.js';
 import { fromBfloat16, toBfloat16 } from './loop_types.js';
@@ -75,7 +76,7 @@ export class FusedLoops {
   /** Sums in float32 of so many neighbouring rows each of a bfloat16 value with columns in its last axis; null where its rows are not divided so. */
   sumOfNeighbours({ shape }: RecordedValue): LoopFunction | null {
     const columns = shape[shape.length - 1];
-    const rows = shape.slice(0, -1).reduce((product, extent) => product * extent, 1);
+    const rows = sizeOf(shape.slice(0, -1));
     const together = Array.from({ length: MOST_ROWS - FEWEST_ROWS + 1 }, (_, at) => MOST_ROWS - at).find((n) => rows % n === 0);
     if (together === undefined) return null;
     const kind = { shape, dtype: TF_BFLOAT16 };

@@ -7,6 +7,7 @@
  *   element i of an example is number i mod 4 of block ⌊i / 4⌋, as TensorFlow's stateless ops make numbers of a block
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import { sizeOf } from '../common/shape_size.js';
 import { tf } from './tfjs.js';
 import { UsageError } from '../common/errors.js';
 import type { PhiloxKey } from '../common/random.js';
@@ -67,7 +68,7 @@ type Distribution = 'uniform' | 'normal';
 /** float32 numbers, uniform in [0, 1) or normal of mean 0 and deviation 1. The first axis of `shape` counts examples. */
 export function keyedNumbers(shape: readonly number[], distribution: Distribution, { key, position }: DropoutDraw): tfjs.Tensor {
   const [examples, ...rest] = shape;
-  const elements = rest.reduce((product, extent) => product * extent, 1);
+  const elements = sizeOf(rest);
   if (examples * elements === 0) return tf.zeros([...shape]);
   const blocksPerExample = Math.ceil(elements / 4);
   return withRawOps((ops) => {

@@ -2,6 +2,7 @@
  * Owns: which nodes of a recording are computed together, as one loop over their numbers. Does not: make the loops (fused_loops.ts), or choose what may stand
  * in one (mixed_precision.ts, exact_loops.ts).
  */
+import { sizeOf } from '../common/shape_size.js';
 import { TF_FLOAT } from './data_types.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
 
@@ -80,7 +81,7 @@ export function madeOfNarrower(nodes: readonly RecordedNode[], uses: Uses): Read
 }
 
 export function isLarge({ shape }: RecordedValue): boolean {
-  return shape.reduce((size, extent) => size * extent, 1) >= LOOP_ELEMENTS;
+  return sizeOf(shape) >= LOOP_ELEMENTS;
 }
 
 function sameShape(a: RecordedValue, b: RecordedValue): boolean {

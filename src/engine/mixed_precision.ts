@@ -6,9 +6,10 @@
  * values. Every sum is accumulated and leaves in float32, and so does everything that no product comes after: a model's last bias and activation, losses,
  * metrics, gradients added up over time, the update. Ops that stand in no list are float32.
  */
+import { sizeOf } from '../common/shape_size.js';
 import { TF_FLOAT } from './data_types.js';
 import { isLarge, madeOfNarrower, loopsOf, type Loops, type Uses } from './loop_plan.js';
-import type { RecordedNode, RecordedValue } from './recorded.js';
+import { attributeOf, type RecordedNode, type RecordedValue } from './recorded.js';
 
 /** Rounded nowhere: an op of this kind and what it gives are float32. Copies nothing where it is a value's only user. */
 export const FLOAT32_BARRIER = 'Snapshot';
@@ -132,8 +133,7 @@ function isJoined({ op, inputs: [input] }: RecordedNode, uses: Uses): boolean {
 }
 
 /** Whether a node and all that it takes and gives must be float32. */
-function hasWideWindow({ op, attributes }: RecordedNode): boolean {
-  if (op !== 'MaxPool' && op !== 'MaxPoolGrad') return false;
-  const window = attributes.find(({ name }) => name === 'ksize')?.value as readonly number[];
-  return window.reduce((size, extent) => size * extent, 1) >= WIDE_WINDOW;
+function hasWideWindow(node: RecordedNode): boolean {
+  if (node.op !== 'MaxPool' && node.op !== 'MaxPoolGrad') return false;
+  return sizeOf(attributeOf(node, 'ksize') as readonly number[]) >= WIDE_WINDOW;
 }

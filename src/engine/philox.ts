@@ -4,13 +4,11 @@
  *
  * Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011); `philoxBlock` in common/random.ts is the same in JavaScript.
  */
+import { PHILOX } from '../common/random.js';
 import { TF_INT32, TF_INT64, TF_UINT32, TF_UINT64 } from './data_types.js';
 import type { TensorMetadata } from './op_executor.js';
 import { bitcast, cast, intAttr, typeAttr, type RawInput, type RawOps } from './raw_ops.js';
 
-const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
-const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
-const ROUNDS = 10;
 /** One more than the largest word. */
 export const WORD = 2 ** 32;
 
@@ -24,11 +22,11 @@ type RoundKey = readonly [RawInput, RawInput];
 
 /** The four words of each counter, uint64 below 2^32. `keyOf`: of the rounds 0 to 9. */
 export function philox(ops: RawOps, counters: CounterWords, keyOf: (round: number) => RoundKey): TensorMetadata[] {
-  const [m0, m1] = MULTIPLIERS.map((multiplier) => word(ops, multiplier));
+  const [m0, m1] = PHILOX.multipliers.map((multiplier) => word(ops, multiplier));
   const { low, high } = halves(ops);
   const xor = (left: RawInput, right: RawInput): TensorMetadata => binary(ops, 'BitwiseXor', left, right);
   let [c0, c1, c2, c3] = counters;
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < PHILOX.rounds; round++) {
     const [k0, k1] = keyOf(round);
     const [p0, p1] = [binary(ops, 'Mul', c0, m0), binary(ops, 'Mul', c2, m1)];
     [c0, c1, c2, c3] = [xor(xor(high(p1), c1), k0), low(p1), xor(xor(high(p0), c3), k1), low(p0)];
@@ -38,7 +36,7 @@ export function philox(ops: RawOps, counters: CounterWords, keyOf: (round: numbe
 
 /** What the two words of a key have grown by in a round, below 2^32. */
 export function grown(round: number): readonly [number, number] {
-  const [low, high] = WEYL.map((weyl) => (weyl * round) % WORD);
+  const [low, high] = PHILOX.weyl.map((weyl) => (weyl * round) % WORD);
   return [low, high];
 }
 
@@ -56,9 +54,10 @@ export function wordsInOrder(ops: RawOps, blocks: number, key: RawInput, counter
   });
   // The high 64 bits do not count on where the low ones overflow, at 2^64 blocks.
   const place = binary(ops, 'AddV2', first, cast(ops, numbers, TF_INT32, TF_UINT64));
+  const keys = [low(key), high(key)];
   const words = philox(ops, [low(place), high(place), low(step), high(step)], (round) => {
-    const [k0, k1] = grown(round).map((number) => word(ops, number));
-    return [low(binary(ops, 'AddV2', low(key), k0)), low(binary(ops, 'AddV2', high(key), k1))];
+    const [k0, k1] = grown(round).map((number, at) => low(binary(ops, 'AddV2', keys[at], word(ops, number))));
+    return [k0, k1];
   });
   const pair = (even: RawInput, odd: RawInput): TensorMetadata => binary(ops, 'BitwiseOr', even, upwards(odd));
   const pairs = [pair(words[0], words[1]), pair(words[2], words[3])];

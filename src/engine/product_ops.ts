@@ -5,94 +5,93 @@
  * What strides skip is left out by pools over one pixel: TensorFlow's op for slices with strides copies number by number
  * (findings/tensorflow_strided_slice.sh).
  */
-import { shapesOf } from './convolution_products.js';
+import { sizeOf } from '../common/shape_size.js';
+import { shapesOf, type ConvolutionShapes } from './convolution_products.js';
 import { TF_INT32 } from './data_types.js';
 import type { OpAttribute } from './op_executor.js';
 import { boolAttr, intAttr, stringAttr, typeAttr } from './raw_ops.js';
-import type { RecordedNode, RecordedValue } from './recorded.js';
+import { attributeOf, type RecordedNode, type RecordedValue } from './recorded.js';
 import type { Recording } from './recording.js';
 
+/** The axis of channels, after those of places. */
 const CHANNELS = 3;
 
 /** Adds what gives the same as a node that was chosen. `inputs`: the node's, in the types that they have. */
 export function insertProduct(recording: Recording, node: RecordedNode, inputs: readonly RecordedValue[]): RecordedValue {
-  const { x, filter, y } = shapesOf(node);
-  const ops = new ProductOps(recording, node.attributes.find(({ name }) => name === 'strides')?.value as number[]);
-  const [height, width, channels, filters] = filter;
-  const rows = y[0] * y[1] * y[2];
+  const ops = new ProductOps(recording, node);
   const [first, second, third] = inputs;
-  if (node.op === 'Conv2D') {
-    const matrix = ops.shaped(second, [1, channels, filters]);
-    return ops.shaped(ops.product(ops.shaped(ops.kept(first), [1, rows, channels]), matrix), y);
-  }
-  const gradient = ops.shaped(third, [1, rows, filters]);
-  if (node.op === 'Conv2DBackpropFilter') {
-    const windows = ops.shaped(ops.windows(first, x, filter, y), [1, rows, height * width * channels]);
-    return ops.shaped(ops.product(windows, gradient, { turnsFirst: true }), filter);
-  }
-  const ofKept = ops.product(gradient, ops.shaped(second, [1, channels, filters]), { turnsSecond: true });
-  return ops.spread(ofKept, x, [y[0], y[1], y[2], channels]);
+  if (node.op === 'Conv2D') return ops.forward(first, second);
+  return node.op === 'Conv2DBackpropFilter' ? ops.gradientOfFilter(first, third) : ops.gradientOfPictures(second, third);
 }
 
 class ProductOps {
+  private readonly shapes: ConvolutionShapes;
+  private readonly strides: number[];
   private readonly skips: boolean;
+  /** Places of all maps. */
+  private readonly rows: number;
 
   constructor(
     private readonly recording: Recording,
-    private readonly strides: number[],
+    node: RecordedNode,
   ) {
-    this.skips = strides.some((stride) => stride > 1);
+    this.shapes = shapesOf(node);
+    this.strides = attributeOf(node, 'strides') as number[];
+    this.skips = this.strides.some((stride) => stride > 1);
+    this.rows = sizeOf(this.shapes.y.slice(0, CHANNELS));
   }
 
-  shaped(value: RecordedValue, shape: readonly number[]): RecordedValue {
-    return this.one('Reshape', [value, this.integers(shape)], [typeAttr('Tshape', TF_INT32)]);
+  forward(pictures: RecordedValue, filter: RecordedValue): RecordedValue {
+    return this.shaped(this.product(this.windows(pictures), this.matrix(filter)), this.shapes.y);
   }
 
-  product(
-    a: RecordedValue,
-    b: RecordedValue,
-    { turnsFirst = false, turnsSecond = false }: { turnsFirst?: boolean; turnsSecond?: boolean } = {},
-  ): RecordedValue {
-    return this.one('BatchMatMulV2', [a, b], [boolAttr('adj_x', turnsFirst), boolAttr('adj_y', turnsSecond)]);
+  gradientOfFilter(pictures: RecordedValue, gradient: RecordedValue): RecordedValue {
+    const product = this.product(this.windows(pictures), this.places(gradient), { turnsFirst: true });
+    return this.shaped(product, this.shapes.filter);
   }
 
-  /** What strides leave of pictures. */
-  kept(pictures: RecordedValue): RecordedValue {
-    return this.skips ? this.one('AvgPool', [pictures], this.pool()) : pictures;
+  /** Of a filter of one pixel; zeros where strides skip. */
+  gradientOfPictures(filter: RecordedValue, gradient: RecordedValue): RecordedValue {
+    const { x, y } = this.shapes;
+    const ofKept = this.product(this.places(gradient), this.matrix(filter), { turnsSecond: true });
+    if (!this.skips) return this.shaped(ofKept, x);
+    const inputs = [this.integers(x), this.shaped(ofKept, [...y.slice(0, CHANNELS), x[CHANNELS]])];
+    return this.recording.insert('AvgPoolGrad', [typeAttr('T', gradient.dtype), ...this.pool()], inputs)[0];
   }
 
-  /** The gradient of `kept`: zeros where strides skip. `given`: the shape of what is kept. */
-  spread(gradient: RecordedValue, pictures: readonly number[], given: readonly number[]): RecordedValue {
-    if (!this.skips) return this.shaped(gradient, pictures);
-    const [spread] = this.recording.insert(
-      'AvgPoolGrad',
-      [typeAttr('T', gradient.dtype), ...this.pool()],
-      [this.integers(pictures), this.shaped(gradient, given)],
-    );
-    return spread;
-  }
-
-  /** For each place of `y` the numbers under a filter there, channel after channel of pixel after pixel. */
-  windows(pictures: RecordedValue, x: readonly number[], filter: readonly number[], y: readonly number[]): RecordedValue {
-    const [height, width] = filter;
-    if (height === 1 && width === 1) return this.kept(pictures);
-    const [padded, reach] = this.padded(pictures, x, filter, y);
+  /** For each place the numbers under a filter there, channel after channel of pixel after pixel. */
+  private windows(pictures: RecordedValue): RecordedValue {
+    const { x, filter } = this.shapes;
+    const [height, width, channels] = filter;
+    const columns = height * width * channels;
+    if (height === 1 && width === 1) return this.shaped(this.kept(pictures), [1, this.rows, columns]);
+    const [padded, reach] = this.padded(pictures);
     const pixels = Array.from({ length: height * width }, (_, at) => {
       const begin = [0, Math.floor(at / width), at % width, 0];
-      const slice = [padded, this.integers(begin), this.integers([x[0], ...reach, x[CHANNELS]])];
+      const slice = [padded, this.integers(begin), this.integers([x[0], ...reach, channels])];
       return this.kept(this.one('Slice', slice, [typeAttr('Index', TF_INT32)]));
     });
     const axis = this.recording.insertConstant([], TF_INT32, Int32Array.of(CHANNELS));
-    return this.one('ConcatV2', [...pixels, axis], [intAttr('N', pixels.length), typeAttr('Tidx', TF_INT32)]);
+    const joined = this.one('ConcatV2', [...pixels, axis], [intAttr('N', pixels.length), typeAttr('Tidx', TF_INT32)]);
+    return this.shaped(joined, [1, this.rows, columns]);
+  }
+
+  private places(gradient: RecordedValue): RecordedValue {
+    return this.shaped(gradient, [1, this.rows, this.shapes.y[CHANNELS]]);
+  }
+
+  private matrix(filter: RecordedValue): RecordedValue {
+    return this.shaped(filter, [1, ...this.shapes.filter.slice(2)]);
+  }
+
+  /** What strides leave of pictures. */
+  private kept(pictures: RecordedValue): RecordedValue {
+    return this.skips ? this.one('AvgPool', [pictures], this.pool()) : pictures;
   }
 
   /** Pictures with zeros around them, as far as filters reach beyond them, and the pixels from a filter's first place to its last. */
-  private padded(
-    pictures: RecordedValue,
-    x: readonly number[],
-    filter: readonly number[],
-    y: readonly number[],
-  ): [RecordedValue, number[]] {
+  private padded(pictures: RecordedValue): [RecordedValue, number[]] {
+    const { x, filter, y } = this.shapes;
     const reach = [1, 2].map((axis) => (y[axis] - 1) * this.strides[axis] + 1);
     // Nothing where the padding is valid; of an odd number the larger half comes after (TensorFlow's GetWindowedOutputSize).
     const [rows, columns] = reach.map((extent, at) => {
@@ -104,11 +103,23 @@ class ProductOps {
     return [this.one('Pad', [pictures, zeros], [typeAttr('Tpaddings', TF_INT32)]), reach];
   }
 
+  private product(
+    a: RecordedValue,
+    b: RecordedValue,
+    { turnsFirst = false, turnsSecond = false }: { turnsFirst?: boolean; turnsSecond?: boolean } = {},
+  ): RecordedValue {
+    return this.one('BatchMatMulV2', [a, b], [boolAttr('adj_x', turnsFirst), boolAttr('adj_y', turnsSecond)]);
+  }
+
   private pool(): OpAttribute[] {
     return [
       ...[intAttr('ksize', [1, 1, 1, 1]), intAttr('strides', this.strides)],
       ...[stringAttr('padding', 'VALID'), stringAttr('data_format', 'NHWC')],
     ];
+  }
+
+  private shaped(value: RecordedValue, shape: readonly number[]): RecordedValue {
+    return this.recording.insertReshape(value, shape);
   }
 
   private integers(values: readonly number[]): RecordedValue {

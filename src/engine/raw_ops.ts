@@ -88,6 +88,11 @@ export function cast(ops: RawOps, input: RawInput, from: number, to: number): Te
   return ops.one('Cast', [input], castAttrs(from, to));
 }
 
+/** A single number of an unsigned type, of which tfjs has no constants. */
+export function unsignedConstant(ops: RawOps, value: number, dtype: number): TensorMetadata {
+  return cast(ops, ops.constant(Int32Array.of(value), [], TF_INT32), TF_INT32, dtype);
+}
+
 export function reshape(ops: RawOps, input: RawInput, type: number, shape: readonly number[]): TensorMetadata {
   const dimensions = ops.constant(Int32Array.from(shape), [shape.length], TF_INT32);
   return ops.one('Reshape', [input, dimensions], [typeAttr('T', type), typeAttr('Tshape', TF_INT32)]);

@@ -23,6 +23,11 @@ export interface RecordedNode {
   site?: Error;
 }
 
+/** The value of a node's attribute; undefined where it has none of that name. */
+export function attributeOf({ attributes }: Pick<RecordedNode, 'attributes'>, name: string): OpAttribute['value'] | undefined {
+  return attributes.find((attribute) => attribute.name === name)?.value;
+}
+
 export interface RecordedConstant {
   readonly value: RecordedValue;
   /** The values as TensorFlow holds them; of strings, lengths and bytes. */

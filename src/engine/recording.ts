@@ -132,6 +132,12 @@ export class Recording implements OpRecorder {
     return { name, shape, dtype, output: this.graph.constantOf(name, { shape, dtype }, values) };
   }
 
+  /** A value in another shape, beside what was recorded. */
+  insertReshape(value: RecordedValue, shape: readonly number[]): RecordedValue {
+    const extents = this.insertConstant([shape.length], TF_INT32, Int32Array.from(shape));
+    return this.insert('Reshape', [typeAttr('T', value.dtype), typeAttr('Tshape', TF_INT32)], [value, extents])[0];
+  }
+
   endForward(): void {
     this.forwardEnd = this.nodes.length;
   }

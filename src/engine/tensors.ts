@@ -2,6 +2,7 @@
  * Owns: the way of values into and out of TensorFlow: typed arrays and byte strings to tensor handles and back, each copied once.
  * Does not: number the handles (handles.ts). The type rules are those of tfjs-node's binding/tfjs_backend.cc, so that its kernels run unchanged.
  */
+import { sizeOf } from '../common/shape_size.js';
 import { isSharedArrayBuffer } from 'node:util/types';
 import type { Pointer } from './c_api.js';
 import type { Context } from './context.js';
@@ -210,12 +211,6 @@ function outOfMemory(shape: readonly number[], bytes: number): TensorFlowError {
     'RESOURCE_EXHAUSTED',
     `no memory for a tensor of shape [${shape.join(',')}], ${bytes} bytes`,
   );
-}
-
-function sizeOf(shape: readonly number[]): number {
-  let size = 1;
-  for (const dimension of shape) size *= dimension;
-  return size;
 }
 
 function describe(value: unknown): string {

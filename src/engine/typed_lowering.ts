@@ -3,6 +3,7 @@
  * compute, and ops that keep others apart. Does not: choose them (mixed_precision.ts, loop_plan.ts, convolution_products.ts, lowering.ts).
  */
 import { invariant } from '../common/errors.js';
+import { sizeOf } from '../common/shape_size.js';
 import { TF_BFLOAT16, TF_FLOAT, TF_INT32, TF_UINT32, TF_UINT64 } from './data_types.js';
 import type { FusedLoops, LoopFunction } from './fused_loops.js';
 import { isLarge, type LoopNodes, type Loops } from './loop_plan.js';
@@ -107,12 +108,10 @@ export class TypedLowering {
   /** The same words as the op's, by another function. */
   #draw({ inputs: [, key, counter], outputs: [output] }: RecordedNode): void {
     invariant(this.loops !== null, 'draws are planned where there are such functions');
-    const blocks = output.shape.reduce((product, extent) => product * extent, 1) / WORDS_OF_BLOCK;
+    const blocks = sizeOf(output.shape) / WORDS_OF_BLOCK;
     const pairs = this.#call(this.loops.words(blocks), [this.#value(key), this.#value(counter)]);
     const [words] = this.recording.insert('Bitcast', bitcastAttrs(TF_UINT64, TF_UINT32), [pairs]);
-    const shape = this.recording.insertConstant([output.shape.length], TF_INT32, Int32Array.from(output.shape));
-    const [shaped] = this.recording.insert('Reshape', [typeAttr('T', TF_UINT32), typeAttr('Tshape', TF_INT32)], [words, shape]);
-    this.#current.set(output, shaped);
+    this.#current.set(output, this.recording.insertReshape(words, output.shape));
   }
 
   #call({ called, result }: LoopFunction, inputs: readonly RecordedValue[]): RecordedValue {

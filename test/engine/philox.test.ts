@@ -25,11 +25,12 @@ describe('words drawn by XLA', () => {
       (recording, output) => new GraphFunction(engine(), recording, 'words', [output], { asRecorded: true }),
     ).words(blocks);
     const drawn = withRawOps((ops) => {
-      const numbers = (...values: number[]) => {
-        const words = values.flatMap((value) => [value | 0, Math.floor(value / 2 ** 32) | 0]);
-        return bitcast(ops, ops.constant(Int32Array.from(words), [values.length], TF_INT64), TF_INT64, TF_UINT64).id;
+      const numbers = (...words: number[]) => {
+        const values = ops.constant(Int32Array.from(words), [words.length / 2], TF_INT64);
+        return bitcast(ops, values, TF_INT64, TF_UINT64).id;
       };
-      const [pairs] = (called as GraphFunction).call([numbers(key.high * 2 ** 32 + 0), numbers(first, step)]);
+      const counter = [first, Math.floor(first / 2 ** 32), step, Math.floor(step / 2 ** 32)];
+      const [pairs] = (called as GraphFunction).call([numbers(key.low, key.high), numbers(...counter)]);
       const words = ops.keep(bitcast(ops, bitcast(ops, pairs, TF_UINT64, TF_UINT32), TF_UINT32, TF_INT32));
       engine().binding.deleteTensor(pairs.id);
       return words;
@@ -38,7 +39,7 @@ describe('words drawn by XLA', () => {
     const wanted = Array.from({ length: blocks }, (_, at) => {
       const words = new Uint32Array(4);
       const counter = first + at;
-      philoxBlock({ low: 0, high: key.high }, counter >>> 0, Math.floor(counter / 2 ** 32), step >>> 0, 5, words, 0);
+      philoxBlock(key, counter >>> 0, Math.floor(counter / 2 ** 32), step >>> 0, 5, words, 0);
       return [...new Int32Array(words.buffer)];
     });
     expect([...drawn.dataSync()]).toEqual(wanted.flat());

@@ -17,8 +17,8 @@ function sample(system: string, label: string, round: number, value?: number): B
   return { entry: { task: 'cnn_fp32', system, label }, round, ...(value === undefined ? { error: 'exit 1' } : { value }) };
 }
 
-describe('choosing configurations', () => {
-  it('wants of each processor what was set for its kind', () => {
+describe('the ratios that are wanted', () => {
+  it('are those that were set for a processor of its kind', () => {
     const [avx2, avx512, amx] = [['avx2'], ['avx2', 'avx512f'], ['avx2', 'avx512f', 'amx_bf16']];
     const wanted = (task: string, instructions: string[], heldTo: string | null = null): number | null =>
       targetOf(task, { instructions, heldTo });
@@ -27,7 +27,9 @@ describe('choosing configurations', () => {
     expect(wanted('cnn_fp32', amx, 'avx2')).toBe(1.25);
     expect(wanted('transformer', amx)).toBeNull();
   });
+});
 
+describe('choosing configurations', () => {
   it('keeps the two fastest of each system, in plan order, and drops what failed', () => {
     const trials = [
       sample('PyTorch', 'plain', 0, 500),
