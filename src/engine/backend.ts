@@ -30,6 +30,7 @@ import { withoutLoadNotes } from './quiet_load.js';
 import { findTensorFlow } from './tensorflow_library.js';
 import { oneDnnCeiling, oneDnnUse, wantsOneDnn, type OneDnnUse } from './one_dnn.js';
 import { computesProducts } from './convolution_products.js';
+import { winogradFrom } from './winograd.js';
 import { installTrainingOps } from './training_ops.js';
 
 export interface EngineOptions extends ContextConfig {
@@ -123,6 +124,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
     ...options,
     bfloat16: precision === 'bf16' ? bfloat16Use(oneDnn) : null,
     convolvesByProducts: computesProducts({ precision, oneDnn, ceiling: oneDnnIsa }),
+    winogradFrom: winogradFrom({ precision, oneDnn }),
   });
   const binding = new Binding(context);
   tf.registerBackend(BACKEND_NAME, () => new kernels.NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);
@@ -163,7 +165,10 @@ export function installEngine(options: EngineOptions = {}): Engine {
   return engine;
 }
 
-function openContext(api: CApi, options: EngineOptions & Pick<Context, 'bfloat16' | 'convolvesByProducts'>): Context {
+function openContext(
+  api: CApi,
+  options: EngineOptions & Pick<Context, 'bfloat16' | 'convolvesByProducts' | 'winogradFrom'>,
+): Context {
   const open = (): Context => new Context(api, { ...options, opsLeftToProcessor: opsLeftToProcessor(options) });
   // That there is no GPU is news where one is asked for, or listed by its driver.
   if (options.device?.includes('GPU') ?? findGpus().gpus.length > 0) return open();

@@ -1,6 +1,7 @@
 /**
  * Owns: one TensorFlow context, the devices it sees and the one its ops run on. Does not: execute (op_executor.ts) or hold tensors (handles.ts).
  */
+import { availableParallelism } from 'node:os';
 import { EnvironmentError } from '../common/errors.js';
 import type { Bfloat16Use } from './bfloat16_use.js';
 import type { CApi, Pointer } from './c_api.js';
@@ -32,6 +33,10 @@ export class Context {
   readonly bfloat16: Bfloat16Use | null;
   /** Some convolutions are computed as products of matrices in graph functions (convolution_products.ts). */
   readonly convolvesByProducts: boolean;
+  /** Threads that one op may use. */
+  readonly threads: number;
+  /** Products of a convolution from which on it may be computed by minimal filtering where ops become loops (winograd.ts). */
+  readonly winogradFrom: number;
   /** Element-wise ops may be loops of XLA's, which were measured on x64 and Linux alone. */
   readonly fuses: boolean;
   /** The serialized ConfigProto this context was made with. */
@@ -46,6 +51,7 @@ export class Context {
       opsLeftToProcessor?: ReadonlySet<string>;
       bfloat16?: Bfloat16Use | null;
       convolvesByProducts?: boolean;
+      winogradFrom?: number;
     },
   ) {
     this.status = new Status(api);
@@ -66,7 +72,9 @@ export class Context {
     }
     this.device = device;
     this.convolvesByProducts = device.type === 'CPU' && options.convolvesByProducts === true;
+    this.threads = options.intraOpThreads ?? availableParallelism();
     this.fuses = device.type === 'CPU' && process.platform === 'linux' && process.arch === 'x64';
+    this.winogradFrom = this.fuses ? (options.winogradFrom ?? Infinity) : Infinity;
     const processor = this.devices.find(({ type }) => type === 'CPU');
     const ops = options.opsLeftToProcessor ?? new Set();
     this.elsewhere =

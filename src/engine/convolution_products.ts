@@ -42,16 +42,15 @@ export function planProducts(
     return user !== undefined && (JOINED_WITH.has(user.op) || JOINED.has(user.op));
   };
   const isChosen = (node: RecordedNode): boolean => {
-    if (!CONVOLUTIONS.has(node.op)) return false;
     const { filter, y } = shapesOf(node);
     if (filter[0] === 1 && filter[1] === 1) return node.op !== 'Conv2D' || !isJoined(node);
     const isSmall = Math.max(y[1], y[2]) <= SMALL_SIDE[precision] && filter[0] * filter[1] <= MOST_PIXELS;
     return node.op === 'Conv2DBackpropFilter' && isSmall && filter[2] * filter[3] >= MANY_CHANNELS;
   };
-  return new Set(nodes.filter((node) => isChosen(node) && isPlain(node)));
+  return new Set(nodes.filter((node) => isPlain(node) && isChosen(node)));
 }
 
-const CONVOLUTIONS = new Set(['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter']);
+const CONVOLUTIONS: ReadonlySet<string> = new Set(['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter']);
 
 /** Of pictures `x` `[n, height, width, channels]`, filters `[height, width, channels, filters]` and what they make, `y`. */
 export interface ConvolutionShapes {
@@ -67,10 +66,16 @@ export function shapesOf({ op, inputs, outputs: [output] }: RecordedNode): Convo
   return { x: first.shape, filter: output.shape, y: third.shape };
 }
 
-/** Neither dilated nor in groups, without paddings of one's own, and of shapes that belong together: tfjs lets a transposed convolution ask for any. */
-function isPlain(node: RecordedNode): boolean {
+/** Of the axes of pictures. */
+export function stridesOf(node: RecordedNode): readonly number[] {
+  return attributeOf(node, 'strides') as readonly number[];
+}
+
+/** A convolution or one of its gradients that is neither dilated nor in groups, without paddings of one's own, and of shapes that belong together: tfjs lets a transposed convolution ask for any. */
+export function isPlain(node: RecordedNode): boolean {
+  if (!CONVOLUTIONS.has(node.op)) return false;
   const { x, filter, y } = shapesOf(node);
-  const strides = attributeOf(node, 'strides') as readonly number[];
+  const strides = stridesOf(node);
   const padding = attributeOf(node, 'padding');
   const covered = (axis: number): number => x[axis] - (padding === 'SAME' ? 0 : filter[axis - 1] - 1);
   const belongs = y[0] === x[0] && [1, 2].every((axis) => y[axis] === Math.ceil(covered(axis) / strides[axis]));

@@ -1,5 +1,6 @@
 /**
- * Owns: functions that XLA compiles to one loop over their numbers: element-wise ops, in float32 inside, sums of neighbouring rows, and draws.
+ * Owns: functions that XLA compiles to one loop over their numbers: element-wise ops, in float32 inside, sums of neighbouring rows, draws,
+ * and transforms of maps.
  * Does not: choose the ops (loop_plan.ts) or call the functions (typed_lowering.ts).
  *
  * TensorFlow's own kernels read and write memory once per op, convert to float32 and back in passes of their own, and draw number by number.
@@ -14,6 +15,8 @@ import { wordsInOrder } from './philox.js';
 import { boolAttr, reshape, typeAttr, withRawOps, type RawOps } from './raw_ops.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
 import { Recording } from './recording.js';
+import type { Tiling } from './winograd.js';
+import { transformOf, type Transform } from './winograd_transforms.js';
 import { roundedAlone } from './xla.js';
 
 /** Rows that are added in one pass; XLA's loops over more take four times as long. */
@@ -95,6 +98,12 @@ export class FusedLoops {
   words(blocks: number): LoopFunction {
     const [key, counter, result] = [[1], [2], [blocks, 2]].map((shape) => ({ shape, dtype: TF_UINT64 }));
     return this.#made(`words ${blocks}`, [key, counter], result, (ops, args) => wordsInOrder(ops, blocks, args[0], args[1]));
+  }
+
+  /** Of so many examples (winograd_transforms.ts). */
+  transform(transform: Transform, tiling: Tiling, examples: number): LoopFunction {
+    const { from, to, body } = transformOf(transform, tiling, examples);
+    return this.#made(JSON.stringify([transform, from, to, tiling.before]), [from], to, (ops, [arg]) => body(ops, arg));
   }
 
   #made(

@@ -12,6 +12,7 @@ const GRAPH_FUNCTIONS = {
   TF_DeleteGraph: ['void', 'pointer'],
   TF_NewOperation: ['pointer', 'pointer', 'pointer', 'pointer'],
   TF_SetDevice: ['void', 'pointer', 'pointer'],
+  TF_AddControlInput: ['void', 'pointer', 'pointer'],
   TF_AddInputList: ['void', 'pointer', 'buffer', 'int'],
   TF_SetAttrString: ['void', 'pointer', 'pointer', 'buffer', 'size'],
   TF_SetAttrInt: ['void', 'pointer', 'pointer', 'int64'],

@@ -16,6 +16,7 @@ import { WORDS_OF_BLOCK } from './philox.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
 import type { Recording } from './recording.js';
 import { TypedLowering, type KeepApart } from './typed_lowering.js';
+import { planWinograd } from './winograd.js';
 
 export interface Lowered {
   /** The values that the function returns. */
@@ -38,7 +39,7 @@ export function lower(
   { makeFunction, fuse }: LoweringOptions,
 ): Lowered {
   const { nodes, forwardEnd, forXla } = recording;
-  const { bfloat16, precision } = parts.context;
+  const { bfloat16, precision, winogradFrom, threads } = parts.context;
   const fuses = fuse && parts.context.fuses;
   const uses = new Uses(nodes, outputs);
   const loops = fuses || forXla ? new FusedLoops(parts, makeFunction) : null;
@@ -46,9 +47,13 @@ export function lower(
     bfloat16 === null ? NOTHING : planBfloat16(nodes, { forwardEnd, uses, oneDnnHasBfloat16: bfloat16.byOneDnn, loops: fuses });
   const exact = fuses ? exactLoops(recording, typed, uses) : NOTHING.loops;
   // XLA takes some 80 MB where nothing else asks for it, for which TensorFlow's own kernel is not slow enough.
-  const byXla = (node: RecordedNode): boolean => forXla || (typed.loops.size + exact.size > 0 && isLarge(node.outputs[0]));
+  const byXla = (node: RecordedNode): boolean =>
+    forXla || (typed.loops.size + exact.size + winograd.size > 0 && isLarge(node.outputs[0]));
+  const winograd = planWinograd(nodes, fuses ? winogradFrom : Infinity);
   const plan = {
     ...typed,
+    winograd,
+    threads,
     exact,
     sumsByTwo: fuses,
     products: parts.context.convolvesByProducts ? planProducts(nodes, { uses, precision }) : new Set<RecordedNode>(),

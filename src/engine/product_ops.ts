@@ -6,11 +6,11 @@
  * (findings/tensorflow_strided_slice.sh).
  */
 import { sizeOf } from '../common/shape_size.js';
-import { shapesOf, type ConvolutionShapes } from './convolution_products.js';
+import { shapesOf, stridesOf, type ConvolutionShapes } from './convolution_products.js';
 import { TF_INT32 } from './data_types.js';
 import type { OpAttribute } from './op_executor.js';
 import { boolAttr, intAttr, stringAttr, typeAttr } from './raw_ops.js';
-import { attributeOf, type RecordedNode, type RecordedValue } from './recorded.js';
+import type { RecordedNode, RecordedValue } from './recorded.js';
 import type { Recording } from './recording.js';
 
 /** The axis of channels, after those of places. */
@@ -26,7 +26,7 @@ export function insertProduct(recording: Recording, node: RecordedNode, inputs: 
 
 class ProductOps {
   private readonly shapes: ConvolutionShapes;
-  private readonly strides: number[];
+  private readonly strides: readonly number[];
   private readonly skips: boolean;
   /** Places of all maps. */
   private readonly rows: number;
@@ -36,7 +36,7 @@ class ProductOps {
     node: RecordedNode,
   ) {
     this.shapes = shapesOf(node);
-    this.strides = attributeOf(node, 'strides') as number[];
+    this.strides = stridesOf(node);
     this.skips = this.strides.some((stride) => stride > 1);
     this.rows = sizeOf(this.shapes.y.slice(0, CHANNELS));
   }
@@ -113,7 +113,7 @@ class ProductOps {
 
   private pool(): OpAttribute[] {
     return [
-      ...[intAttr('ksize', [1, 1, 1, 1]), intAttr('strides', this.strides)],
+      ...[intAttr('ksize', [1, 1, 1, 1]), intAttr('strides', [...this.strides])],
       ...[stringAttr('padding', 'VALID'), stringAttr('data_format', 'NHWC')],
     ];
   }

@@ -17,6 +17,8 @@ interface AddedOperation {
   readonly name: string;
   readonly attributes: readonly OpAttribute[];
   readonly inputs: readonly GraphOutput[];
+  /** Is computed before it, though it takes nothing from it. */
+  readonly after?: GraphOutput;
   /** Where the user called it. */
   readonly site: Error;
 }
@@ -64,13 +66,14 @@ export class RecordedGraph {
   }
 
   /** @throws RecordError RECORD_OP where TensorFlow refuses it */
-  operation({ op, name, attributes, inputs, site }: AddedOperation): Pointer {
+  operation({ op, name, attributes, inputs, after, site }: AddedOperation): Pointer {
     const { api } = this.context;
     try {
       const signature = this.signatureOf(op);
       const description = this.functions.TF_NewOperation(this.pointer, api.cString(op), api.cString(name));
       const { elsewhere } = this.context;
       if (elsewhere?.ops.has(op)) this.functions.TF_SetDevice(description, api.cString(elsewhere.device));
+      if (after !== undefined) this.functions.TF_AddControlInput(description, after.oper);
       // As eagerly, the type of what is given counts, not what a kernel says of it: tfjs-node's Mean says the type before a cast.
       const inferred = new Set<string>();
       let next = 0;

@@ -109,19 +109,29 @@ export class Recording implements OpRecorder {
   }
 
   /** Adds an op to the graph alone, beside what was recorded (lowering.ts). */
-  insert(opName: string, attributes: readonly OpAttribute[], inputs: readonly RecordedValue[], outputCount = 1): RecordedValue[] {
+  insert(
+    opName: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly RecordedValue[],
+    { outputCount = 1, after }: { outputCount?: number; after?: RecordedValue } = {},
+  ): RecordedValue[] {
     const site = captureSite();
-    const operation = this.add(opName, `l${this.inserted++}`, attributes, inputs, site);
+    const operation = this.add(opName, `l${this.inserted++}`, attributes, inputs, site, after);
     return Array.from({ length: outputCount }, (_, index) => {
       const output = { oper: operation, index };
       return { name: '', shape: [], dtype: this.graph.typeOf(output), output, op: opName };
     });
   }
 
-  /** The same of a call of a function of the context, which gives one value. */
-  insertCall({ name, attributes }: CalledFunction, inputs: readonly RecordedValue[], result: TensorKind): RecordedValue {
+  /** The same of a call of a function of the context, which gives one value. `after`: is computed before it, though it takes nothing from it. */
+  insertCall(
+    { name, attributes }: CalledFunction,
+    inputs: readonly RecordedValue[],
+    result: TensorKind,
+    after?: RecordedValue,
+  ): RecordedValue {
     const called = [typeList('Tin', inputs), typeList('Tout', [result]), funcAttr('f', name), ...attributes];
-    const [output] = this.insert('PartitionedCall', called, inputs);
+    const [output] = this.insert('PartitionedCall', called, inputs, { after });
     this.graph.setShape(output.output, result.shape, 'PartitionedCall');
     return output;
   }
@@ -285,8 +295,9 @@ export class Recording implements OpRecorder {
     attributes: readonly OpAttribute[],
     inputs: readonly RecordedValue[],
     site: Error,
+    after?: RecordedValue,
   ): Pointer {
-    return this.graph.operation({ op, name, attributes, inputs: inputs.map(({ output }) => output), site });
+    return this.graph.operation({ op, name, attributes, inputs: inputs.map(({ output }) => output), after: after?.output, site });
   }
 
   private describeOutput(opName: string, name: string, output: GraphOutput, site: Error): RecordedValue {

@@ -10,6 +10,7 @@ import { isLarge, type LoopNodes, type Loops } from './loop_plan.js';
 import { FLOAT32_BARRIER } from './mixed_precision.js';
 import { insertProduct } from './product_ops.js';
 import { WORDS_OF_BLOCK } from './philox.js';
+import { insertWinograd } from './winograd_ops.js';
 import { bitcastAttrs, castAttrs, typeAttr } from './raw_ops.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
 import type { Recording } from './recording.js';
@@ -27,6 +28,9 @@ export interface LoweringPlan {
   readonly draws: ReadonlySet<RecordedNode>;
   /** Convolutions that are computed as products of matrices. */
   readonly products: ReadonlySet<RecordedNode>;
+  /** Convolutions that are computed by minimal filtering, by the first node of each group. */
+  readonly winograd: ReadonlyMap<RecordedNode, readonly RecordedNode[]>;
+  readonly threads: number;
   /** Whether large sums over all rows are taken by two. */
   readonly sumsByTwo: boolean;
 }
@@ -47,12 +51,16 @@ export class TypedLowering {
 
   /** Gives what the function returns instead of `outputs`, in their types. */
   lowered(outputs: readonly RecordedValue[]): RecordedValue[] {
-    const { rounded, loops, exact, draws } = this.plan;
-    const inside = new Set([...loops.values(), ...exact.values()].flatMap(({ own }) => own));
+    const { rounded, loops, exact, draws, winograd } = this.plan;
+    const inside = new Set([
+      ...[...loops.values(), ...exact.values()].flatMap(({ own }) => own),
+      ...[...winograd.values()].flat(),
+    ]);
     for (const node of this.recording.nodes) {
-      const [loop, exactLoop] = [loops.get(node), exact.get(node)];
+      const [loop, exactLoop, convolutions] = [loops.get(node), exact.get(node), winograd.get(node)];
       if (loop !== undefined) this.#callLoop('elementWise', loop, node);
       else if (exactLoop !== undefined) this.#callLoop('exact', exactLoop, node);
+      else if (convolutions !== undefined) this.#convolve(convolutions);
       else if (draws.has(node)) this.#draw(node);
       else if (!inside.has(node)) this.#lower(node, rounded.has(node) ? TF_BFLOAT16 : TF_FLOAT);
     }
@@ -72,7 +80,7 @@ export class TypedLowering {
     if (!isProduct && inputs.every((input, at) => input === node.inputs[at])) return;
     const made = isProduct
       ? [insertProduct(this.recording, node, inputs)]
-      : this.recording.insert(op, attributes, inputs, outputs.length);
+      : this.recording.insert(op, attributes, inputs, { outputCount: outputs.length });
     outputs.forEach((output, at) => this.#current.set(output, made[at]));
   }
 
@@ -112,6 +120,13 @@ export class TypedLowering {
     const pairs = this.#call(this.loops.words(blocks), [this.#value(key), this.#value(counter)]);
     const [words] = this.recording.insert('Bitcast', bitcastAttrs(TF_UINT64, TF_UINT32), [pairs]);
     this.#current.set(output, this.recording.insertReshape(words, output.shape));
+  }
+
+  #convolve(nodes: readonly RecordedNode[]): void {
+    invariant(this.loops !== null, 'minimal filtering is planned where there are such functions');
+    const inputs = nodes.map((node) => node.inputs.map((input) => this.#as(input, TF_FLOAT)));
+    const made = insertWinograd(this.recording, this.loops, nodes, { inputs, threads: this.plan.threads });
+    nodes.forEach(({ outputs: [output] }, at) => this.#current.set(output, made[at]));
   }
 
   #call({ called, result }: LoopFunction, inputs: readonly RecordedValue[]): RecordedValue {

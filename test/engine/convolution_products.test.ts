@@ -6,17 +6,10 @@ import { Uses } from '../../src/engine/loop_plan.js';
 import { record } from '../../src/engine/record.js';
 import { TF_FLOAT } from '../../src/engine/data_types.js';
 import type { Engine } from '../../src/engine/index.js';
+import { convolveAndDerive, convolved, type Convolution, type Shape } from '../support/convolution_truth.js';
 import { engineForTests, irregular } from '../support/gradient_checks.js';
 
-type Shape = [number, number, number, number];
-interface Case {
-  readonly x: Shape;
-  readonly filter: Shape;
-  readonly strides: [number, number];
-  readonly pad: 'same' | 'valid';
-}
-
-const CASES: [string, Case][] = [
+const CASES: [string, Convolution][] = [
   ['one pixel', { x: [2, 3, 4, 5], filter: [1, 1, 5, 6], strides: [1, 1], pad: 'same' }],
   ['one pixel of a map of one', { x: [3, 1, 1, 7], filter: [1, 1, 7, 2], strides: [1, 1], pad: 'valid' }],
   ['one pixel, strides, odd sides', { x: [2, 5, 7, 3], filter: [1, 1, 3, 4], strides: [2, 2], pad: 'same' }],
@@ -29,52 +22,6 @@ const CASES: [string, Case][] = [
   ['1 × 2, an even filter, pixels left over', { x: [2, 4, 6, 256], filter: [2, 4, 256, 128], strides: [3, 2], pad: 'valid' }],
   ['2 × 1, zeros before and after', { x: [2, 2, 1, 128], filter: [5, 1, 128, 256], strides: [1, 1], pad: 'same' }],
 ];
-
-/** By float64, and the sum of absolute values behind each number. */
-function truth({ x, filter, strides, pad }: Case, [xs, ws, dys]: Float32Array[], y: readonly number[]) {
-  const [width, channels, filters] = [filter[1], filter[2], filter[3]];
-  const before = [0, 1].map((axis) => {
-    const beyond = Math.max((y[axis + 1] - 1) * strides[axis] + filter[axis] - x[axis + 1], 0);
-    return pad === 'same' ? Math.floor(beyond / 2) : 0;
-  });
-  const make = (size: number) => ({
-    sum: new Float64Array(size),
-    absolute: new Float64Array(size),
-    terms: new Float64Array(size),
-  });
-  const made = { y: make(dys.length), dx: make(xs.length), dw: make(ws.length) };
-  const add = (into: ReturnType<typeof make>, at: number, term: number): void => {
-    into.sum[at] += term;
-    into.absolute[at] += Math.abs(term);
-    into.terms[at] += 1;
-  };
-  for (let place = 0; place < y[0] * y[1] * y[2]; place++) {
-    const [example, row, column] = [Math.floor(place / (y[1] * y[2])), Math.floor(place / y[2]) % y[1], place % y[2]];
-    for (let pixel = 0; pixel < filter[0] * width; pixel++) {
-      const h = row * strides[0] + Math.floor(pixel / width) - before[0];
-      const w = column * strides[1] + (pixel % width) - before[1];
-      if (h < 0 || w < 0 || h >= x[1] || w >= x[2]) continue;
-      const from = ((example * x[1] + h) * x[2] + w) * channels;
-      for (let c = 0; c < channels; c++)
-        for (let f = 0; f < filters; f++) {
-          const [weight, to] = [(pixel * channels + c) * filters + f, place * filters + f];
-          add(made.y, to, xs[from + c] * ws[weight]);
-          add(made.dx, from + c, dys[to] * ws[weight]);
-          add(made.dw, weight, xs[from + c] * dys[to]);
-        }
-    }
-  }
-  return made;
-}
-
-/** Of pictures, a filter and the gradient of what both make: that, and the gradients of both. */
-const step =
-  ({ strides, pad }: Case) =>
-  (x: tf.Tensor, w: tf.Tensor, dy: tf.Tensor): tf.Tensor[] => {
-    const convolve = (image: tf.Tensor, filter: tf.Tensor): tf.Tensor =>
-      tf.conv2d(image as tf.Tensor4D, filter as tf.Tensor4D, strides, pad);
-    return [convolve(x, w), ...tf.grads(convolve)([x, w], dy)];
-  };
 
 /** Which kinds of a function's convolutions become products. */
 function planned(
@@ -117,13 +64,13 @@ describe.each([
       const y = tf.conv2d(tf.zeros<tf.Rank.R4>(given.x), tf.zeros<tf.Rank.R4>(given.filter), given.strides, given.pad).shape;
       const isPixel = given.filter[0] * given.filter[1] === 1;
       const shapes = [given.x, given.filter, y];
-      expect(planned(engine(), step(given), shapes)).toEqual(isPixel ? ALL : ['Conv2DBackpropFilter']);
+      expect(planned(engine(), convolveAndDerive(given), shapes)).toEqual(isPixel ? ALL : ['Conv2DBackpropFilter']);
       const inputs = shapes.map((shape, seed) => irregular(shape, seed + 1));
       const numbers = inputs.map((input) => input.dataSync() as Float32Array);
-      const compiled = engine().compile(step(given), { name: 'convolution' });
+      const compiled = engine().compile(convolveAndDerive(given), { name: 'convolution' });
       const results = byProducts(() => compiled(inputs[0], inputs[1], inputs[2])).map((result) => result.dataSync());
       compiled.dispose();
-      const wanted = truth(given, numbers, y);
+      const wanted = convolved(given, numbers, y);
       for (const [at, { sum, absolute, terms }] of [wanted.y, wanted.dx, wanted.dw].entries()) {
         // A float32 sum of n products is off by no more than n roundings of each.
         const limit = (i: number): number => absolute[i] * (terms[i] * 2 ** -23 + rounding);
@@ -159,9 +106,9 @@ describe('which convolutions are products', () => {
     [2, 4, 256, 'bf16', false],
   ] as const)('gradients of larger filters: maps of %i, filters of %i, 128 × %i channels, %s', (...row) => {
     const [side, pixels, filters, precision, wanted] = row;
-    const given: Case = { x: [2, side, side, 128], filter: [pixels, pixels, 128, filters], strides: [1, 1], pad: 'same' };
+    const given: Convolution = { x: [2, side, side, 128], filter: [pixels, pixels, 128, filters], strides: [1, 1], pad: 'same' };
     const shapes = [given.x, given.filter, [2, side, side, filters]];
-    expect(planned(engine(), step(given), shapes, precision)).toEqual(wanted ? ['Conv2DBackpropFilter'] : []);
+    expect(planned(engine(), convolveAndDerive(given), shapes, precision)).toEqual(wanted ? ['Conv2DBackpropFilter'] : []);
   });
 
   it('transposed ones of shapes that belong together', () => {

@@ -1,0 +1,98 @@
+/**
+ * Owns: which convolutions of a function are computed by Winograd's minimal filtering, and how their maps are cut. Does not: say by what ops (winograd_ops.ts).
+ *
+ * F(4 × 4, 3 × 3): 36 products give 16 places of a map, where a convolution takes 144 for each pair of channels. What is left are transforms of
+ * what goes in and out, which a processor does as fast only while they are in its cache: so few examples at a time.
+ *
+ * Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015).
+ */
+import { sizeOf } from '../common/shape_size.js';
+import { isPlain, shapesOf, stridesOf, type ConvolutionShapes } from './convolution_products.js';
+import type { OneDnnUse } from './one_dnn.js';
+import type { RecordedNode, RecordedValue } from './recorded.js';
+
+/** Places of a map along a side that are computed together, pixels of a filter's side, and what both reach. */
+export const TILE = 4;
+export const PIXELS = 3;
+export const REACH = TILE + PIXELS - 1;
+
+/** Products of a convolution from which on the calls of the transforms are worth it, and channels on either side. */
+const MANY_PRODUCTS = 2 ** 27;
+const FEWEST_CHANNELS = 32;
+/** Products for one of a convolution, above which what a map's last tiles compute in vain takes what is gained. */
+const MOST_PRODUCTS = 0.45;
+/** Transformed numbers of both sides at a time: bytes that stay in a cache. */
+const BYTES_TOGETHER = 7 * 2 ** 20;
+/** Those of one example, above which they would take more memory than what is gained is worth. */
+const MOST_BYTES_OF_ONE = 2 ** 26;
+
+/** Of a convolution: how many tiles cover its maps, and the zeros before the first row and column. */
+export interface Tiling extends ConvolutionShapes {
+  readonly tiles: readonly [number, number];
+  readonly before: readonly [number, number];
+}
+
+export function tilingOf(node: RecordedNode): Tiling {
+  const shapes = shapesOf(node);
+  const { x, y } = shapes;
+  const before = [1, 2].map((axis) => Math.floor((y[axis] + PIXELS - 1 - x[axis]) / 2));
+  const tiles = [1, 2].map((axis) => Math.ceil(y[axis] / TILE));
+  return { ...shapes, tiles: [tiles[0], tiles[1]], before: [before[0], before[1]] };
+}
+
+/** `winogradFrom` of a context: on processors for which oneDNN multiplies, in float32; the transforms would take what bfloat16 has of digits. */
+export function winogradFrom({ precision, oneDnn }: { precision: 'fp32' | 'bf16'; oneDnn: OneDnnUse }): number {
+  return precision === 'fp32' && oneDnn === 'on' ? MANY_PRODUCTS : Infinity;
+}
+
+/**
+ * Groups of nodes, by the first of each: a forward pass, or what is computed of one gradient, which is transformed once for the gradients of pictures and
+ * of filters. `from`: products of a convolution from which on it is one of these.
+ */
+export function planWinograd(nodes: readonly RecordedNode[], from: number): ReadonlyMap<RecordedNode, readonly RecordedNode[]> {
+  const groups = new Map<RecordedNode, RecordedNode[]>();
+  if (from === Infinity) return groups;
+  const places = new Map(nodes.flatMap((node, at) => node.outputs.map((output) => [output, at] as const)));
+  nodes.forEach((node) => {
+    if (!isChosen(node, from)) return;
+    const joined = [...groups].find(([first, group]) => {
+      const isThere = (input: RecordedValue): boolean => (places.get(input) ?? -1) < places.get(first.outputs[0])!;
+      return group.length === 1 && isOtherGradient(first, node) && node.inputs.every(isThere);
+    });
+    if (joined === undefined) groups.set(node, [node]);
+    else joined[1].push(node);
+  });
+  return groups;
+}
+
+/** Of the same convolution's pictures and filters. */
+function isOtherGradient(a: RecordedNode, b: RecordedNode): boolean {
+  const areGradients = a.op !== 'Conv2D' && b.op !== 'Conv2D' && a.op !== b.op;
+  return areGradients && a.inputs[2] === b.inputs[2] && JSON.stringify(tilingOf(a)) === JSON.stringify(tilingOf(b));
+}
+
+function isChosen(node: RecordedNode, from: number): boolean {
+  if (!isPlain(node)) return false;
+  const { x, filter, y } = shapesOf(node);
+  const [height, width, channels, filters] = filter;
+  if (height !== PIXELS || width !== PIXELS || stridesOf(node).some((stride) => stride !== 1)) return false;
+  const [own, direct] = [REACH ** 2 * sizeOf(tilingOf(node).tiles), PIXELS ** 2 * y[1] * y[2]];
+  const isWide = Math.min(channels, filters) >= FEWEST_CHANNELS && bytesOfOne(tilingOf(node)) <= MOST_BYTES_OF_ONE;
+  return isWide && own <= MOST_PRODUCTS * direct && x[0] * direct * channels * filters >= from;
+}
+
+/**
+ * Numbers of examples that are computed at a time, one after the other: as equal as they can be, for each number takes transforms of its own. The same for
+ * every number of threads, as the order in which gradients of filters are added depends on it.
+ */
+export function examplesTogether(tiling: Tiling): number[] {
+  const [examples] = tiling.x;
+  const fewest = Math.ceil(examples / Math.max(1, Math.floor(BYTES_TOGETHER / bytesOfOne(tiling))));
+  const counts = Array.from({ length: fewest }, (_, more) => fewest + more);
+  const count = counts.find((equal) => examples % equal === 0) ?? fewest;
+  return Array.from({ length: count }, (_, at) => Math.floor(examples / count) + (at < examples % count ? 1 : 0));
+}
+
+function bytesOfOne({ filter: [, , channels, filters], tiles }: Tiling): number {
+  return REACH ** 2 * sizeOf(tiles) * (channels + filters) * Float32Array.BYTES_PER_ELEMENT;
+}
