@@ -120,11 +120,12 @@ export function installEngine(options: EngineOptions = {}): Engine {
   const oneDnnIsa = oneDnnCeiling();
   refuseHeldBfloat16({ precision: options.precision, oneDnn, level: oneDnnIsa, hasBfloat16: oneDnnHasBfloat16() });
   const { precision = 'fp32' } = options;
+  const convolvesByProducts = computesProducts({ precision, oneDnn, ceiling: oneDnnIsa });
   const context = openContext(api, {
     ...options,
     bfloat16: precision === 'bf16' ? bfloat16Use(oneDnn) : null,
-    convolvesByProducts: computesProducts({ precision, oneDnn, ceiling: oneDnnIsa }),
-    winogradFrom: winogradFrom({ precision, oneDnn }),
+    convolvesByProducts,
+    winogradFrom: winogradFrom({ precision, oneDnn, convolvesByProducts }),
   });
   const binding = new Binding(context);
   tf.registerBackend(BACKEND_NAME, () => new kernels.NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'), 3);

@@ -100,10 +100,12 @@ export class FusedLoops {
     return this.#made(`words ${blocks}`, [key, counter], result, (ops, args) => wordsInOrder(ops, blocks, args[0], args[1]));
   }
 
-  /** Of so many examples (winograd_transforms.ts). */
-  transform(transform: Transform, tiling: Tiling, examples: number): LoopFunction {
+  /** Of so many examples in that type, to float32 (winograd_transforms.ts). */
+  transform(transform: Transform, tiling: Tiling, examples: number, dtype: number): LoopFunction {
     const { from, to, body } = transformOf(transform, tiling, examples);
-    return this.#made(JSON.stringify([transform, from, to, tiling.before]), [from], to, (ops, [arg]) => body(ops, arg));
+    const kind = { shape: from.shape, dtype };
+    const key = JSON.stringify([transform, kind, to, tiling.before]);
+    return this.#made(key, [kind], to, (ops, [arg]) => body(ops, fromBfloat16(ops, arg)));
   }
 
   #made(

@@ -49,7 +49,7 @@ export function lower(
   // XLA takes some 80 MB where nothing else asks for it, for which TensorFlow's own kernel is not slow enough.
   const byXla = (node: RecordedNode): boolean =>
     forXla || (typed.loops.size + exact.size + winograd.size > 0 && isLarge(node.outputs[0]));
-  const winograd = planWinograd(nodes, fuses ? winogradFrom : Infinity);
+  const winograd = planWinograd(nodes, { from: fuses ? winogradFrom : Infinity, precision });
   const plan = {
     ...typed,
     winograd,

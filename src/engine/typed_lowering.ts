@@ -124,7 +124,7 @@ export class TypedLowering {
 
   #convolve(nodes: readonly RecordedNode[]): void {
     invariant(this.loops !== null, 'minimal filtering is planned where there are such functions');
-    const inputs = nodes.map((node) => node.inputs.map((input) => this.#as(input, TF_FLOAT)));
+    const inputs = nodes.map((node) => node.inputs.map((input) => this.#value(input)));
     const made = insertWinograd(this.recording, this.loops, nodes, { inputs, threads: this.plan.threads });
     nodes.forEach(({ outputs: [output] }, at) => this.#current.set(output, made[at]));
   }

@@ -17,10 +17,10 @@ export const PIXELS = 3;
 export const REACH = TILE + PIXELS - 1;
 
 /** Products of a convolution from which on the calls of the transforms are worth it, and channels on either side. */
-const MANY_PRODUCTS = 2 ** 27;
-const FEWEST_CHANNELS = 32;
+const MANY_PRODUCTS = { fp32: 2 ** 27, bf16: 2 ** 29 };
+const FEWEST_CHANNELS = { fp32: 32, bf16: 64 };
 /** Products for one of a convolution, above which what a map's last tiles compute in vain takes what is gained. */
-const MOST_PRODUCTS = 0.45;
+const MOST_PRODUCTS = { fp32: 0.45, bf16: 0.3 };
 /** Transformed numbers of both sides at a time: bytes that stay in a cache. */
 const BYTES_TOGETHER = 7 * 2 ** 20;
 /** Those of one example, above which they would take more memory than what is gained is worth. */
@@ -40,21 +40,28 @@ export function tilingOf(node: RecordedNode): Tiling {
   return { ...shapes, tiles: [tiles[0], tiles[1]], before: [before[0], before[1]] };
 }
 
-/** `winogradFrom` of a context: on processors for which oneDNN multiplies, in float32; the transforms would take what bfloat16 has of digits. */
-export function winogradFrom({ precision, oneDnn }: { precision: 'fp32' | 'bf16'; oneDnn: OneDnnUse }): number {
-  return precision === 'fp32' && oneDnn === 'on' ? MANY_PRODUCTS : Infinity;
+/**
+ * `winogradFrom` of a context: on processors for which oneDNN multiplies. In bfloat16, of which the transforms would take digits, gradients of filters alone,
+ * in float32, where oneDNN's take as long as that: without AMX.
+ */
+export function winogradFrom(given: { precision: 'fp32' | 'bf16'; oneDnn: OneDnnUse; convolvesByProducts: boolean }): number {
+  const { precision, oneDnn, convolvesByProducts } = given;
+  return oneDnn === 'on' && (precision === 'fp32' || convolvesByProducts) ? MANY_PRODUCTS[precision] : Infinity;
 }
 
 /**
  * Groups of nodes, by the first of each: a forward pass, or what is computed of one gradient, which is transformed once for the gradients of pictures and
  * of filters. `from`: products of a convolution from which on it is one of these.
  */
-export function planWinograd(nodes: readonly RecordedNode[], from: number): ReadonlyMap<RecordedNode, readonly RecordedNode[]> {
+export function planWinograd(
+  nodes: readonly RecordedNode[],
+  { from, precision }: { readonly from: number; readonly precision: 'fp32' | 'bf16' },
+): ReadonlyMap<RecordedNode, readonly RecordedNode[]> {
   const groups = new Map<RecordedNode, RecordedNode[]>();
   if (from === Infinity) return groups;
   const places = new Map(nodes.flatMap((node, at) => node.outputs.map((output) => [output, at] as const)));
   nodes.forEach((node) => {
-    if (!isChosen(node, from)) return;
+    if (!isChosen(node, from, precision)) return;
     const joined = [...groups].find(([first, group]) => {
       const isThere = (input: RecordedValue): boolean => (places.get(input) ?? -1) < places.get(first.outputs[0])!;
       return group.length === 1 && isOtherGradient(first, node) && node.inputs.every(isThere);
@@ -71,14 +78,14 @@ function isOtherGradient(a: RecordedNode, b: RecordedNode): boolean {
   return areGradients && a.inputs[2] === b.inputs[2] && JSON.stringify(tilingOf(a)) === JSON.stringify(tilingOf(b));
 }
 
-function isChosen(node: RecordedNode, from: number): boolean {
-  if (!isPlain(node)) return false;
+function isChosen(node: RecordedNode, from: number, precision: 'fp32' | 'bf16'): boolean {
+  if (!isPlain(node) || (precision === 'bf16' && node.op !== 'Conv2DBackpropFilter')) return false;
   const { x, filter, y } = shapesOf(node);
   const [height, width, channels, filters] = filter;
   if (height !== PIXELS || width !== PIXELS || stridesOf(node).some((stride) => stride !== 1)) return false;
   const [own, direct] = [REACH ** 2 * sizeOf(tilingOf(node).tiles), PIXELS ** 2 * y[1] * y[2]];
-  const isWide = Math.min(channels, filters) >= FEWEST_CHANNELS && bytesOfOne(tilingOf(node)) <= MOST_BYTES_OF_ONE;
-  return isWide && own <= MOST_PRODUCTS * direct && x[0] * direct * channels * filters >= from;
+  const isWide = Math.min(channels, filters) >= FEWEST_CHANNELS[precision] && bytesOfOne(tilingOf(node)) <= MOST_BYTES_OF_ONE;
+  return isWide && own <= MOST_PRODUCTS[precision] * direct && x[0] * direct * channels * filters >= from;
 }
 
 /**

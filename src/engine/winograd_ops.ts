@@ -100,7 +100,7 @@ class WinogradOps {
   }
 
   private transform(transform: Transform, count: number, from: RecordedValue, after?: RecordedValue): RecordedValue {
-    const { called, result } = this.loops.transform(transform, this.tiling, count);
+    const { called, result } = this.loops.transform(transform, this.tiling, count, from.dtype);
     return this.recording.insertCall(called, [from], result, after);
   }
 
@@ -128,7 +128,7 @@ class WinogradOps {
       [begin, 0, 0, 0],
       [count, ...shape.slice(1)],
     ].map((extents) => this.recording.insertConstant([extents.length], TF_INT32, Int32Array.from(extents)));
-    return this.recording.insert('Slice', [typeAttr('T', TF_FLOAT), typeAttr('Index', TF_INT32)], [value, from, size])[0];
+    return this.recording.insert('Slice', [typeAttr('T', value.dtype), typeAttr('Index', TF_INT32)], [value, from, size])[0];
   }
 
   private joined(values: readonly RecordedValue[]): RecordedValue {

@@ -30,12 +30,14 @@ function planned(
   engine: Engine,
   fn: (...args: tf.Tensor[]) => tf.Tensor[],
   shapes: readonly (readonly number[])[],
-  from = 0,
+  { from = 0, precision = 'fp32' as 'fp32' | 'bf16' } = {},
 ): string[][] {
   const structure = { kind: 'list', items: shapes.map((_, index) => ({ kind: 'tensor', index })) };
   const spec = { structure: structure as never, tensors: shapes.map((shape) => ({ shape, dtype: TF_FLOAT })) };
   const { recording } = record(engine, 'planned', fn as never, spec, false);
-  const groups = [...planWinograd(recording.nodes, from).values()].map((group) => group.map(({ op }) => op).sort());
+  const groups = [...planWinograd(recording.nodes, { from, precision }).values()].map((group) =>
+    group.map(({ op }) => op).sort(),
+  );
   recording.dispose();
   return groups;
 }
@@ -120,10 +122,28 @@ describe('convolutions by minimal filtering', () => {
   });
 });
 
+describe('gradients of filters by minimal filtering in bf16', () => {
+  const engine = engineForTests({ precision: 'bf16' });
+
+  it.skipIf(!FUSES)('in float32, of what the convolution is given', () => {
+    const convolution = given([2, 10, 10, 64], 64, 'valid');
+    const { inputs, results } = computed(engine(), convolution);
+    const y = outputShape(convolution);
+    const { sum, absolute, terms } = convolved(convolution, inputs, y).dw;
+    const magnitude = magnitudes({ ...convolution, y }, inputs).dw;
+    // Both factors of each term may be bfloat16.
+    const limit = (i: number): number => magnitude[i] * (terms[i] + 40) * 2 ** -24 + absolute[i] * 2 ** -7;
+    expect(sum.findIndex((value, i) => !(Math.abs(results[2][i] - value) <= limit(i)))).toBe(-1);
+    const isBfloat16 = (value: number): boolean => new Uint16Array(Float32Array.of(value).buffer)[0] === 0;
+    expect(results[2].every(isBfloat16)).toBe(false);
+    expect(results[1].every(isBfloat16)).toBe(true);
+  });
+});
+
 describe('which convolutions are computed by minimal filtering', () => {
   const engine = engineForTests();
-  const step = (convolution: Convolution, from?: number): string[][] =>
-    planned(engine(), convolveAndDerive(convolution), [convolution.x, convolution.filter, outputShape(convolution)], from);
+  const step = (convolution: Convolution, options?: { from?: number; precision?: 'fp32' | 'bf16' }): string[][] =>
+    planned(engine(), convolveAndDerive(convolution), [convolution.x, convolution.filter, outputShape(convolution)], options);
 
   it.each([
     ['a filter of 3 × 3', given([1, 8, 8, 32], 32, 'same'), true],
@@ -144,10 +164,20 @@ describe('which convolutions are computed by minimal filtering', () => {
   it('those of many products', () => {
     const convolution = given([3, 8, 8, 32], 64, 'same');
     const products = 3 * 8 * 8 * 9 * 32 * 64;
-    expect([products, products + 1].map((from) => step(convolution, from).length)).toEqual([3, 0]);
-    expect([step(convolution, Infinity), winogradFrom({ precision: 'bf16', oneDnn: 'on' })]).toEqual([[], Infinity]);
-    expect(winogradFrom({ precision: 'fp32', oneDnn: 'off' })).toBe(Infinity);
-    expect(winogradFrom({ precision: 'fp32', oneDnn: 'on' })).toBeLessThan(100 * 9 * 8 * 8 * 64 * 64);
+    expect([products, products + 1].map((from) => step(convolution, { from }).length)).toEqual([3, 0]);
+    expect([step(convolution, { from: Infinity })]).toEqual([[]]);
+    const from = (precision: 'fp32' | 'bf16', oneDnn: 'on' | 'off', convolvesByProducts: boolean): number =>
+      winogradFrom({ precision, oneDnn, convolvesByProducts });
+    expect([from('fp32', 'off', true), from('bf16', 'off', true), from('bf16', 'on', false)]).toEqual(Array(3).fill(Infinity));
+    const ofReferenceCnn = 100 * 9 * 8 * 8 * 128 * 128;
+    for (const own of [from('fp32', 'on', false), from('bf16', 'on', true)]) expect(own).toBeLessThan(ofReferenceCnn);
+  });
+
+  it('in bf16 gradients of filters alone, of many channels and of maps that tiles cover', () => {
+    const of = (x: Shape, filters: number, pad: 'same' | 'valid'): string[][] =>
+      step(given(x, filters, pad), { precision: 'bf16' });
+    expect(of([1, 8, 8, 64], 64, 'same')).toEqual([['Conv2DBackpropFilter']]);
+    expect([of([1, 8, 8, 63], 64, 'same'), of([1, 12, 12, 64], 64, 'valid')]).toEqual([[], []]);
   });
 
   it('gradients of one convolution together, and of no other', () => {
