@@ -22,6 +22,7 @@
  *      XLA compiles, and sums for biases are taken in two; by XLA the gradient of selu at 0 is TensorFlow's own
  *  12  on processors with AVX-512 convolutions of one pixel, and gradients of filters over small maps, are products of matrices; a bias's gradient is no
  *      part of its filter's
- *  13  in training steps in float32, on processors with Linux on x64, large convolutions of 3 × 3 pixels are computed by Winograd's minimal filtering
+ *  13  in training steps on x64 and Linux, with oneDNN, large convolutions of 3 × 3 pixels are computed by Winograd's minimal filtering; in bf16 their filters'
+ *      gradients alone, in float32, with AVX-512 and without AMX
  */
 export const ARITHMETIC_VERSION = 13;

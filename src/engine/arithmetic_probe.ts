@@ -16,10 +16,12 @@ function values(count: number, seed: number): Float32Array {
 
 /** Odd sizes, so that vectors' remainders are in it, and sums long enough to be cut into parts. */
 const PRODUCT = { rows: 37, inner: 531, columns: 29 };
+/** As minimal filtering multiplies. */
+const TILES = [36, 29, 67] as const;
 const CONVOLUTION = { x: [3, 13, 13, 19], filter: [3, 3, 19, 21] } as const;
 
 /**
- * SHA-256 of a matrix product, a convolution and the gradient of one, recorded as a step is where `compile` says so; with `xla` of a gradient that XLA
+ * SHA-256 of matrix products, a convolution and the gradient of one, recorded as a step is where `compile` says so; with `xla` of a gradient that XLA
  * compiles besides, and in bf16 of one with loops (fused_loops.ts). Takes some milliseconds of computing, most of them for the recording; XLA's part some
  * tenths of a second.
  */
@@ -45,7 +47,7 @@ export function arithmeticProbe(engine: Engine, { compile, xla = false }: { comp
       ? engine.compile(loops, { name: 'probe_of_loops', fuse: true })
       : undefined;
   const hash = createHash('sha256');
-  // Its transforms round as IEEE 754 says, and its products are as the one below; what it computes is told by a number.
+  // Of minimal filtering: what is computed so. Its transforms round as IEEE 754 says; its products are float32 in bf16 too, as eager ones are.
   if (compile) hash.update(String(engine.context.winogradFrom));
   tf.tidy(() => {
     const a = tf.tensor2d(values(rows * inner, 1), [rows, inner]);
@@ -58,6 +60,8 @@ export function arithmeticProbe(engine: Engine, { compile, xla = false }: { comp
       const square = (seed: number): tfjs.Tensor2D => tf.tensor2d(values(width * width, seed), [width, width]);
       results.push(byLoops(square(5), square(6)));
     }
+    const [tiles, others] = [7, 8].map((seed) => tf.tensor3d(values(sizeOf(TILES), seed), [...TILES]));
+    results.push(tf.matMul(tiles, others, false, true), tf.matMul(tiles, others, true));
     for (const result of results) hash.update(new Uint8Array(result.dataSync().slice().buffer));
   });
   compiled?.dispose();

@@ -32,7 +32,7 @@ export interface CompileOptions {
   xla?: XlaUse;
   /**
    * Let XLA compile loops, on x64 processors with Linux: in bf16 of what is element by element between products, and with the same bits of long chains that no
-   * product comes after, as the update of weights; random words beside them. Some tenths of a second at the first call for each kind of arguments, and faster
+   * product comes after, as the update of weights; random words beside them. And compute large convolutions of 3 × 3 pixels by minimal filtering, with other bits. Some tenths of a second at the first call for each kind of arguments, and faster
    * calls. Default: TensorFlow's own kernels.
    */
   fuse?: boolean;

@@ -33,7 +33,7 @@ export class Context {
   readonly bfloat16: Bfloat16Use | null;
   /** Some convolutions are computed as products of matrices in graph functions (convolution_products.ts). */
   readonly convolvesByProducts: boolean;
-  /** Threads that one op may use. */
+  /** Threads that one op may use; of 0 TensorFlow makes one for each core. */
   readonly threads: number;
   /** Products of a convolution from which on it may be computed by minimal filtering where ops become loops (winograd.ts). */
   readonly winogradFrom: number;
@@ -72,7 +72,7 @@ export class Context {
     }
     this.device = device;
     this.convolvesByProducts = device.type === 'CPU' && options.convolvesByProducts === true;
-    this.threads = options.intraOpThreads ?? availableParallelism();
+    this.threads = options.intraOpThreads || availableParallelism();
     this.fuses = device.type === 'CPU' && process.platform === 'linux' && process.arch === 'x64';
     this.winogradFrom = this.fuses ? (options.winogradFrom ?? Infinity) : Infinity;
     const processor = this.devices.find(({ type }) => type === 'CPU');

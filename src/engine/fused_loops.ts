@@ -1,6 +1,6 @@
 /**
- * Owns: functions that XLA compiles to one loop over their numbers: element-wise ops, in float32 inside, sums of neighbouring rows, draws,
- * and transforms of maps.
+ * Owns: functions that XLA compiles to a loop or two over their numbers: element-wise ops, in float32 inside, sums of neighbouring rows, draws, and
+ * transforms of maps.
  * Does not: choose the ops (loop_plan.ts) or call the functions (typed_lowering.ts).
  *
  * TensorFlow's own kernels read and write memory once per op, convert to float32 and back in passes of their own, and draw number by number.

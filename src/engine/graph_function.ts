@@ -27,7 +27,8 @@ export class GraphFunction {
   private disposed = false;
 
   /**
-   * Inputs of the function: the recording's arguments, then its captures. `asRecorded`: TensorFlow rewrites nothing in it. `fuse`: element-wise ops as loops.
+   * Inputs of the function: the recording's arguments, then its captures. `asRecorded`: TensorFlow rewrites nothing in it. `fuse`: as training steps
+   * are (lowering.ts).
    */
   constructor(
     private readonly parts: EngineParts,

@@ -28,7 +28,7 @@ export interface Lowered {
 export interface LoweringOptions {
   /** Makes what is called in the place of ops (fused_loops.ts). */
   readonly makeFunction: MakeFunction;
-  /** Element-wise ops become loops, where the context has such. */
+  /** Element-wise ops become loops, and large convolutions of 3 × 3 pixels minimal filtering, where the context has such. */
   readonly fuse: boolean;
 }
 
@@ -43,20 +43,24 @@ export function lower(
   const fuses = fuse && parts.context.fuses;
   const uses = new Uses(nodes, outputs);
   const loops = fuses || forXla ? new FusedLoops(parts, makeFunction) : null;
-  const typed =
-    bfloat16 === null ? NOTHING : planBfloat16(nodes, { forwardEnd, uses, oneDnnHasBfloat16: bfloat16.byOneDnn, loops: fuses });
-  const exact = fuses ? exactLoops(recording, typed, uses) : NOTHING.loops;
-  // XLA takes some 80 MB where nothing else asks for it, for which TensorFlow's own kernel is not slow enough.
-  const byXla = (node: RecordedNode): boolean =>
-    forXla || (typed.loops.size + exact.size + winograd.size > 0 && isLarge(node.outputs[0]));
   const winograd = planWinograd(nodes, { from: fuses ? winogradFrom : Infinity, precision });
+  const inFloat32 = new Set([...winograd.values()].flat());
+  const typed =
+    bfloat16 === null
+      ? NOTHING
+      : planBfloat16(nodes, { forwardEnd, uses, oneDnnHasBfloat16: bfloat16.byOneDnn, loops: fuses, inFloat32 });
+  const exact = fuses ? exactLoops(recording, typed, uses) : NOTHING.loops;
+  const products = parts.context.convolvesByProducts ? planProducts(nodes, { uses, precision }) : new Set<RecordedNode>();
+  // XLA takes some 80 MB where nothing else asks for it, for which TensorFlow's own kernel is not slow enough.
+  const hasLoops = typed.loops.size + exact.size + winograd.size > 0;
+  const byXla = (node: RecordedNode): boolean => forXla || (hasLoops && isLarge(node.outputs[0]));
   const plan = {
     ...typed,
+    exact,
     winograd,
     threads,
-    exact,
     sumsByTwo: fuses,
-    products: parts.context.convolvesByProducts ? planProducts(nodes, { uses, precision }) : new Set<RecordedNode>(),
+    products: new Set([...products].filter((node) => !inFloat32.has(node))),
     draws: new Set(nodes.filter((node) => isDraw(node) && byXla(node))),
   };
   const lowered = new TypedLowering(recording, plan, loops, keptApart(parts, recording, uses)).lowered(outputs);
@@ -93,6 +97,6 @@ function keptApart({ context }: EngineParts, recording: Recording, uses: Uses): 
       onProcessor && op === 'BiasAddGrad' && [...uses.of(first)].some((user) => user?.op === 'Conv2DBackpropFilter');
     if (!isJoinedWrongly && !isJoinedSlowly) return inputs;
     const shape = { name: 'shape', type: TF_ATTR_SHAPE, value: first.shape };
-    return recording.insert('EnsureShape', [typeAttr('T', inputs[0].dtype), shape], inputs);
+    return recording.additions.all('EnsureShape', [typeAttr('T', inputs[0].dtype), shape], inputs);
   };
 }

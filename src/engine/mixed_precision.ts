@@ -75,6 +75,8 @@ export interface PlanOptions {
   readonly oneDnnHasBfloat16: boolean;
   /** Whether there are loops at all. */
   readonly loops: boolean;
+  /** Products that take and give float32. */
+  readonly inFloat32: ReadonlySet<RecordedNode>;
 }
 
 export function planBfloat16(nodes: readonly RecordedNode[], options: PlanOptions): Bfloat16Plan {
@@ -90,7 +92,7 @@ export function planBfloat16(nodes: readonly RecordedNode[], options: PlanOption
     const follows = floats.some((input) => bfloat16.has(input));
     const hasKernel = options.oneDnnHasBfloat16 || !WRONG_WITHOUT_ONEDNN.has(node.op);
     if (PRODUCTS.has(node.op)) {
-      if (hasKernel && floats.length > 0) rounded.add(node);
+      if (hasKernel && floats.length > 0 && !options.inFloat32.has(node)) rounded.add(node);
     } else if (
       options.loops &&
       mayRound &&

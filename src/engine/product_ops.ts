@@ -8,17 +8,17 @@
 import { sizeOf } from '../common/shape_size.js';
 import { shapesOf, stridesOf, type ConvolutionShapes } from './convolution_products.js';
 import { TF_INT32 } from './data_types.js';
+import type { GraphAdditions } from './graph_additions.js';
 import type { OpAttribute } from './op_executor.js';
-import { boolAttr, intAttr, stringAttr, typeAttr } from './raw_ops.js';
+import { intAttr, stringAttr, typeAttr } from './raw_ops.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
-import type { Recording } from './recording.js';
 
 /** The axis of channels, after those of places. */
 const CHANNELS = 3;
 
 /** Adds what gives the same as a node that was chosen. `inputs`: the node's, in the types that they have. */
-export function insertProduct(recording: Recording, node: RecordedNode, inputs: readonly RecordedValue[]): RecordedValue {
-  const ops = new ProductOps(recording, node);
+export function insertProduct(add: GraphAdditions, node: RecordedNode, inputs: readonly RecordedValue[]): RecordedValue {
+  const ops = new ProductOps(add, node);
   const [first, second, third] = inputs;
   if (node.op === 'Conv2D') return ops.forward(first, second);
   return node.op === 'Conv2DBackpropFilter' ? ops.gradientOfFilter(first, third) : ops.gradientOfPictures(second, third);
@@ -32,7 +32,7 @@ class ProductOps {
   private readonly rows: number;
 
   constructor(
-    private readonly recording: Recording,
+    private readonly add: GraphAdditions,
     node: RecordedNode,
   ) {
     this.shapes = shapesOf(node);
@@ -42,21 +42,21 @@ class ProductOps {
   }
 
   forward(pictures: RecordedValue, filter: RecordedValue): RecordedValue {
-    return this.shaped(this.product(this.windows(pictures), this.matrix(filter)), this.shapes.y);
+    return this.shaped(this.add.product(this.windows(pictures), this.matrix(filter)), this.shapes.y);
   }
 
   gradientOfFilter(pictures: RecordedValue, gradient: RecordedValue): RecordedValue {
-    const product = this.product(this.windows(pictures), this.places(gradient), { turnsFirst: true });
+    const product = this.add.product(this.windows(pictures), this.places(gradient), { turnsFirst: true });
     return this.shaped(product, this.shapes.filter);
   }
 
   /** Of a filter of one pixel; zeros where strides skip. */
   gradientOfPictures(filter: RecordedValue, gradient: RecordedValue): RecordedValue {
     const { x, y } = this.shapes;
-    const ofKept = this.product(this.places(gradient), this.matrix(filter), { turnsSecond: true });
+    const ofKept = this.add.product(this.places(gradient), this.matrix(filter), { turnsSecond: true });
     if (!this.skips) return this.shaped(ofKept, x);
-    const inputs = [this.integers(x), this.shaped(ofKept, [...y.slice(0, CHANNELS), x[CHANNELS]])];
-    return this.recording.insert('AvgPoolGrad', [typeAttr('T', gradient.dtype), ...this.pool()], inputs)[0];
+    const inputs = [this.add.integers(x), this.shaped(ofKept, [...y.slice(0, CHANNELS), x[CHANNELS]])];
+    return this.add.one('AvgPoolGrad', [typeAttr('T', gradient.dtype), ...this.pool()], inputs);
   }
 
   /** For each place the numbers under a filter there, channel after channel of pixel after pixel. */
@@ -68,12 +68,9 @@ class ProductOps {
     const [padded, reach] = this.padded(pictures);
     const pixels = Array.from({ length: height * width }, (_, at) => {
       const begin = [0, Math.floor(at / width), at % width, 0];
-      const slice = [padded, this.integers(begin), this.integers([x[0], ...reach, channels])];
-      return this.kept(this.one('Slice', slice, [typeAttr('Index', TF_INT32)]));
+      return this.kept(this.add.slice(padded, begin, [x[0], ...reach, channels]));
     });
-    const axis = this.recording.insertConstant([], TF_INT32, Int32Array.of(CHANNELS));
-    const joined = this.one('ConcatV2', [...pixels, axis], [intAttr('N', pixels.length), typeAttr('Tidx', TF_INT32)]);
-    return this.shaped(joined, [1, this.rows, columns]);
+    return this.shaped(this.add.concat(pixels, CHANNELS), [1, this.rows, columns]);
   }
 
   private places(gradient: RecordedValue): RecordedValue {
@@ -99,16 +96,8 @@ class ProductOps {
       return [Math.floor(beyond / 2), Math.ceil(beyond / 2)];
     });
     if ([...rows, ...columns].every((zeros) => zeros === 0)) return [pictures, reach];
-    const zeros = this.recording.insertConstant([4, 2], TF_INT32, Int32Array.of(0, 0, ...rows, ...columns, 0, 0));
+    const zeros = this.add.constant([4, 2], TF_INT32, Int32Array.of(0, 0, ...rows, ...columns, 0, 0));
     return [this.one('Pad', [pictures, zeros], [typeAttr('Tpaddings', TF_INT32)]), reach];
-  }
-
-  private product(
-    a: RecordedValue,
-    b: RecordedValue,
-    { turnsFirst = false, turnsSecond = false }: { turnsFirst?: boolean; turnsSecond?: boolean } = {},
-  ): RecordedValue {
-    return this.one('BatchMatMulV2', [a, b], [boolAttr('adj_x', turnsFirst), boolAttr('adj_y', turnsSecond)]);
   }
 
   private pool(): OpAttribute[] {
@@ -119,14 +108,10 @@ class ProductOps {
   }
 
   private shaped(value: RecordedValue, shape: readonly number[]): RecordedValue {
-    return this.recording.insertReshape(value, shape);
-  }
-
-  private integers(values: readonly number[]): RecordedValue {
-    return this.recording.insertConstant([values.length], TF_INT32, Int32Array.from(values));
+    return this.add.reshape(value, shape);
   }
 
   private one(op: string, inputs: readonly RecordedValue[], attributes: OpAttribute[]): RecordedValue {
-    return this.recording.insert(op, [typeAttr('T', inputs[0].dtype), ...attributes], inputs)[0];
+    return this.add.one(op, [typeAttr('T', inputs[0].dtype), ...attributes], inputs);
   }
 }

@@ -5,6 +5,7 @@
 import type { Pointer } from './c_api.js';
 import type { Context } from './context.js';
 import type { GraphOutput } from './graph_api.js';
+import { funcAttr, GraphAdditions, typeList } from './graph_additions.js';
 import type { Handles } from './handles.js';
 import type { OpAttribute, TensorMetadata } from './op_executor.js';
 import {
@@ -16,21 +17,13 @@ import {
   type TensorKind,
 } from './op_recorder.js';
 import { calledFunction, captureSite, RecordError, symbolicOutside, userLine } from './record_error.js';
-import { typeAttr } from './raw_ops.js';
 import type { RecordedCapture, RecordedConstant, RecordedNode, RecordedValue } from './recorded.js';
 import { RecordedGraph } from './recorded_graph.js';
-import { TF_ATTR_FUNC, TF_INT32, TF_STRING } from './data_types.js';
+import { TF_INT32, TF_STRING } from './data_types.js';
 import { readTensor } from './tensors.js';
 
 /** Outputs whose shape TensorFlow does not infer and nobody needs. */
 const SHAPELESS_OUTPUTS: Readonly<Record<string, number>> = { FusedBatchNormV3: 5 };
-
-const funcAttr = (name: string, value: string): OpAttribute => ({ name, type: TF_ATTR_FUNC, value });
-const typeList = (name: string, of: readonly TensorKind[]): OpAttribute =>
-  typeAttr(
-    name,
-    of.map(({ dtype }) => dtype),
-  );
 
 /** Bytes up to which equal constants become one node. */
 const SHARED_CONSTANT_BYTES = 256;
@@ -43,6 +36,8 @@ export class Recording implements OpRecorder {
   readonly constants: RecordedConstant[] = [];
   readonly nodes: RecordedNode[] = [];
   readonly graph: RecordedGraph;
+  /** What is added to the graph besides. */
+  readonly additions: GraphAdditions;
   /** Real tensors whose deletion waits until the recording is over. */
   readonly deferredDeletions: number[] = [];
   /** Where the first of them was disposed. */
@@ -57,7 +52,6 @@ export class Recording implements OpRecorder {
   private readonly values = new Map<number, RecordedValue>();
   private readonly madeInside = new Set<number>();
   private readonly sharedConstants = new Map<string, RecordedValue>();
-  private inserted = 0;
 
   /** `readable` throws for a real tensor whose value may differ at the next call: a variable's. */
   constructor(
@@ -67,6 +61,7 @@ export class Recording implements OpRecorder {
     readonly forXla: boolean,
   ) {
     this.graph = new RecordedGraph(context);
+    this.additions = new GraphAdditions(this.graph);
   }
 
   addArgument(shape: readonly number[], dtype: number): TensorMetadata {
@@ -106,46 +101,6 @@ export class Recording implements OpRecorder {
   /** Its results are of the kinds of its inputs. */
   callLoop({ goesOn, body }: CalledLoop, inputIds: readonly number[], kinds: readonly TensorKind[]): TensorMetadata[] {
     return this.call('StatelessWhile', ['T'], [funcAttr('cond', goesOn), funcAttr('body', body)], inputIds, kinds);
-  }
-
-  /** Adds an op to the graph alone, beside what was recorded (lowering.ts). */
-  insert(
-    opName: string,
-    attributes: readonly OpAttribute[],
-    inputs: readonly RecordedValue[],
-    { outputCount = 1, after }: { outputCount?: number; after?: RecordedValue } = {},
-  ): RecordedValue[] {
-    const site = captureSite();
-    const operation = this.add(opName, `l${this.inserted++}`, attributes, inputs, site, after);
-    return Array.from({ length: outputCount }, (_, index) => {
-      const output = { oper: operation, index };
-      return { name: '', shape: [], dtype: this.graph.typeOf(output), output, op: opName };
-    });
-  }
-
-  /** The same of a call of a function of the context, which gives one value. `after`: is computed before it, though it takes nothing from it. */
-  insertCall(
-    { name, attributes }: CalledFunction,
-    inputs: readonly RecordedValue[],
-    result: TensorKind,
-    after?: RecordedValue,
-  ): RecordedValue {
-    const called = [typeList('Tin', inputs), typeList('Tout', [result]), funcAttr('f', name), ...attributes];
-    const [output] = this.insert('PartitionedCall', called, inputs, { after });
-    this.graph.setShape(output.output, result.shape, 'PartitionedCall');
-    return output;
-  }
-
-  /** A constant beside what was recorded. */
-  insertConstant(shape: readonly number[], dtype: number, values: ArrayBufferView): RecordedValue {
-    const name = `l${this.inserted++}`;
-    return { name, shape, dtype, output: this.graph.constantOf(name, { shape, dtype }, values) };
-  }
-
-  /** A value in another shape, beside what was recorded. */
-  insertReshape(value: RecordedValue, shape: readonly number[]): RecordedValue {
-    const extents = this.insertConstant([shape.length], TF_INT32, Int32Array.from(shape));
-    return this.insert('Reshape', [typeAttr('T', value.dtype), typeAttr('Tshape', TF_INT32)], [value, extents])[0];
   }
 
   endForward(): void {
@@ -295,9 +250,8 @@ export class Recording implements OpRecorder {
     attributes: readonly OpAttribute[],
     inputs: readonly RecordedValue[],
     site: Error,
-    after?: RecordedValue,
   ): Pointer {
-    return this.graph.operation({ op, name, attributes, inputs: inputs.map(({ output }) => output), after: after?.output, site });
+    return this.graph.operation({ op, name, attributes, inputs: inputs.map(({ output }) => output), site });
   }
 
   private describeOutput(opName: string, name: string, output: GraphOutput, site: Error): RecordedValue {

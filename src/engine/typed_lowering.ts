@@ -1,6 +1,6 @@
 /**
- * Owns: a recording as it is computed: in bf16 its types and the casts between them, calls of loops and of draws and products in the place of what they
- * compute, and ops that keep others apart. Does not: choose them (mixed_precision.ts, loop_plan.ts, convolution_products.ts, lowering.ts).
+ * Owns: a recording as it is computed: in bf16 its types and the casts between them, calls of loops and of draws, products and minimal filtering in the place
+ * of what they compute, and ops that keep others apart. Does not: choose them (mixed_precision.ts, loop_plan.ts, convolution_products.ts, winograd.ts, lowering.ts).
  */
 import { invariant } from '../common/errors.js';
 import { sizeOf } from '../common/shape_size.js';
@@ -8,6 +8,7 @@ import { TF_BFLOAT16, TF_FLOAT, TF_INT32, TF_UINT32, TF_UINT64 } from './data_ty
 import type { FusedLoops, LoopFunction } from './fused_loops.js';
 import { isLarge, type LoopNodes, type Loops } from './loop_plan.js';
 import { FLOAT32_BARRIER } from './mixed_precision.js';
+import type { GraphAdditions } from './graph_additions.js';
 import { insertProduct } from './product_ops.js';
 import { WORDS_OF_BLOCK } from './philox.js';
 import { insertWinograd } from './winograd_ops.js';
@@ -40,6 +41,7 @@ export class TypedLowering {
   readonly #current = new Map<RecordedValue, RecordedValue>();
   readonly #other = new Map<RecordedValue, RecordedValue>();
   #madeZero: RecordedValue | undefined;
+  readonly #add: GraphAdditions;
 
   /** `loops`: null where there are none. */
   constructor(
@@ -47,7 +49,9 @@ export class TypedLowering {
     private readonly plan: LoweringPlan,
     private readonly loops: FusedLoops | null,
     private readonly keepApart: KeepApart,
-  ) {}
+  ) {
+    this.#add = recording.additions;
+  }
 
   /** Gives what the function returns instead of `outputs`, in their types. */
   lowered(outputs: readonly RecordedValue[]): RecordedValue[] {
@@ -79,8 +83,8 @@ export class TypedLowering {
     const isProduct = this.plan.products.has(node);
     if (!isProduct && inputs.every((input, at) => input === node.inputs[at])) return;
     const made = isProduct
-      ? [insertProduct(this.recording, node, inputs)]
-      : this.recording.insert(op, attributes, inputs, { outputCount: outputs.length });
+      ? [insertProduct(this.#add, node, inputs)]
+      : this.#add.all(op, attributes, inputs, { outputCount: outputs.length });
     outputs.forEach((output, at) => this.#current.set(output, made[at]));
   }
 
@@ -95,11 +99,11 @@ export class TypedLowering {
 
   /** 0 as int32, behind an op: as a constant TensorFlow might put it into the function that it is given to. */
   #zero(): RecordedValue {
-    this.#madeZero ??= this.recording.insert(
+    this.#madeZero ??= this.#add.one(
       FLOAT32_BARRIER,
       [typeAttr('T', TF_INT32)],
-      [this.recording.insertConstant([], TF_INT32, Int32Array.of(0))],
-    )[0];
+      [this.#add.constant([], TF_INT32, Int32Array.of(0))],
+    );
     return this.#madeZero;
   }
 
@@ -108,8 +112,7 @@ export class TypedLowering {
     if (this.loops === null || !this.plan.sumsByTwo || !isLarge(input) || this.#value(input).dtype !== TF_BFLOAT16) return false;
     const loop = this.loops.sumOfNeighbours(input);
     if (loop === null) return false;
-    const [sum] = this.recording.insert(op, attributes, [this.#call(loop, [this.#value(input)])]);
-    this.#current.set(output, sum);
+    this.#current.set(output, this.#add.one(op, attributes, [this.#call(loop, [this.#value(input)])]));
     return true;
   }
 
@@ -118,19 +121,19 @@ export class TypedLowering {
     invariant(this.loops !== null, 'draws are planned where there are such functions');
     const blocks = sizeOf(output.shape) / WORDS_OF_BLOCK;
     const pairs = this.#call(this.loops.words(blocks), [this.#value(key), this.#value(counter)]);
-    const [words] = this.recording.insert('Bitcast', bitcastAttrs(TF_UINT64, TF_UINT32), [pairs]);
-    this.#current.set(output, this.recording.insertReshape(words, output.shape));
+    const words = this.#add.one('Bitcast', bitcastAttrs(TF_UINT64, TF_UINT32), [pairs]);
+    this.#current.set(output, this.#add.reshape(words, output.shape));
   }
 
   #convolve(nodes: readonly RecordedNode[]): void {
     invariant(this.loops !== null, 'minimal filtering is planned where there are such functions');
     const inputs = nodes.map((node) => node.inputs.map((input) => this.#value(input)));
-    const made = insertWinograd(this.recording, this.loops, nodes, { inputs, threads: this.plan.threads });
+    const made = insertWinograd(this.#add, this.loops, nodes, { inputs, threads: this.plan.threads });
     nodes.forEach(({ outputs: [output] }, at) => this.#current.set(output, made[at]));
   }
 
   #call({ called, result }: LoopFunction, inputs: readonly RecordedValue[]): RecordedValue {
-    return this.recording.insertCall(called, inputs, result);
+    return this.#add.call(called, inputs, result);
   }
 
   #as(value: RecordedValue, dtype: number): RecordedValue {
@@ -138,7 +141,7 @@ export class TypedLowering {
     if (value.dtype !== TF_FLOAT || current.dtype === dtype) return current;
     const known = this.#other.get(value);
     if (known !== undefined) return known;
-    const [cast] = this.recording.insert('Cast', castAttrs(current.dtype, dtype), [current]);
+    const cast = this.#add.one('Cast', castAttrs(current.dtype, dtype), [current]);
     this.#other.set(value, cast);
     return cast;
   }

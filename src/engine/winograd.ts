@@ -19,12 +19,15 @@ export const REACH = TILE + PIXELS - 1;
 /** Products of a convolution from which on the calls of the transforms are worth it, and channels on either side. */
 const MANY_PRODUCTS = { fp32: 2 ** 27, bf16: 2 ** 29 };
 const FEWEST_CHANNELS = { fp32: 32, bf16: 64 };
-/** Products for one of a convolution, above which what a map's last tiles compute in vain takes what is gained. */
+/** Products by minimal filtering for one of the convolution's: more are left of maps that tiles cover badly. */
 const MOST_PRODUCTS = { fp32: 0.45, bf16: 0.3 };
-/** Transformed numbers of both sides at a time: bytes that stay in a cache. */
+/** Transformed numbers of both sides that are computed at a time: bytes that stay in a cache. */
 const BYTES_TOGETHER = 7 * 2 ** 20;
-/** Those of one example, above which they would take more memory than what is gained is worth. */
+/** Parts of a batch at most: each is some ops of the graph. */
+const MOST_PARTS = 64;
+/** Bytes of one example, above which they would take more memory than what is gained is worth, and of all that are computed side by side. */
 const MOST_BYTES_OF_ONE = 2 ** 26;
+const MOST_BYTES_BESIDE = 2 ** 28;
 
 /** Of a convolution: how many tiles cover its maps, and the zeros before the first row and column. */
 export interface Tiling extends ConvolutionShapes {
@@ -88,16 +91,29 @@ function isChosen(node: RecordedNode, from: number, precision: 'fp32' | 'bf16'):
   return isWide && own <= MOST_PRODUCTS[precision] * direct && x[0] * direct * channels * filters >= from;
 }
 
+/** How a batch is computed: numbers of examples one after the other, and how many of these parts side by side. */
+export interface Parts {
+  readonly examples: readonly number[];
+  readonly beside: number;
+}
+
 /**
- * Numbers of examples that are computed at a time, one after the other: as equal as they can be, for each number takes transforms of its own. The same for
- * every number of threads, as the order in which gradients of filters are added depends on it.
+ * Parts are as equal as they can be, for each number of examples takes transforms of its own; no smaller than what they are multiplied with or add up to; and the
+ * same for every number of threads, as the order in which gradients of filters are added depends on them.
  */
-export function examplesTogether(tiling: Tiling): number[] {
+export function partsOf(tiling: Tiling, threads: number): Parts {
   const [examples] = tiling.x;
-  const fewest = Math.ceil(examples / Math.max(1, Math.floor(BYTES_TOGETHER / bytesOfOne(tiling))));
-  const counts = Array.from({ length: fewest }, (_, more) => fewest + more);
+  const ofOne = bytesOfOne(tiling);
+  const ofFilter = REACH ** 2 * tiling.filter[2] * tiling.filter[3] * Float32Array.BYTES_PER_ELEMENT;
+  const together = Math.max(BYTES_TOGETHER, ofFilter, (ofOne * examples) / MOST_PARTS);
+  const fewest = Math.ceil(examples / Math.max(1, Math.floor(together / ofOne)));
+  const counts = Array.from({ length: Math.ceil(fewest / 4) }, (_, more) => fewest + more);
   const count = counts.find((equal) => examples % equal === 0) ?? fewest;
-  return Array.from({ length: count }, (_, at) => Math.floor(examples / count) + (at < examples % count ? 1 : 0));
+  const largest = Math.ceil(examples / count);
+  return {
+    examples: Array.from({ length: count }, (_, at) => Math.floor(examples / count) + (at < examples % count ? 1 : 0)),
+    beside: Math.max(1, Math.min(threads, Math.floor(MOST_BYTES_BESIDE / (largest * ofOne)))),
+  };
 }
 
 function bytesOfOne({ filter: [, , channels, filters], tiles }: Tiling): number {

@@ -39,7 +39,7 @@ function graph(
   });
   const { forwardEnd = 0, oneDnnHasBfloat16: byOneDnn = true, outputs = [], loops = true } = options;
   const uses = new Uses(nodes, outputs.map(of));
-  const plan = planBfloat16(nodes, { forwardEnd, oneDnnHasBfloat16: byOneDnn, uses, loops });
+  const plan = planBfloat16(nodes, { forwardEnd, oneDnnHasBfloat16: byOneDnn, uses, loops, inFloat32: new Set() });
   const exact = planExactLoops(nodes, {
     uses,
     taken: (node) => plan.rounded.has(node),

@@ -1,10 +1,10 @@
-/** Owns: that convolutions by minimal filtering give what convolutions do, with the same bits however many threads there are, and which these are. */
+/** Owns: that convolutions by minimal filtering give what convolutions do, in whatever parts, and which these are. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { TF_FLOAT } from '../../src/engine/data_types.js';
 import type { Engine } from '../../src/engine/index.js';
 import { record } from '../../src/engine/record.js';
-import { examplesTogether, planWinograd, winogradFrom } from '../../src/engine/winograd.js';
+import { partsOf, planWinograd, winogradFrom } from '../../src/engine/winograd.js';
 import { convolveAndDerive, convolved, type Convolution, type Shape } from '../support/convolution_truth.js';
 import { engineForTests, irregular } from '../support/gradient_checks.js';
 import { magnitudes } from '../support/minimal_filtering.js';
@@ -13,8 +13,10 @@ const given = (x: Shape, filters: number, pad: 'same' | 'valid', pixels: [number
   ...{ x, filter: [...pixels, x[3], filters], strides: [1, 1], pad },
 });
 
-/** Two times 130. */
-const MANY = given([260, 7, 7, 32], 40, 'same');
+/** Five parts, the first two larger by one. */
+const MANY = given([227, 13, 16, 32], 32, 'same');
+/** First and last ones of some parts. */
+const AT_EDGES = [0, 45, 46, 91, 92, 226];
 
 const CASES: [string, Convolution][] = [
   ['one tile', given([1, 6, 6, 32], 32, 'valid')],
@@ -22,7 +24,6 @@ const CASES: [string, Convolution][] = [
   ['tiles that are left over', given([1, 12, 9, 34], 32, 'valid')],
   ['zeros around whole tiles', given([1, 8, 4, 32], 35, 'same')],
   ['zeros around tiles that are left over', given([2, 7, 11, 33], 32, 'same')],
-  ['more examples than are computed at a time', MANY],
 ];
 
 /** Groups of a function's nodes, by the kinds of their ops. */
@@ -42,7 +43,7 @@ function planned(
   return groups;
 }
 
-/** Where loops are (context.ts). */
+/** Where loops are, on processors (context.ts). */
 const FUSES = process.platform === 'linux' && process.arch === 'x64';
 
 const FORWARD = ['Conv2D'];
@@ -66,15 +67,27 @@ function byWinograd<Result>(engine: Engine, threads: number, body: () => Result)
   }
 }
 
-/** Maps, and gradients of pictures and of filters, of numbers that differ all. */
-function computed(engine: Engine, convolution: Convolution, threads = 1): { inputs: Float32Array[]; results: Float32Array[] } {
+interface Computed {
+  readonly inputs: readonly Float32Array[];
+  /** Maps, and gradients of pictures and of filters. */
+  readonly results: readonly Float32Array[];
+}
+
+/** Of these numbers, or of some that differ all. `fuse`: as in training steps. */
+function computed(
+  engine: Engine,
+  convolution: Convolution,
+  options: { beside?: number; fuse?: boolean; inputs?: readonly Float32Array[] } = {},
+): Computed {
+  const { beside = 1, fuse = true, inputs } = options;
+  const shapes = [convolution.x, convolution.filter, outputShape(convolution)];
   // tidy looks for tensors among what it is given back, number by number.
-  let read: { inputs: Float32Array[]; results: Float32Array[] } = { inputs: [], results: [] };
+  let read: Computed = { inputs: [], results: [] };
   tf.tidy(() => {
-    const inputs = [convolution.x, convolution.filter, outputShape(convolution)].map((shape, seed) => irregular(shape, seed + 1));
-    const compiled = engine.compile(convolveAndDerive(convolution), { name: 'convolution', fuse: true });
-    const results = byWinograd(engine, threads, () => compiled(inputs[0], inputs[1], inputs[2]));
-    read = { inputs: inputs.map(numbers), results: results.map(numbers) };
+    const given = shapes.map((shape, at) => (inputs === undefined ? irregular(shape, at + 1) : tf.tensor(inputs[at], shape)));
+    const compiled = engine.compile(convolveAndDerive(convolution), { name: 'convolution', fuse });
+    const results = byWinograd(engine, beside, () => compiled(given[0], given[1], given[2]));
+    read = { inputs: given.map(numbers), results: results.map(numbers) };
     compiled.dispose();
   });
   return read;
@@ -82,55 +95,70 @@ function computed(engine: Engine, convolution: Convolution, threads = 1): { inpu
 
 const numbers = (tensor: tf.Tensor): Float32Array => tensor.dataSync() as Float32Array;
 
+/** For each kind of result the first number that is further from float64 than its arithmetic allows; −1: none is. */
+function wrong(convolution: Convolution, { inputs, results }: Computed): number[] {
+  const y = outputShape(convolution);
+  const truth = convolved(convolution, [...inputs], y);
+  const magnitude = magnitudes({ ...convolution, y }, [...inputs]);
+  return (['y', 'dx', 'dw'] as const).map((kind, at) => {
+    const { sum, terms } = truth[kind];
+    // Two transforms of up to 12 roundings before and after, and as many products as a sum has terms.
+    const limit = (i: number): number => magnitude[kind][i] * (terms[i] + 40) * 2 ** -24;
+    return sum.findIndex((value, i) => !(Math.abs(results[at][i] - value) <= limit(i)));
+  });
+}
+
+/** Whether each result has other bits than those of other results. */
+const differ = (a: Computed, b: Computed): boolean[] =>
+  a.results.map((result, at) => result.some((value, i) => value !== b.results[at][i]));
+
 describe('convolutions by minimal filtering', () => {
-  const engine = engineForTests();
+  const engine = engineForTests({ device: 'CPU:0' });
 
   it.skipIf(!FUSES).each(CASES)('%s: as in float64', (_, convolution) => {
-    const y = outputShape(convolution);
-    expect(planned(engine(), convolveAndDerive(convolution), [convolution.x, convolution.filter, y])).toEqual(STEP);
-    const { inputs, results } = computed(engine(), convolution);
-    const truth = convolved(convolution, inputs, y);
-    const magnitude = magnitudes({ ...convolution, y }, inputs);
-    for (const [at, kind] of (['y', 'dx', 'dw'] as const).entries()) {
-      const { sum, terms } = truth[kind];
-      // Two transforms of up to 12 roundings before and after, and as many products as a sum has terms.
-      const limit = (i: number): number => magnitude[kind][i] * (terms[i] + 40) * 2 ** -24;
-      const wrong = sum.findIndex((value, i) => !(Math.abs(results[at][i] - value) <= limit(i)));
-      expect([kind, wrong]).toEqual([kind, -1]);
-      expect(results[at].some((value, i) => value !== Math.fround(sum[i]))).toBe(true);
-    }
+    const shapes = [convolution.x, convolution.filter, outputShape(convolution)];
+    expect(planned(engine(), convolveAndDerive(convolution), shapes)).toEqual(STEP);
+    const fused = computed(engine(), convolution);
+    expect(wrong(convolution, fused)).toEqual([-1, -1, -1]);
+    expect(differ(fused, computed(engine(), convolution, { fuse: false }))).toEqual([true, true, true]);
   });
 
-  it.skipIf(!FUSES)('the same bits on one thread and on several, which compute examples side by side', () => {
-    const [one, ...others] = [1, 2, 3].map((threads) => computed(engine(), MANY, threads).results);
-    for (const results of others)
-      results.forEach((result, at) => expect([at, result.findIndex((value, i) => value !== one[at][i])]).toEqual([at, -1]));
+  it.skipIf(!FUSES)('in parts of unequal sizes: as in float64', () => {
+    const few: Convolution = { ...MANY, x: [AT_EDGES.length, MANY.x[1], MANY.x[2], MANY.x[3]] };
+    const fewInputs = computed(engine(), few).inputs;
+    const sizeOfOne = (values: Float32Array): number => values.length / AT_EDGES.length;
+    // Zeros between them.
+    const spread = (values: Float32Array): Float32Array => {
+      const all = new Float32Array(MANY.x[0] * sizeOfOne(values));
+      AT_EDGES.forEach((example, at) => all.set(one(values, at), example * sizeOfOne(values)));
+      return all;
+    };
+    const one = (values: Float32Array, at: number, size = sizeOfOne(values)): Float32Array =>
+      values.subarray(at * size, (at + 1) * size);
+    const { results } = computed(engine(), MANY, { inputs: [spread(fewInputs[0]), fewInputs[1], spread(fewInputs[2])] });
+    const gathered = (values: Float32Array): Float32Array =>
+      Float32Array.from(AT_EDGES.flatMap((example) => [...one(values, example, values.length / MANY.x[0])]));
+    expect(wrong(few, { inputs: fewInputs, results: [gathered(results[0]), gathered(results[1]), results[2]] })).toEqual([
+      -1, -1, -1,
+    ]);
   });
 
-  it.skipIf(!FUSES)('not outside of training steps', () => {
-    const { inputs, results } = computed(engine(), CASES[0][1]);
-    const direct = tf.tidy(() => {
-      const [x, filter, dy] = inputs.map((values, at) =>
-        tf.tensor(values, [CASES[0][1].x, CASES[0][1].filter, [1, 4, 4, 32]][at]),
-      );
-      const compiled = engine().compile(convolveAndDerive(CASES[0][1]), { name: 'evaluation' });
-      const read = byWinograd(engine(), 1, () => compiled(x, filter, dy)).map(numbers);
-      compiled.dispose();
-      return read;
-    });
-    results.forEach((result, at) => expect(result.some((value, i) => value !== direct[at][i])).toBe(true));
+  it.skipIf(!FUSES)('the same bits however many parts are computed side by side', () => {
+    const [one, ...others] = [1, 2, 3].map((beside) => computed(engine(), MANY, { beside }));
+    for (const other of others) expect(differ(one, other)).toEqual([false, false, false]);
   });
 });
 
 describe('gradients of filters by minimal filtering in bf16', () => {
-  const engine = engineForTests({ precision: 'bf16' });
+  const engine = engineForTests({ precision: 'bf16', device: 'CPU:0' });
 
-  it.skipIf(!FUSES)('in float32, of what the convolution is given', () => {
+  it.skipIf(!FUSES)('in float32, of what the convolution is given, and left so', ({ skip }) => {
+    if (engine().context.bfloat16?.byOneDnn !== true) skip('oneDNN does not compute in bfloat16 here');
     const convolution = given([2, 10, 10, 64], 64, 'valid');
     const { inputs, results } = computed(engine(), convolution);
     const y = outputShape(convolution);
-    const { sum, absolute, terms } = convolved(convolution, inputs, y).dw;
-    const magnitude = magnitudes({ ...convolution, y }, inputs).dw;
+    const { sum, absolute, terms } = convolved(convolution, [...inputs], y).dw;
+    const magnitude = magnitudes({ ...convolution, y }, [...inputs]).dw;
     // Both factors of each term may be bfloat16.
     const limit = (i: number): number => magnitude[i] * (terms[i] + 40) * 2 ** -24 + absolute[i] * 2 ** -7;
     expect(sum.findIndex((value, i) => !(Math.abs(results[2][i] - value) <= limit(i)))).toBe(-1);
@@ -200,17 +228,30 @@ describe('which convolutions are computed by minimal filtering', () => {
   });
 });
 
-describe('examples that are computed at a time', () => {
-  const together = (examples: number, side: number, channels: number): number[] =>
-    examplesTogether({
-      ...{ x: [examples, side, side, channels], filter: [3, 3, channels, channels], y: [examples, side, side, channels] },
-      ...{ tiles: [Math.ceil(side / 4), Math.ceil(side / 4)], before: [1, 1] },
-    });
+describe('parts of a batch', () => {
+  const parts = (examples: number, side: number, channels: number, threads = 1): ReturnType<typeof partsOf> =>
+    partsOf(
+      {
+        ...{ x: [examples, side, side, channels], filter: [3, 3, channels, channels], y: [examples, side, side, channels] },
+        ...{ tiles: [Math.ceil(side / 4), Math.ceil(side / 4)], before: [1, 1] },
+      },
+      threads,
+    );
 
-  it('as many as stay in a cache, in equal parts where there are such', () => {
-    expect(together(100, 24, 64)).toEqual(Array(10).fill(10));
-    expect(together(8, 24, 64)).toEqual([8]);
-    expect(together(23, 24, 64)).toEqual([8, 8, 7]);
-    expect(together(2, 400, 64)).toEqual([1, 1]);
+  it('as large as a cache, in equal parts where there are such', () => {
+    expect(parts(100, 24, 64).examples).toEqual(Array(10).fill(10));
+    expect(parts(8, 24, 64).examples).toEqual([8]);
+    expect(parts(23, 24, 64).examples).toEqual([8, 8, 7]);
+    expect(parts(127, 56, 64).examples).toHaveLength(64);
+  });
+
+  it('not smaller than a filter, and not many', () => {
+    expect(parts(256, 8, 512).examples).toEqual(Array(4).fill(64));
+    expect(parts(4096, 24, 64).examples).toEqual(Array(64).fill(64));
+  });
+
+  it('as many side by side as there are threads, while they take little memory', () => {
+    expect([1, 4, 16, 64].map((threads) => parts(64, 24, 64, threads).beside)).toEqual([1, 4, 16, 36]);
+    expect([1, 64].map((threads) => parts(8, 224, 64, threads).beside)).toEqual([1, 4]);
   });
 });
