@@ -71,7 +71,10 @@ export function stridesOf(node: RecordedNode): readonly number[] {
   return attributeOf(node, 'strides') as readonly number[];
 }
 
-/** A convolution or one of its gradients that is neither dilated nor in groups, without paddings of one's own, and of shapes that belong together: tfjs lets a transposed convolution ask for any. */
+/**
+ * A convolution or one of its gradients, neither dilated nor in groups, without paddings of one's own, and of shapes that belong together: tfjs lets a
+ * transposed convolution ask for any.
+ */
 export function isPlain(node: RecordedNode): boolean {
   if (!CONVOLUTIONS.has(node.op)) return false;
   const { x, filter, y } = shapesOf(node);
