@@ -14,7 +14,8 @@ async function bothWays(examples: number, flags = ''): Promise<[Epoch, Epoch]> {
   const [compiled, opByOp] = ['', '--no-compile'].map((way): Epoch => {
     const where = '--gpus none --workers 2 --threads-per-worker 1 --reporter json';
     const size = `--train-limit ${examples} --validation-limit 500 --epochs 1 --batch 50`;
-    const { records } = trained(`train --data synthetic ${size} ${where} ${flags} ${way}`, { cwd });
+    const given = ['train --data synthetic', size, where, flags, way].filter((part) => part !== '');
+    const { records } = trained(given.join(' '), { cwd });
     const { loss, acc } = records.find(({ type }) => type === 'epoch') as Record<string, number>;
     return { loss, acc };
   });
