@@ -185,7 +185,7 @@ class Transforms {
     return this.ops.constant(Int32Array.from(values), [values.length], TF_INT32);
   }
 
-  /** The same, written to memory: as one loop XLA would compute what stands before it once for each number that needs it. */
+  /** The same, written to memory, so that XLA cannot compute what stands before it anew for each number that needs it. */
   private apart(value: TensorMetadata): TensorMetadata {
     return this.ops.one('XlaOptimizationBarrier', [value], [typeAttr('T', [TF_FLOAT])]);
   }
