@@ -50,7 +50,6 @@ export function lower(
       ? NOTHING
       : planBfloat16(nodes, { forwardEnd, uses, oneDnnHasBfloat16: bfloat16.byOneDnn, loops: fuses, inFloat32 });
   const exact = fuses ? exactLoops(recording, typed, uses) : NOTHING.loops;
-  const products = parts.context.convolvesByProducts ? planProducts(nodes, { uses, precision }) : new Set<RecordedNode>();
   // XLA takes some 80 MB where nothing else asks for it, for which TensorFlow's own kernel is not slow enough.
   const hasLoops = typed.loops.size + exact.size + winograd.size > 0;
   const byXla = (node: RecordedNode): boolean => forXla || (hasLoops && isLarge(node.outputs[0]));
@@ -60,7 +59,7 @@ export function lower(
     winograd,
     threads,
     sumsByTwo: fuses,
-    products: new Set([...products].filter((node) => !inFloat32.has(node))),
+    products: parts.context.convolvesByProducts ? planProducts(nodes, { uses, precision }) : new Set<RecordedNode>(),
     draws: new Set(nodes.filter((node) => isDraw(node) && byXla(node))),
   };
   const lowered = new TypedLowering(recording, plan, loops, keptApart(parts, recording, uses)).lowered(outputs);

@@ -27,7 +27,7 @@ export interface LoweringPlan {
   readonly exact: Loops;
   /** Words of Philox that a function of XLA's draws. */
   readonly draws: ReadonlySet<RecordedNode>;
-  /** Convolutions that are computed as products of matrices. */
+  /** Convolutions that are computed as products of matrices, where they are none of the next. */
   readonly products: ReadonlySet<RecordedNode>;
   /** Convolutions that are computed by minimal filtering, by the first node of each group. */
   readonly winograd: ReadonlyMap<RecordedNode, readonly RecordedNode[]>;

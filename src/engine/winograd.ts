@@ -78,17 +78,19 @@ export function planWinograd(
 /** Of the same convolution's pictures and filters. */
 function isOtherGradient(a: RecordedNode, b: RecordedNode): boolean {
   const areGradients = a.op !== 'Conv2D' && b.op !== 'Conv2D' && a.op !== b.op;
-  return areGradients && a.inputs[2] === b.inputs[2] && JSON.stringify(tilingOf(a)) === JSON.stringify(tilingOf(b));
+  return areGradients && a.inputs[2] === b.inputs[2] && JSON.stringify(shapesOf(a)) === JSON.stringify(shapesOf(b));
 }
 
 function isChosen(node: RecordedNode, from: number, precision: 'fp32' | 'bf16'): boolean {
   if (!isPlain(node) || (precision === 'bf16' && node.op !== 'Conv2DBackpropFilter')) return false;
-  const { x, filter, y } = shapesOf(node);
+  const tiling = tilingOf(node);
+  const { x, filter, y, tiles } = tiling;
   const [height, width, channels, filters] = filter;
   if (height !== PIXELS || width !== PIXELS || stridesOf(node).some((stride) => stride !== 1)) return false;
-  const [own, direct] = [REACH ** 2 * sizeOf(tilingOf(node).tiles), PIXELS ** 2 * y[1] * y[2]];
-  const isWide = Math.min(channels, filters) >= FEWEST_CHANNELS[precision] && bytesOfOne(tilingOf(node)) <= MOST_BYTES_OF_ONE;
-  return isWide && own <= MOST_PRODUCTS[precision] * direct && x[0] * direct * channels * filters >= from;
+  const [own, direct] = [REACH ** 2 * sizeOf(tiles), PIXELS ** 2 * y[1] * y[2]];
+  const isWide = Math.min(channels, filters) >= FEWEST_CHANNELS[precision];
+  const isSaved = own <= MOST_PRODUCTS[precision] * direct && x[0] * direct * channels * filters >= from;
+  return isWide && isSaved && bytesOfOne(tiling) <= MOST_BYTES_OF_ONE;
 }
 
 /** How a batch is computed: numbers of examples one after the other, and how many of these parts side by side. */

@@ -2,9 +2,8 @@
  * Owns: the transforms of Winograd's minimal filtering F(4 × 4, 3 × 3) as functions of XLA's, each one loop over the rows of tiles and one over their columns.
  * Does not: multiply (winograd_ops.ts).
  *
- * At the points 0, 1, −1, 2, −2 and infinity, as sums and powers of two alone: every operation rounds once, to what IEEE 754 says, whatever a compiler joins, so
- * that all processors give the same bits. The gradients' are the transposed matrices. Filters, at
- * ±1/6 and the like, are few numbers and a product of matrices.
+ * At the points 0, 1, −1, 2, −2 and infinity, as sums and powers of two alone: every operation rounds once, to what IEEE 754 says, whatever a compiler joins,
+ * so that all processors give the same bits. The gradients' are the transposed matrices. Filters are few numbers, for which it is a product of matrices.
  *
  * Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015), 4.3.
  */
@@ -136,24 +135,14 @@ class Transforms {
 
   /** Of each tile the line at that place. */
   private everyFourth(from: TensorMetadata, axis: number, first: number, tiles: number): TensorMetadata {
-    const only = (value: number, other: number[]): number[] => other.map((given, at) => (at === axis ? value : given));
-    const begin = only(
-      first,
-      from.shape.map(() => 0),
-    );
-    const end = only(first + TILE * (tiles - 1) + 1, from.shape);
-    const strides = only(
-      TILE,
-      from.shape.map(() => 1),
-    );
+    const along = (value: number, others: readonly number[]): TensorMetadata =>
+      this.integers(others.map((other, at) => (at === axis ? value : other)));
+    const [zeros, ones] = [0, 1].map((value) => from.shape.map(() => value));
+    const range = [along(first, zeros), along(first + TILE * (tiles - 1) + 1, from.shape), along(TILE, ones)];
     const masks = ['begin_mask', 'end_mask', 'ellipsis_mask', 'new_axis_mask', 'shrink_axis_mask'].map((name) =>
       intAttr(name, 0),
     );
-    return this.ops.one(
-      'StridedSlice',
-      [from, ...[begin, end, strides].map((values) => this.integers(values))],
-      [typeAttr('T', TF_FLOAT), typeAttr('Index', TF_INT32), ...masks],
-    );
+    return this.ops.one('StridedSlice', [from, ...range], [typeAttr('T', TF_FLOAT), typeAttr('Index', TF_INT32), ...masks]);
   }
 
   /** What lies along an axis, one by one and without it. */

@@ -3,11 +3,10 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { computesProducts, planProducts } from '../../src/engine/convolution_products.js';
 import { Uses } from '../../src/engine/loop_plan.js';
-import { record } from '../../src/engine/record.js';
-import { TF_FLOAT } from '../../src/engine/data_types.js';
 import type { Engine } from '../../src/engine/index.js';
-import { convolveAndDerive, convolved, type Convolution, type Shape } from '../support/convolution_truth.js';
+import { convolveAndDerive, convolved, outputShape, type Convolution, type Shape } from '../support/convolution_truth.js';
 import { engineForTests, irregular } from '../support/gradient_checks.js';
+import { recordedNodes, withContext } from '../support/recorded_nodes.js';
 
 const CASES: [string, Convolution][] = [
   ['one pixel', { x: [2, 3, 4, 5], filter: [1, 1, 5, 6], strides: [1, 1], pad: 'same' }],
@@ -30,11 +29,8 @@ function planned(
   shapes: readonly (readonly number[])[],
   precision: 'fp32' | 'bf16' = 'fp32',
 ): string[] {
-  const structure = { kind: 'list', items: shapes.map((_, index) => ({ kind: 'tensor', index })) };
-  const spec = { structure: structure as never, tensors: shapes.map((shape) => ({ shape, dtype: TF_FLOAT })) };
-  const { recording, results } = record(engine, 'planned', fn as never, spec, false);
-  const chosen = planProducts(recording.nodes, { uses: new Uses(recording.nodes, results), precision });
-  recording.dispose();
+  const { nodes, results } = recordedNodes(engine, fn, shapes);
+  const chosen = planProducts(nodes, { uses: new Uses(nodes, results), precision });
   return [...new Set([...chosen].map(({ op }) => op))].sort();
 }
 
@@ -47,28 +43,17 @@ describe.each([
 ] as const)('convolutions by products in %s', (precision, rounding) => {
   const engine = engineForTests({ precision });
 
-  // On every processor, whatever it does by itself.
-  const byProducts = <Result>(body: () => Result): Result => {
-    const context = engine().context as { convolvesByProducts: boolean };
-    const own = context.convolvesByProducts;
-    context.convolvesByProducts = true;
-    try {
-      return body();
-    } finally {
-      context.convolvesByProducts = own;
-    }
-  };
-
   it.each(CASES)('%s: as in float64', (_, given) => {
     tf.tidy(() => {
-      const y = tf.conv2d(tf.zeros<tf.Rank.R4>(given.x), tf.zeros<tf.Rank.R4>(given.filter), given.strides, given.pad).shape;
+      const y = outputShape(given);
       const isPixel = given.filter[0] * given.filter[1] === 1;
       const shapes = [given.x, given.filter, y];
       expect(planned(engine(), convolveAndDerive(given), shapes)).toEqual(isPixel ? ALL : ['Conv2DBackpropFilter']);
       const inputs = shapes.map((shape, seed) => irregular(shape, seed + 1));
       const numbers = inputs.map((input) => input.dataSync() as Float32Array);
       const compiled = engine().compile(convolveAndDerive(given), { name: 'convolution' });
-      const results = byProducts(() => compiled(inputs[0], inputs[1], inputs[2])).map((result) => result.dataSync());
+      const call = (): tf.Tensor[] => compiled(inputs[0], inputs[1], inputs[2]);
+      const results = withContext(engine(), { convolvesByProducts: true }, call).map((result) => result.dataSync());
       compiled.dispose();
       const wanted = convolved(given, numbers, y);
       for (const [at, { sum, absolute, terms }] of [wanted.y, wanted.dx, wanted.dw].entries()) {

@@ -1,13 +1,12 @@
 /** Owns: that convolutions by minimal filtering give what convolutions do, in whatever parts, and which these are. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { TF_FLOAT } from '../../src/engine/data_types.js';
 import type { Engine } from '../../src/engine/index.js';
-import { record } from '../../src/engine/record.js';
 import { partsOf, planWinograd, winogradFrom } from '../../src/engine/winograd.js';
-import { convolveAndDerive, convolved, type Convolution, type Shape } from '../support/convolution_truth.js';
+import { convolveAndDerive, convolved, outputShape, type Convolution, type Shape } from '../support/convolution_truth.js';
 import { engineForTests, irregular } from '../support/gradient_checks.js';
 import { magnitudes } from '../support/minimal_filtering.js';
+import { recordedNodes, withContext } from '../support/recorded_nodes.js';
 
 const given = (x: Shape, filters: number, pad: 'same' | 'valid', pixels: [number, number] = [3, 3]): Convolution => ({
   ...{ x, filter: [...pixels, x[3], filters], strides: [1, 1], pad },
@@ -33,14 +32,8 @@ function planned(
   shapes: readonly (readonly number[])[],
   { from = 0, precision = 'fp32' as 'fp32' | 'bf16' } = {},
 ): string[][] {
-  const structure = { kind: 'list', items: shapes.map((_, index) => ({ kind: 'tensor', index })) };
-  const spec = { structure: structure as never, tensors: shapes.map((shape) => ({ shape, dtype: TF_FLOAT })) };
-  const { recording } = record(engine, 'planned', fn as never, spec, false);
-  const groups = [...planWinograd(recording.nodes, { from, precision }).values()].map((group) =>
-    group.map(({ op }) => op).sort(),
-  );
-  recording.dispose();
-  return groups;
+  const { nodes } = recordedNodes(engine, fn, shapes);
+  return [...planWinograd(nodes, { from, precision }).values()].map((group) => group.map(({ op }) => op).sort());
 }
 
 /** Where loops are, on processors (context.ts). */
@@ -50,22 +43,6 @@ const FORWARD = ['Conv2D'];
 const BACKWARD = ['Conv2DBackpropFilter', 'Conv2DBackpropInput'];
 /** tf.grads computes once more what it derives. */
 const STEP = [FORWARD, FORWARD, BACKWARD];
-
-function outputShape({ x, filter, strides, pad }: Convolution): number[] {
-  return tf.tidy(() => tf.conv2d(tf.zeros<tf.Rank.R4>(x), tf.zeros<tf.Rank.R4>(filter), strides, pad).shape);
-}
-
-/** A function with every convolution that may be one by minimal filtering, on so many threads. */
-function byWinograd<Result>(engine: Engine, threads: number, body: () => Result): Result {
-  const context = engine.context as { winogradFrom: number; threads: number };
-  const own = { winogradFrom: context.winogradFrom, threads: context.threads };
-  Object.assign(context, { winogradFrom: 0, threads });
-  try {
-    return body();
-  } finally {
-    Object.assign(context, own);
-  }
-}
 
 interface Computed {
   readonly inputs: readonly Float32Array[];
@@ -86,7 +63,8 @@ function computed(
   tf.tidy(() => {
     const given = shapes.map((shape, at) => (inputs === undefined ? irregular(shape, at + 1) : tf.tensor(inputs[at], shape)));
     const compiled = engine.compile(convolveAndDerive(convolution), { name: 'convolution', fuse });
-    const results = byWinograd(engine, beside, () => compiled(given[0], given[1], given[2]));
+    const all = { winogradFrom: 0, threads: beside };
+    const results = withContext(engine, all, () => compiled(given[0], given[1], given[2]));
     read = { inputs: given.map(numbers), results: results.map(numbers) };
     compiled.dispose();
   });

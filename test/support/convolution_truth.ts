@@ -9,6 +9,11 @@ export interface Convolution {
   readonly pad: 'same' | 'valid';
 }
 
+/** Of the maps. */
+export function outputShape({ x, filter, strides, pad }: Convolution): number[] {
+  return tf.tidy(() => tf.conv2d(tf.zeros<tf.Rank.R4>(x), tf.zeros<tf.Rank.R4>(filter), strides, pad).shape);
+}
+
 /** By float64, and the sum of absolute values behind each number. */
 export function convolved({ x, filter, strides, pad }: Convolution, [xs, ws, dys]: Float32Array[], y: readonly number[]) {
   const [width, channels, filters] = [filter[1], filter[2], filter[3]];

@@ -2,16 +2,10 @@
  * Owns: how far numbers of Winograd's F(4 × 4, 3 × 3) may be from the truth: each with the absolute values of all that it is made of, in float64.
  * Does not: know how it is computed.
  */
+import { REACH, TILE } from '../../src/engine/winograd.js';
+import { FILTER_MATRIX } from '../../src/engine/winograd_transforms.js';
 import type { Shape } from './convolution_truth.js';
 
-const FILTER = [
-  [1 / 4, 0, 0],
-  [-1 / 6, -1 / 6, -1 / 6],
-  [-1 / 6, 1 / 6, -1 / 6],
-  [1 / 24, 1 / 12, 1 / 6],
-  [1 / 24, -1 / 12, 1 / 6],
-  [0, 0, 1],
-];
 const PICTURE = [
   [4, 0, -5, 0, 1, 0],
   [0, -4, -4, 1, 1, 0],
@@ -26,8 +20,6 @@ const MAP = [
   [0, 1, 1, 4, 4, 0],
   [0, 1, -1, 8, -8, 1],
 ];
-const [TILE, REACH] = [4, 6];
-
 type Matrix = readonly (readonly number[])[];
 const turned = (matrix: Matrix): Matrix => matrix[0].map((_, column) => matrix.map((row) => row[column]));
 
@@ -55,7 +47,7 @@ export function magnitudes(shapes: { x: Shape; filter: Shape; y: readonly number
   const read = (values: Float32Array, place: number): number => (place < 0 ? 0 : Math.abs(values[place]));
   const transformed = Array.from({ length: channels * filters }, (_, pair) =>
     between(
-      FILTER,
+      FILTER_MATRIX,
       square(3, (row, column) => Math.abs(ws[(row * 3 + column) * channels * filters + pair])),
     ),
   );
@@ -101,7 +93,7 @@ export function magnitudes(shapes: { x: Shape; filter: Shape; y: readonly number
       }
   for (let pair = 0; pair < channels * filters; pair++) {
     const products = square(REACH, (i, j) => summed[(i * REACH + j) * channels * filters + pair]);
-    between(turned(FILTER), products).forEach((value, p) => (made.dw[p * channels * filters + pair] = value));
+    between(turned(FILTER_MATRIX), products).forEach((value, p) => (made.dw[p * channels * filters + pair] = value));
   }
   return made;
 }
