@@ -52,10 +52,11 @@ export class ResidentSteps {
     const outcome = await weights.ended(planned, results);
     if (!outcome.finite) return yield NOT_FINITE;
     meter.mark('apply');
-    await weights.committed();
+    weights.committed();
     meter.mark('publish');
     const { gradientNorm } = outcome;
     yield committed({ sums: sumOf(results), learningRate: planned.learningRate, gradientNorm, ...meter.end() });
+    await weights.homeNowAndThen();
   }
 
   /** The replica holds the last commit again; true where it had gone on. */
@@ -91,10 +92,11 @@ export class ResidentSteps {
       if (this.#underWay !== underWay) return;
       if (!outcome.finite) return yield NOT_FINITE;
       underWay.committed += 1;
-      await this.#weights.committed({ inside: underWay.committed < steps.length });
+      this.#weights.committed();
       const { learningRate, globalBatch: examples } = steps[at];
       yield committed({ sums: { examples, lossSum, sums }, learningRate, gradientNorm: outcome.gradientNorm, ...times });
     }
+    await this.#weights.homeNowAndThen();
   }
 }
 

@@ -155,13 +155,16 @@ export class ResidentWeights {
     return outcome;
   }
 
-  /**
-   * After a commit: brings values home now and then, so that a run whose steps are long, or whose replica fails, has them. `inside`: of a stretch, where no
-   * replica has them.
-   */
-  async committed({ inside = false } = {}): Promise<void> {
+  /** After a commit, whose values the replicas have. */
+  committed(): void {
     this.#parts.parameters.commitElsewhere();
-    if (inside) return;
+  }
+
+  /**
+   * Brings values home where that was long ago, so that a run whose steps are long, or whose replica fails, has them. A replica that has begun the next step
+   * answers after it: so this comes when the last one has been told.
+   */
+  async homeNowAndThen(): Promise<void> {
     if (this.#parts.nowMs() - this.#homeMs >= LIMITS.residentHomeMs) await this.home();
   }
 

@@ -64,6 +64,23 @@ describe('the next step', () => {
     expect(await valuesOf(plane)).toEqual(await onHost(6, { shards: 3 }));
   });
 
+  it('keeps no step that is done from being told, where values come home', async () => {
+    let now = 0;
+    const { plane } = await planeOn(replica, 'device', { ...adam, nowMs: () => (now += LIMITS.residentHomeMs) });
+    const home = vi.spyOn(replica, 'writeValues');
+    const before: number[] = [];
+    try {
+      for await (const { kind } of plane.advance(workFrom(0, { steps: 6, batch }))) {
+        expect(kind).toBe('committed');
+        before.push(home.mock.calls.length);
+      }
+    } finally {
+      home.mockRestore();
+    }
+    expect(before).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(await valuesOf(plane)).toEqual(await onHost(6));
+  });
+
   it('waits until it is asked for where steps are long', async () => {
     let now = 0;
     const { plane } = await planeOn(replica, 'device', { ...adam, nowMs: () => (now += LIMITS.earlyStepMs) });

@@ -113,7 +113,7 @@ describe('where the replica fails, the weights of the last commit', () => {
     const resident = weightsOn(held);
     const units = [{ id: { shard: 0 } } as ShardAssignment];
     const [{ resident: step }] = await resident.residing({ units, version: 0, globalBatch: 1, learningRate: 1, then: [] }, null);
-    await resident.committed();
+    resident.committed();
     expect(() => held.values()).toThrow('values are read after they came home');
     expect(held.snapshot()).toEqual({ version: 1, values: new Float32Array(0) });
     // As replica_thread.ts does it before it answers with the failure of the next step.
@@ -126,7 +126,7 @@ describe('where the replica fails, the weights of the last commit', () => {
   it('are lost where it left none, and that is said', async () => {
     const held = parameters();
     const resident = weightsOn(held);
-    await resident.committed();
+    resident.committed();
     await expect(resident.home()).rejects.toMatchObject({
       code: 'VALUES_LOST',
       message: 'the weights of step 1 are lost with cpu(0), the only replica',
@@ -150,7 +150,10 @@ describe('where the replica fails, the weights of the last commit', () => {
       parameters: held,
       nowMs: () => now,
     });
-    for (now = 1000; now <= 12_000; now += 1000) await resident.committed();
+    for (now = 1000; now <= 12_000; now += 1000) {
+      resident.committed();
+      await resident.homeNowAndThen();
+    }
     expect(written).toBe(2);
   });
 });
