@@ -18,7 +18,7 @@ import { largestShard } from '../common/shard.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { shardBatch } from '../coordinator/planes/exact/batches.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
-import { sumGradients } from '../coordinator/planes/exact/update/reducer.js';
+import { gradientsByShard, sumGradients } from '../coordinator/planes/exact/update/reducer.js';
 import { loadDatasetAside } from '../data/load_aside.js';
 import { mostCpuReplicas, placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
 import { resolveModelSource } from '../models/load.js';
@@ -27,6 +27,9 @@ import { openReplicas } from './replicas.js';
 
 /** Norm-wise, per tensor: float32 sums over a few hundred examples in another order stay well below this. */
 const FLOAT32_TOLERANCE = 1e-5;
+/** Parts of a batch whose gradients say what a difference is measured by, and numbers that they hold together: 512 MB. */
+const MOST_PARTS = 32;
+const MOST_NUMBERS = 2 ** 27;
 /** One rounding to bfloat16, of 8 significant bits. */
 const BFLOAT16_ROUNDING = 2 ** -8;
 
@@ -36,14 +39,17 @@ const BFLOAT16_ROUNDING = 2 ** -8;
  */
 export function toleranceOf(precision: 'fp32' | 'bf16', layout: BucketLayout): number {
   if (precision === 'fp32') return FLOAT32_TOLERANCE;
-  const products = layout.slots.slice(0, layout.trainedSlots).filter(({ shape }) => shape.length > 1).length;
+  const products = trainedOf(layout).filter(({ shape }) => shape.length > 1).length;
   return 2 * 2 * Math.max(products, 1) * BFLOAT16_ROUNDING;
 }
 
 export interface TensorDifference {
   readonly name: string;
   readonly shape: readonly number[];
-  /** ‖a − b‖ ÷ ‖a‖; 0 where both are 0. */
+  /**
+   * ‖a − b‖ ÷ the sum of the norms of 32 parts' gradients, or fewer of few examples or many weights; 0 where both are equal. Where parts cancel each other,
+   * what is left of them is as far off as they are.
+   */
   readonly relative: number;
   /** Largest |a − b|. */
   readonly largest: number;
@@ -94,12 +100,16 @@ export async function verify({ config, shards, say, devices, ...own }: VerifyReq
   const onFixed = { ...config, batchNorm: 'fixed' } as const;
   const single = { ...placement, replicas: placement.replicas.slice(0, 1) };
 
-  const fixed = await gradientsOf({ ...parts, config: onFixed, placement: single, shardCounts: [1, shards] });
-  const one = await gradientsOf({ ...parts, placement: single, shardCounts: [shards] });
-  const many = await gradientsOf({ ...parts, placement, shardCounts: [shards] });
+  const mostParts = Math.min(MOST_PARTS, config.batch, dataset.train.count);
+  const partsOf = ({ trainedSize }: BucketLayout): number => Math.min(mostParts, Math.floor(MOST_NUMBERS / trainedSize));
+  const shardCounts = (layout: BucketLayout): number[] => [1, shards, Math.max(shards, partsOf(layout))];
+  const fixed = await gradientsOf({ ...parts, config: onFixed, placement: single, shardCounts });
+  const one = await gradientsOf({ ...parts, placement: single, shardCounts: () => [shards] });
+  const many = await gradientsOf({ ...parts, placement, shardCounts: () => [shards] });
 
   const tolerance = toleranceOf(config.precision, fixed.layout);
-  const tensors = differences(fixed.layout, fixed.sums[0].gradient, fixed.sums[1].gradient);
+  const [whole, cut, fine] = fixed.sums;
+  const tensors = differences(fixed.layout, whole.gradient, cut.gradient, fine.norms);
   const [a] = one.sums;
   const [b] = many.sums;
   const oneReplica = { gradientSha256: sha256(a.gradient), lossSum: a.lossSum };
@@ -119,6 +129,8 @@ export async function verify({ config, shards, say, devices, ...own }: VerifyReq
 
 interface GradientSum {
   readonly gradient: Float32Array;
+  /** Of each trained tensor, the norms of the shards' gradients added. */
+  readonly norms: readonly number[];
   readonly lossSum: number;
 }
 
@@ -130,7 +142,7 @@ async function gradientsOf(request: {
   say: (line: string) => void;
   placement: Placement;
   rows: number;
-  shardCounts: readonly number[];
+  shardCounts: (layout: BucketLayout) => readonly number[];
 }): Promise<{ layout: BucketLayout; sums: GradientSum[] }> {
   const { config, dataset } = request;
   const opened = await openReplicas(request);
@@ -144,7 +156,7 @@ async function gradientsOf(request: {
     const parameters: ParameterSnapshot = { version: 0, values };
     const rows = permutation({ seed: config.seed, epoch: 1, count: dataset.train.count }).subarray(0, config.batch);
     const sums: GradientSum[] = [];
-    for (const shards of request.shardCounts) {
+    for (const shards of request.shardCounts(layout)) {
       const results = await fleet.computeRound(
         shardBatch({ kind: 'train', rows, shards, step: 0, epoch: 1, parameters, wholeBatch }),
       );
@@ -157,34 +169,37 @@ async function gradientsOf(request: {
 }
 
 function sumOf(results: readonly ShardResult[], shards: number, layout: BucketLayout): GradientSum {
+  const each = gradientsByShard({ results, shards, layout });
+  const norms = trainedOf(layout).map(({ offset, size }) =>
+    each.reduce((sum, gradient) => sum + (gradient === undefined ? 0 : norm(gradient.subarray(offset, offset + size))), 0),
+  );
   const gradient = sumGradients({ results, shards, layout });
   for (const result of results) result.gradient?.release();
-  return { gradient, lossSum: results.reduce((sum, { lossSum }) => sum + lossSum, 0) };
+  return { gradient, norms, lossSum: results.reduce((sum, { lossSum }) => sum + lossSum, 0) };
 }
 
-function differences(layout: BucketLayout, a: Float32Array, b: Float32Array): TensorDifference[] {
+const trainedOf = ({ slots, trainedSlots }: BucketLayout): BucketLayout['slots'] => slots.slice(0, trainedSlots);
+
+/** `norms`: of each tensor what its difference is measured by. */
+function differences(layout: BucketLayout, a: Float32Array, b: Float32Array, norms: readonly number[]): TensorDifference[] {
   invariant(a.length === b.length, 'both gradients are of the same model');
-  return layout.slots.slice(0, layout.trainedSlots).map(({ name, shape, offset, size }) => {
-    let difference = 0;
-    let norm = 0;
-    for (let i = offset; i < offset + size; i++) {
-      difference += (a[i] - b[i]) ** 2;
-      norm += a[i] ** 2;
-    }
-    const relative = difference === 0 ? 0 : Math.sqrt(difference) / Math.sqrt(norm);
-    return {
-      name,
-      shape,
-      relative,
-      largest: largestDifference(a.subarray(offset, offset + size), b.subarray(offset, offset + size)),
-    };
+  return trainedOf(layout).map(({ name, shape, offset, size }, at) => {
+    const difference = a.subarray(offset, offset + size).map((value, i) => value - b[offset + i]);
+    const far = norm(difference);
+    return { name, shape, relative: far === 0 ? 0 : far / norms[at], largest: largestOf(difference) };
   });
 }
 
+function norm(values: Float32Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0));
+}
+
+function largestOf(values: Float32Array): number {
+  return values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+}
+
 function largestDifference(a: Float32Array, b: Float32Array): number {
-  let largest = 0;
-  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i] - b[i]));
-  return largest;
+  return largestOf(a.map((value, at) => value - b[at]));
 }
 
 function sha256(values: Float32Array): string {

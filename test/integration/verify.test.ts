@@ -1,6 +1,7 @@
 /**
  * Owns: `verify` of the built program on real replicas: passes for 2, 3 and 4 shards, and exits 1 where a model breaks the promise.
  */
+import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { runCli } from '../support/built_cli.js';
 import { FEW_DIGITS, jsonLines, SMALL_CNN, testModelFile } from '../support/trained_run.js';
@@ -71,4 +72,12 @@ it('a model that mixes the examples it sees exits 1, and is still the same to th
   expect(report.passed).toBe(false);
   expect(report.tensors.find(({ name }) => name === 'hidden/kernel')?.relative).toBeGreaterThan(1e-2);
   expect(report.one_replica.gradient_sha256).toBe(report.many_replicas.gradient_sha256);
+});
+
+it('a model whose examples all but cancel each other passes: what is left is as far off as they are', () => {
+  const data = fileURLToPath(new URL('../support/data/even_classes.mjs', import.meta.url));
+  const { code, report } = verify(testModelFile('even_classes'), 5, '--data', data, '--batch', '64');
+  expect(report).toMatchObject({ passed: true, largest_bit_difference: 0 });
+  expect(code).toBe(0);
+  expect(report.tensors.find(({ name }) => name.endsWith('/bias'))?.relative).toBeGreaterThan(0);
 });
