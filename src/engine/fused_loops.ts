@@ -100,12 +100,17 @@ export class FusedLoops {
     return this.#made(`words ${blocks}`, [key, counter], result, (ops, args) => wordsInOrder(ops, blocks, args[0], args[1]));
   }
 
-  /** Of so many examples in that type, to float32 (winograd_transforms.ts). */
+  /** Of so many examples, to float32 (winograd_transforms.ts); numbers that are given are in float32 or in bfloat16. */
   transform(transform: Transform, tiling: Tiling, examples: number, dtype: number): LoopFunction {
     const { from, to, body } = transformOf(transform, tiling, examples);
-    const kind = { shape: from.shape, dtype };
-    const key = JSON.stringify([transform, kind, to, tiling.before]);
-    return this.#made(key, [kind], to, (ops, [arg]) => body(ops, fromBfloat16(ops, arg)));
+    const kinds = from.map((kind) => (kind.dtype === TF_FLOAT ? { ...kind, dtype } : kind));
+    const key = JSON.stringify([transform, kinds, to, tiling.before]);
+    return this.#made(key, kinds, to, (ops, args) =>
+      body(
+        ops,
+        args.map((arg) => fromBfloat16(ops, arg)),
+      ),
+    );
   }
 
   #made(

@@ -16,7 +16,7 @@ import { WORDS_OF_BLOCK } from './philox.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
 import type { Recording } from './recording.js';
 import { TypedLowering, type KeepApart } from './typed_lowering.js';
-import { planWinograd } from './winograd.js';
+import { keepsZeros, planWinograd } from './winograd.js';
 
 export interface Lowered {
   /** The values that the function returns. */
@@ -43,7 +43,7 @@ export function lower(
   const fuses = fuse && parts.context.fuses;
   const uses = new Uses(nodes, outputs);
   const loops = fuses || forXla ? new FusedLoops(parts, makeFunction) : null;
-  const winograd = planWinograd(nodes, { from: fuses ? winogradFrom : Infinity, precision });
+  const winograd = planWinograd(nodes, { uses, from: fuses ? winogradFrom : Infinity, precision });
   const inFloat32 = new Set([...winograd.values()].flat());
   const typed =
     bfloat16 === null
@@ -57,6 +57,7 @@ export function lower(
     ...typed,
     exact,
     winograd,
+    keepsZeros: (convolution: RecordedNode) => keepsZeros(convolution, uses),
     threads,
     sumsByTwo: fuses,
     products: parts.context.convolvesByProducts ? planProducts(nodes, { uses, precision }) : new Set<RecordedNode>(),

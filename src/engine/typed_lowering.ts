@@ -31,6 +31,7 @@ export interface LoweringPlan {
   readonly products: ReadonlySet<RecordedNode>;
   /** Convolutions that are computed by minimal filtering, by the first node of each group. */
   readonly winograd: ReadonlyMap<RecordedNode, readonly RecordedNode[]>;
+  readonly keepsZeros: (convolution: RecordedNode) => boolean;
   readonly threads: number;
   /** Whether large sums over all rows are taken by two. */
   readonly sumsByTwo: boolean;
@@ -128,7 +129,8 @@ export class TypedLowering {
   #convolve(nodes: readonly RecordedNode[]): void {
     invariant(this.loops !== null, 'minimal filtering is planned where there are such functions');
     const inputs = nodes.map((node) => node.inputs.map((input) => this.#value(input)));
-    const made = insertWinograd(this.#add, this.loops, nodes, { inputs, threads: this.plan.threads });
+    const { threads, keepsZeros } = this.plan;
+    const made = insertWinograd(this.#add, this.loops, nodes, { inputs, threads, keepsZeros: keepsZeros(nodes[0]) });
     nodes.forEach(({ outputs: [output] }, at) => this.#current.set(output, made[at]));
   }
 

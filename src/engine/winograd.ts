@@ -1,5 +1,6 @@
 /**
- * Owns: which convolutions of a function are computed by Winograd's minimal filtering, and how their maps are cut. Does not: say by what ops (winograd_ops.ts).
+ * Owns: which convolutions of a function are computed by Winograd's minimal filtering, how their maps are cut, and which have to keep zeros. Does not: say by
+ * what ops (winograd_ops.ts).
  *
  * F(4 × 4, 3 × 3): 36 products give 16 places of a map, where a convolution takes 144 for each pair of channels. What is left are transforms of
  * what goes in and out, which a processor does as fast only while they are in its cache: so few examples at a time.
@@ -8,6 +9,7 @@
  */
 import { sizeOf } from '../common/shape_size.js';
 import { isPlain, shapesOf, stridesOf, type ConvolutionShapes } from './convolution_products.js';
+import type { Uses } from './loop_plan.js';
 import type { OneDnnUse } from './one_dnn.js';
 import type { RecordedNode, RecordedValue } from './recorded.js';
 
@@ -58,13 +60,14 @@ export function winogradFrom(given: { precision: 'fp32' | 'bf16'; oneDnn: OneDnn
  */
 export function planWinograd(
   nodes: readonly RecordedNode[],
-  { from, precision }: { readonly from: number; readonly precision: 'fp32' | 'bf16' },
+  { uses, from, precision }: { readonly uses: Uses; readonly from: number; readonly precision: 'fp32' | 'bf16' },
 ): ReadonlyMap<RecordedNode, readonly RecordedNode[]> {
   const groups = new Map<RecordedNode, RecordedNode[]>();
   if (from === Infinity) return groups;
   const places = new Map(nodes.flatMap((node, at) => node.outputs.map((output) => [output, at] as const)));
   nodes.forEach((node) => {
-    if (!isChosen(node, from, precision)) return;
+    // tfjs records the gradient of a layer's pictures where nothing uses it.
+    if (uses.of(node.outputs[0]).size === 0 || !isChosen(node, from, precision)) return;
     const joined = [...groups].find(([first, group]) => {
       const isThere = (input: RecordedValue): boolean => (places.get(input) ?? -1) < places.get(first.outputs[0])!;
       return group.length === 1 && isOtherGradient(first, node) && node.inputs.every(isThere);
@@ -91,6 +94,32 @@ function isChosen(node: RecordedNode, from: number, precision: 'fp32' | 'bf16'):
   const isWide = Math.min(channels, filters) >= FEWEST_CHANNELS[precision];
   const isSaved = own <= MOST_PRODUCTS[precision] * direct && x[0] * direct * channels * filters >= from;
   return isWide && isSaved && bytesOfOne(tiling) <= MOST_BYTES_OF_ONE;
+}
+
+/** What gives nearly the same for what is nearly 0 as for 0, and passes gradients on so: for 0 another number than 0, or in a gradient. */
+const SMOOTH: ReadonlySet<string> = new Set([
+  ...['FusedBatchNormV3', 'FusedBatchNormGradV3', 'Sigmoid', 'Softplus'],
+  ...['TanhGrad', 'EluGrad', 'Conv2DBackpropFilter'],
+]);
+/** For 0 gives 0. */
+const PASSES_ZEROS: ReadonlySet<string> = new Set([
+  ...['BiasAdd', 'Reshape', 'Mul', 'Tanh', 'Elu', 'AvgPool', 'Conv2D', 'BatchMatMulV2'],
+]);
+
+/**
+ * Whether maps have to be 0 where a convolution's are, as over the black of a picture. Minimal filtering comes within a rounding of it, on either side, and a
+ * relu passes half of the gradients on there that it holds back at 0. Not so where only what is smooth follows.
+ */
+export function keepsZeros({ op, outputs: [map] }: RecordedNode, uses: Uses): boolean {
+  const seen = new Set<RecordedValue>();
+  const isSmooth = (value: RecordedValue): boolean => {
+    if (seen.has(value)) return true;
+    seen.add(value);
+    return [...uses.of(value)].every(
+      (user) => user !== null && (SMOOTH.has(user.op) || (PASSES_ZEROS.has(user.op) && isSmooth(user.outputs[0]))),
+    );
+  };
+  return op === 'Conv2D' && !isSmooth(map);
 }
 
 /** How a batch is computed: numbers of examples one after the other, and how many of these parts side by side. */

@@ -15,17 +15,26 @@ const FILTERS = FILTER_MATRIX.flatMap((rows) =>
   FILTER_MATRIX.flatMap((columns) => rows.flatMap((a) => columns.map((b) => a * b))),
 );
 
-/** What the nodes of one group give. `inputs`: of each of them, lowered. `threads`: as many parts of a batch are computed side by side. */
+interface Insertion {
+  /** Of each node, lowered. */
+  readonly inputs: readonly (readonly RecordedValue[])[];
+  /** As many parts of a batch are computed side by side. */
+  readonly threads: number;
+  /** Whether maps are 0 exactly where all pixels under a filter are. */
+  readonly keepsZeros: boolean;
+}
+
+/** What the nodes of one group give. */
 export function insertWinograd(
   add: GraphAdditions,
   loops: FusedLoops,
   nodes: readonly RecordedNode[],
-  { inputs, threads }: { readonly inputs: readonly (readonly RecordedValue[])[]; readonly threads: number },
+  { inputs, threads, keepsZeros }: Insertion,
 ): RecordedValue[] {
   const ops = new WinogradOps(add, loops, tilingOf(nodes[0]), threads);
   const at = (op: string): readonly RecordedValue[] | undefined => inputs[nodes.findIndex((node) => node.op === op)];
   const forward = at('Conv2D');
-  if (forward !== undefined) return [ops.forward(forward[0], forward[1])];
+  if (forward !== undefined) return [ops.forward(forward[0], forward[1], { keepsZeros })];
   const [pictures, filters] = [at('Conv2DBackpropFilter'), at('Conv2DBackpropInput')];
   const made = ops.gradients((pictures ?? filters)![2], { pictures: pictures?.[0], filter: filters?.[1] });
   return nodes.map(({ op }) => (op === 'Conv2DBackpropFilter' ? made.ofFilter! : made.ofPictures!));
@@ -53,12 +62,17 @@ class WinogradOps {
     this.beside = beside;
   }
 
-  forward(pictures: RecordedValue, filter: RecordedValue): RecordedValue {
+  forward(pictures: RecordedValue, filter: RecordedValue, { keepsZeros }: { keepsZeros: boolean }): RecordedValue {
     const transformed = this.filters(filter, pictures);
     const maps: RecordedValue[] = [];
     for (const part of this.parts) {
-      const tiles = this.tiles('pictures', part, pictures, maps.at(-this.beside));
-      maps.push(this.transform('maps', part, this.add.product(tiles, transformed)));
+      const after = maps.at(-this.beside);
+      const own = this.own('pictures', part, pictures, after);
+      const product = this.add.product(this.transform('pictures', part, [own], after), transformed);
+      const map = keepsZeros
+        ? this.transform('mapsOfPlaces', part, [product, this.transform('places', part, [own], after)])
+        : this.transform('maps', part, [product]);
+      maps.push(map);
     }
     return this.add.concat(maps, 0);
   }
@@ -75,7 +89,7 @@ class WinogradOps {
       const tiles = this.tiles('gradients', part, gradient, ends.at(-this.beside));
       let last = tiles;
       if (transformed !== undefined) {
-        last = this.transform('gradientsOfPictures', part, this.add.product(tiles, transformed, { turnsSecond: true }));
+        last = this.transform('gradientsOfPictures', part, [this.add.product(tiles, transformed, { turnsSecond: true })]);
         ofPictures.push(last);
       }
       if (pictures !== undefined) {
@@ -88,16 +102,19 @@ class WinogradOps {
   }
 
   /** Of a part of all pictures, or of the gradients of all maps; not before `after`, so that memory holds few parts at a time. */
-  private tiles(transform: 'pictures' | 'gradients', part: Part, all: RecordedValue, after?: RecordedValue): RecordedValue {
-    const { x, y } = this.tiling;
-    const size = [part.count, ...(transform === 'pictures' ? x : y).slice(1)];
-    const own = this.parts.length === 1 ? all : this.add.slice(all, [part.begin, 0, 0, 0], size, { after });
-    return this.transform(transform, part, own, after);
+  private tiles(of: 'pictures' | 'gradients', part: Part, all: RecordedValue, after?: RecordedValue): RecordedValue {
+    return this.transform(of, part, [this.own(of, part, all, after)], after);
   }
 
-  private transform(transform: Transform, { count }: Part, from: RecordedValue, after?: RecordedValue): RecordedValue {
-    const { called, result } = this.loops.transform(transform, this.tiling, count, from.dtype);
-    return this.add.call(called, [from], result, { after });
+  private own(of: 'pictures' | 'gradients', { begin, count }: Part, all: RecordedValue, after?: RecordedValue): RecordedValue {
+    const { x, y } = this.tiling;
+    const size = [count, ...(of === 'pictures' ? x : y).slice(1)];
+    return this.parts.length === 1 ? all : this.add.slice(all, [begin, 0, 0, 0], size, { after });
+  }
+
+  private transform(transform: Transform, { count }: Part, from: readonly RecordedValue[], after?: RecordedValue): RecordedValue {
+    const { called, result } = this.loops.transform(transform, this.tiling, count, from[0].dtype);
+    return this.add.call(called, from, result, { after });
   }
 
   /** `[3, 3, channels, filters]` to `[36, channels, filters]`, not before `after`. */

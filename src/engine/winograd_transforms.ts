@@ -1,16 +1,16 @@
 /**
- * Owns: the transforms of Winograd's minimal filtering F(4 × 4, 3 × 3) as functions of XLA's, each one loop over the rows of tiles and one over their columns.
- * Does not: multiply (winograd_ops.ts).
+ * Owns: the transforms of Winograd's minimal filtering F(4 × 4, 3 × 3) as functions of XLA's, each one loop over the rows of tiles and one over their columns,
+ * and where a map is 0. Does not: multiply (winograd_ops.ts).
  *
  * At the points 0, 1, −1, 2, −2 and infinity, as sums and powers of two alone: every operation rounds once, to what IEEE 754 says, whatever a compiler joins,
  * so that all processors give the same bits. The gradients' are the transposed matrices. Filters are few numbers, for which it is a product of matrices.
  *
  * Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015), 4.3.
  */
-import { TF_FLOAT, TF_INT32 } from './data_types.js';
+import { TF_BOOL, TF_FLOAT, TF_INT32 } from './data_types.js';
 import type { TensorKind } from './op_recorder.js';
 import type { TensorMetadata } from './op_executor.js';
-import { intAttr, reshape, typeAttr, type RawOps } from './raw_ops.js';
+import { boolAttr, intAttr, reshape, typeAttr, type RawOps } from './raw_ops.js';
 import { PIXELS, REACH, TILE, type Tiling } from './winograd.js';
 
 /** Of filters' rows or columns: REACH numbers from PIXELS. */
@@ -25,29 +25,34 @@ export const FILTER_MATRIX: readonly (readonly number[])[] = [
 
 /**
  * `pictures`: `[n, height, width, channels]` to `[36, tiles, channels]`. `maps`: `[36, tiles, filters]` to `[n, height, width, filters]`.
- * `gradients` of maps and `gradientsOfPictures` the other way round.
+ * `gradients` of maps and `gradientsOfPictures` the other way round. `places` of maps, `[n, height, width, 1]`: whether there is a number under the filter;
+ * `mapsOfPlaces`: `maps`, and these, to maps that are 0 elsewhere.
  */
-export type Transform = 'pictures' | 'maps' | 'gradients' | 'gradientsOfPictures';
+export type Transform = 'pictures' | 'maps' | 'gradients' | 'gradientsOfPictures' | 'places' | 'mapsOfPlaces';
 
 export interface TransformFunction {
-  readonly from: TensorKind;
+  readonly from: readonly TensorKind[];
   readonly to: TensorKind;
-  readonly body: (ops: RawOps, from: TensorMetadata) => TensorMetadata;
+  readonly body: (ops: RawOps, from: readonly TensorMetadata[]) => TensorMetadata;
 }
 
 /** For so many examples. */
 export function transformOf(transform: Transform, tiling: Tiling, examples: number): TransformFunction {
   const { x, y, tiles } = tiling;
-  const picture = { shape: [examples, ...x.slice(1)], dtype: TF_FLOAT };
-  const map = { shape: [examples, ...y.slice(1)], dtype: TF_FLOAT };
-  const of = (channels: number): TensorKind => ({
-    shape: [REACH ** 2, examples * tiles[0] * tiles[1], channels],
-    dtype: TF_FLOAT,
-  });
-  const body = (ops: RawOps, from: TensorMetadata): TensorMetadata => new Transforms(ops, tiling, examples)[transform](from);
-  if (transform === 'pictures') return { from: picture, to: of(x[3]), body };
-  if (transform === 'maps') return { from: of(y[3]), to: map, body };
-  return transform === 'gradients' ? { from: map, to: of(y[3]), body } : { from: of(x[3]), to: picture, body };
+  const kind = (shape: readonly number[], dtype = TF_FLOAT): TensorKind => ({ shape, dtype });
+  const of = (channels: number): TensorKind => kind([REACH ** 2, examples * tiles[0] * tiles[1], channels]);
+  const [picture, map] = [x, y].map((shape) => kind([examples, ...shape.slice(1)]));
+  const places = kind([examples, y[1], y[2], 1], TF_BOOL);
+  const kinds: Record<Transform, [from: TensorKind[], to: TensorKind]> = {
+    pictures: [[picture], of(x[3])],
+    maps: [[of(y[3])], map],
+    gradients: [[map], of(y[3])],
+    gradientsOfPictures: [[of(x[3])], picture],
+    places: [[picture], places],
+    mapsOfPlaces: [[of(y[3]), places], map],
+  };
+  const [from, to] = kinds[transform];
+  return { from, to, body: (ops, [first, second]) => new Transforms(ops, tiling, examples)[transform](first, second) };
 }
 
 class Transforms {
@@ -86,6 +91,25 @@ class Transforms {
     );
     const whole = this.shaped(sorted, [this.examples, TILE * tiles[0], TILE * tiles[1], y[3]]);
     return this.slice(whole, [0, 0, 0, 0], [this.examples, ...y.slice(1)]);
+  }
+
+  mapsOfPlaces(from: TensorMetadata, places: TensorMetadata): TensorMetadata {
+    const zero = this.ops.constant(Float32Array.of(0), [], TF_FLOAT);
+    return this.ops.one('SelectV2', [places, this.maps(from), zero], [typeAttr('T', TF_FLOAT)]);
+  }
+
+  places(from: TensorMetadata): TensorMetadata {
+    const { x, y, before } = this.tiling;
+    const zero = this.ops.constant(Float32Array.of(0), [], TF_FLOAT);
+    const isThere = this.ops.one('NotEqual', [from, zero], [typeAttr('T', TF_FLOAT), boolAttr('incompatible_shape_error', true)]);
+    const inAnyChannel = [typeAttr('Tidx', TF_INT32), boolAttr('keep_dims', true)];
+    const pixels = this.apart(this.ops.one('Any', [isThere, this.integers([3])], inAnyChannel));
+    const [rows, columns] = [0, 1].map((at) => [before[at], y[at + 1] + PIXELS - 1 - x[at + 1] - before[at]]);
+    const padded = this.padded(pixels, [[0, 0], rows, columns, [0, 0]]);
+    const either = (values: readonly TensorMetadata[]): TensorMetadata =>
+      values.reduce((a, b) => this.ops.one('LogicalOr', [a, b], []));
+    const byRow = either(each(PIXELS, (row) => this.slice(padded, [0, row, 0, 0], [this.examples, y[1], y[2] + PIXELS - 1, 1])));
+    return either(each(PIXELS, (column) => this.slice(byRow, [0, 0, column, 0], [this.examples, y[1], y[2], 1])));
   }
 
   gradients(from: TensorMetadata): TensorMetadata {
@@ -157,13 +181,13 @@ class Transforms {
 
   private slice(from: TensorMetadata, begin: number[], size: number[]): TensorMetadata {
     const given = [from, this.integers(begin), this.integers(size)];
-    return this.ops.one('Slice', given, [typeAttr('T', TF_FLOAT), typeAttr('Index', TF_INT32)]);
+    return this.ops.one('Slice', given, [typeAttr('T', from.dtype), typeAttr('Index', TF_INT32)]);
   }
 
   private padded(from: TensorMetadata, zeros: readonly (readonly number[])[]): TensorMetadata {
     if (zeros.flat().every((count) => count === 0)) return from;
     const given = [from, this.ops.constant(Int32Array.from(zeros.flat()), [zeros.length, 2], TF_INT32)];
-    return this.ops.one('Pad', given, [typeAttr('T', TF_FLOAT), typeAttr('Tpaddings', TF_INT32)]);
+    return this.ops.one('Pad', given, [typeAttr('T', from.dtype), typeAttr('Tpaddings', TF_INT32)]);
   }
 
   private shaped(from: TensorMetadata, shape: readonly number[]): TensorMetadata {
@@ -176,7 +200,7 @@ class Transforms {
 
   /** The same, written to memory, so that XLA cannot compute what stands before it anew for each number that needs it. */
   private apart(value: TensorMetadata): TensorMetadata {
-    return this.ops.one('XlaOptimizationBarrier', [value], [typeAttr('T', [TF_FLOAT])]);
+    return this.ops.one('XlaOptimizationBarrier', [value], [typeAttr('T', [value.dtype])]);
   }
 }
 
