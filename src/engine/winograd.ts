@@ -96,12 +96,12 @@ function isChosen(node: RecordedNode, from: number, precision: 'fp32' | 'bf16'):
   return isWide && isSaved && bytesOfOne(tiling) <= MOST_BYTES_OF_ONE;
 }
 
-/** What gives nearly the same for what is nearly 0 as for 0, and passes gradients on so: for 0 another number than 0, or in a gradient. */
+/** Gives nearly the same for what is nearly 0 as for 0, and passes nearly the same gradient on; and what it gives for 0 is no 0 for something behind it. */
 const SMOOTH: ReadonlySet<string> = new Set([
   ...['FusedBatchNormV3', 'FusedBatchNormGradV3', 'Sigmoid', 'Softplus'],
   ...['TanhGrad', 'EluGrad', 'Conv2DBackpropFilter'],
 ]);
-/** For 0 gives 0. */
+/** As smooth, but 0 for 0: what is behind it decides. */
 const PASSES_ZEROS: ReadonlySet<string> = new Set([
   ...['BiasAdd', 'Reshape', 'Mul', 'Tanh', 'Elu', 'AvgPool', 'Conv2D', 'BatchMatMulV2'],
 ]);
