@@ -3,7 +3,7 @@
  * lost.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -25,12 +25,16 @@ afterAll(() => {
 
 /** As the reporter does: lines as wide as there is room, made way for by a line of the report now and then. */
 const PROGRAM = `
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { createLiveLine } from '${pathToFileURL(resolve('build/report/live_line.js')).href}';
 const live = createLiveLine({ stream: process.stderr, now: () => performance.now() });
 let turns = 0;
 setInterval(() => {
-  while (existsSync('${join(scratch, 'busy')}'));
+  if (existsSync('${join(scratch, 'busy')}')) {
+    writeFileSync('${join(scratch, 'is_busy')}', '');
+    while (existsSync('${join(scratch, 'busy')}'));
+    rmSync('${join(scratch, 'is_busy')}');
+  }
   const wide = (line) => line.slice(0, process.stderr.columns - 1);
   live.draw(() => ['bar ' + turns + 'x'.repeat(200), 'curve ' + 'y'.repeat(200), 'replica'].map(wide).join('\\n'));
   if (++turns % 10 !== 0) return;
@@ -59,6 +63,7 @@ it.skipIf(!hasTmux)('keeps one panel and every line of the report', async () => 
     const before = told().length;
     // Busy as the terminal changes, and all that it wrote is on the screen: it does not hear of the change before it draws again.
     writeFileSync(join(scratch, 'busy'), '');
+    await expect.poll(() => existsSync(join(scratch, 'is_busy'))).toBe(true);
     await expect.poll(stands).toBe(true);
     tmux('resize-window', '-x', columns, '-y', '40');
     await expect.poll(width).toBe(columns);
