@@ -10,7 +10,7 @@ import { mixesExamples } from '../common/augmentation.js';
 import { chooseDevices } from '../common/device_choice.js';
 import { requireBatchCoversShards } from '../common/config_checks.js';
 import type { Dataset } from '../common/dataset.js';
-import type { BucketLayout } from '../common/bucket_layout.js';
+import { trainedWeights, type BucketLayout } from '../common/bucket_layout.js';
 import { invariant } from '../common/errors.js';
 import { permutation } from '../common/random.js';
 import type { ParameterSnapshot, ShardResult } from '../common/replica.js';
@@ -39,7 +39,7 @@ const BFLOAT16_ROUNDING = 2 ** -8;
  */
 export function toleranceOf(precision: 'fp32' | 'bf16', layout: BucketLayout): number {
   if (precision === 'fp32') return FLOAT32_TOLERANCE;
-  const products = trainedOf(layout).filter(({ shape }) => shape.length > 1).length;
+  const products = trainedWeights(layout).filter(({ shape }) => shape.length > 1).length;
   return 2 * 2 * Math.max(products, 1) * BFLOAT16_ROUNDING;
 }
 
@@ -170,7 +170,7 @@ async function gradientsOf(request: {
 
 function sumOf(results: readonly ShardResult[], shards: number, layout: BucketLayout): GradientSum {
   const each = gradientsByShard({ results, shards, layout });
-  const norms = trainedOf(layout).map(({ offset, size }) =>
+  const norms = trainedWeights(layout).map(({ offset, size }) =>
     each.reduce((sum, gradient) => sum + (gradient === undefined ? 0 : norm(gradient.subarray(offset, offset + size))), 0),
   );
   const gradient = sumGradients({ results, shards, layout });
@@ -178,12 +178,10 @@ function sumOf(results: readonly ShardResult[], shards: number, layout: BucketLa
   return { gradient, norms, lossSum: results.reduce((sum, { lossSum }) => sum + lossSum, 0) };
 }
 
-const trainedOf = ({ slots, trainedSlots }: BucketLayout): BucketLayout['slots'] => slots.slice(0, trainedSlots);
-
 /** `norms`: of each tensor what its difference is measured by. */
 function differences(layout: BucketLayout, a: Float32Array, b: Float32Array, norms: readonly number[]): TensorDifference[] {
   invariant(a.length === b.length, 'both gradients are of the same model');
-  return trainedOf(layout).map(({ name, shape, offset, size }, at) => {
+  return trainedWeights(layout).map(({ name, shape, offset, size }, at) => {
     const difference = a.subarray(offset, offset + size).map((value, i) => value - b[offset + i]);
     const far = norm(difference);
     return { name, shape, relative: far === 0 ? 0 : far / norms[at], largest: largestOf(difference) };

@@ -54,6 +54,11 @@ export interface WeightShape {
   readonly constraint?: WeightConstraint;
 }
 
+/** The slots of a gradient, in its order. */
+export function trainedWeights({ slots, trainedSlots }: Pick<BucketLayout, 'slots' | 'trainedSlots'>): readonly WeightSlot[] {
+  return slots.slice(0, trainedSlots);
+}
+
 /** Lays out weights in the given order. `weights[0 .. trained)` are the trained ones. */
 export function createBucketLayout({ weights, trained }: { weights: readonly WeightShape[]; trained: number }): BucketLayout {
   invariant(trained >= 0 && trained <= weights.length, 'trained weights come first');

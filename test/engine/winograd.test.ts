@@ -7,7 +7,7 @@ import { partsOf, planWinograd, winogradFrom } from '../../src/engine/winograd.j
 import { convolveAndDerive, convolved, outputShape, type Convolution, type Shape } from '../support/convolution_truth.js';
 import { engineForTests, irregular } from '../support/gradient_checks.js';
 import { magnitudes } from '../support/minimal_filtering.js';
-import { recordedNodes, withContext } from '../support/recorded_nodes.js';
+import { FUSES, recordedNodes, withContext } from '../support/recorded_nodes.js';
 
 const given = (x: Shape, filters: number, pad: 'same' | 'valid', pixels: [number, number] = [3, 3]): Convolution => ({
   ...{ x, filter: [...pixels, x[3], filters], strides: [1, 1], pad },
@@ -38,9 +38,6 @@ function planned(
     group.map(({ op }) => op).sort(),
   );
 }
-
-/** Where loops are, on processors (context.ts). */
-const FUSES = process.platform === 'linux' && process.arch === 'x64';
 
 const FORWARD = ['Conv2D'];
 const BACKWARD = ['Conv2DBackpropFilter', 'Conv2DBackpropInput'];

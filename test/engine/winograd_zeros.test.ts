@@ -5,13 +5,10 @@ import type { Engine } from '../../src/engine/index.js';
 import { Uses } from '../../src/engine/loop_plan.js';
 import { keepsZeros } from '../../src/engine/winograd.js';
 import { engineForTests, irregular } from '../support/gradient_checks.js';
-import { recordedNodes, withContext } from '../support/recorded_nodes.js';
+import { FUSES, recordedNodes, withContext } from '../support/recorded_nodes.js';
 
 type Convolve = (pictures: tf.Tensor4D, filter: tf.Tensor4D) => tf.Tensor;
 const FILTER: [number, number, number, number] = [3, 3, 32, 33];
-/** Where loops are, on processors (context.ts). */
-const FUSES = process.platform === 'linux' && process.arch === 'x64';
-
 const PATCHES = 8;
 
 /** Pictures of a patch each, at other places of a tile; of a pixel in the corner of one channel; and of nothing. */

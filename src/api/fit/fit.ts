@@ -3,6 +3,7 @@
  * Does not: train (api/train.ts, the next hop), read rows (fit_data.ts) or check options (fit_options.ts).
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import { trainedWeights } from '../../common/bucket_layout.js';
 import type { MemoryDataset } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
 import type { ModelDescription } from '../../common/replica.js';
@@ -204,7 +205,7 @@ function carry(warm: WarmReplicas, model: tfjs.LayersModel, { end, values, model
 }
 
 function trainedLayout({ layout }: ModelDescription): string {
-  return JSON.stringify(layout.slots.slice(0, layout.trainedSlots).map(({ name, shape }) => [name, shape]));
+  return JSON.stringify(trainedWeights(layout).map(({ name, shape }) => [name, shape]));
 }
 
 /** One that was stopped inside counts: its order was used. */

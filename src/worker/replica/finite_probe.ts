@@ -1,7 +1,7 @@
 /** Owns: whether what a shard computed is finite: one number that tells of many where they are, and, where one is not, whose it is. */
 import type * as tfjs from '@tensorflow/tfjs';
 import { allFinite } from '../../common/all_finite.js';
-import type { BucketLayout } from '../../common/bucket_layout.js';
+import { trainedWeights, type BucketLayout } from '../../common/bucket_layout.js';
 import type { Engine } from '../../engine/index.js';
 
 export type FiniteProbe = (values: readonly tfjs.Tensor[]) => tfjs.Tensor;
@@ -26,9 +26,7 @@ interface Computed {
 export function firstNonFinite({ lossSum, gradient, statistics }: Computed, layout: BucketLayout): string | undefined {
   if (!Number.isFinite(lossSum)) return 'loss';
   if (!allFinite(gradient)) {
-    return layout.slots
-      .slice(0, layout.trainedSlots)
-      .find(({ offset, size }) => !allFinite(gradient.subarray(offset, offset + size)))?.name;
+    return trainedWeights(layout).find(({ offset, size }) => !allFinite(gradient.subarray(offset, offset + size)))?.name;
   }
   if (allFinite(statistics)) return undefined;
   let at = 0;

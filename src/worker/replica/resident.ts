@@ -8,7 +8,7 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { isDeepStrictEqual } from 'node:util';
-import type { BucketLayout } from '../../common/bucket_layout.js';
+import { trainedWeights, type BucketLayout } from '../../common/bucket_layout.js';
 import { invariant } from '../../common/errors.js';
 import type {
   DeviceMemory,
@@ -160,7 +160,7 @@ export class Resident {
   takeSlots(version: number, slots: readonly Float32Array[]): void {
     const { engine, layout } = this.#parts;
     engine.tf.dispose(this.#slots);
-    const trained = layout.slots.slice(0, layout.trainedSlots);
+    const trained = trainedWeights(layout);
     this.#slots = slots.map((values) =>
       trained.map(({ offset, size, shape }) => upload(engine, values.subarray(offset, offset + size), [...shape])),
     );

@@ -3,7 +3,7 @@
  * Does not: know files or folders (state_file.ts), or whether a state fits the present model, data and machine (state_match.ts).
  */
 import { z } from 'zod';
-import { createBucketLayout } from '../../../common/bucket_layout.js';
+import { createBucketLayout, trainedWeights } from '../../../common/bucket_layout.js';
 import type { BucketLayout } from '../../../common/bucket_layout.js';
 import { allFinite } from '../../../common/all_finite.js';
 import { StorageError, invariant } from '../../../common/errors.js';
@@ -36,7 +36,7 @@ export async function encodeState(state: RunState): Promise<Uint8Array[]> {
   const { seed, shards, coordinatorEpoch, runId, unkeptBest, trusted } = state;
   invariant(parameters.length === model.layout.totalSize, 'the state holds every parameter');
   const tensors = [...tensorsOf('parameters', parameters, model.layout.slots)];
-  const trained = model.layout.slots.slice(0, model.layout.trainedSlots);
+  const trained = trainedWeights(model.layout);
   for (const { name, values } of optimizerSlots) {
     invariant(values.length === model.layout.trainedSize, `optimizer slot ${name} covers the trained parameters`);
     tensors.push(...tensorsOf(`optimizer/${name}`, values, trained));
@@ -192,7 +192,7 @@ function layoutOf({ tensors }: Pick<SafetensorsIndex, 'tensors'>, model: z.infer
 
 /** The tensors are exactly the parameters, then each optimizer slot's, all float32, in layout order. */
 function checkSlots({ tensors }: Pick<SafetensorsIndex, 'tensors'>, layout: BucketLayout, slotNames: readonly string[]): void {
-  const trained = layout.slots.slice(0, layout.trainedSlots);
+  const trained = trainedWeights(layout);
   const wanted = [
     ...layout.slots.map(({ name, shape }) => ({ name: `${PARAMETERS}${name}`, shape })),
     ...slotNames.flatMap((slot) => trained.map(({ name, shape }) => ({ name: `optimizer/${slot}/${name}`, shape }))),

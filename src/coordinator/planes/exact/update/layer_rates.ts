@@ -1,5 +1,5 @@
 /** Factors of the learning rate by layer, as spans of the flat parameters: `optimizer.layer_rates: [conv2d_1=0.1]`. */
-import type { BucketLayout } from '../../../../common/bucket_layout.js';
+import { trainedWeights, type BucketLayout } from '../../../../common/bucket_layout.js';
 import { UsageError } from '../../../../common/errors.js';
 import { suggest } from '../../../../common/suggest.js';
 
@@ -14,7 +14,7 @@ export interface RateSpan {
 export function rateSpans(layout: BucketLayout, layerRates: readonly string[]): RateSpan[] {
   const rates = weightRates(layout, layerRates);
   const spans: RateSpan[] = [];
-  for (const [index, { offset, size }] of layout.slots.slice(0, layout.trainedSlots).entries()) {
+  for (const [index, { offset, size }] of trainedWeights(layout).entries()) {
     const factor = rates[index];
     const last = spans.at(-1);
     if (last?.factor === factor) spans[spans.length - 1] = { ...last, end: offset + size };
@@ -25,7 +25,7 @@ export function rateSpans(layout: BucketLayout, layerRates: readonly string[]): 
 
 /** The factor of each trained weight. @throws UsageError LAYER_RATE_INVALID */
 export function weightRates(layout: BucketLayout, layerRates: readonly string[]): number[] {
-  const trained = layout.slots.slice(0, layout.trainedSlots);
+  const trained = trainedWeights(layout);
   const factors = new Map<string, number>();
   for (const text of layerRates) {
     const { layer, factor } = parse(text);

@@ -5,7 +5,7 @@
  *
  * All of it is exact float32 arithmetic in a fixed order: the same shards give the same bits wherever they were computed.
  */
-import type { BucketLayout, WeightSlot } from '../../../../common/bucket_layout.js';
+import { trainedWeights, type BucketLayout, type WeightSlot } from '../../../../common/bucket_layout.js';
 import { invariant } from '../../../../common/errors.js';
 import { scaleSlice } from './basic_kernels.js';
 import { constrain } from './constrain.js';
@@ -151,7 +151,7 @@ function* gradientNorm({
   globalBatch,
   nowMs = noClock,
 }: StepInput): Generator<void, { gradientNorm: number; reduceMs: number }> {
-  const weights = layout.slots.slice(0, layout.trainedSlots);
+  const weights = trainedWeights(layout);
   const work = squaredNorms({ sum: new ShardSum(gradients), divisor: globalBatch }, weights);
   let reduceMs = 0;
   for (;;) {
@@ -172,7 +172,7 @@ export function clipFactor(clipNorm: number | null, norm: number | undefined): n
 
 function* findNonFinite({ layout, gradients, globalBatch, next }: StepInput): Generator<void, NonFinite> {
   const sum = new ShardSum(gradients);
-  const trained = layout.slots.slice(0, layout.trainedSlots);
+  const trained = trainedWeights(layout);
   const inGradient = yield* firstBad(trained, (start, end) => {
     sum.divide({ start, length: end - start, divisor: globalBatch });
     return contents(SUM, end - start);

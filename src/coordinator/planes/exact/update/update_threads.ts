@@ -5,6 +5,7 @@
  */
 import { Piscina } from 'piscina';
 import { isSharedArrayBuffer } from 'node:util/types';
+import { trainedWeights } from '../../../../common/bucket_layout.js';
 import { builtFile, requirePackageFile } from '../../../../system/package_file.js';
 import { SLICE_ELEMENTS } from './slice_kernels.js';
 import { normOfSquares } from './squared_norm.js';
@@ -68,7 +69,7 @@ export class UpdateThreads {
 
   /** Whole weights, so that each is added by halves as ever. */
   async #gradientNorm({ layout, gradients, globalBatch }: SharedStep): Promise<{ gradientNorm: number; reduceMs: number }> {
-    const trained = layout.slots.slice(0, layout.trainedSlots);
+    const trained = trainedWeights(layout);
     const partOf = ({ offset, size }: { offset: number; size: number }): number =>
       Math.floor(((offset + size / 2) / layout.trainedSize) * this.#count);
     const firsts = Array.from({ length: this.#count }, (_, part) => trained.findIndex((slot) => partOf(slot) >= part));
