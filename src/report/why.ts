@@ -142,8 +142,8 @@ function computingChange(
   if (execution === 'eager') return `${found}, operation by operation: leave out --no-compile.`;
   if (threads > busyThreads)
     return `${found}, of a model too small for ${threads} threads a replica, which TensorFlow wakes for each product: give --threads-per-worker ${busyThreads}.`;
-  if (dense && execution === 'compiled' && precision === 'fp32' && device.startsWith('CPU'))
-    return `${found}: a model of dense layers is faster with --execution auto, which takes XLA where that changes roundings alone; a new run may use it.`;
+  if (dense && execution === 'compiled' && precision === 'fp32' && device.startsWith('CPU') && threads > 1)
+    return `${found}, of dense layers, which XLA makes faster on some processors: bench --execution auto measures it, and a new run may use it.`;
   if (computing < SHORT_MS)
     return `${found}, which is mostly the way into TensorFlow and back: a larger --batch makes fewer steps of the same work.`;
   const more = replicas === 1 ? 'a second device' : `${2 * replicas} devices in place of ${replicas}`;

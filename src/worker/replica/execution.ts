@@ -11,8 +11,11 @@ import type { CompileOptions } from '../../engine/index.js';
 import { flattenLayers } from './model_layout.js';
 import type { ReplicaSpec } from './replica_spec.js';
 
+/** With one XLA's products take longer than oneDNN's: docs/benchmarks.md, "XLA for dense models". */
+const FEWEST_THREADS = 2;
+
 export interface Executed {
-  readonly spec: Pick<ReplicaSpec, 'compile' | 'execution' | 'precision' | 'device'>;
+  readonly spec: Pick<ReplicaSpec, 'compile' | 'execution' | 'precision' | 'device' | 'intraOpThreads'>;
   readonly model: tfjs.LayersModel;
 }
 
@@ -28,7 +31,8 @@ export function executionOf({ spec, model }: Executed): NumericsClass['execution
     });
   if (spec.execution !== 'auto') return spec.execution === 'xla' ? 'xla' : 'compiled';
   const isMeasured = process.platform === 'linux' && process.arch === 'x64' && onProcessor && spec.precision === 'fp32';
-  return isMeasured && isDense(flattenLayers(model).map((layer) => layer.getClassName())) ? 'xla' : 'compiled';
+  const isThreaded = spec.intraOpThreads >= FEWEST_THREADS;
+  return isMeasured && isThreaded && isDense(flattenLayers(model).map((layer) => layer.getClassName())) ? 'xla' : 'compiled';
 }
 
 /** How a training step is compiled. */

@@ -52,7 +52,7 @@ describe('on the device', () => {
     const resident = new Resident(
       {
         ...{ engine: watched, model, layout, residence: { optimizer, rates: [1, 1, 1, 1] }, sums: 1 },
-        spec: { device: 'CPU:0', isApart: false, precision: 'fp32', compile: true, execution: 'graph' },
+        spec: { device: 'CPU:0', isApart: false, precision: 'fp32', compile: true, execution: 'graph', intraOpThreads: 1 },
       },
       train,
       () => undefined,

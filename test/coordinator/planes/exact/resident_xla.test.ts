@@ -96,7 +96,7 @@ describe.each(MODELS)('%s', (_, model, loss) => {
 });
 
 describe('what is asked for', () => {
-  const spec = { device: 'GPU:0', precision: 'fp32', compile: true } as const;
+  const spec = { device: 'GPU:0', precision: 'fp32', compile: true, intraOpThreads: 2 } as const;
   it('XLA is refused on a GPU, and auto is the graph there', () => {
     const model = sequential(layers.dense({ units: 4 }));
     expect(() => executionOf({ spec: { ...spec, execution: 'xla' }, model })).toThrow(
@@ -124,9 +124,12 @@ describe('what is asked for', () => {
 });
 
 describe('what auto chooses', () => {
-  const chosen = async (model: tf.LayersModel, how: { precision?: 'bf16'; compile?: false } = {}): Promise<string> => {
+  const chosen = async (
+    model: tf.LayersModel,
+    how: { precision?: 'bf16'; compile?: false; intraOpThreads?: number } = {},
+  ): Promise<string> => {
     const dataset = await drawnImages({ examples: 4, shape: [6, 6, 1], classes: 4 });
-    const replica = await openReplica({ model: written(model), dataset, execution: 'auto', ...how });
+    const replica = await openReplica({ model: written(model), dataset, execution: 'auto', intraOpThreads: 2, ...how });
     try {
       return (await replica.numerics()).execution;
     } finally {
@@ -138,9 +141,10 @@ describe('what auto chooses', () => {
     expect(await chosen(residual())).toBe('xla');
   });
 
-  it('the graph for those with other layers, and in bf16', async () => {
+  it('the graph for those with other layers, by one thread, and in bf16', async () => {
     const convolved = [layers.conv2d({ filters: 2, kernelSize: 3, inputShape: [6, 6, 1] }), layers.flatten()];
     expect(await chosen(tf.sequential({ layers: [...convolved, layers.dense({ units: 4 })] }))).toBe('compiled');
+    expect(await chosen(sequential(layers.dense({ units: 4 })), { intraOpThreads: 1 })).toBe('compiled');
     expect(await chosen(sequential(layers.dense({ units: 4 })), { precision: 'bf16' })).toBe('compiled');
     expect(await chosen(sequential(layers.dense({ units: 4 })), { compile: false })).toBe('eager');
   });
