@@ -71,6 +71,18 @@ module.exports = {
       to: { path: '^src/(?!engine|common|system)' },
     },
     {
+      name: 'library-and-c-api-know-no-tfjs',
+      severity: 'error',
+      from: { path: '^src/engine/(tensorflow|capi)/' },
+      to: { path: '^src/engine/(?!tensorflow/|capi/)|@tensorflow' },
+    },
+    {
+      name: 'only-the-engine-is-above-its-rooms',
+      severity: 'error',
+      from: { path: '^src/engine/[^/]+/', pathNot: '^src/engine/(compile/compile_installed|lowering/bfloat16|ops/arithmetic_probe)' },
+      to: { path: '^src/engine/[^/]+$' },
+    },
+    {
       name: 'data-and-models-are-leaves',
       severity: 'error',
       from: { path: '^src/(data|models)' },

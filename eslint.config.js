@@ -25,7 +25,7 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/no-restricted-imports': [
         'error',
-        { paths: [{ name: '@tensorflow/tfjs', allowTypeImports: true, message: 'Take tf from src/engine/tfjs.ts: Node reads an imported tfjs twice.' }] },
+        { paths: [{ name: '@tensorflow/tfjs', allowTypeImports: true, message: 'Take tf from src/engine/backend/tfjs.ts: Node reads an imported tfjs twice.' }] },
       ],
     },
   },

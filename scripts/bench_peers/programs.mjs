@@ -94,7 +94,7 @@ export function jsonLine(text) {
   return null;
 }
 
-/** Those of src/engine/instruction_set.ts: a record is of a processor that has the same ones. */
+/** Those of src/engine/tensorflow/instruction_set.ts: a record is of a processor that has the same ones. */
 const INSTRUCTIONS = [
   ...['avx2', 'fma', 'avx_vnni', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'avx512_fp16', 'amx_tile', 'amx_int8', 'amx_bf16'],
   ...['asimd', 'sve'],

@@ -7,8 +7,8 @@ import { UsageError } from '../common/errors.js';
 import type { ModelDescription } from '../common/replica.js';
 import type { StopRequest } from '../common/stop_request.js';
 import type { TrainConfig } from '../common/train_config.js';
-import { registerFileHandlers } from '../engine/file_handlers.js';
-import { requireTfjs } from '../engine/peer.js';
+import { registerFileHandlers } from '../engine/backend/file_handlers.js';
+import { requireTfjs } from '../engine/backend/peer.js';
 import type { TopologyModel } from '../models/model_source.js';
 import { topologyJson } from '../models/topology.js';
 import { manifestOf, putWeights, readWeights } from '../models/weights.js';
@@ -19,7 +19,7 @@ import type { TrainingOutcome } from './train.js';
 /** The caller's own, which reads and writes `file://` from now on. @throws EnvironmentError TFJS_MISSING, TFJS_VERSION */
 export async function loadTfjs(): Promise<typeof tfjs> {
   requireTfjs();
-  const { tf } = await import('../engine/tfjs.js');
+  const { tf } = await import('../engine/backend/tfjs.js');
   registerFileHandlers(tf);
   return tf;
 }

@@ -7,7 +7,7 @@ import { EnvironmentError, UsageError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 import { threadsFor, type ModelWork } from '../common/thread_count.js';
 import { availableCores } from '../system/cores.js';
-import { findGpus, type GpuSearch } from '../engine/gpus.js';
+import { findGpus, type GpuSearch } from '../engine/tensorflow/gpus.js';
 
 interface PlacedReplica {
   /** Shown to people, the report's form: `cpu(0)`, `gpu(1)`. */

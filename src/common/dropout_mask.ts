@@ -1,5 +1,5 @@
 /**
- * Owns: what a keyed dropout mask is, bit by bit, and a plain reference of it. Does not: draw masks in training (engine/dropout.ts does, alike).
+ * Owns: what a keyed dropout mask is, bit by bit, and a plain reference of it. Does not: draw masks in training (engine/ops/dropout.ts does, alike).
  *
  *   key       64 bits: of (seed, purpose, layer), see random.ts
  *   counter   low 64 bits = example · blocksPerExample + block, high 64 bits = step

@@ -1,6 +1,6 @@
 /**
  * Owns: the random numbers that a run's result depends on: the generator, its keys, and the epoch's permutation.
- * Does not: say what a dropout mask is (dropout_mask.ts), draw masks in training (src/engine/dropout.ts does), or know what a layer is.
+ * Does not: say what a dropout mask is (dropout_mask.ts), draw masks in training (src/engine/ops/dropout.ts does), or know what a layer is.
  *
  * Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a 64-bit key and a 128-bit
  * counter into four 32-bit words. There is no state: equal keys and counters give equal words in any thread, process or order.

@@ -3,7 +3,7 @@
  * Does not: judge. Started by compute.ts with its request as the one argument.
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { tf } from '../engine/tfjs.js';
+import { tf } from '../engine/backend/tfjs.js';
 import { ExpectedError } from '../common/errors.js';
 import { errorMessage } from '../common/error_facts.js';
 import { installEngine } from '../engine/index.js';

@@ -8,10 +8,10 @@ import { createServer } from 'node:net';
 import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { errorCode } from '../common/error_facts.js';
-import { findGpus, type GpuSearch } from '../engine/gpus.js';
-import { whyNoPip } from '../engine/python.js';
-import type { TensorFlowLocation } from '../engine/tensorflow_library.js';
-import { thisMachine, type Machine as Platform } from '../engine/wheels.js';
+import { findGpus, type GpuSearch } from '../engine/tensorflow/gpus.js';
+import { whyNoPip } from '../engine/tensorflow/python.js';
+import type { TensorFlowLocation } from '../engine/tensorflow/tensorflow_library.js';
+import { thisMachine, type Machine as Platform } from '../engine/tensorflow/wheels.js';
 import { readText, type ReadText } from '../system/control_groups.js';
 import { compute, type ComputeRequest, type ComputeResult } from './compute.js';
 
@@ -72,13 +72,13 @@ export function realMachine(): Machine {
     entries,
     run,
     folder,
-    temporaryFolderProblem: async () => (await import('../engine/quiet_load.js')).temporaryFolderProblem(),
+    temporaryFolderProblem: async () => (await import('../engine/tensorflow/quiet_load.js')).temporaryFolderProblem(),
     whyNotListen,
     gpus: () => findGpus(),
-    tensorflow: async () => (await import('../engine/tensorflow_library.js')).findTensorFlow(),
-    cacheFolder: async () => (await import('../engine/tensorflow_library.js')).cacheFolder(),
+    tensorflow: async () => (await import('../engine/tensorflow/tensorflow_library.js')).findTensorFlow(),
+    cacheFolder: async () => (await import('../engine/tensorflow/tensorflow_library.js')).cacheFolder(),
     whyNoPip: () => whyNoPip('python3'),
-    requireTfjs: async () => (await import('../engine/peer.js')).requireTfjs(),
+    requireTfjs: async () => (await import('../engine/backend/peer.js')).requireTfjs(),
     compute,
   };
 }

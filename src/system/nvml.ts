@@ -1,6 +1,6 @@
 /**
  * Owns: how busy and how full NVIDIA GPUs are, asked of the driver's own library (NVML), where there is one.
- * Does not: say which GPUs a run may use (engine/gpus.ts).
+ * Does not: say which GPUs a run may use (engine/tensorflow/gpus.ts).
  *
  * Names and structures: nvml.h of the NVIDIA driver, https://docs.nvidia.com/deploy/nvml-api.
  */

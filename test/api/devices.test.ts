@@ -9,7 +9,7 @@ import { availableCores } from '../../src/system/cores.js';
 import { chooseDevices } from '../../src/common/device_choice.js';
 import { EXIT, ExpectedError } from '../../src/common/errors.js';
 import { mostCpuReplicas, placedFor, placeOnNamedDevices, placeReplicas } from '../../src/api/devices.js';
-import { findGpus, type GpuSearch } from '../../src/engine/gpus.js';
+import { findGpus, type GpuSearch } from '../../src/engine/tensorflow/gpus.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
 const TWO: GpuSearch = {

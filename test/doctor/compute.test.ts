@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compute } from '../../src/doctor/compute.js';
-import { findTensorFlow } from '../../src/engine/tensorflow_library.js';
+import { findTensorFlow } from '../../src/engine/tensorflow/tensorflow_library.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
 const REQUEST = { device: 'CPU:0', folder: '', threads: [1], computeMs: 1 };

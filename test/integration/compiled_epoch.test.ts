@@ -24,7 +24,7 @@ async function bothWays(examples: number, flags = ''): Promise<[Epoch, Epoch]> {
 
 describe('an epoch op by op', () => {
   // Rounding decides which of two nearly equal values a pool passes a gradient on to, and each step adds to what that changes: so few steps, and shards of which no
-  // convolution is large enough for minimal filtering, whose roundings are ten times as large (test/engine/winograd.test.ts).
+  // convolution is large enough for minimal filtering, whose roundings are ten times as large (test/engine/lowering/winograd.test.ts).
   it('of few steps ends where the compiled one does', async () => {
     const [compiled, opByOp] = await bothWays(250, '--shards 10');
     expect(Math.abs(opByOp.loss - compiled.loss) / compiled.loss).toBeLessThan(5e-3);

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { BACKEND_NAME } from '../../src/engine/kernel_backend.js';
+import { BACKEND_NAME } from '../../src/engine/backend/kernel_backend.js';
 import { installEngine, type Engine } from '../../src/engine/index.js';
 import { buildModel } from '../../src/models/build.js';
 import { resolveModelSource } from '../../src/models/load.js';

@@ -1,6 +1,6 @@
 /**
  * Owns: that docs/models.md lists every class that tfjs registers as what it is: walked (test/integration/layer_walk.test.ts), random
- * (test/engine/keyed_random.test.ts) or refused, and every loss, metric, optimizer and constraint by name.
+ * (test/engine/ops/keyed_random.test.ts) or refused, and every loss, metric, optimizer and constraint by name.
  */
 import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';

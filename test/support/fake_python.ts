@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Distribution, Wheel } from '../../src/engine/wheels.js';
+import type { Distribution, Wheel } from '../../src/engine/tensorflow/wheels.js';
 
 /** Of this machine; undefined if there is none, and tests that unpack must be skipped. */
 export const REAL_PYTHON =

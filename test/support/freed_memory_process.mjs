@@ -1,6 +1,6 @@
 /** Prints as JSON whether freed memory is kept here, and by how much the process shrank when 64 MiB were freed. */
-import { keepFreedMemory } from '../../build/engine/allocator.js';
-import { openLibrary } from '../../build/engine/ffi.js';
+import { keepFreedMemory } from '../../build/engine/tensorflow/allocator.js';
+import { openLibrary } from '../../build/engine/capi/ffi.js';
 
 const BYTES = 64 * 2 ** 20;
 const kept = keepFreedMemory();

@@ -2,8 +2,8 @@
  * Owns: how far numbers of Winograd's F(4 × 4, 3 × 3) may be from the truth: each with the absolute values of all that it is made of, in float64.
  * Does not: know how it is computed.
  */
-import { REACH, TILE } from '../../src/engine/winograd.js';
-import { FILTER_MATRIX } from '../../src/engine/winograd_transforms.js';
+import { REACH, TILE } from '../../src/engine/lowering/winograd.js';
+import { FILTER_MATRIX } from '../../src/engine/lowering/winograd_transforms.js';
 import type { Shape } from './convolution_truth.js';
 
 const PICTURE = [

@@ -1,10 +1,10 @@
 /** Owns: what tests of lowering need of the engine: a function's nodes without its call, and a context that computes otherwise for a while. */
 import type * as tf from '@tensorflow/tfjs';
-import type { Context } from '../../src/engine/context.js';
-import { TF_FLOAT } from '../../src/engine/data_types.js';
+import type { Context } from '../../src/engine/capi/context.js';
+import { TF_FLOAT } from '../../src/engine/capi/data_types.js';
 import type { Engine } from '../../src/engine/index.js';
-import { record } from '../../src/engine/record.js';
-import type { RecordedNode, RecordedValue } from '../../src/engine/recorded.js';
+import { record } from '../../src/engine/compile/record.js';
+import type { RecordedNode, RecordedValue } from '../../src/engine/compile/recorded.js';
 
 /** Where loops are, on processors (context.ts). */
 export const FUSES = process.platform === 'linux' && process.arch === 'x64';

@@ -5,7 +5,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Dataset } from '../../src/common/dataset.js';
 import { datasetFromArrays } from '../../src/data/arrays.js';
-import { ensureTensorFlow } from '../../src/engine/tensorflow_library.js';
+import { ensureTensorFlow } from '../../src/engine/tensorflow/tensorflow_library.js';
 import { LocalReplica } from '../../src/worker/replica/local_replica.js';
 import type { ReplicaSpec } from '../../src/worker/replica/replica_spec.js';
 

@@ -108,7 +108,7 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
       maxBytes,
       end: (text, exitCode) => {
         context.stderr.write(printable(text));
-        // While TensorFlow is loaded, standard error is caught, and passed on after it (engine/quiet_load.ts).
+        // While TensorFlow is loaded, standard error is caught, and passed on after it (engine/tensorflow/quiet_load.ts).
         setTimeout(() => endProcessNow(exitCode), LAST_WORDS_MS);
       },
     });

@@ -1,5 +1,5 @@
 /** Owns: the folder that TensorFlow and data sets are kept in. */
-import { distributionFor } from '../../engine/wheels.js';
+import { distributionFor } from '../../engine/tensorflow/wheels.js';
 import type { Check, Finding } from '../check.js';
 import { gigabytes } from '../words.js';
 

@@ -1,6 +1,6 @@
 /** Owns: whether TensorFlow will compute with oneDNN here, by whose choice, and what it is held to. `compute` tells what it did. */
 import { turnsOneDnnOn } from '../../common/numerics_class.js';
-import { instructionSet } from '../../engine/instruction_set.js';
+import { instructionSet } from '../../engine/tensorflow/instruction_set.js';
 import type { Check, Finding } from '../check.js';
 
 const CLASS = 'Bits of results differ between on and off: one run, and one cluster, is of one kind (docs/reproducibility.md).';
@@ -8,7 +8,7 @@ const CLASS = 'Bits of results differ between on and off: one run, and one clust
 export const oneDnn: Check = {
   name: 'onednn',
   async find({ machine }): Promise<Finding[]> {
-    const { oneDnnCeiling, wantsOneDnn } = await import('../../engine/one_dnn.js');
+    const { oneDnnCeiling, wantsOneDnn } = await import('../../engine/tensorflow/one_dnn.js');
     const cpuinfo = machine.read('/proc/cpuinfo') ?? '';
     const instructions = instructionSet(cpuinfo);
     const ceiling = oneDnnCeiling(machine.environment, cpuinfo);

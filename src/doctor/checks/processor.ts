@@ -1,5 +1,5 @@
 /** Owns: the processor: its instructions, by which TensorFlow picks kernels, and whether it is free. */
-import { instructionSet, oneDnnHasBfloat16 } from '../../engine/instruction_set.js';
+import { instructionSet, oneDnnHasBfloat16 } from '../../engine/tensorflow/instruction_set.js';
 import { coreQuota } from '../../system/cores.js';
 import type { Check, Finding } from '../check.js';
 import { counted } from '../words.js';

@@ -1,6 +1,6 @@
 /** Owns: the operating system: whether there is a TensorFlow for it at all. */
 import { ExpectedError } from '../../common/errors.js';
-import { distributionFor } from '../../engine/wheels.js';
+import { distributionFor } from '../../engine/tensorflow/wheels.js';
 import type { Check, Finding } from '../check.js';
 
 export const system: Check = {

@@ -1,6 +1,6 @@
 /** Owns: which TensorFlow a run would take, and where from. Opens nothing: `compute` does. */
 import { ExpectedError } from '../../common/errors.js';
-import { distributionFor, TENSORFLOW_VERSION } from '../../engine/wheels.js';
+import { distributionFor, TENSORFLOW_VERSION } from '../../engine/tensorflow/wheels.js';
 import type { Check, Finding, Place } from '../check.js';
 import { gigabytes } from '../words.js';
 

@@ -8,7 +8,7 @@ import { isErrorLike } from '../../common/error_facts.js';
 import { ExpectedError, UsageError } from '../../common/errors.js';
 import { deriveKey, PURPOSE } from '../../common/random.js';
 import { exampleNormals, exampleUniforms, type ExampleDraw, type KeyedRandomOptions } from '../../engine/index.js';
-import { placeOf } from '../../engine/record_error.js';
+import { placeOf } from '../../engine/compile/record_error.js';
 import { mapTensors, type Examples } from './examples.js';
 
 /** float32 of [n, ...shape]: `shape` is one example's, [] for a number each. */

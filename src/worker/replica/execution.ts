@@ -1,7 +1,7 @@
 /**
  * Owns: by what a replica's training steps are executed: TensorFlow's kernels in a graph, XLA, or operation by operation. A rule of model and settings
  * alone, so that equal replicas of a run decide alike; it is part of the numerics class.
- * Does not: know what XLA may compile (engine/xla.ts, which has the last word on each step).
+ * Does not: know what XLA may compile (engine/lowering/xla.ts, which has the last word on each step).
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { isDense } from '../../common/dense_layers.js';

@@ -8,7 +8,7 @@ import { invariant } from '../../common/errors.js';
 import type { DeviceMemory, GatheredStep } from '../../common/resident.js';
 import { TreeFold } from '../../common/tree_fold.js';
 import { presenceOf } from '../../common/tree_sum.js';
-import { borrowTensor, lendTensor } from '../../engine/device_memory.js';
+import { borrowTensor, lendTensor } from '../../engine/backend/device_memory.js';
 import type { Engine } from '../../engine/index.js';
 import { pack, unpack } from './packing.js';
 

@@ -2,7 +2,7 @@
 import { isErrorLike } from '../../common/error_facts.js';
 import { ExpectedError, UsageError } from '../../common/errors.js';
 import { TensorFlowError } from '../../engine/index.js';
-import { placeOf } from '../../engine/record_error.js';
+import { placeOf } from '../../engine/compile/record_error.js';
 
 /**
  * What the model itself throws, a layer of the user's, tfjs's refusal of its shapes or an op without a gradient, is neither a bug of ours nor a

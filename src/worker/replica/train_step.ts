@@ -1,6 +1,6 @@
 /**
  * Owns: one training step's computation on one shard: forward, loss sum, backward, as one graph function (or op by op with --no-compile).
- * Does not: see the other shards, average, or update: the coordinator adds gradients and applies SGD. Next hop: engine/graph_function.ts.
+ * Does not: see the other shards, average, or update: the coordinator adds gradients and applies SGD. Next hop: engine/compile/graph_function.ts.
  *
  * In: weights (the model's variables), the shard's rows, the dropout position. Out: sums over the shard's examples.
  */

@@ -1,6 +1,6 @@
 /** Owns: that closing a replica ends, whatever its thread is doing. */
 import { expect, it } from 'vitest';
-import { ensureTensorFlow } from '../../../src/engine/tensorflow_library.js';
+import { ensureTensorFlow } from '../../../src/engine/tensorflow/tensorflow_library.js';
 import { hasStuckThreads } from '../../../src/system/stuck_threads.js';
 import { LocalReplica } from '../../../src/worker/replica/local_replica.js';
 import { drawnImages, specUnderTest, testModel } from '../../support/replica_under_test.js';

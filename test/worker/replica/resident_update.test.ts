@@ -18,7 +18,7 @@ const layout = createBucketLayout({
   weights: [
     { name: 'a/kernel', shape: [300, 70] },
     { name: 'a/bias', shape: [7] },
-    // Large enough for loops (src/engine/exact_loops.ts).
+    // Large enough for loops (src/engine/lowering/exact_loops.ts).
     { name: 'b/kernel', shape: [9, 16_384] },
     { name: 'b/bias', shape: [256] },
     { name: 'c/kernel', shape: [16_385] },

@@ -4,7 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LOOP_ELEMENTS } from '../../../../src/engine/loop_plan.js';
+import { LOOP_ELEMENTS } from '../../../../src/engine/lowering/loop_plan.js';
 import type { LocalReplica } from '../../../../src/worker/replica/local_replica.js';
 import { advance, copied, EXAMPLES, planeOn, told, type Work } from '../../../support/plane_on.js';
 import { drawnImages, openReplica } from '../../../support/replica_under_test.js';
