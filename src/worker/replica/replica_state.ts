@@ -49,14 +49,14 @@ export function judgedIn({ judged }: ReplicaState): Judged {
 /**
  * Gives the model's variables the published parameters, once per version. They read them where they lie, if they can: who publishes writes nothing there
  * before every answer that is computed from them is there or no longer wanted. A replica that keeps the weights copies them, one by one or as one
- * array. `early`: as `Resident.settle`.
+ * array. `early`: as `HeldVersions.settle`.
  */
 export function load(
   replica: ReplicaState,
   { version, parameters }: Pick<ShardTask, 'version' | 'parameters'>,
   { early = false } = {},
 ): void {
-  if (replica.resident?.settle(version, { early })) replica.loadedVersion = version;
+  if (replica.resident?.versions.settle(version, { early })) replica.loadedVersion = version;
   if (replica.loadedVersion === version) return;
   const { engine, model, layout } = replica;
   invariant(parameters.length === layout.totalSize, 'a replica is given the weights that it does not hold');

@@ -36,12 +36,12 @@ export function reside(replica: ReplicaState, residence: Residence): null {
 export function writeValues(replica: ReplicaState, version: number, into: HostValues): null {
   invariant(!isClosing(replica), 'nobody waits for this replica any more');
   invariant(holds(replica, version), 'values are asked of a replica that holds them');
-  replica.resident.write(into);
+  replica.resident.versions.write(into);
   return null;
 }
 
 export function dropAfter(replica: ReplicaState, version: number): null {
-  if (replica.resident?.dropAfter(version)) replica.loadedVersion = version;
+  if (replica.resident?.versions.dropAfter(version)) replica.loadedVersion = version;
   return null;
 }
 
@@ -53,7 +53,7 @@ export async function trainResident(
   const begin = performance.now();
   const { version } = shard;
   invariant(resident !== null, 'a replica is told to reside before its first step');
-  const isHere = resident.leadsTo(version) && (resident.version !== version || replica.loadedVersion === version);
+  const isHere = resident.versions.leadsTo(version) && (resident.versions.held !== version || replica.loadedVersion === version);
   if (early && !isHere) return null;
   beginFrom(replica, version, work.from, { early: early && (work.lends || work.keepsBefore) });
   let feed: Feed | StretchFeed[] | undefined;
@@ -111,22 +111,22 @@ function beginFrom(replica: ReplicaState, version: number, from: HostValues, how
   const { resident } = replica;
   const isOnHost = from.version[0] === version;
   load(replica, { version, parameters: isOnHost ? from.parameters : NOTHING }, how);
-  if (resident === null || resident.version === version) return;
+  if (resident === null || resident.versions.held === version) return;
   invariant(isOnHost, 'a replica is given the values that it does not hold');
-  resident.takeSlots(version, from.slots);
+  resident.versions.takeSlots(version, from.slots);
 }
 
 /** Whether this version's values are here; what was computed last already stays then: it may be asked for next. */
 function holds(replica: ReplicaState, version: number): replica is ReplicaState & { resident: Resident } {
   const { resident } = replica;
   if (resident === null) return false;
-  if (resident.version !== version && resident.settle(version)) replica.loadedVersion = version;
-  return replica.loadedVersion === version && resident.version === version;
+  if (resident.versions.held !== version && resident.versions.settle(version)) replica.loadedVersion = version;
+  return replica.loadedVersion === version && resident.versions.held === version;
 }
 
 /** This replica will be closed, and maybe nobody else has these values. One that is closed already, after which the run went on, leaves nothing. */
 function leaveBehind(replica: ReplicaState, version: number, into: HostValues): void {
-  if (!isClosing(replica) && holds(replica, version)) replica.resident.write(into);
+  if (!isClosing(replica) && holds(replica, version)) replica.resident.versions.write(into);
 }
 
 function isClosing({ closing }: ReplicaState): boolean {

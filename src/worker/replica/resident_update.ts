@@ -1,6 +1,6 @@
 /**
  * Owns: what one step does to the weights as a graph function's part: divide by the global batch → clip → optimizer → moving statistics, in the order
- * and with the bits of the host (coordinator/planes/exact/update/step_update.ts). Does not: add shards, compile, or commit (resident.ts does).
+ * and with the bits of the host (coordinator/planes/exact/update/step_update.ts). Does not: add shards or compile (resident.ts does), or commit (held_versions.ts).
  *
  * What changes from step to step is an argument: a number that is built in would be recorded anew with each value.
  */

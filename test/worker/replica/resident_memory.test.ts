@@ -58,7 +58,7 @@ describe('on the device', () => {
       () => undefined,
     );
     const { slots } = optimizerProgram(optimizer);
-    resident.takeSlots(0, firstSlots(slots, new Float32Array(layout.trainedSize)));
+    resident.versions.takeSlots(0, firstSlots(slots, new Float32Array(layout.trainedSize)));
     const work = {
       key: 1,
       lends: false,
@@ -74,7 +74,7 @@ describe('on the device', () => {
       const then = Array.from({ length: stretch.steps - 1 }, (_, at) => {
         return { step: step + at + 1, shards: [{ rows: new Int32Array(4) }], learningRate: 0.1 };
       });
-      resident.settle(step, { early: stretch.early });
+      resident.versions.settle(step, { early: stretch.early });
       const feed = {
         batches: { inputs: {}, targets: {}, weights: {}, scales: {} },
         positions: tf.zeros([stretch.steps, 4], 'int32'),
@@ -87,7 +87,7 @@ describe('on the device', () => {
       if (step === 0) most = 0;
     }
     for (let step = 0; stretch === null && step < 3; step++) {
-      resident.settle(step);
+      resident.versions.settle(step);
       for (const shard of work.shards) {
         const outcome = resident.compute([] as unknown as Feed, { version: step, step, shard }, { ...work, ...rest }, (read) => {
           tf.dispose([read.loss, ...read.sums]);
