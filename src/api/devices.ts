@@ -2,10 +2,11 @@
  * Owns: which devices the replicas of a run go on: the user's choice met with what the machine has.
  * Does not: open a device. A GPU that was asked for and is missing is an error, never a silent fallback.
  */
-import type { DeviceChoice } from '../common/device_choice.js';
+import { chooseDevices, type DeviceChoice } from '../common/device_choice.js';
 import { EnvironmentError, UsageError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 import { threadsFor, type ModelWork } from '../common/thread_count.js';
+import type { TrainConfig } from '../common/train_config.js';
 import { availableCores } from '../system/cores.js';
 import { findGpus, type GpuSearch } from '../engine/tensorflow/gpus.js';
 
@@ -28,6 +29,15 @@ export interface Placement {
   readonly logicalCpuDevices: number;
   /** One line for the user where the machine decided; empty otherwise. */
   readonly notice: string;
+}
+
+/** On each of the devices that are named, or where settings say. Errors: those of `placeOnNamedDevices`, `chooseDevices` and `placeReplicas`. */
+export function placeRun(
+  devices: readonly string[] | undefined,
+  config: Pick<TrainConfig, 'gpus' | 'workers' | 'threadsPerWorker'>,
+): Placement {
+  if (devices !== undefined) return placeOnNamedDevices(devices, config.threadsPerWorker);
+  return placeReplicas(chooseDevices(config), config.threadsPerWorker);
 }
 
 /** @throws EnvironmentError GPU_NOT_FOUND, GPU_INDEX, TOO_MANY_CPU_REPLICAS */

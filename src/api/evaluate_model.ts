@@ -4,7 +4,6 @@
  */
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { chooseDevices } from '../common/device_choice.js';
 import { requireBatchCoversShards } from '../common/config_checks.js';
 import type { Dataset } from '../common/dataset.js';
 import { DataError } from '../common/errors.js';
@@ -15,7 +14,7 @@ import { weightsFor } from '../coordinator/storage/state/saved_model.js';
 import { evaluate } from '../coordinator/planes/exact/evaluate.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { loadDatasetAside } from '../data/load_aside.js';
-import { placeOnNamedDevices, placeReplicas } from './devices.js';
+import { placeRun } from './devices.js';
 import { hasForeignLayers } from '../models/class_names.js';
 import { isModule, resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
@@ -49,9 +48,7 @@ export interface Evaluation {
 
 /** Every validation example once. Errors: MODEL_FILE_INVALID, data and device errors. */
 export async function evaluateModel({ path, config, say, dataset: own, devices }: EvaluateRequest): Promise<Evaluation> {
-  const placement = devices
-    ? placeOnNamedDevices(devices, config.threadsPerWorker)
-    : placeReplicas(chooseDevices(config), config.threadsPerWorker);
+  const placement = placeRun(devices, config);
   const shards = config.shards ?? placement.replicas.length;
   requireBatchCoversShards({ batch: config.batch, shards });
   const saved = await readSaved(path);

@@ -3,7 +3,6 @@
  * Does not: choose devices (devices.ts), open replicas (replicas.ts), or put the run together (compose.ts).
  */
 import { shardsOn } from '../common/config_checks.js';
-import { chooseDevices } from '../common/device_choice.js';
 import { UsageError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 import { largestShard } from '../common/shard.js';
@@ -12,7 +11,7 @@ import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { residentReplicas } from '../coordinator/planes/exact/resident_weights.js';
 import { eventOf } from '../coordinator/fleet_event.js';
 import type { Crew, Recruiter, Work } from './compose.js';
-import { placedFor, placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
+import { placedFor, placeRun, type Placement } from './devices.js';
 import { openReplicas } from './replicas.js';
 import type { TrainingRequest } from './run_request.js';
 
@@ -29,9 +28,7 @@ export class LocalRecruiter implements Recruiter {
   /** Errors: those of devices that are not there. */
   constructor(private readonly request: TrainingRequest) {
     const { config, devices } = request;
-    this.#placement = devices
-      ? placeOnNamedDevices(devices, config.threadsPerWorker)
-      : placeReplicas(chooseDevices(config), config.threadsPerWorker);
+    this.#placement = placeRun(devices, config);
     const replicas = this.#placement.replicas.length;
     // A resumed run is cut as it was begun, wherever it goes on.
     this.shards = request.resume === null ? shardsOn(replicas, config) : (config.shards ?? shardsOn(replicas, config));

@@ -7,7 +7,6 @@
  */
 import { createHash } from 'node:crypto';
 import { mixesExamples } from '../common/augmentation.js';
-import { chooseDevices } from '../common/device_choice.js';
 import { requireBatchCoversShards } from '../common/config_checks.js';
 import type { Dataset } from '../common/dataset.js';
 import { trainedWeights, type BucketLayout } from '../common/bucket_layout.js';
@@ -20,7 +19,7 @@ import { shardBatch } from '../coordinator/planes/exact/batches.js';
 import { Fleet } from '../coordinator/planes/exact/fleet/fleet.js';
 import { gradientsByShard, sumGradients } from '../coordinator/planes/exact/update/reducer.js';
 import { loadDatasetAside } from '../data/load_aside.js';
-import { mostCpuReplicas, placeOnNamedDevices, placeReplicas, type Placement } from './devices.js';
+import { mostCpuReplicas, placeRun, type Placement } from './devices.js';
 import { resolveModelSource } from '../models/load.js';
 import type { ModelSource } from '../models/model_source.js';
 import { openReplicas } from './replicas.js';
@@ -83,15 +82,8 @@ export interface VerifyRequest {
 
 /** Computes one step's gradient three ways. Errors: those of opening replicas and data. */
 export async function verify({ config, shards, say, devices, ...own }: VerifyRequest): Promise<VerifyReport> {
-  const placement = devices
-    ? placeOnNamedDevices(devices, config.threadsPerWorker)
-    : placeReplicas(
-        chooseDevices({
-          gpus: config.gpus,
-          workers: config.gpus === null ? (config.workers ?? Math.min(shards, mostCpuReplicas())) : config.workers,
-        }),
-        config.threadsPerWorker,
-      );
+  const workers = config.workers ?? (config.gpus === null ? Math.min(shards, mostCpuReplicas()) : null);
+  const placement = placeRun(devices, { ...config, workers });
   requireBatchCoversShards({ batch: config.batch, shards });
   const source = own.source ?? (await resolveModelSource(config.model));
   const dataset = own.dataset ?? (await loadDatasetAside(config, {}));

@@ -3,7 +3,6 @@
  * Does not: compute (predict.ts, evaluate.ts).
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { chooseDevices } from '../../common/device_choice.js';
 import { UsageError } from '../../common/errors.js';
 import { optionTexts } from '../option_texts.js';
 import { configLayerSchema } from '../../common/settings/schema.js';
@@ -11,7 +10,7 @@ import { completeConfig } from '../../common/settings/table.js';
 import { renameKeys, toSnakeCase } from '../../common/snake_case.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import { workOf } from '../../worker/replica/model_work.js';
-import { placedFor, placeOnNamedDevices, placeReplicas } from '../devices.js';
+import { placedFor, placeRun } from '../devices.js';
 import type { ByName } from '../train_options.js';
 import { invalid, refuseUnknown, wrong } from '../option_checks.js';
 import type { ReplicaRequest } from '../replicas.js';
@@ -89,13 +88,9 @@ export function computingOf(
   const open = warm.openedWith;
   const isPlaced = devices !== undefined || PLACING.some((name) => options[name] !== undefined);
   const rows = given.batchSize ?? DEFAULT_BATCH;
-  const place = (): Computing['placement'] => {
-    const { threadsPerWorker: threads } = config;
-    return devices ? placeOnNamedDevices(devices, threads) : placeReplicas(chooseDevices(config), threads);
-  };
   const { precision, compile, execution, batchNorm } = { ...config, ...open?.config, ...(settings as Partial<TrainConfig>) };
   return {
-    placement: placedFor(open === null || isPlaced ? place() : open.placement, workOf(model), rows),
+    placement: placedFor(open === null || isPlaced ? placeRun(devices, config) : open.placement, workOf(model), rows),
     rows,
     config: {
       ...{ precision, compile, execution, batchNorm, augment: [], loss: null, metrics: null },
