@@ -140,13 +140,18 @@ describe('why a run is as fast as it is', () => {
     const facts = { replicas: 1, isCluster: false, device: 'CPU', bytes: 0, shards: 1, dense: true, threads: 2 };
     const where = { phasesMs: { compute: 1 }, stepMs: 1, outside: 0, replicas: [] };
     const change = (how: { precision: string; execution: string }, dense = true): string =>
-      changeFor({ ...facts, instructionSet: BF16, ...how, dense }, where);
+      changeFor({ ...facts, instructionSet: FP32, ...how, dense }, where);
     expect(change({ precision: 'fp32', execution: 'compiled' })).toMatch(/bench --execution auto measures it/);
     expect(change({ precision: 'fp32', execution: 'compiled' }, false)).not.toMatch(/XLA/);
     expect(change({ precision: 'fp32', execution: 'xla' })).not.toMatch(/XLA/);
     expect(change({ precision: 'bf16', execution: 'compiled' })).not.toMatch(/XLA/);
     facts.threads = 1;
     expect(change({ precision: 'fp32', execution: 'compiled' })).not.toMatch(/XLA/);
+    const faster = changeFor(
+      { ...facts, threads: 2, instructionSet: BF16, precision: 'fp32', execution: 'compiled' },
+      { ...where, stepMs: 9, phasesMs: { compute: 9 } },
+    );
+    expect(faster).toMatch(/--precision bf16/);
   });
 
   it('names as many threads as the model keeps busy, and says nothing of them where those are there', () => {
