@@ -25,5 +25,6 @@
  *  13  in training steps on x64 and Linux, with oneDNN, large convolutions of 3 × 3 pixels are computed by Winograd's minimal filtering; in bf16 their filters'
  *      gradients alone, in float32, with AVX-512 and without AMX
  *  14  maps by minimal filtering are 0 where the convolution's are, before what is not smooth there
+ *  15  on processors without AVX-512 some products of matrices have more columns than are kept: the same sums by one thread and by two, of many not known
  */
-export const ARITHMETIC_VERSION = 14;
+export const ARITHMETIC_VERSION = 15;

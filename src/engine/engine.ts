@@ -30,6 +30,7 @@ import { withoutLoadNotes } from './tensorflow/quiet_load.js';
 import { findTensorFlow } from './tensorflow/tensorflow_library.js';
 import { oneDnnCeiling, oneDnnUse, wantsOneDnn, type OneDnnUse } from './tensorflow/one_dnn.js';
 import { computesProducts } from './lowering/convolution_products.js';
+import { padsProducts } from './lowering/padded_products.js';
 import { winogradFrom } from './lowering/winograd.js';
 import { installTrainingOps } from './ops/training_ops.js';
 
@@ -120,11 +121,13 @@ export function installEngine(options: EngineOptions = {}): Engine {
   const oneDnnIsa = oneDnnCeiling();
   refuseHeldBfloat16({ precision: options.precision, oneDnn, level: oneDnnIsa, hasBfloat16: oneDnnHasBfloat16() });
   const { precision = 'fp32' } = options;
-  const convolvesByProducts = computesProducts({ precision, oneDnn, ceiling: oneDnnIsa });
+  const multiplies = { precision, oneDnn, ceiling: oneDnnIsa };
+  const convolvesByProducts = computesProducts(multiplies);
   const context = openContext(api, {
     ...options,
     bfloat16: precision === 'bf16' ? bfloat16Use(oneDnn) : null,
     convolvesByProducts,
+    padsProducts: padsProducts(multiplies),
     winogradFrom: winogradFrom({ precision, oneDnn, convolvesByProducts }),
   });
   const binding = new Binding(context);
@@ -168,7 +171,7 @@ export function installEngine(options: EngineOptions = {}): Engine {
 
 function openContext(
   api: CApi,
-  options: EngineOptions & Pick<Context, 'bfloat16' | 'convolvesByProducts' | 'winogradFrom'>,
+  options: EngineOptions & Pick<Context, 'bfloat16' | 'convolvesByProducts' | 'padsProducts' | 'winogradFrom'>,
 ): Context {
   const open = (): Context => new Context(api, { ...options, opsLeftToProcessor: opsLeftToProcessor(options) });
   // That there is no GPU is news where one is asked for, or listed by its driver.

@@ -30,7 +30,7 @@ export function recordedNodes(
 /** On every processor, whatever it does by itself. */
 export function withContext<Result>(
   { context }: Engine,
-  changes: Partial<Pick<Context, 'convolvesByProducts' | 'winogradFrom' | 'threads'>>,
+  changes: Partial<Pick<Context, 'convolvesByProducts' | 'padsProducts' | 'winogradFrom' | 'threads'>>,
   body: () => Result,
 ): Result {
   const own = Object.fromEntries(Object.keys(changes).map((name) => [name, context[name as keyof typeof changes]]));

@@ -33,6 +33,8 @@ export class Context {
   readonly bfloat16: Bfloat16Use | null;
   /** Some convolutions are computed as products of matrices in graph functions (convolution_products.ts). */
   readonly convolvesByProducts: boolean;
+  /** Some products of matrices are computed with more columns in graph functions (padded_products.ts). */
+  readonly padsProducts: boolean;
   /** Threads that one op may use; of 0 TensorFlow makes one for each core. */
   readonly threads: number;
   /** Products of a convolution from which on it may be computed by minimal filtering where ops become loops (winograd.ts). */
@@ -51,6 +53,7 @@ export class Context {
       opsLeftToProcessor?: ReadonlySet<string>;
       bfloat16?: Bfloat16Use | null;
       convolvesByProducts?: boolean;
+      padsProducts?: boolean;
       winogradFrom?: number;
     },
   ) {
@@ -72,6 +75,7 @@ export class Context {
     }
     this.device = device;
     this.convolvesByProducts = device.type === 'CPU' && options.convolvesByProducts === true;
+    this.padsProducts = device.type === 'CPU' && options.padsProducts === true;
     this.threads = options.intraOpThreads || availableParallelism();
     this.fuses = device.type === 'CPU' && process.platform === 'linux' && process.arch === 'x64';
     this.winogradFrom = this.fuses ? (options.winogradFrom ?? Infinity) : Infinity;

@@ -74,6 +74,12 @@ export class GraphAdditions {
     return this.one('Slice', [typeAttr('T', value.dtype), typeAttr('Index', TF_INT32)], given, order);
   }
 
+  /** Zeros behind, so many on each axis. */
+  padded(value: RecordedValue, behind: readonly number[]): RecordedValue {
+    const given = this.constant([behind.length, 2], TF_INT32, Int32Array.from(behind.flatMap((zeros) => [0, zeros])));
+    return this.one('Pad', [typeAttr('T', value.dtype), typeAttr('Tpaddings', TF_INT32)], [value, given]);
+  }
+
   concat(values: readonly RecordedValue[], axis: number): RecordedValue {
     if (values.length === 1) return values[0];
     const attributes = [intAttr('N', values.length), typeAttr('T', values[0].dtype), typeAttr('Tidx', TF_INT32)];

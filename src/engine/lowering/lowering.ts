@@ -12,6 +12,7 @@ import { isLarge, Uses, type Loops } from './loop_plan.js';
 import { JOINED, leadingToProducts, planBfloat16, type Bfloat16Plan } from './mixed_precision.js';
 import { typeAttr } from '../backend/raw_ops.js';
 import { planProducts } from './convolution_products.js';
+import { planPadded } from './padded_products.js';
 import { WORDS_OF_BLOCK } from './philox.js';
 import type { RecordedNode, RecordedValue } from '../compile/recorded.js';
 import type { Recording } from '../compile/recording.js';
@@ -61,6 +62,7 @@ export function lower(
     threads,
     sumsByTwo: fuses,
     products: parts.context.convolvesByProducts ? planProducts(nodes, { uses, precision }) : new Set<RecordedNode>(),
+    padded: parts.context.padsProducts && !forXla ? planPadded(nodes) : new Set<RecordedNode>(),
     draws: new Set(nodes.filter((node) => isDraw(node) && byXla(node))),
   };
   const lowered = new TypedLowering(recording, plan, loops, keptApart(parts, recording, uses)).lowered(outputs);

@@ -9,6 +9,7 @@ import type { FusedLoops, LoopFunction } from './fused_loops.js';
 import { isLarge, type LoopNodes, type Loops } from './loop_plan.js';
 import { FLOAT32_BARRIER } from './mixed_precision.js';
 import type { GraphAdditions } from '../compile/graph_additions.js';
+import { insertPadded, withMoreColumns } from './padded_products.js';
 import { insertProduct } from './product_ops.js';
 import { WORDS_OF_BLOCK } from './philox.js';
 import { insertWinograd } from './winograd_ops.js';
@@ -29,6 +30,8 @@ export interface LoweringPlan {
   readonly draws: ReadonlySet<RecordedNode>;
   /** Convolutions that are computed as products of matrices, where they are none of the next. */
   readonly products: ReadonlySet<RecordedNode>;
+  /** Products of matrices that are computed with more columns. */
+  readonly padded: ReadonlySet<RecordedNode>;
   /** Convolutions that are computed by minimal filtering, by the first node of each group. */
   readonly winograd: ReadonlyMap<RecordedNode, readonly RecordedNode[]>;
   readonly keepsZeros: (convolution: RecordedNode) => boolean;
@@ -41,6 +44,7 @@ export class TypedLowering {
   /** What stands for a recorded value, in its type there, and in the other type where that was asked for. */
   readonly #current = new Map<RecordedValue, RecordedValue>();
   readonly #other = new Map<RecordedValue, RecordedValue>();
+  readonly #padded = new Map<RecordedValue, RecordedValue>();
   #madeZero: RecordedValue | undefined;
   readonly #add: GraphAdditions;
 
@@ -81,12 +85,21 @@ export class TypedLowering {
       node,
       node.inputs.map((input, at) => this.#as(input, types[at] === main && types[at] !== '' ? dtype : TF_FLOAT)),
     );
-    const isProduct = this.plan.products.has(node);
-    if (!isProduct && inputs.every((input, at) => input === node.inputs[at])) return;
+    const [isProduct, isPadded] = [this.plan.products.has(node), this.plan.padded.has(node)];
+    if (!isProduct && !isPadded && inputs.every((input, at) => input === node.inputs[at])) return;
     const made = isProduct
       ? [insertProduct(this.#add, node, inputs)]
-      : this.#add.all(op, attributes, inputs, { outputCount: outputs.length });
+      : isPadded
+        ? [insertPadded(this.#add, node, { first: inputs[0], padded: this.#withMoreColumns(inputs[1]) })]
+        : this.#add.all(op, attributes, inputs, { outputCount: outputs.length });
     outputs.forEach((output, at) => this.#current.set(output, made[at]));
+  }
+
+  /** Once for all products, as those of a recurrent layer's steps. */
+  #withMoreColumns(matrix: RecordedValue): RecordedValue {
+    const padded = this.#padded.get(matrix) ?? withMoreColumns(this.#add, matrix);
+    this.#padded.set(matrix, padded);
+    return padded;
   }
 
   #callLoop(kind: 'elementWise' | 'exact', { nodes }: LoopNodes, { outputs: [result] }: RecordedNode): void {
