@@ -23,12 +23,19 @@ const folder = mkdtempSync(join(tmpdir(), 'tfjs-parallel-hashes-'));
 const token = join(folder, 'token');
 writeFileSync(token, randomBytes(32).toString('base64url'), { mode: 0o600 });
 const how = { build: resolve(import.meta.dirname, '..', options.build), verbose: options.verbose };
-const isGiven = more.some((flag) => /^--data(-dir)?$/.test(flag));
-const training = [
-  ...flags('--epochs 2 --batch 50 --shards 4 --lr 0.05 --set optimizer.momentum=0.9'),
-  ...(isGiven ? [] : flags('--data synthetic --train-limit 590 --validation-limit 200')),
-  ...more,
-];
+const has = (...names) => names.some((name) => more.includes(name));
+/** Of a replica: a coordinator has none. */
+const at = more.indexOf('--threads-per-worker');
+const [, threads = '1'] = at < 0 ? [] : more.splice(at, 2);
+const defaults = {
+  '--epochs': '2',
+  '--batch': '50',
+  '--shards': '4',
+  // A model of one's own may bring its optimizer.
+  ...(!has('--model', '--set') && { '--lr': '0.05', '--set': 'optimizer.momentum=0.9' }),
+  ...(!has('--data', '--data-dir') && { '--data': 'synthetic', '--train-limit': '590', '--validation-limit': '200' }),
+};
+const training = [...Object.entries(defaults).flatMap(([flag, value]) => (has(flag) ? [] : [flag, value])), ...more];
 // Each step is told, so that one can be waited for, and there are states to go on from.
 const watched = [
   '--reporter',
@@ -42,7 +49,7 @@ const watched = [
   '--state-every',
   'epoch,3 steps',
 ];
-const place = (replicas) => flags(`--gpus none --workers ${replicas} --threads-per-worker 1`);
+const place = (replicas) => flags(`--gpus none --workers ${replicas} --threads-per-worker ${threads}`);
 /** A worker reads its model and data itself. */
 const own = ['--model', '--data', '--data-dir'].flatMap((flag) => {
   const at = more.lastIndexOf(flag);

@@ -14,7 +14,7 @@ into a section), or in a file (\`--config FILE\`, YAML or JSON; [config/mnist.ya
 flag > environment > file > default. The library call has those marked in "library" by the same name in camelCase (\`maxSteps\`), and the optimizer's in
 \`optimizer: { learningRate, schedule: { name } }\`.
 
-What \`--resume\` does with a setting: **fixed**: the result depends on it, so a resume that changes it is refused; **kept**: a resume may change it, and
+What \`--resume\` does with a setting: **fixed**: the result depends on it, so a resume that changes it is refused; **kept**: a resume may change it (what changes bits, as threads and execution do, with \`--numerics relaxed\` alone), and
 the run keeps that, in its config.yaml; **call**: of one call alone, never written back; the line that a run prints to continue it repeats it.
 "workers": in a cluster the coordinator sends it to workers.
 `;

@@ -34,7 +34,7 @@ export function refuseUnknown(given: object, { call, known, prefix, all }: Known
     throw new UsageError({
       code: 'OPTION_UNKNOWN',
       message: `${call} has no option ${prefix}${key}${hint.meant === undefined ? '' : `, did you mean ${hint.meant}?`}`,
-      next: hint.advice ?? `leave it out; it knows ${known.map((name) => `${prefix}${name}`).join(', ')}`,
+      next: hint.advice ?? `leave it out; it knows ${[...new Set(known)].map((name) => `${prefix}${name}`).join(', ')}`,
     });
   }
 }

@@ -84,8 +84,9 @@ function tellPage(page: string, say: (line: string) => void): void {
   if (existsSync(page)) say(`report   ${page}`);
 }
 
-/** A run that diverged would meet the same numbers again: its error says what to do. */
-const isUnfinished = ({ reason }: EndEvent): boolean => !['done', 'stopped_early', 'diverged'].includes(reason);
+/** A run that diverged, or failed in its first step, would meet the same again: its error says what to do. */
+const isUnfinished = ({ reason, steps }: EndEvent): boolean =>
+  !['done', 'stopped_early', 'diverged'].includes(reason) && !(reason === 'failed' && steps === 0);
 
 /** @throws TargetNotMetError where the run came to its own end below `target` */
 function exitCodeOfEnd(end: EndEvent, { target, fastDevRun }: TrainConfig, reached: Reached | null): ExitCode {

@@ -45,9 +45,14 @@ export async function loadDataset(config: DataConfig, { onProgress = () => {} }:
   throw new UsageError({
     code: 'DATA_UNKNOWN',
     message: `unknown data ${JSON.stringify(config.data)}`,
-    next: `Use ${known.slice(0, -1).join(', ')}, or ${known[known.length - 1]}.`,
+    next: isOfProgram(config.data)
+      ? 'A program gave its own data to the run: give it again, as { data } in a call or by --data.'
+      : `Use ${known.slice(0, -1).join(', ')}, or ${known[known.length - 1]}.`,
   });
 }
+
+/** What data is called that a program gave without a name (api/given_data.ts). */
+const isOfProgram = (data: string): boolean => ['arrays', 'rows', 'a sequence'].includes(data);
 
 /** The name by which any machine makes the same data; null where each must be given its own. */
 export function nameEverywhere(data: string): string | null {

@@ -25,7 +25,11 @@ export function benchCommand(context: CommandContext, loadRunBench: () => Promis
     .description('Measure the training step on this machine, on drawn data.')
     .addHelpText('before', EXAMPLES);
   addSettingFlags(command);
-  command.addOption(new Option('--steps <n>', 'steps measured').default('50').helpGroup(GROUP.training));
+  command.addOption(
+    new Option('--steps <n>', 'steps measured; more where a call computes many small ones')
+      .default('50')
+      .helpGroup(GROUP.training),
+  );
   command.addOption(new Option('--warmup-steps <n>', 'steps before the clock counts').default('5').helpGroup(GROUP.training));
   command.addOption(new Option('--input-shape <sizes>', 'of one example').default('28,28,1').helpGroup(GROUP.data));
   command.addOption(new Option('--classes <n>', 'number of classes').default('10').helpGroup(GROUP.data));

@@ -2,7 +2,7 @@
  * Owns: telling one process from another over time: a process id alone is given out again.
  * Does not: lock anything (run_lock.ts).
  */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { errorCode } from '../../../common/error_facts.js';
 
@@ -30,6 +30,7 @@ export const systemProcesses: ProcessTable = {
       // EPERM: it lives, under another user.
       if (errorCode(error) !== 'EPERM') return false;
     }
+    if (isEndedOnly(pid)) return false;
     return startedAt === null || startTimeOf(pid) === startedAt;
   },
 };
@@ -40,13 +41,24 @@ function ownScope(): string {
   return [hostname(), boot ?? 'unknown boot', namespace ?? 'no namespace'].join(' · ');
 }
 
-/** Field 22 of /proc/PID/stat; the second field may itself hold spaces and parentheses. */
 function startTimeOf(pid: number): string | null {
-  const stat = readOrNull(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  return stat === null ? null : (stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null);
+  return statOf(pid)[19] ?? null;
 }
 
-function readOrNull(read: () => string): string | null {
+/** It has ended, threads and all, and is still listed because its parent has not asked for its end: one that never does is common in containers. */
+function isEndedOnly(pid: number): boolean {
+  const [state] = statOf(pid);
+  if (state !== 'Z' && state !== 'X') return false;
+  return (readOrNull(() => readdirSync(`/proc/${pid}/task`)) ?? []).length <= 1;
+}
+
+/** From the third field of /proc/PID/stat on, the state; the second may itself hold spaces and parentheses. Empty where the system does not tell. */
+function statOf(pid: number): string[] {
+  const stat = readOrNull(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  return stat === null ? [] : stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+function readOrNull<Value>(read: () => Value): Value | null {
   try {
     return read();
   } catch {

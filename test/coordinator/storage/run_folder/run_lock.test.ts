@@ -4,7 +4,7 @@ import type { ProcessIdentity, ProcessTable } from '../../../../src/coordinator/
 import { systemProcesses } from '../../../../src/coordinator/storage/run_folder/process_identity.js';
 import { acquireRunLock } from '../../../../src/coordinator/storage/run_folder/run_lock.js';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryDisk } from '../../../support/memory_disk.js';
@@ -159,6 +159,22 @@ describe('processes', () => {
     await ended;
     expect(systemProcesses.isAlive({ ...identity, startedAt: null })).toBe(false);
     expect(systemProcesses.isAlive({ ...own, scope: 'elsewhere' })).toBeNull();
+  });
+
+  it.runIf(process.platform === 'linux')('have ended where only their parent has not asked for it', async () => {
+    // sleep has a child that it did not start and never asks for.
+    const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const pid = Number(await new Promise((heard) => parent.stdout.once('data', (text: Buffer) => heard(text.toString()))));
+      const identity = { ...systemProcesses.self(), pid, startedAt: null };
+      await expect.poll(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8').trim()).toBe('sleep');
+      expect(systemProcesses.isAlive(identity)).toBe(true);
+      process.kill(pid, 'SIGKILL');
+      await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z ');
+      expect(systemProcesses.isAlive(identity)).toBe(false);
+    } finally {
+      parent.kill('SIGKILL');
+    }
   });
 
   it('lock real folders', async () => {
