@@ -29,22 +29,9 @@ export function addOwnFlags(command: Command): void {
   for (const row of flagsOf(command)) {
     const [flag, ...former] = namesOf(row);
     const option = new Option(flag, row.setting.help).helpGroup(GROUP[row.setting.group]);
-    if (option.required) option.argParser(once(row));
     command.addOption(row.setting.bare === undefined ? option : option.preset(row.setting.bare));
     for (const name of former) command.addOption(new Option(name).hideHelp().helpGroup(GROUP[row.setting.group]));
   }
-}
-
-/** Commander itself takes the last of several. */
-function once({ path, flag }: FlagSetting): (value: string, before: unknown) => string {
-  return (value, before) => {
-    if (before === undefined) return value;
-    throw new UsageError({
-      code: 'CONFIG_GIVEN_TWICE',
-      message: `${path} is given twice on the command line, both times by ${new Option(flag).long}`,
-      next: 'leave one of them out',
-    });
-  };
 }
 
 /** Adds the command's flags and `--config`, `--set`, `-v`. */

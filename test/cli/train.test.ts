@@ -59,15 +59,6 @@ function codeOf(error: unknown): string {
   return String(error);
 }
 
-test('a flag that is given twice is refused, but not one without a value', async () => {
-  const { error } = await train(['--epochs', '3', '--epochs', '1']);
-  expect(error).toMatchObject({
-    code: 'CONFIG_GIVEN_TWICE',
-    message: 'epochs is given twice on the command line, both times by --epochs',
-  });
-  expect((await train(['--no-compile', '--no-compile'])).error).toBeNull();
-});
-
 test('every flag reaches the configuration, with its source', async () => {
   const args =
     '--model m.json --data ./d.mjs --train-limit 10 --validation-limit 11 --loss mean_squared_error --epochs 2 --max-steps 3 --batch 4 ' +
