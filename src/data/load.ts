@@ -46,7 +46,7 @@ export async function loadDataset(config: DataConfig, { onProgress = () => {} }:
     code: 'DATA_UNKNOWN',
     message: `unknown data ${JSON.stringify(config.data)}`,
     next: isOfProgram(config.data)
-      ? 'A program gave its own data to the run: give it again, as { data } in a call or by --data.'
+      ? 'A program gave its own data to the run: give it again, as the setting data.'
       : `Use ${known.slice(0, -1).join(', ')}, or ${known[known.length - 1]}.`,
   });
 }

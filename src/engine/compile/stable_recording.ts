@@ -99,6 +99,6 @@ function xlaRefused(name: string, reason: string): UsageError {
   return new UsageError({
     code: 'XLA_REFUSED',
     message: `${name} is not for XLA: ${reason}`,
-    next: 'Begin with --execution graph, or auto, which leaves such a step to it (execution in a call).',
+    next: 'Begin anew with execution graph, or auto, which leaves such a step to it.',
   });
 }
