@@ -9,7 +9,7 @@ import { TF_FLOAT } from '../capi/data_types.js';
 import { instructionSet } from '../tensorflow/instruction_set.js';
 import type { Uses } from './loop_plan.js';
 import { JOINED } from './mixed_precision.js';
-import { isBelowBfloat16, type OneDnnUse } from '../tensorflow/one_dnn.js';
+import { multipliesByAvx512, type OneDnnUse } from '../tensorflow/one_dnn.js';
 import { attributeOf, type RecordedNode } from '../compile/recorded.js';
 
 /** What TensorFlow's remapper joins with a convolution, so that it would be a pass of its own behind a product; activations besides. */
@@ -28,8 +28,9 @@ export function computesProducts(
   { precision, oneDnn, ceiling }: { precision: 'fp32' | 'bf16'; oneDnn: OneDnnUse; ceiling: string },
   instructions = instructionSet(),
 ): boolean {
-  const isWide = /^x64 .*\bavx512f\b/.test(instructions) && !isBelowBfloat16(ceiling);
-  return oneDnn === 'on' && isWide && !(precision === 'bf16' && instructions.includes('amx_bf16'));
+  return (
+    oneDnn === 'on' && multipliesByAvx512(instructions, ceiling) && !(precision === 'bf16' && instructions.includes('amx_bf16'))
+  );
 }
 
 /** Nodes of a function that become products. */

@@ -9,7 +9,7 @@ import type { GraphAdditions } from '../compile/graph_additions.js';
 import { attributeOf, type RecordedNode, type RecordedValue } from '../compile/recorded.js';
 import { TF_FLOAT } from '../capi/data_types.js';
 import { instructionSet } from '../tensorflow/instruction_set.js';
-import { isBelowBfloat16, type OneDnnUse } from '../tensorflow/one_dnn.js';
+import { multipliesByAvx512, type OneDnnUse } from '../tensorflow/one_dnn.js';
 
 /** Numbers in 2 KB, and as many more as are a line of the cache. */
 const ALIASED_COLUMNS = 512;
@@ -24,7 +24,7 @@ export function padsProducts(
   { precision, oneDnn, ceiling }: { precision: 'fp32' | 'bf16'; oneDnn: OneDnnUse; ceiling: string },
   instructions = instructionSet(),
 ): boolean {
-  const isNarrow = /^x64 .*\bavx2\b/.test(instructions) && (!instructions.includes('avx512f') || isBelowBfloat16(ceiling));
+  const isNarrow = /^x64 .*\bavx2\b/.test(instructions) && !multipliesByAvx512(instructions, ceiling);
   return precision === 'fp32' && oneDnn === 'on' && isNarrow && !['SSE41', 'AVX'].includes(ceiling);
 }
 

@@ -76,3 +76,8 @@ export function oneDnnCeiling(
 export function isBelowBfloat16(level: string): boolean {
   return /^(SSE41|AVX|AVX2.*)$/.test(level);
 }
+
+/** Whether oneDNN multiplies by AVX-512 on a processor of these instructions, held to this level. */
+export function multipliesByAvx512(instructions: string, level: string): boolean {
+  return /^x64 .*\bavx512f\b/.test(instructions) && !isBelowBfloat16(level);
+}
