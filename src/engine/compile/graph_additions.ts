@@ -74,9 +74,9 @@ export class GraphAdditions {
     return this.one('Slice', [typeAttr('T', value.dtype), typeAttr('Index', TF_INT32)], given, order);
   }
 
-  /** Zeros behind, so many on each axis. */
-  padded(value: RecordedValue, behind: readonly number[]): RecordedValue {
-    const given = this.constant([behind.length, 2], TF_INT32, Int32Array.from(behind.flatMap((zeros) => [0, zeros])));
+  /** With zeros around it: so many before and after, for each axis. */
+  padded(value: RecordedValue, zeros: readonly (readonly [before: number, after: number])[]): RecordedValue {
+    const given = this.constant([zeros.length, 2], TF_INT32, Int32Array.from(zeros.flat()));
     return this.one('Pad', [typeAttr('T', value.dtype), typeAttr('Tpaddings', TF_INT32)], [value, given]);
   }
 

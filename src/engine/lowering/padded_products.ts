@@ -43,7 +43,10 @@ export function insertPadded(
 }
 
 export function withMoreColumns(add: GraphAdditions, matrix: RecordedValue): RecordedValue {
-  return add.padded(matrix, [0, MORE_COLUMNS]);
+  return add.padded(matrix, [
+    [0, 0],
+    [0, MORE_COLUMNS],
+  ]);
 }
 
 function isSlow(node: RecordedNode): boolean {

@@ -7,7 +7,6 @@
  */
 import { sizeOf } from '../../common/shape_size.js';
 import { shapesOf, stridesOf, type ConvolutionShapes } from './convolution_products.js';
-import { TF_INT32 } from '../capi/data_types.js';
 import type { GraphAdditions } from '../compile/graph_additions.js';
 import type { OpAttribute } from '../backend/op_executor.js';
 import { intAttr, stringAttr, typeAttr } from '../backend/raw_ops.js';
@@ -91,13 +90,12 @@ class ProductOps {
     const { x, filter, y } = this.shapes;
     const reach = [1, 2].map((axis) => (y[axis] - 1) * this.strides[axis] + 1);
     // Nothing where the padding is valid; of an odd number the larger half comes after (TensorFlow's GetWindowedOutputSize).
-    const [rows, columns] = reach.map((extent, at) => {
+    const [rows, columns] = reach.map((extent, at): [number, number] => {
       const beyond = Math.max(extent + filter[at] - 1 - x[at + 1], 0);
       return [Math.floor(beyond / 2), Math.ceil(beyond / 2)];
     });
     if ([...rows, ...columns].every((zeros) => zeros === 0)) return [pictures, reach];
-    const zeros = this.add.constant([4, 2], TF_INT32, Int32Array.of(0, 0, ...rows, ...columns, 0, 0));
-    return [this.one('Pad', [pictures, zeros], [typeAttr('Tpaddings', TF_INT32)]), reach];
+    return [this.add.padded(pictures, [[0, 0], rows, columns, [0, 0]]), reach];
   }
 
   private pool(): OpAttribute[] {
