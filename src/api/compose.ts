@@ -94,6 +94,7 @@ export interface Recruiter {
 
 export interface Trained {
   readonly model: ModelDescription;
+  readonly optimizer: TrainConfig['optimizer'];
   /** Final weights in layout order, as the model is saved. */
   readonly weights: Float32Array;
   /** Of the last commit. */
@@ -248,7 +249,8 @@ async function composeSeen(
       });
       end = ended.end;
       const { weights, values, orderOffset } = ended;
-      return { end, runFolder: run.folder?.path ?? null, trained: { model: crew.model, weights, values, orderOffset } };
+      const trained = { model: crew.model, optimizer: settled.config.optimizer, weights, values, orderOffset };
+      return { end, runFolder: run.folder?.path ?? null, trained };
     } finally {
       await streams?.close();
       await crew.dismiss(end);

@@ -17,6 +17,7 @@ import { trainLocally } from './train.js';
 import { recordedLayer } from './recorded_config.js';
 import { resumeIn } from './resume_options.js';
 import { orOfProgram } from './run_of_program.js';
+import { isOptimizerOf, putMemory } from './optimizer_memory.js';
 import { configOf, type ResumeOptions, type TrainOptions } from './train_options.js';
 
 export interface TrainedRun {
@@ -84,7 +85,10 @@ async function trainAsTold(options: TrainOptions | ResumeOptions): Promise<Train
     const trained = model ?? (await buildModel(tf, source, config.seed));
     // tfjs numbers the names of layers anew in each process; one that is built of the same source has them in the same order.
     if (model === null) putWeights(tf, trained, { values: outcome.weights });
-    else setWeights(tf, trained, outcome);
+    else {
+      setWeights(tf, trained, outcome);
+      if (isOptimizerOf(trained, outcome)) putMemory(tf, trained, outcome);
+    }
     await calls.end();
     const { end, runFolder } = outcome;
     const result = { model: trained, history: calls.history, best: end.best, weightsSha256: end.weightsSha256, end };

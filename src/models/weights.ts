@@ -33,16 +33,20 @@ export function putWeights(
 
 /** The inverse: the model's weights in the order of `manifest`, which names all of them. */
 export function readWeights(model: tfjs.LayersModel, manifest: readonly NamedWeight[] = manifestOf(model)): Float32Array {
-  const places = placesOf(manifestOf(model), manifest);
-  const starts = manifest.map(() => 0);
-  let end = 0;
-  manifest.forEach(({ shape }, at) => {
-    starts[at] = end;
-    end += sizeOf(shape);
+  const values = new Float32Array(manifest.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
+  let start = 0;
+  weightsInOrder(model, manifest).forEach((weight, at) => {
+    values.set(weight.read().dataSync(), start);
+    start += sizeOf(manifest[at].shape);
   });
-  const values = new Float32Array(end);
-  model.weights.forEach((weight, index) => values.set(weight.read().dataSync(), starts[places[index]]));
   return values;
+}
+
+/** The model's weights in the order of `manifest`, which names all of them. */
+export function weightsInOrder(model: tfjs.LayersModel, manifest: readonly NamedWeight[]): tfjs.LayersModel['weights'] {
+  const ordered: tfjs.LayersModel['weights'] = [];
+  placesOf(manifestOf(model), manifest).forEach((place, index) => (ordered[place] = model.weights[index]));
+  return ordered;
 }
 
 /** By name; by position only between a model and its own copy, whose names are the same to the letter, twice or not. */

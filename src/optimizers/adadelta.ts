@@ -12,7 +12,16 @@ import { EPSILON, RHO } from './shared_settings.js';
 export const adadelta = defineOptimizer({
   settings: { rho: RHO, epsilon: EPSILON },
   decay: 'added',
-  tfjs: [{ className: 'Adadelta', settings: { rho: 'rho', epsilon: 'epsilon' } }],
+  tfjs: [
+    {
+      className: 'Adadelta',
+      settings: { rho: 'rho', epsilon: 'epsilon' },
+      memory: {
+        mean_square: { field: 'accumulatedGrads', suffix: 'accum_grad' },
+        mean_square_step: { field: 'accumulatedUpdates', suffix: 'accum_var' },
+      },
+    },
+  ],
   warning: 'as in tfjs, adadelta takes the steps of sgd: its two means are always equal',
   slots: () => ({ mean_square: 0, mean_square_step: 0 }),
   update({ gradient, weights, slots }, { rho: given, epsilon }) {

@@ -10,7 +10,13 @@ import { EPSILON } from './shared_settings.js';
 export const adagrad = defineOptimizer({
   settings: { initialAccumulatorValue: { kind: 'real', atLeast: 0, default: 0.1 }, epsilon: EPSILON },
   decay: 'added',
-  tfjs: [{ className: 'Adagrad', settings: { initialAccumulatorValue: 'initialAccumulatorValue' } }],
+  tfjs: [
+    {
+      className: 'Adagrad',
+      settings: { initialAccumulatorValue: 'initialAccumulatorValue' },
+      memory: { accumulator: { field: 'accumulatedGrads', suffix: 'accumulator' } },
+    },
+  ],
   slots: ({ initialAccumulatorValue }) => ({ accumulator: initialAccumulatorValue }),
   update({ gradient, weights, slots }, { epsilon }) {
     const accumulator = add(slots.accumulator, multiply(gradient, gradient));

@@ -7,14 +7,27 @@
  *   w ← w − (learning rate / (1 − beta1^t)) · m / (√v / √(1 − beta2^t) + epsilon)
  */
 import { add, constant, divide, multiply, perStep, squareRoot, subtract } from './expression.js';
-import { defineOptimizer } from './optimizer.js';
+import { defineOptimizer, type TfjsOptimizer } from './optimizer.js';
 import { BETA1, BETA2, EPSILON } from './shared_settings.js';
+
+const TFJS: TfjsOptimizer = {
+  className: 'Adam',
+  settings: { beta1: 'beta1', beta2: 'beta2', epsilon: 'epsilon' },
+  memory: {
+    first_moment: { field: 'accumulatedFirstMoment', suffix: 'm' },
+    second_moment: { field: 'accumulatedSecondMoment', suffix: 'v' },
+  },
+  counts: {
+    accBeta1: (steps, { beta1 }) => Number(beta1) ** (steps + 1),
+    accBeta2: (steps, { beta2 }) => Number(beta2) ** (steps + 1),
+  },
+};
 
 const adamWith = (decay: 'added' | 'own') =>
   defineOptimizer({
     settings: { beta1: BETA1, beta2: BETA2, epsilon: EPSILON },
     decay,
-    tfjs: decay === 'own' ? [] : [{ className: 'Adam', settings: { beta1: 'beta1', beta2: 'beta2', epsilon: 'epsilon' } }],
+    tfjs: decay === 'own' ? [] : [TFJS],
     slots: () => ({ first_moment: 0, second_moment: 0 }),
     update({ gradient, weights, slots, weightDecay }, { beta1, beta2, epsilon }) {
       const first = add(multiply(constant(beta1), slots.first_moment), multiply(constant(1 - beta1), gradient));

@@ -11,7 +11,17 @@ import { BETA1, BETA2, EPSILON } from './shared_settings.js';
 export const adamax = defineOptimizer({
   settings: { beta1: BETA1, beta2: BETA2, epsilon: EPSILON, rateDecay: { kind: 'real', atLeast: 0, default: 0 } },
   decay: 'added',
-  tfjs: [{ className: 'Adamax', settings: { beta1: 'beta1', beta2: 'beta2', epsilon: 'epsilon', rateDecay: 'decay' } }],
+  tfjs: [
+    {
+      className: 'Adamax',
+      settings: { beta1: 'beta1', beta2: 'beta2', epsilon: 'epsilon', rateDecay: 'decay' },
+      memory: {
+        first_moment: { field: 'accumulatedFirstMoment', suffix: 'm' },
+        largest: { field: 'accumulatedWeightedInfNorm', suffix: 'v' },
+      },
+      counts: { iteration: (steps) => steps, accBeta1: (steps, { beta1 }) => Number(beta1) ** (steps + 1) },
+    },
+  ],
   slots: () => ({ first_moment: 0, largest: 0 }),
   update({ gradient, weights, slots }, { beta1, beta2, epsilon, rateDecay }) {
     const first = add(multiply(constant(beta1), slots.first_moment), multiply(constant(1 - beta1), gradient));

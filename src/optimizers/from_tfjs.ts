@@ -72,7 +72,8 @@ export function unsupported(what: string): UsageError {
   });
 }
 
-function rowOf(className: string): { name: OptimizerName; row: TfjsOptimizer } | null {
+/** Null where the class is not one that is known here. */
+export function rowOf(className: string): { name: OptimizerName; row: TfjsOptimizer } | null {
   for (const name of OPTIMIZER_NAMES) {
     const row = OPTIMIZERS[name].tfjs.find((candidate) => candidate.className === className);
     if (row !== undefined) return { name, row };

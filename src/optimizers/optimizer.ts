@@ -31,10 +31,22 @@ export interface Updated {
   readonly slots: Readonly<Record<string, Expression>>;
 }
 
-/** An optimizer of tfjs: its class name, and what its `getConfig()` calls our settings. */
+/** An optimizer of tfjs: its class name, what its `getConfig()` calls our settings, and where its objects keep what they remember. */
 export interface TfjsOptimizer {
   readonly className: string;
   readonly settings: Readonly<Record<string, string>>;
+  /** Lists of one variable for each trained weight, by our slots' names. */
+  readonly memory?: Readonly<Record<string, TfjsSlot>>;
+  /** Scalars that follow from the count of steps, by their field. */
+  readonly counts?: Readonly<Record<string, (steps: number, config: Readonly<Record<string, unknown>>) => number>>;
+}
+
+interface TfjsSlot {
+  readonly field: string;
+  /** What follows a weight's name in a saved model: `dense/kernel/momentum`. */
+  readonly suffix: string;
+  /** The flag of `getConfig()` without which there is no such list; else it is there, even where we need no slot. */
+  readonly onlyIf?: string;
 }
 
 export interface OptimizerDefinition<Settings extends Readonly<Record<string, Setting>>> {

@@ -18,7 +18,17 @@ export const rmsprop = defineOptimizer({
     centered: { kind: 'flag', default: false },
   },
   decay: 'added',
-  tfjs: [{ className: 'RMSProp', settings: { rho: 'decay', momentum: 'momentum', epsilon: 'epsilon', centered: 'centered' } }],
+  tfjs: [
+    {
+      className: 'RMSProp',
+      settings: { rho: 'decay', momentum: 'momentum', epsilon: 'epsilon', centered: 'centered' },
+      memory: {
+        mean_square: { field: 'accumulatedMeanSquares', suffix: 'rms' },
+        velocity: { field: 'accumulatedMoments', suffix: 'momentum' },
+        mean_gradient: { field: 'accumulatedMeanGrads', suffix: 'mg', onlyIf: 'centered' },
+      },
+    },
+  ],
   whenNotFinite: ({ centered }) =>
     centered
       ? {

@@ -8,7 +8,11 @@ export const sgd = defineOptimizer({
   decay: 'added',
   tfjs: [
     { className: 'SGD', settings: {} },
-    { className: 'Momentum', settings: { momentum: 'momentum', nesterov: 'useNesterov' } },
+    {
+      className: 'Momentum',
+      settings: { momentum: 'momentum', nesterov: 'useNesterov' },
+      memory: { velocity: { field: 'accumulations', suffix: 'momentum' } },
+    },
   ],
   slots: ({ momentum }): Record<string, number> => (Math.fround(momentum) === 0 ? {} : { velocity: 0 }),
   update({ gradient, weights, slots }, { momentum, nesterov }): Updated {

@@ -261,6 +261,8 @@ it('uses the optimizer and the loss that a model is compiled with, and says what
     'adam 0.5 softmax_cross_entropy',
     'COMPILED_OVERRIDDEN',
     'COMPILED_OVERRIDDEN',
+    // The memory of the run before, which this one begins without.
+    'COMPILED_OVERRIDDEN',
   ]);
 });
 

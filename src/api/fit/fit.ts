@@ -3,13 +3,13 @@
  * Does not: train (api/train.ts, the next hop), read rows (fit_data.ts) or check options (fit_options.ts).
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { trainedWeights } from '../../common/bucket_layout.js';
 import type { MemoryDataset } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
 import type { ModelDescription } from '../../common/replica.js';
 import type { EndEvent } from '../../common/run_events.js';
 import type { BatchStream } from '../../coordinator/batch_stream.js';
 import type { Beginning } from '../../coordinator/beginning.js';
+import type { TrainConfig } from '../../common/train_config.js';
 import { weightsFor, type SavedWeights } from '../../coordinator/storage/state/saved_model.js';
 import { readWeights } from '../../models/weights.js';
 import { readTfjsOptimizer } from '../../optimizers/from_tfjs.js';
@@ -18,8 +18,9 @@ import { CallbackRunner } from '../callback_runner.js';
 import { folderName, judgedSourceOf, loadTfjs, requireModel, setWeights, stopOn } from '../caller_model.js';
 import { errorInOptions } from '../option_words.js';
 import { resumeIn } from '../resume_options.js';
+import { putMemory, readMemory } from '../optimizer_memory.js';
 import { readSaved } from '../saved_models.js';
-import { trainLocally, type TrainingOutcome } from '../train.js';
+import { trainLocally } from '../train.js';
 import { callbackList, type CallbackParams } from './callback_list.js';
 import { fitData } from './fit_data.js';
 import { planOf, type FitCall, type FitOptions, type FitPlan, type SharedFitOptions } from './fit_options.js';
@@ -43,7 +44,7 @@ export interface FitRun {
 
 /**
  * Trains a compiled tf.LayersModel in place, data-parallel over this machine's devices. Replicas stay open for the next call of the same model, and
- * the optimizer goes on where it was; `release(model)` lets go of both.
+ * model.optimizer goes on where it was, as in tfjs; `release(model)` lets go of the replicas.
  * Errors: any ExpectedError of common/errors.ts, with `code` and `next`; what a callback threw, as it is.
  */
 export async function fit(model: tfjs.LayersModel, x: NamedRows, y: NamedRows, options: FitOptions = {}): Promise<FitHistory> {
@@ -93,6 +94,7 @@ export interface FitRequest {
 export async function trainOn(request: FitRequest): Promise<FitHistory> {
   const { tf, call, model, plan, options, warm, dataset } = request;
   const { config, initialEpoch } = plan;
+  const { optimizer } = model;
   const stop = stopOn(options.signal);
   const list = callbackList({
     ...{ tf, call, model, given: options.callbacks, yieldEvery: options.yieldEvery },
@@ -134,19 +136,29 @@ export async function trainOn(request: FitRequest): Promise<FitHistory> {
       replicas: (request) => warm.open(request),
       begin: (description) =>
         request.resume === null
-          ? beginningOf({ model, warm, description, initialEpoch, orderOffset, saved: request.initFrom })
+          ? beginningOf({
+              model,
+              warm,
+              config: config.optimizer,
+              description,
+              initialEpoch,
+              orderOffset,
+              saved: request.initFrom,
+            })
           : null,
       ...(stream && { stream }),
       ...(validationStream && { validationStream }),
     });
-    carry(warm, model, outcome);
+    // A replica may hold versions that more steps would have led to, which it began before the call was stopped.
+    warm.version = outcome.values.version + VERSIONS_AHEAD;
     warm.epochsDrawn = Math.max(warm.epochsDrawn, lastEpochBegun(outcome.end) + outcome.orderOffset);
     setWeights(tf, model, outcome);
+    // A callback that compiled the model anew began another.
+    if (model.optimizer === optimizer) putMemory(tf, model, outcome);
     await calls.end();
     const { end, runFolder } = outcome;
     return Object.assign(list.history, { run: { end, weightsSha256: end.weightsSha256, runFolder } });
   } catch (error) {
-    warm.carried = null;
     // Weights that replicas may have seen under the number of others.
     await warm.close().catch(() => undefined);
     await calls.salvage();
@@ -177,35 +189,22 @@ function paramsOf({ model, plan: { config, initialEpoch }, dataset: { train, val
 interface BeginningRequest {
   readonly model: tfjs.LayersModel;
   readonly warm: WarmReplicas;
+  readonly config: TrainConfig['optimizer'];
   readonly description: ModelDescription;
   readonly initialEpoch: number;
   readonly orderOffset: number;
   readonly saved: SavedWeights | null | undefined;
 }
 
-/** From the weights that the model has now, with what its optimizer remembers of the calls before: one that was compiled since remembers nothing. */
-function beginningOf({ model, warm, description, initialEpoch, orderOffset, saved }: BeginningRequest): Beginning {
-  const { carried } = warm;
-  const fits = carried?.optimizer.deref() === model.optimizer && carried?.layout === trainedLayout(description);
+/** From the weights that the model has now, with what its optimizer remembers: of calls before, of tfjs's own fit, of the file it was loaded from. */
+function beginningOf({ model, warm, config, description, initialEpoch, orderOffset, saved }: BeginningRequest): Beginning {
+  const { layout } = description;
+  const parameters = saved ? weightsFor(description, saved) : readWeights(model, layout.slots);
+  const memory = readMemory({ model, layout, config }, parameters);
   return {
-    ...{ epoch: initialEpoch + 1, orderOffset, version: warm.version + 1 },
-    step: fits ? carried.steps : 0,
-    parameters: saved ? weightsFor(description, saved) : readWeights(model, description.layout.slots),
-    optimizerSlots: fits ? carried.slots : null,
+    ...{ epoch: initialEpoch + 1, orderOffset, version: warm.version + 1, parameters },
+    ...{ step: memory?.steps ?? 0, optimizerSlots: memory?.slots ?? null },
   };
-}
-
-function carry(warm: WarmReplicas, model: tfjs.LayersModel, { end, values, model: description }: TrainingOutcome): void {
-  // A replica may hold versions that more steps would have led to, which it began before the call was stopped.
-  warm.version = values.version + VERSIONS_AHEAD;
-  warm.carried = {
-    ...{ optimizer: new WeakRef(model.optimizer), layout: trainedLayout(description) },
-    ...{ slots: values.optimizerSlots, steps: end.steps },
-  };
-}
-
-function trainedLayout({ layout }: ModelDescription): string {
-  return JSON.stringify(trainedWeights(layout).map(({ name, shape }) => [name, shape]));
 }
 
 /** One that was stopped inside counts: its order was used. */

@@ -1,5 +1,5 @@
 /**
- * Owns: replicas that stay open between calls of one model (fit, evaluate, predict), and what the optimizer remembers of its steps.
+ * Owns: replicas that stay open between calls of one model (fit, evaluate, predict).
  * Does not: compute. They keep no process alive, and go with the model or by release().
  */
 import type * as tfjs from '@tensorflow/tfjs';
@@ -7,18 +7,8 @@ import { isInMemory, type Dataset, type MemoryDataset, type SplitName } from '..
 import { invariant } from '../../common/errors.js';
 import { LIMITS } from '../../common/limits.js';
 import type { ModelDescription } from '../../common/replica.js';
-import type { RunValues } from '../../coordinator/planes/plane.js';
 import type { Placement } from '../devices.js';
 import { openReplicas, type OpenedReplicas, type ReplicaRequest } from '../replicas.js';
-
-/** Where the last call left the optimizer. */
-export interface Carried {
-  readonly optimizer: WeakRef<tfjs.Optimizer>;
-  /** Names and shapes that its slots are of. */
-  readonly layout: string;
-  readonly slots: RunValues['optimizerSlots'];
-  readonly steps: number;
-}
 
 interface Open extends Pick<ReplicaRequest, 'placement' | 'config'> {
   readonly opened: OpenedReplicas;
@@ -30,7 +20,6 @@ interface Open extends Pick<ReplicaRequest, 'placement' | 'config'> {
 }
 
 export class WarmReplicas {
-  carried: Carried | null = null;
   /** Keys that orders of epochs were drawn with so far. */
   epochsDrawn = 0;
   /** Of weights that the replicas have seen. */
@@ -185,16 +174,12 @@ async function makeRoomBeside(replicas: WarmReplicas): Promise<void> {
 }
 
 /**
- * Lets go of what these calls keep of a model: its replicas' threads and memory, and what the optimizer remembers. The model stays. Without one: of all
- * models. One that is being trained is left alone; calls of predict() and evaluate() are waited for.
+ * Lets go of what these calls keep of a model: its replicas' threads and memory. The model and its optimizer stay. Without one: of all models. One that is being trained is left alone; calls of predict() and evaluate() are waited for.
  */
 export async function release(model?: tfjs.LayersModel): Promise<void> {
   const found = model === undefined ? [...used] : [warm.get(model)].filter((replicas) => replicas !== undefined);
   for (const replicas of found.filter(({ busy }) => !busy)) {
     used.delete(replicas);
-    await replicas.inTurn(async () => {
-      replicas.carried = null;
-      await replicas.close();
-    });
+    await replicas.inTurn(() => replicas.close());
   }
 }
