@@ -18,7 +18,7 @@ import type { RunValues } from '../coordinator/planes/plane.js';
 import { configFrom, endOfFinished, observeInto, openRun, type OpenedRun } from '../coordinator/opened_run.js';
 import { mostInOneCall } from '../coordinator/planes/exact/stretch_length.js';
 import { startRun } from '../coordinator/start_run.js';
-import type { DataProgress } from '../data/progress.js';
+import { describeProgress, shareOf, type DataProgress } from '../data/progress.js';
 import { limitDataset } from '../data/load.js';
 import { judgeClasses } from '../data/judge_classes.js';
 import { loadDatasetAside } from '../data/load_aside.js';
@@ -292,17 +292,3 @@ function observersOf(
 
 const nothingLeft = (run: string, { steps }: EndEvent): string =>
   `nothing is left to compute in ${run} (${steps} steps); to go on, give more --epochs (and more --max-steps, where that is given)`;
-
-/** Of a download whose length is known, how much has come. */
-function shareOf(progress: DataProgress): number | undefined {
-  if (progress.kind === 'note' || progress.totalBytes === null || progress.totalBytes === 0) return undefined;
-  return progress.receivedBytes / progress.totalBytes;
-}
-
-/** One line; downloads are told at each tenth, by data/download.ts. */
-function describeProgress(progress: DataProgress): string {
-  if (progress.kind === 'note') return progress.message;
-  const { file, mirror, receivedBytes, totalBytes } = progress;
-  const mb = (bytes: number): string => (bytes / 1e6).toFixed(1);
-  return `fetching ${file} from ${mirror}: ${mb(receivedBytes)}${totalBytes === null ? '' : ` of ${mb(totalBytes)}`} MB`;
-}
