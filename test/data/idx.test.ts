@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { readIdx, type IdxExpectation } from '../../src/data/idx.js';
+import { readIdx } from '../../src/data/idx.js';
+import type { IdxExpectation } from '../../src/data/idx_sink.js';
 import { idxBytes, idxHeader, sha256 } from '../support/idx_bytes.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 

@@ -8,7 +8,8 @@ import type { MemoryDataset } from '../../common/dataset.js';
 import { errorMessage } from '../../common/error_facts.js';
 import { DataError, UsageError } from '../../common/errors.js';
 import { assemblePlain, type PlainSplit } from '../assemble.js';
-import { readIdx, type IdxArray } from '../idx.js';
+import { readIdx } from '../idx.js';
+import type { IdxArray } from '../idx_sink.js';
 import type { OnDataProgress } from '../progress.js';
 import type { SourceRow } from './source.js';
 

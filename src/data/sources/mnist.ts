@@ -11,7 +11,8 @@ import { DataError } from '../../common/errors.js';
 import { assemblePlain } from '../assemble.js';
 import { cacheFolder } from '../cache_folder.js';
 import { download, DOWNLOAD_LIMITS, MirrorsFailed, type DownloadLimits } from '../download.js';
-import { readIdx, type IdxArray } from '../idx.js';
+import { readIdx } from '../idx.js';
+import type { IdxArray } from '../idx_sink.js';
 import type { OnDataProgress } from '../progress.js';
 import type { SourceRow } from './source.js';
 
