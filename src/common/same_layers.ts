@@ -32,7 +32,7 @@ export function renamedAlike(
 }
 
 /** A Bidirectional puts its direction before the name of the layer in it. */
-function renamedToken(token: string, names: ReadonlyMap<string, string>): string {
+export function renamedToken(token: string, names: ReadonlyMap<string, string>): string {
   const [, direction = '', name] = /^(forward_|backward_)?(.*)$/.exec(token) ?? [];
   return names.get(token) ?? (names.has(name) ? direction + (names.get(name) ?? '') : token);
 }
@@ -62,7 +62,7 @@ function namesIn(topology: string): { names: string[]; shape: string } | null {
   return isLayer(model) ? { names, shape: JSON.stringify(plain(model)) } : null;
 }
 
-function isLayer(value: unknown): value is LayerJson {
+export function isLayer(value: unknown): value is LayerJson {
   return (
     typeof value === 'object' && value !== null && 'class_name' in value && 'config' in value && typeof value.config === 'object'
   );

@@ -143,10 +143,13 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
     patience === null ? null : monitorOf(objective, { asked: asked ?? config.monitor, validated });
   const watched = { stopping: watchedBy(config.earlyStopping), plateau: watchedBy(config.reduceOnPlateau) };
   let progress = new RunProgress(objective);
+  /** As the run's folder knows it. */
+  let kept = parts;
   if (parts.begin) progress = await beginAt(parts.begin, { plane, objective });
   if (saved !== null) {
     requireSameSettings(saved, { config, shards, run: folder.path });
-    requireSameRun(saved, { model, data, numerics, numericsCheck: parts.numericsCheck, run: folder.path });
+    const { numericsCheck } = parts;
+    kept = { ...parts, model: requireSameRun(saved, { model, data, numerics, numericsCheck, run: folder.path }) };
     progress = new RunProgress(objective, progressUnder(objective, saved, folder.path));
     await plane.restore({ ...saved, version: progress.now.step });
     fleet.trust(saved.trusted ?? []);
@@ -182,16 +185,16 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
   for (const message of [...objective.notes, ...parts.notes]) observe({ type: 'warn', code: 'COMPILED_OVERRIDDEN', message });
   tellRise(parts, progress.now.step);
   const best = config.earlyStopping.restoreBest ? new BestWeights() : null;
-  if (saved !== null) await best?.resume(folder, model, progress.now.watch ?? {});
+  if (saved !== null) await best?.resume(folder, kept.model, progress.now.watch ?? {});
   const finalWeights = async (): Promise<Float32Array> => best?.current ?? plane.model();
   const store =
-    folder === null ? KEEPS_NOTHING : await openStore({ parts, folder, plane, progress, monitor, finalWeights, nowMs });
+    folder === null ? KEEPS_NOTHING : await openStore({ parts: kept, folder, plane, progress, monitor, finalWeights, nowMs });
   const keepBest = async (epoch: number): Promise<void> => {
     best?.keep(await plane.model());
     if (best !== null) await store.saveBest(progress.now, epoch);
   };
   const tellWeights = async (epoch: number): Promise<void> => {
-    parts.onWeights?.({ epoch, values: await plane.model(), slots: model.layout.slots });
+    parts.onWeights?.({ epoch, values: await plane.model(), slots: kept.model.layout.slots });
   };
   const examples = { train: data.train, validation: data.validation };
   const firstStep = progress.now.step;

@@ -4,7 +4,7 @@ import { createBucketLayout } from '../../src/common/bucket_layout.js';
 import type { ModelDescription, NumericsClass } from '../../src/common/replica.js';
 import { DEFAULT_TRAIN_CONFIG } from '../../src/common/train_config.js';
 import type { ModelToSave } from '../../src/coordinator/storage/state/checkpoint.js';
-import { topologySha256 } from '../../src/coordinator/storage/state/state_match.js';
+import { topologySha256 } from '../../src/coordinator/storage/state/saved_names.js';
 import type { RunState } from '../../src/coordinator/storage/state/state_schema.js';
 
 const layout = createBucketLayout({

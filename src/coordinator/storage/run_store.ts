@@ -13,7 +13,7 @@ import type { TrainConfig } from '../../common/train_config.js';
 import { createStateClock } from './state_due.js';
 import { saveModel, type KeptModel } from './state/checkpoint.js';
 import type { RunFolder } from './run_folder/run_folder.js';
-import { topologySha256 } from './state/state_match.js';
+import { namesOf, topologySha256 } from './state/saved_names.js';
 import type { RunValues } from '../planes/plane.js';
 import type { DataIdentity, Progress, RunState } from './state/state_schema.js';
 import type { SoundStates } from './state/sound_state.js';
@@ -91,7 +91,7 @@ export interface StoreParts {
 export function createRunStore(parts: StoreParts): RunStore {
   const { config, model, monitor, folder, observe, nowMs, sound } = parts;
   const due = createStateClock(parseStateEvery(config.stateEvery), { step: parts.firstStep, nowMs: nowMs() });
-  const topology = topologySha256(model);
+  const topology = { sha256: topologySha256(model), names: namesOf(model) };
   let lastSavedEpoch = 0;
   /** Where the state offered last stands: the same place again needs no second file. */
   let lastOffered: Pick<Progress, 'epoch' | 'step'> | null = null;
@@ -219,7 +219,7 @@ export function createRunStore(parts: StoreParts): RunStore {
 
 function stateOf(
   { config, shards, model, numerics, data, folder, trusted }: StoreParts,
-  topology: string,
+  topology: { readonly sha256: string; readonly names: RunState['model']['names'] },
   progress: Progress,
   { parameters, optimizerSlots }: RunValues,
 ): RunState {
@@ -233,7 +233,7 @@ function stateOf(
     runId: folder.runId,
     ...(folder.unkeptBest !== null && { unkeptBest: folder.unkeptBest }),
     config,
-    model: { name: model.name, topologySha256: topology, layout: model.layout },
+    model: { name: model.name, topologySha256: topology.sha256, names: topology.names, layout: model.layout },
     objective: model.objective,
     data,
     numerics,

@@ -214,7 +214,7 @@ export const RUNS_CASES: Cases = {
   'a resume with another model': takenBack('continue with what the run was started with', (_, attempt) =>
     changed(modelFile('plain.mjs', 1), (text) => text.replace('units: 1', "units: 1, activation: 'tanh'"), attempt),
   ),
-  'a resume with layers of other names': takenBack('give the layers names of their own', (_, attempt) =>
+  'a resume with layers of other names': takenBack('…, or start a new run from its weights', (_, attempt) =>
     changed(modelFile('plain.mjs', 1), (text) => text.replace('units: 1', "units: 1, name: 'other'"), attempt),
   ),
   'a resume whose configuration was changed by hand': takenBack('take back the change, to', (run, attempt) =>

@@ -41,7 +41,7 @@ export async function encodeState(state: RunState): Promise<Uint8Array[]> {
     invariant(values.length === model.layout.trainedSize, `optimizer slot ${name} covers the trained parameters`);
     tensors.push(...tensorsOf(`optimizer/${name}`, values, trained));
   }
-  const { name, topologySha256, layout } = model;
+  const { name, topologySha256, names, layout } = model;
   const slots = optimizerSlots.map((slot) => slot.name);
   const run = { seed, shards, coordinatorEpoch, optimizerSlots: slots, runId, unkeptBest, trusted };
   const metadata = {
@@ -52,7 +52,7 @@ export async function encodeState(state: RunState): Promise<Uint8Array[]> {
     progress: JSON.stringify(progress),
     objective: JSON.stringify(objective),
     metrics: JSON.stringify(metrics),
-    model: JSON.stringify({ name, topologySha256, trainedSlots: layout.trainedSlots, statistics: layout.statistics }),
+    model: JSON.stringify({ name, topologySha256, names, trainedSlots: layout.trainedSlots, statistics: layout.statistics }),
     data: JSON.stringify(data),
     numerics: JSON.stringify(numerics),
     config: JSON.stringify(renameKeys(config, toSnakeCase)),
@@ -116,13 +116,13 @@ function readWords(index: Pick<SafetensorsIndex, 'metadata' | 'tensors'>): State
   const layout = layoutOf(index, model);
   checkSlots(index, layout, run.optimizerSlots);
   const { seed, shards, coordinatorEpoch, runId, unkeptBest, trusted, optimizerSlots: slotNames } = run;
-  const { name, topologySha256 } = model;
+  const { name, topologySha256, names } = model;
   return {
     ...{ progress, objective, seed, shards, coordinatorEpoch, config, data, numerics, metrics, slotNames, layout },
     ...(runId !== undefined && { runId }),
     ...(unkeptBest !== undefined && { unkeptBest }),
     ...(trusted !== undefined && { trusted }),
-    model: { name, topologySha256 },
+    model: { name, topologySha256, ...(names && { names }) },
   };
 }
 

@@ -2,7 +2,6 @@
  * Owns: whether a saved state may go on here: the same model, data, arithmetic and settings, with the first difference named.
  * Does not: read states (state_file.ts), or say which flag changed a setting (src/cli/resolve_config.ts).
  */
-import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { BucketLayout } from '../../../common/bucket_layout.js';
 import { StorageError } from '../../../common/errors.js';
@@ -12,6 +11,7 @@ import type { ModelDescription, NumericsClass } from '../../../common/replica.js
 import { SETTING_LIST } from '../../../common/settings/table.js';
 import { renameKeys, toSnakeCase, valueAt } from '../../../common/snake_case.js';
 import type { TrainConfig } from '../../../common/train_config.js';
+import { namedAsSaved, topologySha256 } from './saved_names.js';
 import type { DataIdentity, Progress, RunState } from './state_schema.js';
 
 export interface Present {
@@ -24,27 +24,36 @@ export interface Present {
   run: string;
 }
 
-/** @throws StorageError RESUME_MODEL_DIFFERS, RESUME_DATA_DIFFERS or RESUME_NUMERICS_DIFFERS */
-export function requireSameRun(state: RunState, { model, data, numerics, numericsCheck, run }: Present): void {
-  const tensor = layoutDifference(state.model.layout, model.layout);
+/**
+ * The present model, under the names that it was saved with.
+ * @throws StorageError RESUME_MODEL_DIFFERS, RESUME_DATA_DIFFERS or RESUME_NUMERICS_DIFFERS
+ */
+export function requireSameRun(state: RunState, { model, data, numerics, numericsCheck, run }: Present): ModelDescription {
   const anew = `continue with what the run was started with, or start a new run from its weights with --init-from ${run}`;
+  const named = namedAsSaved(state.model, model);
+  if (named.kind === 'refused') {
+    const message = `${run} was saved with other names: ${named.difference}`;
+    const next = `${named.remedy}, or start a new run from its weights with --init-from ${run}`;
+    throw new StorageError({ code: 'RESUME_MODEL_DIFFERS', message, next });
+  }
+  const tensor = layoutDifference(state.model.layout, named.model.layout);
   if (tensor !== null)
     throw new StorageError({
       code: 'RESUME_MODEL_DIFFERS',
       message: `${run} was saved with another model: ${tensor}`,
-      next: sameButNames(state.model.layout, model.layout) ? `${NAMES}, or ${anew}` : anew,
+      next: anew,
     });
-  const topology = topologySha256(model);
-  if (topology !== state.model.topologySha256 && renamed(model.topology, state.model.name) !== state.model.topologySha256) {
-    const message = `${run} was saved with another model: all weights agree, but the layers do not (topology ${state.model.topologySha256.slice(0, 12)}… saved, ${topology.slice(0, 12)}… now)`;
-    throw new StorageError({ code: 'RESUME_MODEL_DIFFERS', message, next: `${NAMES}, or ${anew}` });
+  const topology = topologySha256(named.model);
+  if (topology !== state.model.topologySha256) {
+    const message = `${run} was saved with another model: all weights agree, but the layers do not (topology ${state.model.topologySha256.slice(0, 12)}… saved, ${topologySha256(model).slice(0, 12)}… now)`;
+    throw new StorageError({ code: 'RESUME_MODEL_DIFFERS', message, next: anew });
   }
   for (const item of ['sha256', 'train', 'validation'] as const) {
     if (state.data[item] === data[item]) continue;
     const message = `${run} was trained on other data: ${item} was ${state.data[item]} (${state.data.name}), is ${data[item]} (${data.name})`;
     throw new StorageError({ code: 'RESUME_DATA_DIFFERS', message, next: anew });
   }
-  if (numericsCheck === 'relaxed') return;
+  if (numericsCheck === 'relaxed') return named.model;
   const difference = numericsDifference(state.numerics, numerics);
   if (difference !== null) {
     const { item, wanted, got, remedy } = difference;
@@ -54,6 +63,7 @@ export function requireSameRun(state: RunState, { model, data, numerics, numeric
       next: `${remedy}, or accept rounding differences with --numerics relaxed`,
     });
   }
+  return named.model;
 }
 
 /** Not by name: what they are is compared (requireSameRun), wherever they lie now; and shards may be what the machine decided. */
@@ -93,26 +103,6 @@ export function progressUnder(present: ObjectiveDescription, { objective: saved,
   if (told(saved) === told(present)) return progress;
   if (progress.nextExample > 0) throw differs('metrics', told(saved), told(present));
   return { ...progress, totals: { examples: 0, loss: 0, metrics: present.metrics.map(() => 0) } };
-}
-
-export function topologySha256({ topology }: Pick<ModelDescription, 'topology'>): string {
-  return createHash('sha256').update(topology).digest('hex');
-}
-
-const NAMES =
-  'give the layers names of their own where only names differ (tfjs numbers layers without one by how many the program has made)';
-
-/** Of the same model under the name that it was saved with: tfjs numbers models too, and no weight depends on that. */
-function renamed(topology: string, name: string): string {
-  const json = JSON.parse(topology) as { config?: { name?: string } };
-  if (json.config !== undefined) json.config.name = name;
-  return topologySha256({ topology: JSON.stringify(json) });
-}
-
-function sameButNames(saved: BucketLayout, present: BucketLayout): boolean {
-  const shapes = ({ slots, trainedSlots }: BucketLayout): string =>
-    JSON.stringify([trainedSlots, slots.map(({ shape }) => shape)]);
-  return shapes(saved) === shapes(present);
 }
 
 /** The first tensor that differs, as `weight 3 is conv2d/kernel [3, 3, 1, 64] in the file, and … here`; null where all agree. */

@@ -83,6 +83,8 @@ export const numericsSchema = z.strictObject({
 export const modelSchema = z.strictObject({
   name: brief,
   topologySha256: digest,
+  /** Of the model and the layers in it (common/counted_names.ts). Absent from older states. */
+  names: z.strictObject({ model: z.string().nullable(), layers: z.array(z.string()) }).optional(),
   trainedSlots: count,
   statistics: z.array(z.strictObject({ slot: count, momentum: z.number() })),
 });
@@ -134,7 +136,12 @@ export interface RunState {
   readonly unkeptBest?: number;
   readonly trusted?: readonly (readonly [voter: string, step: number])[];
   readonly config: TrainConfig;
-  readonly model: { readonly name: string; readonly topologySha256: string; readonly layout: BucketLayout };
+  readonly model: {
+    readonly name: string;
+    readonly topologySha256: string;
+    readonly names?: { readonly model: string | null; readonly layers: readonly string[] };
+    readonly layout: BucketLayout;
+  };
   readonly data: DataIdentity;
   /** What the progress's totals and best are of. */
   readonly objective: ObjectiveDescription;

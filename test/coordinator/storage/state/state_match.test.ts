@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createBucketLayout } from '../../../../src/common/bucket_layout.js';
-import { requireSameRun, requireSameSettings, topologySha256 } from '../../../../src/coordinator/storage/state/state_match.js';
+import { namesOf, topologySha256 } from '../../../../src/coordinator/storage/state/saved_names.js';
+import { requireSameRun, requireSameSettings } from '../../../../src/coordinator/storage/state/state_match.js';
 import type { Present } from '../../../../src/coordinator/storage/state/state_match.js';
 import { tinyData, tinyModel, tinyNumerics, tinyState } from '../../../support/run_state.js';
 
@@ -51,20 +52,69 @@ describe('resuming', () => {
     );
   });
 
-  it('says what tfjs does with names where nothing else differs, and takes a model of another name', () => {
-    expect(refusal({ model: withWeights([{ name: 'dense_1/kernel', shape: [3, 2] }, ...weights.slice(1)], 2) })).toContain(
-      '→ give the layers names of their own where only names differ (tfjs numbers layers without one by how many the program has made), or continue with',
-    );
-    const topologyOf = (name: string, units: number): string =>
-      JSON.stringify({ config: { name, layers: [{ units }] }, more: 1 });
-    const saved = tinyState();
-    const state = {
-      ...saved,
-      model: { ...saved.model, name: 'first', topologySha256: topologySha256({ topology: topologyOf('first', 2) }) },
+  describe('where names of layers differ', () => {
+    const layer = (name: string, className = 'Dense') => ({ class_name: className, config: { name, units: 2 } });
+    const topologyOf = (model: string, ...layers: object[]): string =>
+      JSON.stringify({ class_name: 'Model', config: { name: model, layers }, backend: 'tensor_flow.js' });
+    const modelOf = (topology: string, ...names: string[]) => ({
+      ...withWeights(
+        names.map((name) => ({ name: `${name}/kernel`, shape: [3, 2] })),
+        names.length,
+      ),
+      topology,
+    });
+    const outcome = (then: ReturnType<typeof modelOf>, now: ReturnType<typeof modelOf>, names = true) => {
+      const saved = { name: 'first', topologySha256: topologySha256(then), layout: then.layout };
+      const state = { ...tinyState(), model: names ? { ...saved, names: namesOf(then) } : saved };
+      try {
+        const { topology, layout } = requireSameRun(state, { ...present, model: now });
+        return { topology, weights: layout.slots.map(({ name }) => name) };
+      } catch (error) {
+        return (error as Error).message;
+      }
     };
-    const resume = (topology: string): void => requireSameRun(state, { ...present, model: { ...tinyModel, topology } });
-    expect(() => resume(topologyOf('second', 2))).not.toThrow();
-    expect(() => resume(topologyOf('first', 3))).toThrow('all weights agree, but the layers do not');
+    const [first, second] = [
+      modelOf(
+        topologyOf('model1', layer('dense_Dense9'), layer('mine'), layer('dense_Dense10')),
+        'dense_Dense9',
+        'dense_Dense10',
+      ),
+      modelOf(
+        topologyOf('model2', layer('dense_Dense10'), layer('mine'), layer('dense_Dense11')),
+        'dense_Dense10',
+        'dense_Dense11',
+      ),
+    ];
+
+    it('takes the model under the saved ones where tfjs counted them', () => {
+      const as = { topology: first.topology, weights: first.layout.slots.map(({ name }) => name) };
+      expect(outcome(first, second)).toEqual(as);
+      expect(outcome(second, first)).toMatchObject({ topology: second.topology });
+      // A state of before names were kept knows the model's alone.
+      expect(outcome(first, second, false)).toContain(
+        'weight 1 is dense_Dense9/kernel [3, 2] there, dense_Dense10/kernel [3, 2] here',
+      );
+      const [named, other] = ['first', 'second'].map((model) => modelOf(topologyOf(model, layer('a')), 'a'));
+      expect(outcome(named, other, false)).toMatchObject({ topology: named.topology });
+    });
+
+    it('says which was given, and against which', () => {
+      const given = modelOf(first.topology.replaceAll('mine', 'yours'), 'dense_Dense9', 'dense_Dense10');
+      expect(outcome(first, given)).toBe(
+        'runs/mnist-001 was saved with other names: its layers are the same, and mine there is called yours here: a name that was given is part of the model',
+      );
+      // Of another class, a counted name was given.
+      const odd = modelOf(topologyOf('model1', layer('conv2d_Conv2D3')), 'conv2d_Conv2D3');
+      const one = modelOf(topologyOf('model1', layer('dense_Dense1')), 'dense_Dense1');
+      expect(outcome(odd, one)).toContain('conv2d_Conv2D3 there is called dense_Dense1 here');
+      expect(outcome(one, odd)).toContain('dense_Dense1 there is called conv2d_Conv2D3 here');
+    });
+
+    it('says what else is other layers', () => {
+      const wider = modelOf(second.topology.replace('"units":2', '"units":3'), 'dense_Dense10', 'dense_Dense11');
+      expect(outcome(first, wider)).toContain('weight 1 is dense_Dense9/kernel');
+      expect(outcome(first, { ...wider, layout: first.layout })).toContain('all weights agree, but the layers do not');
+    });
   });
 
   it('names a momentum that changed', () => {
