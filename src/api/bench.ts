@@ -43,6 +43,7 @@ export interface BenchRequest {
   readonly precision: 'fp32' | 'bf16';
   readonly compile: boolean;
   readonly execution: TrainConfig['execution'];
+  readonly loss?: string | null;
   readonly optimizer?: Partial<TrainConfig['optimizer']>;
   readonly say: (line: string) => void;
 }
@@ -93,10 +94,11 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
   const placement = placeReplicas(request.choice, request.threadsPerWorker);
   const source = await resolveModelSource(request.model);
   const shards = request.shards ?? placement.replicas.length;
-  const dataset = await datasetFromArrays(drawnData(request));
+  const dataset = { ...(await datasetFromArrays(drawnData(request))), drawn: true as const };
   const config: TrainConfig = {
     ...DEFAULT_TRAIN_CONFIG,
     optimizer: { ...DEFAULT_TRAIN_CONFIG.optimizer, ...request.optimizer },
+    loss: request.loss ?? null,
     batch: request.batch,
     epochs: Number.MAX_SAFE_INTEGER,
     precision: request.precision,

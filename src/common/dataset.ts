@@ -70,7 +70,13 @@ export interface Dataset {
   readonly columns?: readonly string[];
   /** Of pictures and IDX files, an example of which is one input and one label: what they are. For people, as well. */
   readonly oneOfEach?: string;
+  /** Made up for a measurement (api/bench.ts): its flags say of which shapes. For people, as well. */
+  readonly drawn?: true;
 }
+
+/** Advice where a model wants more than is drawn. */
+export const TRAIN_INSTEAD =
+  'bench draws one input and one label for each example. Train the model for a while on data of its own, tfjs-parallel train --data ./data.mjs --max-steps 50; the records of that run, and tfjs-parallel why, say where a step goes.';
 
 /** Examples that are read one after the other, in each epoch anew (data/sequence). */
 export interface DataSequence {

@@ -18,6 +18,8 @@ export const LIMITS = {
   maxIdxBytes: 2 ** 32,
   /** Examples of a data module's read(rows): row numbers are int32. */
   maxReadExamples: 2 ** 31 - 1,
+  /** Of an example that bench draws: four batches of one byte each are in memory. */
+  maxDrawnValues: 2 ** 28,
   /** Asked of read(rows) at once while all are read the first time: whichever of both is less, so that their memory is bounded. */
   maxRowsReadAtOnce: 4096,
   readSliceBytes: 16 * 2 ** 20,

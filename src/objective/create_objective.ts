@@ -86,7 +86,7 @@ export function createObjective(tf: typeof tfjs, fused: CrossEntropies, facts: O
   if (said === 'opaque') requireSaid({ name, loss });
   // What reads logits now was told that they are.
   const kind = said === 'opaque' ? 'unknown' : said;
-  const shapes = { output: outputShape, label: dataset.labelShape, classes: dataset.classes };
+  const shapes = { output: outputShape, label: dataset.labelShape, classes: dataset.classes, drawn: dataset.drawn };
   // A function takes labels as the data set has them; one value per example stands in a column, as model.fit puts it.
   const own = typeof given === 'string' ? null : dataset.labelShape.length === 0 ? [1] : dataset.labelShape;
   const indices = own === null && takesIndices({ name, loss }, shapes);

@@ -13,6 +13,8 @@ export interface LabeledData {
   readonly labelShape: readonly number[];
   /** Number of classes, where labels are classes. */
   readonly classes?: number | undefined;
+  /** Made up for a measurement: numbers of so many classes. */
+  readonly drawn?: true | undefined;
   readonly train: { readonly y: NumericArray };
   /** Null where there is none. */
   readonly validation: { readonly y: NumericArray } | null;
@@ -46,7 +48,7 @@ export function requireLabels(
     if (labels.values === null) continue;
     const { isRight, wants, next } = labels.values;
     const at = firstWrong(y, isRight);
-    if (at !== -1) throw refuse(`${found(at)}, and ${name} wants ${wants}`, next);
+    if (at !== -1) throw refuse(`${found(at)}, and ${name} wants ${wants}`, dataset.drawn ? 'Give --classes 2.' : next);
   }
 }
 

@@ -2,6 +2,7 @@
  * Owns: how labels of a shape are compared with a model's output: an index of a class for each position, or a value for each output.
  * Does not: look at their values (labels.ts does).
  */
+import { TRAIN_INSTEAD } from '../common/dataset.js';
 import { UsageError } from '../common/errors.js';
 import type { Loss } from './loss.js';
 
@@ -10,10 +11,14 @@ export interface ObjectiveShapes {
   readonly output: readonly number[];
   readonly label: readonly number[];
   readonly classes?: number | undefined;
+  readonly drawn?: true | undefined;
 }
 
 /** Whether labels are indices of classes; false where they are a value for each output. @throws UsageError LABELS_SHAPE or LOSS_UNFIT */
-export function takesIndices({ name, loss }: { name: string; loss: Loss }, { output, label, classes }: ObjectiveShapes): boolean {
+export function takesIndices(
+  { name, loss }: { name: string; loss: Loss },
+  { output, label, classes, drawn }: ObjectiveShapes,
+): boolean {
   const outputs = product(output);
   const values = product(label);
   const perPosition = output[output.length - 1] ?? 1;
@@ -29,9 +34,11 @@ export function takesIndices({ name, loss }: { name: string; loss: Loss }, { out
     if (classes !== undefined && classes > perPosition && label.length === 0)
       throw labelError(
         `the model tells ${perPosition} classes apart, the labels have ${classes}${classes === perPosition + 1 ? ', counted from 0' : ''}`,
-        classes === perPosition + 1
-          ? `Where the labels start at 1, subtract 1 from each (in a data module), or give the model ${classes} outputs; otherwise change the last layer, the labels, or --loss.`
-          : undefined,
+        drawn
+          ? `Give --classes ${perPosition}.`
+          : classes === perPosition + 1
+            ? `Where the labels start at 1, subtract 1 from each (in a data module), or give the model ${classes} outputs; otherwise change the last layer, the labels, or --loss.`
+            : undefined,
       );
     return true;
   }
@@ -42,6 +49,7 @@ export function takesIndices({ name, loss }: { name: string; loss: Loss }, { out
       : '';
   throw labelError(
     `the model gives ${outputs} values per example, a label has ${values} ([${label.join(', ')}])${wanted && `; ${wanted}`}`,
+    drawn && drawnAdvice(output),
   );
 }
 
@@ -53,6 +61,13 @@ function fitsPositions(output: readonly number[], label: readonly number[]): boo
 
 export function product(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
+}
+
+/** The step of another loss takes the same time, but for a last layer of many positions. */
+function drawnAdvice(output: readonly number[]): string {
+  if (output.length === 1)
+    return `bench draws the number of a class for each example: give --loss softmax_cross_entropy --classes ${output[0]}.`;
+  return TRAIN_INSTEAD;
 }
 
 function labelError(

@@ -1,10 +1,12 @@
 /** Owns: the program in this process, with real or pretended runs behind its commands. */
+import { bench } from '../../src/api/bench.js';
 import { coordinate } from '../../src/api/coordinate.js';
 import { trainLocally } from '../../src/api/train.js';
 import { evaluateModel } from '../../src/api/evaluate_model.js';
 import { verify } from '../../src/api/verify.js';
 import { work } from '../../src/api/work.js';
 import type { CommandContext } from '../../src/cli/context.js';
+import { benchCommand } from '../../src/cli/commands/bench.js';
 import { coordinatorCommand, type CoordinatorRequest } from '../../src/cli/commands/coordinator.js';
 import { evaluateCommand } from '../../src/cli/commands/evaluate.js';
 import { tokenCommand } from '../../src/cli/commands/token.js';
@@ -77,6 +79,7 @@ export async function program(
     return (await trainLocally({ ...request, observer: heard(request.observer) })).end;
   };
   const commands = [
+    benchCommand(context, () => Promise.resolve(bench)),
     trainCommand(context, () => Promise.resolve(runTraining)),
     coordinatorCommand(context, () =>
       Promise.resolve((request) => {

@@ -5,7 +5,8 @@
 import { Command, Option } from 'commander';
 import type { BenchReport, BenchRequest } from '../../api/bench.js';
 import { chooseDevices } from '../../common/device_choice.js';
-import { EXIT } from '../../common/errors.js';
+import { EXIT, UsageError } from '../../common/errors.js';
+import { LIMITS } from '../../common/limits.js';
 import type { CommandContext } from '../context.js';
 import { resolveFor } from '../resolve_for.js';
 import { count, plural } from '../../report/value_text.js';
@@ -39,9 +40,7 @@ export function benchCommand(context: CommandContext, loadRunBench: () => Promis
       wholeNumber(readOption(command, name) ?? '', { flag, atLeast });
     const request: BenchRequest = {
       model: config.model,
-      inputShape: (readOption(command, 'inputShape') ?? '')
-        .split(',')
-        .map((size) => wholeNumber(size, { flag: '--input-shape', atLeast: 1 })),
+      inputShape: sizes(readOption(command, 'inputShape') ?? ''),
       classes: whole('--classes', 'classes', 2),
       batch: config.batch,
       steps: whole('--steps', 'steps', 1),
@@ -53,6 +52,7 @@ export function benchCommand(context: CommandContext, loadRunBench: () => Promis
       precision: config.precision,
       compile: config.compile,
       execution: config.execution,
+      loss: config.loss,
       optimizer: config.optimizer,
       say: (line) => void context.stderr.write(printable(`${line}\n`)),
     };
@@ -62,6 +62,18 @@ export function benchCommand(context: CommandContext, loadRunBench: () => Promis
       printable(config.reporter.includes('json') ? `${await jsonLine(report)}\n` : `${benchLines(report).join('\n')}\n`),
     );
     context.finish(EXIT.ok);
+  });
+}
+
+/** @throws UsageError VALUE_INVALID */
+function sizes(text: string): number[] {
+  const found = text.split(',').map(Number);
+  const values = found.reduce((product, size) => product * size, 1);
+  if (found.every((size) => Number.isInteger(size) && size >= 1) && values <= LIMITS.maxDrawnValues) return found;
+  throw new UsageError({
+    code: 'VALUE_INVALID',
+    message: `--input-shape must be the sizes of one example, whole numbers of at least 1 with commas between them, at most ${count(LIMITS.maxDrawnValues)} values in all; found "${text}"`,
+    next: 'for example --input-shape 28,28,1',
   });
 }
 

@@ -91,7 +91,7 @@ export const DATA_SETTINGS = {
     ...{ workers: true, library: true, aliases: ['swap_axes', 'transposed', 'transpose_images'] },
   }),
   loss: setting({ kind: 'loss', wanted: 'the name of a loss, such as softmax_cross_entropy or mean_squared_error' }, null, {
-    ...{ flag: '--loss <name>', commands: [...RUNS, 'evaluate', 'verify'], group: 'training', resume: 'fixed' },
+    ...{ flag: '--loss <name>', commands: [...RUNS, 'evaluate', 'verify', 'bench'], group: 'training', resume: 'fixed' },
     help: 'softmax_cross_entropy, mean_squared_error, huber, any of tfjs; docs/models.md (default: what fits model and labels)',
     ...{ workers: true, library: true, aliases: ['criterion', 'loss_fn', 'loss_function', 'objective'] },
   }),

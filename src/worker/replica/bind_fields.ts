@@ -3,7 +3,7 @@
  * Does not: read rows (read_batch.ts).
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import type { Dataset, Field } from '../../common/dataset.js';
+import { TRAIN_INSTEAD, type Dataset, type Field } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
 import type { LabeledData } from '../../objective/labels.js';
 
@@ -48,7 +48,7 @@ export interface Binding {
  */
 export function bindFields(
   model: tfjs.LayersModel,
-  dataset: Pick<Dataset, 'name' | 'fields' | 'columns' | 'oneOfEach'>,
+  dataset: Pick<Dataset, 'name' | 'fields' | 'columns' | 'oneOfEach' | 'drawn'>,
 ): Binding {
   const { name, fields } = dataset;
   const inputs = bound(fields.inputs, { names: namesOf(model.inputs), side: 'input', dataset });
@@ -65,7 +65,7 @@ function namesOf(tensors: readonly tfjs.SymbolicTensor[]): string[] {
 interface Side {
   readonly names: readonly string[];
   readonly side: 'input' | 'output';
-  readonly dataset: Pick<Dataset, 'name' | 'columns' | 'oneOfEach'>;
+  readonly dataset: Pick<Dataset, 'name' | 'columns' | 'oneOfEach' | 'drawn'>;
 }
 
 function bound(fields: readonly Field[], { names, side, dataset }: Side): Bound[] {
@@ -96,7 +96,8 @@ function bound(fields: readonly Field[], { names, side, dataset }: Side): Bound[
 /** More are not named. */
 const COLUMNS_TOLD = 30;
 
-function adviceOn({ names, side, dataset: { name, columns, oneOfEach } }: Side): string {
+function adviceOn({ names, side, dataset: { name, columns, oneOfEach, drawn } }: Side): string {
+  if (drawn) return TRAIN_INSTEAD;
   if (oneOfEach !== undefined) {
     const [letter, thing] = side === 'input' ? ['x', 'input'] : ['y', 'label'];
     return `${oneOfEach} have one ${thing} for each example. Read them in a module, --data ./data.mjs, whose ${letter} is a record by the model's names (${names.join(', ')}): docs/data.md, "Your own arrays".`;
@@ -120,12 +121,13 @@ function count(number: number, what: string): string {
 }
 
 /** What an output is judged by. */
-export function labelsOf({ name, fields, train, validation }: Dataset, { field }: Bound): LabeledData {
+export function labelsOf({ name, fields, train, validation, drawn }: Dataset, { field }: Bound): LabeledData {
   const { shape, classes } = field;
   return {
     name: fields.targets.length === 1 ? name : `${field.name} of ${name}`,
     labelShape: shape,
     ...(classes !== undefined && { classes }),
+    ...(drawn && { drawn }),
     train: { y: train.targets[field.name] },
     validation: validation === null ? null : { y: validation.targets[field.name] },
   };
@@ -139,7 +141,7 @@ export function isWeighted({ train, validation }: Dataset, { field }: Bound): bo
 /** @throws UsageError MODEL_INPUT_SHAPE where the model does not take examples of this shape. */
 export function requireInputShape(
   model: tfjs.LayersModel,
-  { name, input = 0, inputShape, columns, oneOfEach }: Side['dataset'] & { input?: number; inputShape: readonly number[] },
+  { name, input = 0, inputShape, drawn, ...more }: Side['dataset'] & { input?: number; inputShape: readonly number[] },
 ): void {
   const wanted = model.inputs[input].shape.slice(1);
   const fits =
@@ -149,9 +151,14 @@ export function requireInputShape(
   throw new UsageError({
     code: 'MODEL_INPUT_SHAPE',
     message: `the model takes examples of [${wanted.map((extent) => extent ?? 'any').join(', ')}]${which}, those of ${name} are [${inputShape.join(', ')}]`,
-    next: `Give the model's input the shape [${inputShape.join(', ')}], or ${shapeAdvice({ name, columns, oneOfEach })}.`,
+    next: drawn
+      ? `Give --input-shape ${wanted.map((extent, axis) => extent ?? inputShape[axis] ?? ANY_EXTENT).join(',')}.`
+      : `Give the model's input the shape [${inputShape.join(', ')}], or ${shapeAdvice({ name, ...more })}.`,
   });
 }
+
+/** To try with, where the model takes any. */
+const ANY_EXTENT = 32;
 
 function shapeAdvice({ name, columns, oneOfEach }: Side['dataset']): string {
   if (columns !== undefined) return `choose with --inputs what goes into it: ${name} has ${toldOf(columns)}`;

@@ -113,3 +113,20 @@ it('examples of another shape are told with what brings both together', () => {
     `${give} bring the pictures to its shape, with --image-size and --image-channels.`,
   );
 });
+
+it('says for a measurement which flag to give, and what to do where it cannot measure', () => {
+  const next = (model: tf.LayersModel, shape: number[]): string => {
+    const fields = { inputs: [{ name: 'x', shape, type: 'uint8', scale: 1 } as const], targets: [field('y', 1)] };
+    try {
+      bindFields(model, { name: 'drawn bytes', fields, drawn: true });
+      return 'bound';
+    } catch (error) {
+      return (error as { next: string }).next;
+    }
+  };
+  const model = tf.sequential({ layers: [tf.layers.conv2d({ filters: 1, kernelSize: 1, inputShape: [null, 8, 3] })] });
+  expect(next(model, [28, 28, 1])).toBe('Give --input-shape 28,8,3.');
+  expect(next(model, [])).toBe('Give --input-shape 32,8,3.');
+  expect(next(model, [5, 8, 3])).toBe('bound');
+  expect(next(twoByTwo(), [2])).toContain('Train the model for a while on data of its own');
+});
