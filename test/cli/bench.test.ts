@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { BenchReport, BenchRequest } from '../../src/api/bench.js';
 import { benchCommand } from '../../src/cli/commands/bench.js';
@@ -89,4 +90,13 @@ test.each([
   [['--input-shape', '99999,99999,99'], expect.stringContaining('at most 268,435,456 values in all') as string],
 ])('bench refuses %j', async (args, message) => {
   await expect(bench(args)).rejects.toMatchObject({ code: 'VALUE_INVALID', message });
+});
+
+test('docs/seeing.md says of each line what it means', async () => {
+  const { out } = await bench([]);
+  const [, section] = /## What `bench` says\n(.*?)\n## /s.exec(readFileSync('docs/seeing.md', 'utf8')) ?? [];
+  const lines = out.trim().split('\n');
+  expect(lines.length).toBeGreaterThan(5);
+  const names = lines.map((line) => line.slice(0, 12).trim());
+  expect([...(section ?? '').matchAll(/^\| `([a-z ]+)` \|/gm)].map(([, name]) => name)).toEqual(names);
 });
