@@ -11,7 +11,8 @@ Made by \`scripts/settings_page.mjs\` from the table in \`src/common/settings\`;
 
 Each setting can be given as a flag where it has one, as \`--set key=value\`, as a variable (\`TFJS_PARALLEL_OPTIMIZER__MOMENTUM=0.9\`: two underscores step
 into a section), or in a file (\`--config FILE\`, YAML or JSON; [config/mnist.yaml](../config/mnist.yaml) says why for each of the reference run):
-flag > environment > file > default. The library call has those marked in "library" by the same name in camelCase (\`maxSteps\`), and the optimizer's in
+flag > environment > file > default. Of one flag that is given several times the last counts, \`--config\` too, so that a script can be overruled by what is added behind it; a setting that is given
+by its flag and by \`--set\` as well, or by \`--set\` twice, is refused (\`CONFIG_GIVEN_TWICE\`), and so is a key that a file has twice (\`CONFIG_SYNTAX\`). The library call has those marked in "library" by the same name in camelCase (\`maxSteps\`), and the optimizer's in
 \`optimizer: { learningRate, schedule: { name } }\`.
 
 What \`--resume\` does with a setting: **fixed**: the result depends on it, so a resume that changes it is refused; **kept**: a resume may change it (what changes bits, as threads and execution do, with \`--numerics relaxed\` alone), and

@@ -59,6 +59,15 @@ function codeOf(error: unknown): string {
   return String(error);
 }
 
+test('of one flag the last counts; a setting in two ways is refused', async () => {
+  const { request } = await train(['--epochs', '3', '--no-compile', '--epochs', '1', '--no-compile']);
+  expect(request?.config.epochs).toBe(1);
+  const twice = async (...args: string[]) => codeOf((await train(args)).error);
+  const says = '2 CONFIG_GIVEN_TWICE: epochs is given twice on the command line: by';
+  expect(await twice('--epochs', '3', '--set', 'epochs=3')).toBe(`${says} --epochs and by --set epochs`);
+  expect(await twice('--set', 'epochs=3', '--set', 'epochs=1')).toBe(`${says} --set epochs and by --set epochs`);
+});
+
 test('every flag reaches the configuration, with its source', async () => {
   const args =
     '--model m.json --data ./d.mjs --train-limit 10 --validation-limit 11 --loss mean_squared_error --epochs 2 --max-steps 3 --batch 4 ' +
