@@ -1,5 +1,5 @@
 /** Owns: what the library's calls take for data beside names: arrays, rows that are read, and sequences of examples. */
-import type { Dataset } from '../common/dataset.js';
+import { UNNAMED, type Dataset } from '../common/dataset.js';
 import type { TrainConfig } from '../common/train_config.js';
 import { datasetFromArrays, type ArraysSource } from '../data/arrays.js';
 import { limitDataset } from '../data/load.js';
@@ -24,7 +24,7 @@ type Given = Required<Pick<RunRequestWithParts, 'dataset'>> & Pick<RunRequestWit
 /** For messages; a function has one that means nothing here. */
 export function nameOfData(data: GivenData): string {
   const sets = setsOf(data);
-  return sets.name ?? (isSequence(sets.train) ? 'a sequence' : isRead(sets.train) ? 'rows' : 'arrays');
+  return sets.name ?? UNNAMED[isSequence(sets.train) ? 'sequence' : isRead(sets.train) ? 'rows' : 'arrays'];
 }
 
 type Limits = Pick<TrainConfig, 'trainLimit' | 'validationLimit' | 'overfit'>;

@@ -102,6 +102,8 @@ export interface MemoryDataset extends Dataset {
 
 export const INPUT = 'x';
 export const TARGET = 'y';
+/** What data is called that a program gives without a name: no source has it. */
+export const UNNAMED = { arrays: 'arrays', rows: 'rows', sequence: 'a sequence' } as const;
 
 export function isInMemory(split: DataSplit): split is MemorySplit {
   return 'inputs' in split;

@@ -7,6 +7,7 @@
 import { existsSync } from 'node:fs';
 import {
   isInMemory,
+  UNNAMED,
   type DataSequence,
   type Dataset,
   type DataSplit,
@@ -45,14 +46,11 @@ export async function loadDataset(config: DataConfig, { onProgress = () => {} }:
   throw new UsageError({
     code: 'DATA_UNKNOWN',
     message: `unknown data ${JSON.stringify(config.data)}`,
-    next: isOfProgram(config.data)
+    next: Object.values<string>(UNNAMED).includes(config.data)
       ? 'A program gave its own data to the run: give it again, as the setting data.'
       : `Use ${known.slice(0, -1).join(', ')}, or ${known[known.length - 1]}.`,
   });
 }
-
-/** What data is called that a program gave without a name (api/given_data.ts). */
-const isOfProgram = (data: string): boolean => ['arrays', 'rows', 'a sequence'].includes(data);
 
 /** The name by which any machine makes the same data; null where each must be given its own. */
 export function nameEverywhere(data: string): string | null {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import type { MemoryDataset } from '../../src/common/dataset.js';
+import { nameOfData, type GivenData } from '../../src/api/given_data.js';
 import { limitDataset, loadDataset, type DataConfig } from '../../src/data/load.js';
 import { datasetFromArrays } from '../../src/data/arrays.js';
 import { idxBytes } from '../support/idx_bytes.js';
@@ -83,7 +84,14 @@ test('an unknown name and an IDX set without its folder are errors of usage', as
     code: 'DATA_UNKNOWN',
     exitCode: 2,
     message: 'unknown data "mnits"',
+    next: expect.stringContaining('Use mnist') as string,
   });
+  // As a program's own are called where it gave no name.
+  for (const train of [{ x: [1], y: [1] }, { count: 1, read: () => ({ x: [1], y: [1] }) }, () => [][Symbol.iterator]()]) {
+    await expect(loadDataset({ ...CONFIG, data: nameOfData({ train } as unknown as GivenData) })).rejects.toMatchObject({
+      next: expect.stringContaining('A program gave its own data') as string,
+    });
+  }
   for (const data of ['./none.csv', 'photos/none.png', '/none/of/these'])
     await expect(loadDataset({ ...CONFIG, data })).rejects.toMatchObject({ code: 'DATA_MISSING', exitCode: 4 });
   await expect(loadDataset({ ...CONFIG, data: 'idx' })).rejects.toMatchObject({ code: 'DATA_DIR_NEEDED', exitCode: 2 });

@@ -4,6 +4,7 @@
  */
 import type * as tfjs from '@tensorflow/tfjs';
 import { checkConfig } from '../../common/config_checks.js';
+import { UNNAMED } from '../../common/dataset.js';
 import { UsageError } from '../../common/errors.js';
 import type { RunObserver } from '../../common/run_events.js';
 import { optionTexts } from '../option_texts.js';
@@ -185,7 +186,7 @@ export function planOf(call: FitCall, model: tfjs.LayersModel, given: FitOptions
   if (!checked.success) throw invalid(checked.error.issues[0], { ...options }, call);
   const complete = completeConfig(checked.data);
   const optimizer = { ...complete.optimizer, ...optimizerOf(call, model) };
-  const config: TrainConfig = { ...complete, optimizer, model: model.name, data: 'arrays' };
+  const config: TrainConfig = { ...complete, optimizer, model: model.name, data: UNNAMED.arrays };
   checkConfig(config, {});
   return { config, initialEpoch };
 }

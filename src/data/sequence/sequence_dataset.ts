@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import {
   emptyArray,
+  UNNAMED,
   rowBytes,
   type DataFields,
   type Field,
@@ -60,7 +61,7 @@ export async function openSequences(
   use: SequenceUse,
   { overfit = null }: Limits,
 ): Promise<OpenedSequences> {
-  const { name = 'a sequence', validation } = source;
+  const { name = UNNAMED.sequence, validation } = source;
   const fail = failureOfSequence(name);
   const train = new Examples(sequenceOf(source.train, 'train', fail), source.inputShape, 'train', fail);
   const first = await train.first();
