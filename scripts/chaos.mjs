@@ -9,13 +9,14 @@
  * kinds: none (three workers) · late (a join mid-run) · kill (-9 of a worker, three times) · all (of all of them) · churn (joins and leaves) · stop (SIGSTOP) · reset, cut, stall, loss, slow
  * (the network, by a proxy) · attack (idle connections, wrong logins, --frames fuzzed frames) · coordinator (kill -9, then --resume). --reference trains the reference CNN instead of a tiny model.
  */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { startFaultProxy } from './chaos/fault_proxy.mjs';
 import { hashOf, seconds, sleep, startCoordinator, startProcess } from './chaos/processes.mjs';
 import { KINDS, scenariosOf } from './chaos/scenarios.mjs';
+import { workerFlags } from './chaos/worker_flags.mjs';
 import { openJournal } from './crash/journal.mjs';
 import { readOptions } from './usage.mjs';
 
@@ -50,10 +51,7 @@ const size = options.reference
   : '--train-limit 2000 --validation-limit 100 --epochs 6 --batch 50';
 const settings = [...model, ...flags(`--data synthetic --shards 4 --lr 0.05 --set optimizer.momentum=0.9 ${size}`)];
 settings.push(...more);
-// Workers read the data themselves: from the folder or file that is named, if one is.
-const given = (flag) => (more.includes(flag) ? more[more.indexOf(flag) + 1] : '');
-const named = ['--data', '--data-dir'].filter((flag) => existsSync(given(flag)));
-const ownData = named.flatMap((flag) => [flag, given(flag)]);
+const own = workerFlags(settings);
 const reports = ['--reporter', 'json', '--run-dir', folder];
 const journal = openJournal({
   file: options.continue ?? null,
@@ -117,7 +115,7 @@ async function disturbedRun(number, kind) {
     say: (text) => story.push(text),
     killed: (count) => (counts.kills += count),
     join(through = port) {
-      const child = start('worker', ['--host', `127.0.0.1:${through}`, ...one, '--token-file', tokenFile, ...model, ...ownData]);
+      const child = start('worker', ['--host', `127.0.0.1:${through}`, ...one, '--token-file', tokenFile, ...own]);
       workers.add(child);
       void child.ended.then(() => workers.delete(child));
       return child;

@@ -12,6 +12,7 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { hashOf, seconds, startCoordinator, startProcess } from './chaos/processes.mjs';
+import { workerFlags } from './chaos/worker_flags.mjs';
 import { readOptions } from './usage.mjs';
 
 const { values: options, positionals: more } = readOptions(import.meta.filename, {
@@ -50,11 +51,7 @@ const watched = [
   'epoch,3 steps',
 ];
 const place = (replicas) => flags(`--gpus none --workers ${replicas} --threads-per-worker ${threads}`);
-/** A worker reads its model and data itself. */
-const own = ['--model', '--data', '--data-dir'].flatMap((flag) => {
-  const at = more.lastIndexOf(flag);
-  return at < 0 ? [] : [flag, more[at + 1]];
-});
+const own = workerFlags(training);
 /** Of the first run, by which the others know their middle. */
 let steps = Infinity;
 let runs = 0;

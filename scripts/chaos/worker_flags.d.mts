@@ -1,0 +1,1 @@
+export function workerFlags(training: readonly string[]): string[];
