@@ -11,6 +11,7 @@ import { resolveModelSource } from '../../../src/models/load.js';
 import { idxBytes } from '../idx_bytes.js';
 import { program, refusal } from '../program_under_test.js';
 import { dataFile, filled, flags, folder, modelFile, once, ownLayerFile, SIX, small, type Case, type Cases } from './cases.js';
+import { BENCH_CASES } from './bench_cases.js';
 import { commandIn, withFlags } from './sources.js';
 
 const NO_LOSS = small('--model', modelFile('linear.mjs', 1), '--data', dataFile('real.mjs', SIX, [1]));
@@ -85,16 +86,6 @@ function kerasFile(name: string, layer = 'Dense'): string {
 }
 const KERAS = small('--model', kerasFile('keras.json'), '--data', dataFile('keras.mjs', SIX, [1]));
 
-/** A measurement of a model with three outputs, and what it is told to do. */
-const BENCH = [
-  ...[
-    'bench',
-    '--model',
-    modelFile('three.mjs', 3, "model.compile({ optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy' })"),
-  ],
-  ...['--gpus', 'none', '--workers', '1', '--threads-per-worker', '1', '--batch', '6', '--steps', '1'],
-];
-
 const OTHER_LOSS = (begins: string, model: string, data: string, loss: string): Case =>
   flags(
     'src/objective/loss.ts',
@@ -133,33 +124,7 @@ function unfitLabels(file: string, begins: string, labels: readonly number[], po
 }
 
 export const MODELS_CASES: Cases = {
-  'examples that bench draws of another shape': flags(
-    'src/worker/replica/bind_fields.ts',
-    'Give --input-shape',
-    [...BENCH, '--classes', '3'],
-    [/--input-shape 2\b/],
-    true,
-  ),
-  'more classes than the model that bench measures': flags(
-    'src/objective/shapes.ts',
-    'Give --classes',
-    [...BENCH, '--input-shape', '2'],
-    [/--classes 3\b/],
-    true,
-  ),
-  'classes that bench draws for yes and no': flags(
-    'src/objective/labels.ts',
-    'Give --classes 2',
-    [...BENCH.with(2, ONE), '--input-shape', '2', '--loss', 'sigmoid_cross_entropy'],
-    [/--classes 2\b/],
-    true,
-  ),
-  'sizes of an example that are none': flags(
-    'src/cli/commands/bench.ts',
-    'for example --input-shape',
-    [...BENCH, '--input-shape', '2x1', '--classes', '3'],
-    [],
-  ),
+  ...BENCH_CASES,
   'labels that start at 1': unfitLabels('src/objective/shapes.ts', 'Where the labels start', [1, 2, 1, 2, 1, 2], 1),
   'labels beyond the classes': unfitLabels('src/objective/shapes.ts', 'Change the last layer', [0, 1, 4, 1, 0, 1], 1),
   'labels of positions that start at 1': unfitLabels('src/objective/labels.ts', 'The labels start at 1', [1, 2, 1, 2, 1, 2], 2),
