@@ -80,17 +80,41 @@ export function environmentErrorOf(error: unknown): ExpectedError | null {
 }
 
 /** An error with words, as one thread tells it to another. */
-export type ToldFailure = Omit<ErrorDetails, 'cause'> & { readonly exitCode: ExitCode };
+export type ToldFailure = Omit<ErrorDetails, 'cause'> & { readonly exitCode: ExitCode; readonly cause: ToldCause | null };
+
+/** What came before it: an error itself may hold what cannot be cloned. */
+interface ToldCause {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string;
+  readonly code: string;
+  readonly cause: ToldCause | null;
+}
+
+/** Longest chain of causes that is told. */
+const MAX_CAUSES = 8;
 
 /** Null for a bug, which whoever started the thread hears of as of any that nobody caught. */
 export function factsToTell(error: unknown): ToldFailure | null {
   const expected = error instanceof ExpectedError ? error : environmentErrorOf(error);
   if (expected === null) return null;
-  const { code, message, next, exitCode } = expected;
-  return { code, message, next, exitCode };
+  const { code, message, next, exitCode, cause } = expected;
+  return { code, message, next, exitCode, cause: causeToTell(cause, MAX_CAUSES) };
+}
+
+function causeToTell(cause: unknown, most: number): ToldCause | null {
+  if (!isErrorLike(cause) || most === 0) return null;
+  const { name, message, stack } = cause;
+  const code = errorCode(cause);
+  return { name: String(name), message, stack: String(stack ?? message), code, cause: causeToTell(cause.cause, most - 1) };
 }
 
 /** The error again, for who asked that thread. */
-export function toldError({ exitCode, ...details }: ToldFailure, cause?: unknown): ExpectedError {
-  return new ExpectedError(exitCode, { ...details, ...(cause !== undefined && { cause }) });
+export function toldError({ exitCode, cause, ...details }: ToldFailure): ExpectedError {
+  return new ExpectedError(exitCode, { ...details, ...(cause !== null && { cause: toldCause(cause) }) });
+}
+
+function toldCause({ name, message, stack, code, cause }: ToldCause): Error {
+  const error = new Error(message, cause === null ? undefined : { cause: toldCause(cause) });
+  return Object.assign(error, { name, stack, ...(code !== '' && { code }) });
 }

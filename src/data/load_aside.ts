@@ -6,8 +6,8 @@
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import type { Dataset } from '../common/dataset.js';
 import { environmentErrorOf, toldError } from '../common/environment_error.js';
-import type { ExpectedError } from '../common/errors.js';
 import { DataError } from '../common/errors.js';
+import { placedReason } from '../common/user_place.js';
 import { builtFile, requirePackageFile } from '../system/package_file.js';
 import type { DataAnswer } from './data_thread.js';
 import { isDataModule, type DataConfig, type LoadOptions } from './load.js';
@@ -32,7 +32,7 @@ export async function loadDatasetAside(
       worker.on('message', (answer: DataAnswer) => {
         if (answer.type === 'progress') onProgress(answer.progress);
         else if (answer.type === 'dataset') done(answer.dataset);
-        else if (answer.type === 'failure') fail(failureOf(answer));
+        else if (answer.type === 'failure') fail(toldError(answer.failure));
         else fail(moduleEnded(`${data}: never finishes: it awaits something that cannot happen any more`));
       });
       worker.on('messageerror', fail);
@@ -46,17 +46,12 @@ export async function loadDatasetAside(
   }
 }
 
-function failureOf({ exitCode, details, cause }: DataAnswer & { type: 'failure' }): ExpectedError {
-  const known = cause === null ? undefined : Object.assign(new Error(cause.message), { stack: cause.stack });
-  return toldError({ exitCode, ...details }, known);
-}
-
 /** In a callback that nobody awaits: of a module it is the module's, elsewhere ours. */
 function uncaughtIn(data: string, error: Error): unknown {
   if (!isDataModule(data)) return error;
   return new DataError({
     code: 'DATA_MODULE',
-    message: `${data}: failed: ${error.name}: ${error.message}`,
+    message: `${data}: failed: ${placedReason(error)}`,
     next: 'Correct the module; -v shows where it failed.',
     cause: error,
   });

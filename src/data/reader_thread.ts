@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { emptyArray, type DataFields, type NumericArray, type StoredSplit } from '../common/dataset.js';
 import type { ToldFailure } from '../common/environment_error.js';
 import { invariant } from '../common/errors.js';
+import { keepDeepStacks } from '../common/user_place.js';
 import { product } from './assemble.js';
 import { openStored } from './open_stored.js';
 import { failureToTell } from './thread_failure.js';
@@ -19,6 +20,7 @@ export type ReadAnswer = { readonly id: number } & (
   { readonly inputs: Readonly<Record<string, NumericArray>> } | { readonly failure: ToldFailure }
 );
 
+keepDeepStacks();
 const { split, fields } = workerData as { split: StoredSplit; fields: DataFields };
 const opened = openStored(split, fields);
 /** One after the other: the first that is asked for is the first that is needed. */

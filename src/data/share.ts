@@ -7,7 +7,8 @@ import { isTensor } from './is_tensor.js';
 export type SourceArray =
   Uint8Array | Uint8ClampedArray | Int8Array | Int16Array | Uint16Array | Int32Array | Float32Array | Float64Array;
 
-export type Fail = (message: string) => DataError;
+/** `cause`: what a user's code threw. */
+export type Fail = (message: string, cause?: unknown) => DataError;
 
 const KEPT_AS: Readonly<Record<string, NumericType | undefined>> = {
   ...{ Uint8Array: 'uint8', Uint8ClampedArray: 'uint8' },

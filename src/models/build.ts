@@ -4,7 +4,6 @@
  */
 import { pathToFileURL } from 'node:url';
 import type * as tfjs from '@tensorflow/tfjs';
-import { isErrorLike } from '../common/error_facts.js';
 import { ExpectedError, UsageError } from '../common/errors.js';
 import { applyNotes, type BuildNotes, type LayerJson } from './build_notes.js';
 import { camelCase, firstForeign } from './class_names.js';
@@ -12,6 +11,8 @@ import { createGluonCnn } from './gluon_cnn.js';
 import { invalidModel } from './load.js';
 import type { ModelSource } from './model_source.js';
 import { typeScriptError } from '../common/typescript_module.js';
+import { placedReason } from '../common/user_place.js';
+import { placeIn } from '../system/user_module.js';
 import { withSeededInitializers } from './seeded_initializers.js';
 import { trainableWeights, withWeightBudget } from './weight_budget.js';
 import { putWeights } from './weights.js';
@@ -73,7 +74,10 @@ async function fromModule(tf: typeof tfjs, path: string, name: string): Promise<
   try {
     loaded = (await import(pathToFileURL(path).href)) as { createModel?: unknown };
   } catch (cause) {
-    throw typeScriptError(cause, { path, what: '--model' }) ?? invalidModel(name, (cause as Error).message, cause);
+    throw (
+      typeScriptError(cause, { path, what: '--model' }) ??
+      invalidModel(name, placedReason(cause, await placeIn(path, cause)), cause)
+    );
   }
   if (typeof loaded.createModel !== 'function') {
     throw new UsageError({
@@ -87,8 +91,7 @@ async function fromModule(tf: typeof tfjs, path: string, name: string): Promise<
     model = (await (loaded.createModel as (tf: unknown) => unknown)(tf)) as tfjs.LayersModel;
   } catch (cause) {
     if (cause instanceof ExpectedError) throw cause;
-    const reason = isErrorLike(cause) ? `${cause.name}: ${cause.message}` : String(cause);
-    throw invalidModel(name, `createModel(tf) failed: ${reason}`, cause);
+    throw invalidModel(name, `createModel(tf) failed: ${placedReason(cause, await placeIn(path, cause))}`, cause);
   }
   if (typeof model?.apply !== 'function' || !Array.isArray(model.weights)) {
     throw invalidModel(name, 'createModel(tf) returned no tf.LayersModel');

@@ -3,8 +3,8 @@
  * only one shard can compute.
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { isErrorLike } from '../common/error_facts.js';
 import { UsageError } from '../common/errors.js';
+import { placedMessage } from '../common/user_place.js';
 import type { UserFunction } from './compiled.js';
 import { sumOverExamples } from './example_sums.js';
 import { ANY_LABELS, ANY_SUM, type Loss } from './loss.js';
@@ -68,7 +68,7 @@ function called(tf: typeof tfjs, given: UserFunction, labels: tfjs.Tensor, outpu
   try {
     result = given(labels, output);
   } catch (error) {
-    throw functionFails(given, isErrorLike(error) ? error.message : String(error), error);
+    throw functionFails(given, placedMessage(error), error);
   }
   if (result instanceof tf.Tensor) return tf.cast(result, 'float32');
   throw functionFails(given, `it gives ${typeof result}, wanted a tensor`);

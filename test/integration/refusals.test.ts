@@ -150,7 +150,7 @@ describe('configuration', () => {
       return `exit ${code}${out}\n${err.trim()}`;
     };
     expect(opened('broken')).toMatch(
-      /^exit 2\nerror MODEL_INVALID: \.\/broken\.mjs is not a usable tf\.LayersModel: createModel\(tf\) failed: Error: units\?\nnext: .*$/,
+      /^exit 2\nerror MODEL_INVALID: \.\/broken\.mjs is not a usable tf\.LayersModel: createModel\(tf\) failed: Error: units\? \(.*\/broken\.mjs:1:39\)\nnext: .*$/,
     );
     expect(opened('wide')).toMatch(
       /^exit 2\nerror MODEL_INPUT_SHAPE: the model takes examples of \[784\], those of synthetic digits are \[28, 28, 1\]\nnext: .*$/,

@@ -241,7 +241,7 @@ describe('a model module', () => {
 
   it('that cannot make a model is refused, with what it did', async () => {
     expect(await refusal('export function createModel() { throw new RangeError("no units"); }')).toBe(
-      '2 MODEL_INVALID: ./model.mjs is not a usable tf.LayersModel: createModel(tf) failed: RangeError: no units',
+      '2 MODEL_INVALID: ./model.mjs is not a usable tf.LayersModel: createModel(tf) failed: RangeError: no units (./model.mjs:1:39)',
     );
     expect(await refusal('')).toBe('2 MODEL_NO_EXPORT: ./model.mjs exports nothing; wanted a function createModel(tf)');
     expect(await refusal('export const createModels = () => 2;')).toBe(

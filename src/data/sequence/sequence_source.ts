@@ -2,8 +2,8 @@
  * Owns: what people give as a sequence of examples (a tf.data.Dataset, a function that makes an iterator, an iterable) as one thing that is opened for each epoch.
  * Does not: look into examples (example_values.ts), or know batches and shuffling (sequence_batches.ts).
  */
-import { isErrorLike } from '../../common/error_facts.js';
 import { DataError, ExpectedError } from '../../common/errors.js';
+import { placedReason } from '../../common/user_place.js';
 import { isRecord } from '../named.js';
 import { text, type Fail } from '../share.js';
 
@@ -39,11 +39,12 @@ export interface Items {
 }
 
 export function failureOfSequence(name: string): Fail {
-  return (message) =>
+  return (message, cause) =>
     new DataError({
       code: 'DATA_SEQUENCE',
       message: `${name}: ${message}`,
       next: 'Correct the sequence; docs/data.md, "Examples one after the other", says what it gives.',
+      cause,
     });
 }
 
@@ -137,6 +138,6 @@ async function userCode<T>(what: string, fail: Fail, run: () => Promise<T>): Pro
     return await run();
   } catch (cause) {
     if (cause instanceof ExpectedError) throw cause;
-    throw fail(`${what}: ${isErrorLike(cause) ? `${cause.name}: ${cause.message}` : String(cause)}`);
+    throw fail(`${what}: ${placedReason(cause)}`, cause);
   }
 }

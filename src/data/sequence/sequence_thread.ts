@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { SequenceFacts } from '../../common/dataset.js';
 import type { ToldFailure } from '../../common/environment_error.js';
 import { invariant } from '../../common/errors.js';
+import { keepDeepStacks } from '../../common/user_place.js';
 import { openModuleSequences, type SequenceWhere } from '../sources/module.js';
 import { failureToTell } from '../thread_failure.js';
 import type { ReaderSettings } from './sequence_dataset.js';
@@ -28,6 +29,7 @@ export type SequenceAnswer = { readonly id: number } & (
   { readonly value: SequenceBatch | SequenceMark | null } | { readonly failure: ToldFailure }
 );
 
+keepDeepStacks();
 const { where, which, facts, settings } = workerData as SequenceThreadData;
 const reader = openModuleSequences(where).then((readers) => readers[which](facts, settings));
 // Whoever asks first hears of its failure.

@@ -8,9 +8,10 @@ import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { DataFields, Dataset, SplitName, StoredSplit } from '../../common/dataset.js';
-import { isErrorLike } from '../../common/error_facts.js';
 import { DataError, ExpectedError, invariant } from '../../common/errors.js';
 import { typeScriptError } from '../../common/typescript_module.js';
+import { placedReason } from '../../common/user_place.js';
+import { placeIn } from '../../system/user_module.js';
 import { datasetFromArrays, type ArraysSource } from '../arrays.js';
 import { isRecord } from '../named.js';
 import { isRead, readDataset } from './read_dataset.js';
@@ -106,10 +107,9 @@ async function runUserCode<T>(path: string, run: () => Promise<T>): Promise<T> {
     if (cause instanceof ExpectedError) throw cause;
     const untyped = typeScriptError(cause, { path, what: '--data' });
     if (untyped !== null) throw untyped;
-    const reason = isErrorLike(cause) ? `${cause.name}: ${cause.message}` : String(cause);
     throw new DataError({
       code: 'DATA_MODULE',
-      message: `${path}: failed: ${reason}`,
+      message: `${path}: failed: ${placedReason(cause, await placeIn(path, cause))}`,
       next: 'Correct the module; -v shows where it failed.',
       cause,
     });

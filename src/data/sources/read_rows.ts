@@ -5,8 +5,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { emptyArray, typeOf, type Batch, type DataFields, type Field, type NumericArray } from '../../common/dataset.js';
 import { DataError, ExpectedError } from '../../common/errors.js';
-import { isErrorLike } from '../../common/error_facts.js';
 import { LIMITS } from '../../common/limits.js';
+import { placedReason } from '../../common/user_place.js';
 import { byteSlices, product } from '../assemble.js';
 import { gather, requireWithin } from '../gather.js';
 import { arraysByName, isRecord, pathOf, type Names } from '../named.js';
@@ -29,11 +29,12 @@ export interface FirstRows {
 }
 
 export function failureIn(name: string): Fail {
-  return (message) =>
+  return (message, cause) =>
     new DataError({
       code: 'DATA_ROWS',
       message: `${name}: ${message}`,
       next: 'Correct read(rows) of the data; docs/data.md, "Rows that are read", says what it gives.',
+      cause,
     });
 }
 
@@ -154,8 +155,7 @@ async function called(source: ReadSource, rows: Int32Array, which: string, fail:
     result = await source.read(rows.slice());
   } catch (cause) {
     if (cause instanceof ExpectedError) throw cause;
-    const reason = isErrorLike(cause) ? `${cause.name}: ${cause.message}` : String(cause);
-    throw fail(`read(rows) of ${which} failed for ${rows.length} examples from ${rows[0]}: ${reason}`);
+    throw fail(`read(rows) of ${which} failed for ${rows.length} examples from ${rows[0]}: ${placedReason(cause)}`, cause);
   }
   if (!isRecord(result)) throw fail(`read(rows) of ${which} gave ${text(result)}, wanted { x, y } of typed arrays`);
   if (result.weights !== undefined) throw fail(`read(rows) of ${which} gave weights, which only arrays in memory have`);

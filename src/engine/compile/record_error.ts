@@ -2,6 +2,7 @@
  * Owns: the error of a function that cannot be recorded, and the search for the user's line in a stack. Does not: decide what is an error.
  */
 import { UsageError } from '../../common/errors.js';
+import { framesOf } from '../../common/user_place.js';
 
 export type RecordErrorCode =
   | 'RECORD_READS_DATA'
@@ -52,19 +53,9 @@ export function captureSite(): Error {
   return site;
 }
 
-interface Frame {
-  functionName: string;
-  place: string;
-}
-
 /** `file:line:column` of the innermost frame that is neither tfjs nor this engine nor Node itself. */
 export function userLine(site: Error): string | undefined {
   return framesOf(site).find(({ place }) => !isInternal(place))?.place;
-}
-
-/** `file:line:column` of where an error was thrown, whoever's code that is. */
-export function placeOf(error: Error): string | undefined {
-  return framesOf(error).at(0)?.place;
 }
 
 /** The tfjs function the user called, by its frame next to the user's: `randomUniform`, `dropout`, `print`. */
@@ -78,15 +69,6 @@ export function calledFunction(site: Error): string | undefined {
     if (bare !== '' && bare !== '<anonymous>' && !bare.startsWith('opHandler')) return bare;
   }
   return undefined;
-}
-
-function framesOf(site: Error): Frame[] {
-  const frames: Frame[] = [];
-  for (const line of (site.stack ?? '').split('\n').slice(1)) {
-    const match = /^\s+at (?:(?:async )?(.*?) \()?(.*?:\d+:\d+)\)?$/.exec(line);
-    if (match !== null) frames.push({ functionName: match[1] ?? '', place: match[2].replace(/^file:\/\//, '') });
-  }
-  return frames;
 }
 
 const ENGINE_FOLDER = new URL('..', import.meta.url).pathname;

@@ -7,8 +7,8 @@ import type * as tfjs from '@tensorflow/tfjs';
 import { isErrorLike } from '../../common/error_facts.js';
 import { ExpectedError, UsageError } from '../../common/errors.js';
 import { deriveKey, PURPOSE } from '../../common/random.js';
+import { placedMessage } from '../../common/user_place.js';
 import { exampleNormals, exampleUniforms, type ExampleDraw, type KeyedRandomOptions } from '../../engine/index.js';
-import { placeOf } from '../../engine/compile/record_error.js';
 import { mapTensors, type Examples } from './examples.js';
 
 /** float32 of [n, ...shape]: `shape` is one example's, [] for a number each. */
@@ -39,8 +39,7 @@ export function userAugment(name: string, given: AugmentFunction): UserAugment {
       made = given(tf, examples, random);
     } catch (error) {
       if (error instanceof ExpectedError || !isErrorLike(error) || error.message.startsWith('internal: ')) throw error;
-      const place = placeOf(error);
-      throw fails(name, `${error.message}${place === undefined ? '' : ` (${place})`}`, error);
+      throw fails(name, placedMessage(error), error);
     }
     if (typeof made !== 'object' || made === null) throw fails(name, `it returns ${made === null ? 'null' : typeof made}`);
     const { inputs = {}, targets = {} } = made as Partial<Examples>;

@@ -1,8 +1,8 @@
 /** Owns: what a user's model throws, or TensorFlow on its behalf, as an error of the run that says what to change. */
 import { isErrorLike } from '../../common/error_facts.js';
 import { ExpectedError, UsageError } from '../../common/errors.js';
+import { placedMessage, withPlace } from '../../common/user_place.js';
 import { TensorFlowError } from '../../engine/index.js';
-import { placeOf } from '../../engine/compile/record_error.js';
 
 /**
  * What the model itself throws, a layer of the user's, tfjs's refusal of its shapes or an op without a gradient, is neither a bug of ours nor a
@@ -16,17 +16,11 @@ export function orModelFails<T>(compute: () => T, { during, next }: { during: st
     if (!isErrorLike(error) || ours || error.message.startsWith('internal: ')) throw error;
     throw new UsageError({
       code: 'MODEL_FAILS',
-      message: `the model fails in ${during}: ${error.message}${whereThrown(error)}`,
+      message: `the model fails in ${during}: ${placedMessage(error)}`,
       next,
       cause: error,
     });
   }
-}
-
-/** Unless that is in tfjs. */
-function whereThrown(error: Error): string {
-  const place = placeOf(error);
-  return place === undefined || place.includes('/node_modules/') ? '' : ` (${place})`;
 }
 
 /** What TensorFlow finds wrong with the values themselves is the same on any device: the data or the model must change, not the replica. */
@@ -46,7 +40,10 @@ export function onShapes<T>(compute: () => T, shapes: readonly (readonly number[
     const zeros = shapes.map((shape) => `tf.zeros([${[1, ...shape].join(', ')}])`).join(', ');
     throw new UsageError({
       code: 'MODEL_FAILS',
-      message: `the model does not take examples of ${shapes.map((shape) => `[${shape.join(', ')}]`).join(', ')}: ${error.operation}: ${error.tfMessage}`,
+      message: withPlace(
+        `the model does not take examples of ${shapes.map((shape) => `[${shape.join(', ')}]`).join(', ')}: ${error.operation}: ${error.tfMessage}`,
+        error,
+      ),
       next: `Bring the examples to a size that all layers take, or change the layers; model.apply(${shapes.length === 1 ? zeros : `[${zeros}]`}) shows the same.`,
       cause: error,
     });
@@ -60,7 +57,7 @@ export function onExamples<T>(compute: () => T): T {
     if (error instanceof TensorFlowError && FAULTS_OF_OPS.includes(error.tfCode)) {
       throw new UsageError({
         code: 'MODEL_FAILS',
-        message: `TensorFlow cannot compute the model: ${error.operation}: ${error.tfMessage}`,
+        message: withPlace(`TensorFlow cannot compute the model: ${error.operation}: ${error.tfMessage}`, error),
         next: NOT_DETERMINISTIC.test(error.tfMessage)
           ? 'Replace the layer or op that it names, or set TF_DETERMINISTIC_OPS=0: then bits may differ from run to run on this GPU.'
           : 'Replace the layer or op that it has no kernel for; another kind of device may have one.',
@@ -70,7 +67,7 @@ export function onExamples<T>(compute: () => T): T {
     if (!(error instanceof TensorFlowError) || !FAULTS_OF_VALUES.includes(error.tfCode)) throw error;
     throw new UsageError({
       code: 'MODEL_FAILS',
-      message: `the model does not take these examples: ${error.operation}: ${error.tfMessage}`,
+      message: withPlace(`the model does not take these examples: ${error.operation}: ${error.tfMessage}`, error),
       next: 'Compare the values of the data with what the layers take, such as the tokens with the inputDim of an embedding.',
       cause: error,
     });

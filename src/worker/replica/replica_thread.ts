@@ -12,6 +12,7 @@ import { sumSpecs } from '../../common/objective.js';
 import type { ModelDescription } from '../../common/replica.js';
 import type { ResidentOutcome } from '../../common/resident.js';
 import { threadsFor } from '../../common/thread_count.js';
+import { keepDeepStacks } from '../../common/user_place.js';
 import { installEngine, type Engine } from '../../engine/index.js';
 import { buildModel } from '../../models/build.js';
 import type { TensorBatch } from './bind_fields.js';
@@ -37,6 +38,8 @@ import type {
 } from './replica_spec.js';
 import { judgedIn, load, packingsOf, readShardSums, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
 import { dropAfter, gather, reside, trainResident, writeValues } from './resident_tasks.js';
+
+keepDeepStacks();
 
 let state: ReplicaState | undefined;
 

@@ -15,7 +15,7 @@ async function load(code: string): Promise<PlainData> {
 
 async function failure(code: string): Promise<string> {
   const error: unknown = await load(code).catch((thrown: unknown) => thrown);
-  return `${(error as { code: string }).code} ${(error as Error).message.replace(/.*data\.mjs/, 'data.mjs')}`;
+  return `${(error as { code: string }).code} ${(error as Error).message.replace(/[^ (]*data\.mjs/g, 'data.mjs')}`;
 }
 
 test('a module may export the sets, an object with them, or a function that makes them now or later', async () => {
@@ -49,9 +49,11 @@ test('scale, classes, label shape and name are taken over', async () => {
 });
 
 test('a module that fails, or gives something else, is named with what happened', async () => {
-  expect(await failure(`throw new TypeError('no disk');`)).toBe('DATA_MODULE data.mjs: failed: TypeError: no disk');
+  expect(await failure(`throw new TypeError('no disk');`)).toBe(
+    'DATA_MODULE data.mjs: failed: TypeError: no disk (data.mjs:1:7)',
+  );
   expect(await failure(`export default async () => { throw new Error('later') };`)).toBe(
-    'DATA_MODULE data.mjs: failed: Error: later',
+    'DATA_MODULE data.mjs: failed: Error: later (data.mjs:1:36)',
   );
   expect(await failure(`this is no JavaScript`)).toMatch(/^DATA_MODULE data\.mjs: failed: /);
   expect(await failure(`export const x = 1;`)).toBe('DATA_MODULE data.mjs: exports no train set');

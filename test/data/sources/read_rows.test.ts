@@ -18,7 +18,7 @@ async function load(code: string): Promise<Dataset> {
 
 async function failure(code: string): Promise<string> {
   const error: unknown = await load(code).catch((thrown: unknown) => thrown);
-  return `${(error as { code: string }).code} ${(error as Error).message.replace(/.*data\.mjs/, 'data.mjs')}`;
+  return `${(error as { code: string }).code} ${(error as Error).message.replace(/[^ (]*data\.mjs/g, 'data.mjs')}`;
 }
 
 async function rowsOf(set: Dataset, rows: number[]): Promise<number[][]> {
@@ -73,7 +73,7 @@ test('rows that are not what was asked for are named', async () => {
   );
   expect(await failure(made('{ count: 0, read() {} }'))).toBe('DATA_EMPTY data.mjs: the train set is empty');
   expect(await failure(made('{ count: 4, read() { throw new Error("no disk"); } }'))).toBe(
-    'DATA_ROWS data.mjs: read(rows) of train failed for 1 examples from 0: Error: no disk',
+    'DATA_ROWS data.mjs: read(rows) of train failed for 1 examples from 0: Error: no disk (data.mjs:1:52)',
   );
   expect(await failure(made('{ count: 4, read() {} }'))).toBe(
     'DATA_ROWS data.mjs: read(rows) of train gave undefined, wanted { x, y } of typed arrays',
