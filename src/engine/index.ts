@@ -22,7 +22,7 @@ export { installTrainingOps, withBatchStatistics } from './ops/training_ops.js';
 export type { BatchStatisticsSink } from './ops/training_ops.js';
 export { download, scaledFloat, upload, uploadInPlace } from './backend/transfer.js';
 export { transformImages, type TransformOptions } from './ops/transform_images.js';
-export { endOfFreeArithmetic, keepRounded } from './lowering/xla.js';
+export { endOfFreeArithmetic, keepRounded, XlaRefused } from './lowering/xla.js';
 export type { XlaUse } from './lowering/xla.js';
 export { squareRoot } from './ops/square_root.js';
 export { RecordError } from './compile/record_error.js';

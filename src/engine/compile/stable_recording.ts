@@ -3,13 +3,12 @@
  * Does not: cache what was recorded, or check it again at later calls (compile.ts).
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { UsageError } from '../../common/errors.js';
 import type { EngineParts } from '../backend/engine_parts.js';
 import { GraphFunction } from './graph_function.js';
 import { kernelBackend, type KernelBackend } from '../backend/kernel_backend.js';
 import { agree, difference, record, type ArgumentSpec, type Recorded } from './record.js';
 import { RecordError, userLine } from './record_error.js';
-import { againstXla, type XlaUse } from '../lowering/xla.js';
+import { againstXla, XlaRefused, type XlaUse } from '../lowering/xla.js';
 
 /** Recordings until two must agree: the first may make variables, the second meet what the first cached. */
 const MAX_RECORDINGS = 3;
@@ -22,14 +21,14 @@ export interface ToRecord {
   readonly verify: boolean;
 }
 
-/** @throws UsageError XLA_REFUSED */
+/** @throws XlaRefused */
 export function recordFor(engine: EngineParts, asked: ToRecord, xla: XlaUse | undefined): Recorded {
   if (xla === undefined) return recordUntilStable(engine, asked, false);
   const recorded = recordUntilStable(engine, asked, true);
   const reason = againstXla(recorded.recording);
   if (reason === null) return recorded;
   recorded.recording.dispose();
-  if (xla === 'required') throw xlaRefused(asked.name, reason);
+  if (xla === 'required') throw new XlaRefused(asked.name, reason);
   return recordUntilStable(engine, asked, false);
 }
 
@@ -93,12 +92,4 @@ export function inputIds(backend: KernelBackend, { sources }: Recorded, args: re
     source.kind === 'variable' ? backend.getInputTensorIds([source.variable])[0] : backend.tensorMap.get(source.dataId).id,
   );
   return [...backend.getInputTensorIds(args), ...captured];
-}
-
-function xlaRefused(name: string, reason: string): UsageError {
-  return new UsageError({
-    code: 'XLA_REFUSED',
-    message: `${name} is not for XLA: ${reason}`,
-    next: 'Begin anew with execution graph, or auto, which leaves such a step to it.',
-  });
 }

@@ -7,6 +7,7 @@
  * and losses that are one op. Convolutions are not among them: XLA's take longer than oneDNN's.
  */
 import type * as tfjs from '@tensorflow/tfjs';
+import { UsageError } from '../../common/errors.js';
 import { TF_FLOAT, TF_INT32 } from '../capi/data_types.js';
 import { kernelBackend } from '../backend/kernel_backend.js';
 import type { TensorMetadata } from '../backend/op_executor.js';
@@ -16,6 +17,20 @@ import type { Recording } from '../compile/recording.js';
 
 /** `required`: a function that XLA would change is an error. `where_safe`: such a one stays a graph. */
 export type XlaUse = 'required' | 'where_safe';
+
+/** A function that was to be compiled by XLA alone. */
+export class XlaRefused extends UsageError {
+  constructor(
+    name: string,
+    readonly reason: string,
+  ) {
+    super({
+      code: 'XLA_REFUSED',
+      message: `${name} is not for XLA: ${reason}`,
+      next: 'Begin anew with execution graph, or auto, which leaves such a step to it.',
+    });
+  }
+}
 
 const MOVES = [
   ...['Reshape', 'Transpose', 'ExpandDims', 'Squeeze', 'BroadcastTo', 'ConcatV2', 'Pack'],

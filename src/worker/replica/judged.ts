@@ -18,7 +18,7 @@ import { createBatchReader, type CountPositions, type ReadBatch, type RowsAsked 
 import type { ShardTask } from './replica_spec.js';
 import { createEvaluateStep, createPositionCount, createTrainStep, type EvaluateStep, type TrainStep } from './train_step.js';
 
-interface Parts extends Omit<OpenedModel, 'binding'> {
+export interface JudgedParts extends Omit<OpenedModel, 'binding'> {
   readonly layout: BucketLayout;
 }
 
@@ -28,7 +28,7 @@ export class Judged {
   readonly evaluate: EvaluateStep;
   /** Null for a model that tells no classes. */
   readonly classify: ClassStep | null;
-  readonly #parts: Parts;
+  readonly #parts: JudgedParts;
   readonly #binding: Binding;
   readonly #augment: Augment | null;
   readonly #countPositions: CountPositions | null;
@@ -38,7 +38,7 @@ export class Judged {
   #waitedMs = 0;
   #stepGraph: Uint8Array | null = null;
 
-  private constructor(given: Parts, own: ((...given: never[]) => unknown) | null) {
+  private constructor(given: JudgedParts, own: ((...given: never[]) => unknown) | null) {
     const { model, dataset } = given;
     const binding = bindFields(model, dataset);
     const { objective, masks, soft } = judgedModel({ ...given, binding });
@@ -57,7 +57,7 @@ export class Judged {
   }
 
   /** @throws UsageError or DataError where losses, metrics, model and data do not go together */
-  static async open(parts: Parts): Promise<Judged> {
+  static async open(parts: JudgedParts): Promise<Judged> {
     const judged = new Judged(parts, await moduleAugment(parts.spec.model));
     judged.#read = await judged.#readerOf(parts.dataset);
     return judged;

@@ -87,7 +87,7 @@ export async function trainingFeed(replica: ReplicaState, shard: ShardTask): Pro
 }
 
 /** Where a shard begins, which keys its random numbers: `TrainStep`'s `position`. */
-export function positionOf({ step, firstExample }: ShardTask): Int32Array {
+export function positionOf({ step, firstExample }: Pick<ShardTask, 'step' | 'firstExample'>): Int32Array {
   return Int32Array.of(step | 0, Math.floor(step / 2 ** 32), firstExample, 0);
 }
 

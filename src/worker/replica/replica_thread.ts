@@ -19,7 +19,7 @@ import type { TensorBatch } from './bind_fields.js';
 import { describeModel, NOTHING_JUDGED, numericsOf, precisionNoteOf } from './describe.js';
 import { createFiniteProbe, firstNonFinite } from './finite_probe.js';
 import { givesHostBits } from './host_bits.js';
-import { Judged } from './judged.js';
+import { Judged, type JudgedParts } from './judged.js';
 import { onExamples } from './model_fails.js';
 import { layoutOf } from './model_layout.js';
 import { workOf } from './model_work.js';
@@ -37,6 +37,7 @@ import type {
   ThreadAnswer,
 } from './replica_spec.js';
 import { judgedIn, load, packingsOf, readShardSums, readSums, times, trainingFeed, type ReplicaState } from './replica_state.js';
+import { requireForXla } from './xla_trial.js';
 import { dropAfter, gather, reside, trainResident, writeValues } from './resident_tasks.js';
 
 keepDeepStacks();
@@ -127,7 +128,7 @@ async function open({ spec, closing }: Extract<ReplicaTask, { type: 'open' }>): 
     return { threads };
   }
   const layout = layoutOf(model, spec.batchNorm);
-  const judged = spec.dataset === null ? null : await Judged.open({ engine, model, layout, spec, dataset: spec.dataset });
+  const judged = spec.dataset === null ? null : await judgedFor({ engine, model, layout, spec, dataset: spec.dataset });
   state = {
     spec,
     engine,
@@ -155,10 +156,16 @@ async function open({ spec, closing }: Extract<ReplicaTask, { type: 'open' }>): 
   };
 }
 
+async function judgedFor(parts: JudgedParts): Promise<Judged> {
+  const judged = await Judged.open(parts);
+  await requireForXla({ ...parts, judged });
+  return judged;
+}
+
 async function bind(replica: ReplicaState, key: string, given: BoundSpec): Promise<ModelDescription> {
   const { engine, model, layout } = replica;
   const spec = { ...replica.spec, ...given };
-  const judged = await Judged.open({ engine, model, layout, spec, dataset: given.dataset });
+  const judged = await judgedFor({ engine, model, layout, spec, dataset: given.dataset });
   replica.bound.set(key, judged);
   replica.judged = judged;
   return describeModel(spec, model, layout, judged.objective, engine);
