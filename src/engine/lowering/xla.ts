@@ -46,7 +46,7 @@ const SAFE: ReadonlySet<string> = new Set([
   ...FACTORS,
   ...['MatMul', 'BatchMatMul', 'BatchMatMulV2', 'BiasAdd', 'BiasAddGrad', 'Sum', 'Mean', 'Neg', 'Abs', 'Sign', 'Square'],
   ...['Maximum', 'Minimum', 'ArgMax', 'Equal', 'NotEqual', 'Greater', 'GreaterEqual', 'Less', 'LessEqual', 'Select', 'SelectV2'],
-  ...['LogicalAnd', 'LogicalNot', 'ZerosLike', 'OnesLike', 'SquaredDifference'],
+  ...['LogicalAnd', 'LogicalNot', 'ZerosLike', 'OnesLike', 'SquaredDifference', 'IsNan'],
   ...['Relu', 'ReluGrad', 'Relu6', 'Relu6Grad', 'LeakyRelu', 'LeakyReluGrad', 'Elu', 'EluGrad', 'Selu', 'SeluGrad'],
   ...['Tanh', 'TanhGrad', 'Sigmoid', 'SigmoidGrad', 'Softplus', 'SoftplusGrad'],
   ...['Softmax', 'SparseSoftmaxCrossEntropyWithLogits', 'SoftmaxCrossEntropyWithLogits', 'Log1p'],

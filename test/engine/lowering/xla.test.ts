@@ -30,6 +30,7 @@ const KEPT: Record<string, (x: tf.Tensor) => tf.Tensor> = {
   selu: tf.selu,
   'leaky relu': (x) => tf.leakyRelu(x, 0.2),
   tanh: tf.tanh,
+  abs: tf.abs,
   sigmoid: tf.sigmoid,
   softplus: tf.softplus,
   'two moderate factors': (x) => tf.mul(tf.mul(x, 0.5), 3),
@@ -93,6 +94,14 @@ describe('compiled by XLA', () => {
     const [wanted, got] = [gradient(x), compiled(x)].map((result) => Array.from(result.dataSync()));
     got.forEach((value, at) => expect(Math.abs(value - wanted[at])).toBeLessThan(4 * 2 ** -24 * Math.abs(wanted[at])));
     compiled.dispose();
+  });
+
+  it('absolute values have the gradient of the function, to the bit, of what is no number too', () => {
+    const gradient = (x: tf.Tensor): tf.Tensor => tf.grad((v: tf.Tensor) => tf.abs(v))(x);
+    const compiled = engine().compile(gradient, { xla: 'required' });
+    const x = tf.tensor1d([-2, -0, 0, 1e-40, 3, Infinity, -Infinity, NaN]);
+    expect(Array.from(compiled(x).dataSync())).toEqual(Array.from(gradient(x).dataSync()));
+    expect(compiled(x).dataSync()[7]).toBeNaN();
   });
 
   it('probabilities of 0 and 1 cost what the clip leaves of them, and have no gradient', () => {

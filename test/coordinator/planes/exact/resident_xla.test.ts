@@ -57,6 +57,15 @@ const MODELS: [string, () => tf.LayersModel, string][] = [
     'softmax_cross_entropy',
   ],
   [
+    'penalties and a loss of absolute values',
+    () =>
+      sequential(
+        layers.dense({ units: 17, activation: 'relu', kernelRegularizer: tf.regularizers.l1l2() }),
+        layers.dense({ units: 1, biasRegularizer: tf.regularizers.l1() }),
+      ),
+    'mae',
+  ],
+  [
     'a mean squared error',
     () => sequential(layers.dense({ units: 130, activation: 'sigmoid' }), layers.dense({ units: 1 })),
     'mse',
