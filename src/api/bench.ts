@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import type { DeviceChoice } from '../common/device_choice.js';
 import type { StepEvent } from '../common/run_events.js';
-import { isDense } from '../common/dense_layers.js';
+import { isFasterByXla } from '../common/faster_by_xla.js';
 import { LIMITS } from '../common/limits.js';
 import type { ModelDescription, NumericsClass } from '../common/replica.js';
 import { largestShard } from '../common/shard.js';
@@ -189,7 +189,10 @@ export async function bench(request: BenchRequest): Promise<BenchReport> {
             busyThreads: threadsFor(replicas.work, { rows, most: coresEach(cores, placement.replicas.length) }),
           }),
           joinsSteps: inOneCall > 1 && joinedBytes <= LIMITS.stretchBytes,
-          dense: isDense(layersOf(model)),
+          fasterByXla: isFasterByXla({
+            ...{ classNames: layersOf(model), weights: model.layout.totalSize },
+            ...{ threads: replicas.numerics.intraOpThreads, instructions: replicas.numerics.instructionSet },
+          }),
         },
         whereOf(counted),
       ),

@@ -26,6 +26,6 @@
  *      gradients alone, in float32, with AVX-512 and without AMX
  *  14  maps by minimal filtering are 0 where the convolution's are, before what is not smooth there
  *  15  on processors without AVX-512 some products of matrices have more columns than are kept: the same sums by one thread and by two, of many not known
- *  16  with --execution auto XLA compiles dense models with absolute values in their losses or penalties
+ *  16  with --execution auto XLA compiles dense models with absolute values in their losses or penalties, and those of more than 100,000 weights with AMX alone
  */
 export const ARITHMETIC_VERSION = 16;

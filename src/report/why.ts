@@ -57,8 +57,8 @@ export interface RunFacts {
   readonly busyThreads?: number;
   /** One replica in the place of several would take many steps in one call; absent where nobody says. */
   readonly joinsSteps?: boolean;
-  /** The model is of dense layers; absent where nobody says. */
-  readonly dense?: boolean;
+  /** Of models of its kind, in fp32 on a processor; absent where nobody says. */
+  readonly fasterByXla?: boolean;
 }
 
 function factsOf({ start }: RunStory): RunFacts {
@@ -135,7 +135,7 @@ const BF16_INSTRUCTIONS = /\b(amx_bf16|avx512_bf16|bf16)\b/;
 const SHORT_MS = 3;
 
 function computingChange(
-  { replicas, precision, execution, instructionSet, device, threads = 0, busyThreads = threads, dense = false }: RunFacts,
+  { replicas, precision, execution, instructionSet, device, threads = 0, busyThreads = threads, fasterByXla = false }: RunFacts,
   { computing, stepMs, part }: { computing: number; stepMs: number; part: string },
 ): string {
   const found = `Computing is ${part}`;
@@ -146,8 +146,8 @@ function computingChange(
   const isFloat32 = precision === 'fp32' && onProcessor;
   // Which is faster by far than XLA is.
   const bf16 = isFloat32 && BF16_INSTRUCTIONS.test(instructionSet);
-  if (dense && isFloat32 && !bf16 && execution === 'compiled' && threads > 1)
-    return `${found}, of dense layers, which XLA makes faster on some processors: bench --execution auto measures it, and a new run may use it.`;
+  if (fasterByXla && isFloat32 && !bf16 && execution === 'compiled')
+    return `${found}, of dense layers, which XLA makes faster where they are small or the processor has AMX: bench --execution auto measures it, and a new run may use it.`;
   if (computing < SHORT_MS)
     return `${found}, which is mostly the way into TensorFlow and back: a larger --batch makes fewer steps of the same work.`;
   const more = replicas === 1 ? 'a second device' : `${2 * replicas} devices in place of ${replicas}`;

@@ -37,7 +37,7 @@ export const DEVICE_SETTINGS = {
   }),
   execution: setting(choice(['graph', 'xla', 'auto']), 'graph', {
     ...{ flag: '--execution <name>', commands: [...RUNS, 'verify', 'bench'], group: 'devices', resume: 'kept' },
-    help: "graph (TensorFlow's kernels), xla (one program for the processor: dense models), or auto: xla for dense models in fp32 by several threads a replica",
+    help: "graph (TensorFlow's kernels), xla (one program for the processor: dense models), or auto: xla for dense models in fp32 by several threads a replica, of many weights with AMX alone",
     ...{ workers: true, library: true, aliases: ['xla', 'use_xla', 'compile_mode', 'execution_mode'] },
   }),
   audit: setting(fraction, 0, {

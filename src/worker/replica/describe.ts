@@ -106,7 +106,7 @@ export function describeModel(
 
 export function numericsOf({ spec, engine, model }: Pick<OpenedModel, 'spec' | 'engine' | 'model'>): NumericsClass {
   const { info } = engine;
-  const execution = executionOf({ spec, model });
+  const execution = executionOf({ spec, model, engine });
   return {
     tensorflow: info.tensorflowVersion,
     device: spec.device.split(':')[0],

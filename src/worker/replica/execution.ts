@@ -4,23 +4,21 @@
  * Does not: know what XLA may compile (engine/lowering/xla.ts, which has the last word on each step).
  */
 import type * as tfjs from '@tensorflow/tfjs';
-import { isDense } from '../../common/dense_layers.js';
 import { EnvironmentError } from '../../common/errors.js';
+import { isFasterByXla } from '../../common/faster_by_xla.js';
 import type { NumericsClass } from '../../common/replica.js';
-import type { CompileOptions } from '../../engine/index.js';
+import type { CompileOptions, Engine } from '../../engine/index.js';
 import { flattenLayers } from './model_layout.js';
 import type { ReplicaSpec } from './replica_spec.js';
-
-/** With one XLA's products take longer than oneDNN's: docs/benchmarks.md, "XLA for dense models". */
-const FEWEST_THREADS = 2;
 
 export interface Executed {
   readonly spec: Pick<ReplicaSpec, 'compile' | 'execution' | 'precision' | 'device' | 'intraOpThreads'>;
   readonly model: tfjs.LayersModel;
+  readonly engine: { readonly info: Pick<Engine['info'], 'instructionSet'> };
 }
 
 /** @throws EnvironmentError XLA_NEEDS_PROCESSOR */
-export function executionOf({ spec, model }: Executed): NumericsClass['execution'] {
+export function executionOf({ spec, model, engine }: Executed): NumericsClass['execution'] {
   if (!spec.compile) return 'eager';
   const onProcessor = spec.device.startsWith('CPU');
   if (spec.execution === 'xla' && !onProcessor)
@@ -31,8 +29,13 @@ export function executionOf({ spec, model }: Executed): NumericsClass['execution
     });
   if (spec.execution !== 'auto') return spec.execution === 'xla' ? 'xla' : 'compiled';
   const isMeasured = process.platform === 'linux' && process.arch === 'x64' && onProcessor && spec.precision === 'fp32';
-  const isThreaded = spec.intraOpThreads >= FEWEST_THREADS;
-  return isMeasured && isThreaded && isDense(flattenLayers(model).map((layer) => layer.getClassName())) ? 'xla' : 'compiled';
+  const isFaster = isFasterByXla({
+    classNames: flattenLayers(model).map((layer) => layer.getClassName()),
+    weights: model.countParams(),
+    threads: spec.intraOpThreads,
+    instructions: engine.info.instructionSet,
+  });
+  return isMeasured && isFaster ? 'xla' : 'compiled';
 }
 
 /** How a training step is compiled. */

@@ -55,7 +55,7 @@ export function residentFunctions({
         tf.dispose([gradients, statistics]);
         return { loss, sums, next };
       },
-      { name: 'resident_step', onGraph, ...stepOptions({ spec, model }) },
+      { name: 'resident_step', onGraph, ...stepOptions({ spec, model, engine }) },
     ),
     apply: engine.compile(applied, { name: 'resident_update', fuse: true }),
     add: engine.compile((left: tfjs.Tensor[], right: tfjs.Tensor[]) => left.map((value, at) => tf.add(value, right[at])), {

@@ -108,10 +108,11 @@ describe('what is asked for', () => {
   const spec = { device: 'GPU:0', precision: 'fp32', compile: true, intraOpThreads: 2 } as const;
   it('XLA is refused on a GPU, and auto is the graph there', () => {
     const model = sequential(layers.dense({ units: 4 }));
-    expect(() => executionOf({ spec: { ...spec, execution: 'xla' }, model })).toThrow(
+    const engine = { info: { instructionSet: '' } };
+    expect(() => executionOf({ spec: { ...spec, execution: 'xla' }, model, engine })).toThrow(
       expect.objectContaining({ code: 'XLA_NEEDS_PROCESSOR', exitCode: 3 }),
     );
-    expect(executionOf({ spec: { ...spec, execution: 'auto' }, model })).toBe('compiled');
+    expect(executionOf({ spec: { ...spec, execution: 'auto' }, model, engine })).toBe('compiled');
     model.dispose();
   });
 
