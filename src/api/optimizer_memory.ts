@@ -130,7 +130,8 @@ function findEntries(model: tfjs.LayersModel, { suffix, entries }: List): (weigh
   const byName = new Map(entries.map((entry) => [entry.originalName, entry]));
   const fits = (entry: Entry | undefined, { shape }: Weight): boolean => String(entry?.variable.shape) === String(shape);
   const named = (weight: Weight): Entry | undefined => byName.get(`${weight.name}/${suffix}`);
-  if (model.weights.some((weight) => named(weight) !== undefined)) {
+  // All of them: a name alone may be one of another model's.
+  if (model.weights.filter((weight) => named(weight) !== undefined).length === entries.length) {
     return (weight) => (fits(named(weight), weight) ? named(weight) : undefined);
   }
   const stepped = steppedByTfjs(model);
