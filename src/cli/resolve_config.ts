@@ -73,6 +73,7 @@ export function resolveConfig({ file, resume, environment, flags, sets }: Config
   const saved = new Map(settings);
   overlay(settings, fromEnvironment.layer);
   overlay(settings, commandLineLayer({ flags, sets }));
+  if (file === null && resume === null) dropReportsRule({ saved, settings });
   if (resume !== null) requireUnchanged({ saved, settings, resume });
 
   const provenance = Object.fromEntries([...settings].map(([setting, { source }]) => [setting, source]));
@@ -123,6 +124,19 @@ function placeIgnored({ saved, settings, resume }: { saved: Settings; settings: 
 function changedOf(paths: readonly string[], { saved, settings }: { saved: Settings; settings: Settings }): string | null {
   const changed = paths.find((path) => settings.get(path)?.value !== saved.get(path)?.value);
   return changed === undefined ? null : String(settings.get(changed)?.value);
+}
+
+/** Of other models and data an accuracy of 0.993 means nothing. */
+function dropReportsRule({
+  saved,
+  settings,
+}: {
+  saved: Settings;
+  settings: Map<string, { value: unknown; source: string }>;
+}): void {
+  const isOther = changedOf(['model', 'data', 'monitor'], { saved, settings }) !== null;
+  if (isOther && settings.get('save_above')?.source === saved.get('save_above')?.source)
+    settings.set('save_above', { value: settingAt('save_above')?.default, source: 'default' });
 }
 
 /** A name that can be a folder's on any machine. */

@@ -10,16 +10,22 @@ import { weightsFor } from './storage/state/saved_model.js';
 import { readModelOrState } from './storage/state/saved_weights.js';
 import type { Watch } from './storage/state/state_schema.js';
 
+export interface EpochWeights {
+  readonly epoch: number;
+  /** As a model is saved with. */
+  readonly weights: Float32Array;
+}
+
 export class BestWeights {
-  #best: Float32Array | null = null;
+  #best: EpochWeights | null = null;
 
   /** Null before the first epoch that was better. */
-  get current(): Float32Array | null {
+  get current(): EpochWeights | null {
     return this.#best;
   }
 
-  keep(weights: Float32Array): void {
-    this.#best = weights;
+  keep(best: EpochWeights): void {
+    this.#best = best;
   }
 
   /** @throws StorageError where that epoch's model is not there any more */
@@ -27,6 +33,6 @@ export class BestWeights {
     const epoch = stopping?.bestEpoch ?? null;
     if (epoch === null) return;
     const saved = await readModelOrState(join(folder.checkpointFolder, modelFolderName(epoch)));
-    this.#best = weightsFor(model, saved);
+    this.#best = { epoch, weights: weightsFor(model, saved) };
   }
 }

@@ -25,7 +25,7 @@ import type { RunFolder } from './storage/run_folder/run_folder.js';
 import { ExactPlane } from './planes/exact/exact_plane.js';
 import { beginAt, type Beginning } from './beginning.js';
 import { classifyAtEnd, type ToldClasses } from './classify_at_end.js';
-import { BestWeights } from './best_weights.js';
+import { BestWeights, type EpochWeights } from './best_weights.js';
 import type { OpenedRun } from './opened_run.js';
 import type { BatchStream } from './batch_stream.js';
 import { RunProgress } from './progress.js';
@@ -186,11 +186,12 @@ async function runOn(plane: Plane, parts: StartParts): Promise<RunResult> {
   tellRise(parts, progress.now.step);
   const best = config.earlyStopping.restoreBest ? new BestWeights() : null;
   if (saved !== null) await best?.resume(folder, kept.model, progress.now.watch ?? {});
-  const finalWeights = async (): Promise<Float32Array> => best?.current ?? plane.model();
+  const finalWeights = async (): Promise<Float32Array> => best?.current?.weights ?? plane.model();
+  const restored = (): EpochWeights | null => best?.current ?? null;
   const store =
-    folder === null ? KEEPS_NOTHING : await openStore({ parts: kept, folder, plane, progress, monitor, finalWeights, nowMs });
+    folder === null ? KEEPS_NOTHING : await openStore({ parts: kept, folder, plane, progress, monitor, restored, nowMs });
   const keepBest = async (epoch: number): Promise<void> => {
-    best?.keep(await plane.model());
+    best?.keep({ epoch, weights: await plane.model() });
     if (best !== null) await store.saveBest(progress.now, epoch);
   };
   const tellWeights = async (epoch: number): Promise<void> => {
@@ -241,11 +242,11 @@ interface StoreRequest {
   readonly plane: Plane;
   readonly progress: RunProgress;
   readonly monitor: Monitor;
-  readonly finalWeights: () => Promise<Float32Array>;
+  readonly restored: () => EpochWeights | null;
   readonly nowMs: () => number;
 }
 
-async function openStore({ parts, folder, plane, progress, monitor, finalWeights, nowMs }: StoreRequest): Promise<RunStore> {
+async function openStore({ parts, folder, plane, progress, monitor, restored, nowMs }: StoreRequest): Promise<RunStore> {
   const { config, shards, model, numerics, data, versions, observe, wishes } = parts;
   const sound = new SoundStates({
     run: folder.path,
@@ -259,7 +260,7 @@ async function openStore({ parts, folder, plane, progress, monitor, finalWeights
     config: { ...config, shards },
     values: () => plane.values(),
     modelWeights: () => plane.model(),
-    finalWeights,
+    restored,
     generatedBy: `tfjs-parallel ${versions.tfjsParallel}`,
     firstStep: progress.now.step,
     ...(config.audit > 0 && config.audit < 1 && { trusted: () => [...parts.fleet.trusted] }),

@@ -359,3 +359,13 @@ test('a run’s own config.yaml that is empty, or no file, is told as that and n
   execFileSync('mkfifo', [file]);
   expect(resumed()).toContain('it is no file but a pipe');
 });
+
+test("the report's rule for saving counts for its own model, data and value alone", () => {
+  const ruleOf = (sets: string[]): unknown[] => {
+    const { config, provenance } = resolveConfig({ ...NOTHING, sets });
+    return [config.saveAbove, provenance.save_above.replace(/^.*(config.mnist.yaml).*/, 'the file')];
+  };
+  expect(ruleOf(['batch=10'])).toEqual([0.993, 'the file']);
+  for (const other of ['model=./m.mjs', 'data=./d.mjs', 'monitor=val_loss']) expect(ruleOf([other])).toEqual([null, 'default']);
+  expect(ruleOf(['model=./m.mjs', 'save_above=0.9'])[0]).toBe(0.9);
+});

@@ -24,7 +24,7 @@ export const EARLY_STOPPING = section('a mapping with patience', {
   }),
   restoreBest: setting(flag, false, {
     ...{ ...COMMON, resume: 'fixed', aliases: ['restore_best_weights', 'load_best_model_at_end'] },
-    help: 'the model at the end is that of the best epoch; the state goes on from the last',
+    help: 'the model at the end is that of the best epoch, which is named; the state goes on from the last. The model of each epoch that was better is kept',
   }),
 });
 

@@ -11,7 +11,7 @@ import type { RunObserver } from '../../common/run_events.js';
 import type { RunWishes } from '../../common/run_wishes.js';
 import type { TrainConfig } from '../../common/train_config.js';
 import { createStateClock } from './state_due.js';
-import { saveModel, type KeptModel } from './state/checkpoint.js';
+import { modelFolderName, saveModel, type KeptModel } from './state/checkpoint.js';
 import type { RunFolder } from './run_folder/run_folder.js';
 import { namesOf, topologySha256 } from './state/saved_names.js';
 import type { RunValues } from '../planes/plane.js';
@@ -74,8 +74,8 @@ export interface StoreParts {
   /** Of the last commit; asked for when a state or a model is due. */
   readonly values: () => Promise<RunValues>;
   readonly modelWeights: () => Promise<Float32Array>;
-  /** The model's at the end of the run, where those are not the last commit's. */
-  readonly finalWeights?: () => Promise<Float32Array>;
+  /** The epoch whose model is given back at the end; null where that is the last commit's. */
+  readonly restored?: () => { readonly epoch: number; readonly weights: Float32Array } | null;
   readonly observe: RunObserver;
   readonly wishes?: RunWishes;
   readonly nowMs: () => number;
@@ -119,9 +119,10 @@ export function createRunStore(parts: StoreParts): RunStore {
       value,
       name,
       weights = parts.modelWeights,
-    }: { value: number | null; name?: KeptModel; weights?: typeof parts.modelWeights },
+      notes: more = {},
+    }: { value: number | null; name?: KeptModel; weights?: typeof parts.modelWeights; notes?: Record<string, number> },
   ): Promise<boolean> => {
-    const notes = { epoch, step: progress.step, ...(value !== null && { [monitor.name]: value }) };
+    const notes = { epoch, step: progress.step, ...(value !== null && { [monitor.name]: value }), ...more };
     const values = await weights();
     try {
       await saveModel(
@@ -139,6 +140,18 @@ export function createRunStore(parts: StoreParts): RunStore {
 
   /** Of the last commit, in whatever epoch that is; `epoch` counts those that ended. */
   const saveLast = (progress: Progress): Promise<boolean> => save(progress, progress.epoch - 1, { value: null, name: 'last' });
+
+  /** In the place of the last epoch's, if that was saved too. */
+  const saveRestored = async (
+    progress: Progress,
+    { epoch, weights }: { epoch: number; weights: Float32Array },
+  ): Promise<void> => {
+    const last = progress.epoch - 1;
+    const given = { value: null, weights: () => Promise.resolve(weights), notes: { weights_of_epoch: epoch } };
+    if (!(await save(progress, last, given))) return;
+    const message = `the model at the end, ${modelFolderName(last)}, is that of epoch ${epoch}, the best; the state goes on from epoch ${last}`;
+    observe({ type: 'warn', code: 'BEST_RESTORED', message });
+  };
 
   const offer = async (progress: Progress): Promise<void> => {
     const values = await parts.values();
@@ -206,8 +219,9 @@ export function createRunStore(parts: StoreParts): RunStore {
       const last = epoch - 1;
       // As the report's rule wrote it, where it did in an earlier start: then it is left alone.
       const value = best?.epoch === last ? best.value : null;
-      if (ending === 'done' && last > 0 && lastSavedEpoch !== last)
-        await save(progress, last, { value, ...(parts.finalWeights && { weights: parts.finalWeights }) });
+      const restored = parts.restored?.() ?? null;
+      if (ending === 'done' && restored !== null && restored.epoch !== last) await saveRestored(progress, restored);
+      else if (ending === 'done' && last > 0 && lastSavedEpoch !== last) await save(progress, last, { value });
       await states.flush();
       if (!isOnDisk(progress)) await offer(progress);
       await states.flush();
