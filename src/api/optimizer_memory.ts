@@ -8,8 +8,10 @@ import type { TrainConfig } from '../common/train_config.js';
 import type { RunValues } from '../coordinator/planes/plane.js';
 import type { TrainingOutcome } from './train.js';
 import { weightsInOrder } from '../models/weights.js';
+import { compiledOptimizerOf } from '../optimizers/compiled.js';
 import { rowOf } from '../optimizers/from_tfjs.js';
 import { firstSlots, optimizerProgram } from '../optimizers/optimizer_program.js';
+import { OPTIMIZERS } from '../optimizers/table.js';
 
 export interface OptimizerMemory {
   /** Commits that it was in. */
@@ -75,13 +77,15 @@ export function putMemory(tf: typeof tfjs, model: tfjs.LayersModel, outcome: Tra
   const ordered = weightsInOrder(model, layout.slots);
   const places = new Map(trainedWeights(layout).map((place, index) => [ordered[index], place]));
   const stepped = steppedByTfjs(model);
-  const weights = [...stepped, ...[...places.keys()].filter((weight) => !stepped.includes(weight))];
+  const others = model.weights.filter((weight) => !stepped.includes(weight));
   const first = new Map(optimizerProgram(outcome.optimizer).slots.map(({ name, initial }) => [name, Number(initial)]));
   tf.tidy(() => {
     for (const list of listsOf(optimizer)) {
       const values = slots.find(({ name }) => name === list.slot)?.values;
       const entryOf = findEntries(model, list);
-      const next = weights.map((weight): Entry => {
+      // Those of frozen weights wait behind the ones that tfjs's own steps take.
+      const waiting = others.filter((weight) => places.has(weight) || entryOf(weight) !== undefined);
+      const next = [...stepped, ...waiting].map((weight): Entry => {
         const place = places.get(weight);
         const entry = entryOf(weight);
         if (place === undefined && entry !== undefined) return entry;
@@ -105,10 +109,12 @@ export function putMemory(tf: typeof tfjs, model: tfjs.LayersModel, outcome: Tra
   lastOf.set(optimizer, new WeakRef(model));
 }
 
-/** Whether the run was by the optimizer that the model is compiled with. */
-export function isOptimizerOf({ optimizer }: tfjs.LayersModel, { optimizer: { name } }: TrainingOutcome): boolean {
-  const className = (optimizer as tfjs.Optimizer | null | undefined)?.getClassName();
-  return className !== undefined && rowOf(className)?.name === name;
+/** Whether the run was by the optimizer that the model is compiled with: of its kind, with what it remembers. */
+export function isOptimizerOf({ optimizer }: tfjs.LayersModel, { optimizer: config, values }: TrainingOutcome): boolean {
+  const own = compiledOptimizerOf({ optimizer: optimizer as tfjs.Optimizer | null | undefined })?.settings;
+  if (own?.name !== config.name) return false;
+  const wanted = OPTIMIZERS[config.name].slots({ ...config, ...own });
+  return Object.keys(wanted).every((slot) => values.optimizerSlots.some(({ name }) => name === slot));
 }
 
 function listsOf(optimizer: tfjs.Optimizer): List[] {
@@ -138,9 +144,9 @@ function findEntries(model: tfjs.LayersModel, { suffix, entries }: List): (weigh
   const owner = lastOf.get(model.optimizer)?.deref() ?? model;
   const isOfFile =
     owner === model &&
-    entries.length === stepped.length &&
+    entries.length >= stepped.length &&
     stepped.every((weight, at) => fits(entries[at], weight) && isNameOf(weight, entries[at], suffix));
-  return (weight) => (isOfFile ? entries[stepped.indexOf(weight)] : undefined);
+  return (weight) => (isOfFile && stepped.includes(weight) ? entries[stepped.indexOf(weight)] : undefined);
 }
 
 /** `dense/kernel/m` or `dense/kernel_3/m` for the weight dense/kernel. */

@@ -26,6 +26,7 @@
  *      gradients alone, in float32, with AVX-512 and without AMX
  *  14  maps by minimal filtering are 0 where the convolution's are, before what is not smooth there
  *  15  on processors without AVX-512 some products of matrices have more columns than are kept: the same sums by one thread and by two, of many not known
- *  16  with --execution auto XLA compiles dense models with absolute values in their losses or penalties, and those of more than 100,000 weights with AMX alone
+ *  16  with --execution auto XLA compiles dense models with absolute values in their losses or penalties, and those of more than 100,000 weights with AMX alone;
+ *      gradients of filters that are wider than their maps are float32 in bf16
  */
 export const ARITHMETIC_VERSION = 16;

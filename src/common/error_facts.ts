@@ -9,9 +9,21 @@ export function errorCode(error: unknown): string {
   return isErrorLike(error) && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
-/** `message`, or the value itself as text where it is no error. */
+/** `message`, with those of the errors that one is made of, or the value itself as text where it is no error. */
 export function errorMessage(error: unknown): string {
-  return isErrorLike(error) ? error.message : String(error);
+  if (!isErrorLike(error)) return typeof error === 'object' && error !== null ? (asJson(error) ?? String(error)) : String(error);
+  const { errors } = error as { errors?: unknown };
+  return Array.isArray(errors) && error.name === 'AggregateError'
+    ? `${error.message} (${errors.slice(0, 3).map(errorMessage).join('; ')})`
+    : error.message;
+}
+
+function asJson(value: object): string | null {
+  try {
+    return JSON.stringify(value)?.slice(0, 200) ?? null;
+  } catch {
+    return null;
+  }
 }
 
 /** An error of any realm. */

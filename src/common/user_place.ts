@@ -21,13 +21,24 @@ export function keepDeepStacks(): void {
 export function framesOf(site: Error): Frame[] {
   const frames: Frame[] = [];
   const [first, ...others] = (site.stack ?? '').split('\n');
-  const linked = /^file:\/\/(.*:\d+)$/.exec(first);
-  if (linked !== null) frames.push({ functionName: '', place: linked[1] });
+  const linked = /^(file:\/\/.*:\d+)$/.exec(first);
+  if (linked !== null) frames.push({ functionName: '', place: pathOf(linked[1]) });
   for (const line of others) {
     const match = /^\s+at (?:(?:async )?(.*?) \()?(?:async )?(.*?:\d+:\d+)\)?$/.exec(line);
-    if (match !== null) frames.push({ functionName: match[1] ?? '', place: match[2].replace(/^file:\/\//, '') });
+    if (match !== null) frames.push({ functionName: match[1] ?? '', place: pathOf(match[2]) });
   }
   return frames;
+}
+
+/** As people open it: stacks have the addresses of ES modules. */
+function pathOf(place: string): string {
+  if (!place.startsWith('file://')) return place;
+  const path = place.slice('file://'.length);
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }
 
 /** The innermost frame that is neither this package, nor another one, nor Node itself. */
@@ -50,7 +61,7 @@ export function placedReason(error: unknown, place?: string): string {
   return `${isErrorLike(error) ? `${error.name}: ` : ''}${placedMessage(error, place)}`;
 }
 
-const OWN_FOLDER = new URL('..', import.meta.url).pathname;
+const OWN_FOLDER = pathOf(new URL('..', import.meta.url).href);
 
 function isOfUser(place: string): boolean {
   return place.startsWith('/') && !place.startsWith(OWN_FOLDER) && !place.includes('/node_modules/');

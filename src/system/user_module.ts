@@ -3,7 +3,7 @@
  * Does not: run any of it.
  */
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isErrorLike } from '../common/error_facts.js';
@@ -20,7 +20,7 @@ export async function placeIn(path: string, error: unknown): Promise<string | un
 }
 
 async function syntaxFaultFrom(path: string): Promise<string | undefined> {
-  const files = new Set([resolve(path)]);
+  const files = new Set([await realpath(path).catch(() => resolve(path))]);
   for (const file of files) {
     const place = await syntaxFaultIn(file);
     if (place !== undefined) return place;

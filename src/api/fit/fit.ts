@@ -111,6 +111,8 @@ export async function trainOn(request: FitRequest): Promise<FitHistory> {
   const progress = (options.verbose ?? 1) === 0 ? SILENT : fitProgress({ epochs: config.epochs });
   withInner(model, { history: list.history });
   const { stream, validationStream } = request;
+  // Compiled with a new optimizer it begins anew in this, too.
+  if (optimizer.iterations === 0) warm.epochsDrawn = 0;
   const orderOffset = Math.max(0, warm.epochsDrawn - initialEpoch);
   // A resumed run counts its weights from its own state.
   if (request.resume !== null) await warm.close();
@@ -215,7 +217,7 @@ function lastEpochBegun({ epochs, reason }: EndEvent): number {
 /** tfjs's own fit refuses meanwhile, and so does ours. @throws UsageError FIT_BUSY */
 export async function whileTraining<T>(model: tfjs.LayersModel, work: (warm: WarmReplicas) => Promise<T>): Promise<T> {
   const warm = warmReplicasOf(model);
-  if (warm.busy || (model as unknown as { isTraining?: boolean }).isTraining === true) {
+  if (warm.busy || withInside(model).some(({ isTraining }) => isTraining === true)) {
     throw new UsageError({
       code: 'FIT_BUSY',
       message: `the model ${model.name} is being trained by another call`,
@@ -232,8 +234,18 @@ export async function whileTraining<T>(model: tfjs.LayersModel, work: (warm: War
   }
 }
 
+function withInner(model: tfjs.LayersModel, values: Omit<Inside, 'model'>): void {
+  for (const one of withInside(model)) Object.assign(one, values);
+}
+
+interface Inside {
+  isTraining?: boolean;
+  history?: tfjs.History;
+  readonly model?: Inside | null;
+}
+
 /** A sequential model has another one inside, whose fit() tfjs calls. */
-function withInner(model: tfjs.LayersModel, values: { isTraining?: boolean; history?: tfjs.History }): void {
-  const { model: inner } = model as unknown as { model?: tfjs.LayersModel };
-  for (const one of [model, inner]) if (one !== undefined && one !== null) Object.assign(one, values);
+function withInside(model: tfjs.LayersModel): Inside[] {
+  const outer = model as unknown as Inside;
+  return [outer, ...(outer.model ? [outer.model] : [])];
 }

@@ -92,7 +92,7 @@ export function planBfloat16(nodes: readonly RecordedNode[], options: PlanOption
     const follows = floats.some((input) => bfloat16.has(input));
     const hasKernel = options.oneDnnHasBfloat16 || !WRONG_WITHOUT_ONEDNN.has(node.op);
     if (PRODUCTS.has(node.op)) {
-      if (hasKernel && floats.length > 0 && !options.inFloat32.has(node)) rounded.add(node);
+      if (hasKernel && floats.length > 0 && !options.inFloat32.has(node) && !isWiderThanMap(node)) rounded.add(node);
     } else if (
       options.loops &&
       mayRound &&
@@ -132,6 +132,18 @@ function isJoined({ op, inputs: [input] }: RecordedNode, uses: Uses): boolean {
   if (op === 'BiasAdd') return maker !== undefined && CONVOLUTIONS.includes(maker.op);
   if (!JOINED.has(op) || maker === undefined || uses.onlyUser(input) === undefined) return false;
   return maker.op === 'FusedBatchNormV3' || CONVOLUTIONS.includes(maker.op) || (maker.op === 'BiasAdd' && isJoined(maker, uses));
+}
+
+const FILTER_GRADIENTS = new Set(['Conv2DBackpropFilter', 'DepthwiseConv2dNativeBackpropFilter', 'Conv3DBackpropFilterV2']);
+
+/**
+ * The gradient of a filter that is wider than the map it goes over: in bfloat16 oneDNN leaves the places of it unwritten that meet nothing but padding, and
+ * those of volumes wrong besides.
+ */
+function isWiderThanMap({ op, inputs: [map], outputs: [gradient] }: RecordedNode): boolean {
+  if (!FILTER_GRADIENTS.has(op)) return false;
+  // [batch, …spatial, channels] and […spatial, in, out].
+  return map.shape.slice(1, -1).some((extent, axis) => gradient.shape[axis] > extent);
 }
 
 /** Whether a node and all that it takes and gives must be float32. */

@@ -121,11 +121,69 @@ it('belongs to its weights: freezing a layer leaves that of the others', async (
   const { run } = await fit(own, X, Y, { ...OURS, batchSize: ROWS });
   expect(run.end.steps).toBe(4);
   const after = accumulations();
-  expect(Object.keys(after)).toEqual(['last/kernel/momentum', 'last/bias/momentum']);
+  const first = ['first/kernel/momentum', 'first/bias/momentum'];
+  expect(Object.keys(after)).toEqual(['last/kernel/momentum', 'last/bias/momentum', ...first]);
+  for (const name of first) expect(after[name]).toEqual(before[name]);
   const velocity = 0.9 * before['last/bias/momentum'][0] + gradient;
   expect(after['last/bias/momentum'][0]).toBeCloseTo(velocity, 5);
   expect(lastBias()).toBeCloseTo(biasBefore - 0.05 * velocity, 5);
   expect(Math.abs(before['last/bias/momentum'][0])).toBeGreaterThan(0.01);
+});
+
+it('of a frozen layer waits until it is trained again, as with model.fit', async () => {
+  const trained: number[][] = [];
+  for (const steps of [
+    [theirs, theirs, theirs],
+    [theirs, ours, theirs],
+    [ours, ours, ours],
+  ]) {
+    const own = model(tf.train.momentum(0.05, 0.9));
+    const optimizer = own.optimizer;
+    await steps[0](own);
+    for (const [at, trainable] of [false, true].entries()) {
+      own.layers[1].trainable = trainable;
+      own.compile({ optimizer, loss: 'meanSquaredError' });
+      await steps[at + 1](own);
+    }
+    trained.push(own.layers.flatMap((layer) => layer.getWeights().flatMap((weight) => [...weight.dataSync()])));
+  }
+  expect(farthest(trained[1], trained[0])).toBeLessThan(1e-5);
+  expect(farthest(trained[2], trained[0])).toBeLessThan(1e-5);
+});
+
+it('of a file goes by place where its names have other numbers', async () => {
+  const [own, wanted] = [model(tf.train.momentum(0.05, 0.9)), model(tf.train.momentum(0.05, 0.9))];
+  await theirs(own);
+  await theirs(wanted);
+  // As of a program that had another layer of the last one's name.
+  const saved = await own.optimizer.getWeights();
+  const elsewhere = saved.map(({ name, tensor }) => ({
+    name: name.replace(/^(last\/[a-z]+)(_\d+)?/, '$1_77'),
+    tensor: tensor.clone(),
+  }));
+  await own.optimizer.setWeights(elsewhere);
+  await ours(own);
+  await theirs(wanted);
+  expect(farthest(flat(own), flat(wanted))).toBeLessThan(1e-5);
+});
+
+it('takes a sequential model that model.fit is training for busy', async () => {
+  const own = model(tf.train.sgd(0.1));
+  const running = own.fit(X, Y, { ...ASKED, epochs: 3 });
+  await expect(fit(own, X, Y, OURS)).rejects.toMatchObject({ code: 'FIT_BUSY' });
+  await running;
+});
+
+it('begins anew with a new optimizer, and so do the drawn orders', async () => {
+  const own = model(tf.train.sgd(0.1));
+  const before = own.getWeights().map((weight) => weight.clone());
+  const hashes = new Set<string>();
+  for (let call = 0; call < 2; call += 1) {
+    own.setWeights(before);
+    own.compile({ optimizer: tf.train.sgd(0.1), loss: 'meanSquaredError' });
+    hashes.add((await fit(own, X, Y, { ...OURS, shuffle: true, epochs: 2 })).run.weightsSha256);
+  }
+  expect(hashes.size).toBe(1);
 });
 
 it('of an optimizer that two models share is not taken for the other one', async () => {
@@ -163,6 +221,9 @@ it('after train() is that of the run, where the run was by the optimizer of the 
   expect(own.optimizer.iterations).toBe(3);
   await train({ ...options, model: other, optimizer: { name: 'sgd' } });
   expect(other.optimizer.iterations).toBe(0);
+  const plain = model(tf.train.momentum(0.05, 0.9));
+  await train({ ...options, model: plain, optimizer: { momentum: 0 } });
+  expect(plain.optimizer.iterations).toBe(0);
   await train({ ...options, model: whole, epochs: 2 });
   await train({ data, model: own, resume: first.runFolder, epochs: 2 });
   const state = async (of: tf.LayersModel): Promise<number[]> =>

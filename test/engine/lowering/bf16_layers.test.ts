@@ -95,6 +95,21 @@ const CASES: Case[] = [
   ),
   ...linear('conv2dTranspose', [4, 4, 3], () => tf.layers.conv2dTranspose({ filters: 4, kernelSize: 3, ...start })),
   ...linear('conv3d', [4, 4, 4, 2], () => tf.layers.conv3d({ filters: 3, kernelSize: 2, ...start })),
+  // Of places that meet nothing but padding the gradient is 0.
+  ...linear('conv1d wider than its map', [2, 3], () =>
+    tf.layers.conv1d({ filters: 4, kernelSize: 5, strides: 3, padding: 'same', ...start }),
+  ),
+  ...linear('conv2d wider than its map', [2, 2, 3], () =>
+    tf.layers.conv2d({ filters: 4, kernelSize: 4, strides: 3, padding: 'same', ...start }),
+  ),
+  ...linear('conv3d wider than its map', [2, 2, 2, 8], () =>
+    tf.layers.conv3d({ filters: 8, kernelSize: 3, padding: 'same', ...start }),
+  ),
+  ...linear('depthwiseConv2d wider than its map', [2, 2, 3], () =>
+    tf.layers.depthwiseConv2d({
+      ...{ kernelSize: 3, strides: 3, padding: 'same', depthwiseInitializer: positive, biasInitializer: 'ones' },
+    }),
+  ),
   ...linear('depthwiseConv2d', [6, 6, 3], () =>
     tf.layers.depthwiseConv2d({ kernelSize: 3, depthwiseInitializer: positive, biasInitializer: 'ones' }),
   ),
