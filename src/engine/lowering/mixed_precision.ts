@@ -138,7 +138,7 @@ const FILTER_GRADIENTS = new Set(['Conv2DBackpropFilter', 'DepthwiseConv2dNative
 
 /**
  * The gradient of a filter that is wider than the map it goes over: in bfloat16 oneDNN leaves the places of it unwritten that meet nothing but padding, and
- * those of volumes wrong besides.
+ * those of volumes wrong besides (findings/tensorflow_bfloat16_filter_gradient.sh).
  */
 function isWiderThanMap({ op, inputs: [map], outputs: [gradient] }: RecordedNode): boolean {
   if (!FILTER_GRADIENTS.has(op)) return false;
