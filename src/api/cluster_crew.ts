@@ -104,7 +104,10 @@ export class ClusterRecruiter implements Recruiter {
       times: request.times ?? linkTimes(request.silenceMs),
     });
     const workerTokens = new WorkerTokens(workerTokenFolder(request.token, process.env), say);
-    if (workerTokens.size > 0) say(`${workerTokens.size} workers have tokens of their own`);
+    if (workerTokens.size > 0)
+      say(
+        `${counted(workerTokens.size, 'worker has a token', 'workers have tokens')} of ${workerTokens.size === 1 ? 'its' : 'their'} own`,
+      );
     const revocations = setInterval(() => cluster.putOutRevoked((id) => workerTokens.find(id) !== null), REVOCATION_MS);
     const letGo = async (goodbye: 'done' | 'stopped' | 'failed'): Promise<void> => {
       clearInterval(revocations);
@@ -183,13 +186,15 @@ async function firstModel(cluster: Cluster, { stop, joinTimeoutMs }: Coordinatio
   }
 }
 
+const counted = (count: number, one: string, more: string): string => `${count} ${count === 1 ? one : more}`;
+
 function tellIncidents({ incidents }: Fleet, say: (line: string) => void): void {
   const { lostCount, lost, reassigned, speculative, recomputed, twinMismatches, refused, audited } = incidents;
-  if (audited > 0) say(`audited: ${audited} shards were computed by two machines, alike to the bit`);
+  if (audited > 0) say(`audited: ${counted(audited, 'shard was', 'shards were')} computed by two machines, alike to the bit`);
   if (lostCount + speculative + recomputed + refused + twinMismatches === 0) return;
   say(
-    `survived: ${lostCount} replicas lost, ${reassigned} shards given to others, ${speculative} repeated for speed, ` +
-      `${recomputed} computed again after bad numbers, ${refused} answers refused, ${twinMismatches} twins that differed`,
+    `survived: ${counted(lostCount, 'replica', 'replicas')} lost, ${counted(reassigned, 'shard', 'shards')} given to others, ${speculative} repeated for speed, ` +
+      `${recomputed} computed again after bad numbers, ${counted(refused, 'answer', 'answers')} refused, ${counted(twinMismatches, 'twin', 'twins')} that differed`,
   );
   for (const { member, reason } of lost) say(`  ${member}: ${reason}`);
 }

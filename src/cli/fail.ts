@@ -58,6 +58,12 @@ function usageErrorOf(error: CommanderError, command: string | undefined): Usage
   const help = `tfjs-parallel ${command === undefined ? '' : `${command} `}--help`;
   const typed = error.code === 'commander.unknownOption' ? /'(--[^'=]+)/.exec(what)?.[1] : undefined;
   const hint = typed === undefined ? null : (knownElsewhere(typed) ?? (similar === undefined ? nearestSetting(typed) : null));
+  if (command === 'worker' && hint?.path !== undefined && settingAt(hint.path)?.commands?.includes('worker') !== true)
+    return new UsageError({
+      code: 'UNKNOWN_FLAG',
+      message: what,
+      next: 'Leave it out: the coordinator decides it for all workers.',
+    });
   return new UsageError({
     code: CODES[error.code] ?? 'USAGE',
     message:

@@ -43,6 +43,8 @@ export function isStopped({ patience }: TrainConfig['earlyStopping'], { stopping
   return patience !== null && stopping !== undefined && stopping.wait > 0 && stopping.wait >= patience;
 }
 
+const shown = (best: number | null): string => (best === null ? 'at first' : String(Number(best.toPrecision(5))));
+
 /** What the base rate is multiplied by. */
 export const rateFactor = ({ plateau }: Watch): number => plateau?.factor ?? 1;
 
@@ -54,7 +56,7 @@ function stop({ earlyStopping }: Settings, monitor: Monitor, { stopping }: Watch
   const state = improved ? { best: value, bestEpoch: epoch, wait: 0 } : { best, bestEpoch, wait: wait + 1 };
   if (!isStopped(earlyStopping, { stopping: state })) return { state, improved };
   const since = bestEpoch === null ? '' : ` since epoch ${bestEpoch}`;
-  const message = `${monitor.name} was no better than ${best ?? 'at first'} for ${state.wait === 1 ? 'an epoch' : `${state.wait} epochs`}${since}`;
+  const message = `${monitor.name} was no better than ${shown(best)} for ${state.wait === 1 ? 'an epoch' : `${state.wait} epochs`}${since}`;
   return { state, improved, notice: { code: 'STOPPED_EARLY', message } };
 }
 
@@ -70,7 +72,7 @@ function lower({ reduceOnPlateau, optimizer }: Settings, monitor: Monitor, { pla
   if (wait < (patience ?? Infinity)) return { state: { best, wait, cooldown, factor } };
   const lowest = minLearningRate / optimizer.learningRate;
   const next = Math.max(factor * by, Math.min(lowest, factor));
-  const message = `${monitor.name} was no better than ${best ?? 'at first'}: the base learning rate is multiplied by ${Number(next.toPrecision(6))} from now on`;
+  const message = `${monitor.name} was no better than ${shown(best)}: the base learning rate is multiplied by ${Number(next.toPrecision(6))} from now on`;
   const notice = next < factor ? { code: 'RATE_REDUCED', message } : undefined;
   return { state: { best, wait: 0, cooldown: rest, factor: next }, notice };
 }

@@ -70,5 +70,9 @@ test("a flag by another tool's name is told by the flag or the setting that it i
     "error UNKNOWN_FLAG: unknown option '--validation-split'\n" +
       'next: leave it out: the data says what is validated: a module or arrays with train and validation sets\n',
   );
+  for (const flag of ['--precision', '--batch-size', '--momentum'])
+    expect(said(flag, 'worker')).toMatch(
+      /unknown option '--[a-z-]+'\nnext: Leave it out: the coordinator decides it for all workers.\n$/,
+    );
   expect(said('--xyzzy')).toBe("error UNKNOWN_FLAG: unknown option '--xyzzy'\nnext: tfjs-parallel train --help\n");
 });

@@ -24,10 +24,10 @@ function through(values: readonly number[], more: { stopping?: object; plateau?:
 
 describe('early stopping', () => {
   it('stops when so many epochs were no better by more than minDelta, and names the best', () => {
-    const after = through([3, 2, 1.95, 2.5, Number.NaN], { stopping: { patience: 3, minDelta: 0.1 } });
+    const after = through([3, 2.0000001, 1.95, 2.5, Number.NaN], { stopping: { patience: 3, minDelta: 0.1 } });
     expect(after.map(({ improved }) => improved)).toEqual([true, true, false, false, false]);
     expect(after.map(({ stopped }) => stopped)).toEqual([false, false, false, false, true]);
-    expect(after[4].watch.stopping).toEqual({ best: 2, bestEpoch: 2, wait: 3 });
+    expect(after[4].watch.stopping).toEqual({ best: 2.0000001, bestEpoch: 2, wait: 3 });
     expect(after[4].notices).toEqual([
       { code: 'STOPPED_EARLY', message: 'val_loss was no better than 2 for 3 epochs since epoch 2' },
     ]);

@@ -48,7 +48,7 @@ export function judgeOffer({ prepared, datasetSha256, dataName, shardSizes }: Of
     return {
       code: 'DATA_DIFFERS',
       message: `the worker's data are not the coordinator's ${dataName}: sha256 ${short(prepared.datasetSha256)}, wanted ${short(datasetSha256)}`,
-      next: 'Give the worker the same files with --data-dir, or the same module with --data.',
+      next: 'Give the worker the same files with --data-dir, or the same module, table or folder with --data.',
     };
   }
   if (prepared.golden.length === shardSizes.length) return null;
