@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { Endpoint } from '../common/endpoint.js';
 import type { DeviceChoice } from '../common/device_choice.js';
-import { ClusterError, invariant, isFaultOfTheRun, UsageError } from '../common/errors.js';
+import { ClusterError, ExpectedError, invariant, isFaultOfTheRun, UsageError } from '../common/errors.js';
 import { LIMITS } from '../common/limits.js';
 import type { Job } from '../common/protocol/messages.js';
 import type { StopRequest } from '../common/stop_request.js';
@@ -244,8 +244,19 @@ class JobKeeper {
     const { validationFile = null, labelFile = null, dataMemory } = this.request;
     // Of the job names alone; where files are is said here.
     const config = { ...job, data, dataDir, validationFile, labelFile, ...(dataMemory !== undefined && { dataMemory }) };
-    return loadDatasetAside(config, { onProgress, signal: stop.asked });
+    return loadDatasetAside(config, { onProgress, signal: stop.asked }).catch((error: unknown) => {
+      throw forWorker(error, job.dataName);
+    });
   }
+}
+
+/** A worker has no flags for columns: the coordinator chooses them, for its own data. */
+export function forWorker(error: unknown, dataName: string): unknown {
+  if (!(error instanceof ExpectedError) || !/--(inputs|labels)\b/.test(error.next)) return error;
+  const { next } = error;
+  return error.reworded((text) =>
+    text === next ? `Give this worker the data that the coordinator has (${dataName} there).` : text,
+  );
 }
 
 function asked({ asked: signal }: StopRequest): Promise<void> {
