@@ -131,7 +131,7 @@ it('a token that is replaced lets its worker in no more, and the new one does, w
   cluster.cluster.putOutRevoked((id) => tokens.find(id) !== null);
   await both;
   expect(cluster.fleet.replicas).toEqual(['new:cpu(0)']);
-  await expect(session.ended).rejects.toMatchObject({ code: 'TOKEN_REVOKED' });
+  await expect(session.ended).rejects.toMatchObject({ code: 'TOKEN_REVOKED', next: expect.stringContaining('same token file') });
   await expect(cluster.join({ name: 'again', token: old })).rejects.toMatchObject({ code: 'TOKEN_REFUSED' });
   await run.step();
   expect(run.parameters).toEqual(run.undisturbed());

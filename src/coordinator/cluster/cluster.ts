@@ -96,7 +96,7 @@ export class Cluster implements SessionHost<Session> {
       session.putOut({
         code: 'TOKEN_REVOKED',
         message: `the coordinator took back the token of ${session.own.name}`,
-        next: 'Ask for a new one: `tfjs-parallel token add NAME --replace` on its machine.',
+        next: 'Ask for a new one: `tfjs-parallel token add NAME --replace` on its machine, with the same token file where it was started with one.',
       });
     }
   }
