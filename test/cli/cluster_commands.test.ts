@@ -123,11 +123,26 @@ test('a worker is told where to connect and what to lend', async () => {
 test('a worker is told of the data that it is given, not of those of a run that says nothing', async () => {
   const warnings: string[] = [];
   const warn = (text: string): void => void warnings.push(text);
-  await worker('--host h --data idx --data-dir d --set transpose=true', { warn });
+  await worker('--host h --data idx --data-dir d', { warn });
   expect(warnings).toEqual([]);
   await worker('--host h --data ./data.mjs --data-dir d', { warn });
   expect(warnings).toEqual(['data_dir (flag --data-dir) has no effect: data is ./data.mjs, which reads no folder']);
   expect(await refusal(() => worker('--host h --data idx'))).not.toMatch(/mnist/i);
+});
+
+test('what the coordinator decides is no setting of a worker by --set; a file may hold all', async () => {
+  expect(await refusal(() => worker('--host h --set precision=bf16'))).toBe(
+    'SET_INVALID: --set precision: the coordinator decides it for all workers\nLeave it out here, and give it to the coordinator.',
+  );
+  expect(await refusal(() => worker('--host h --set optimizer.momentum=0.5'))).toMatch(
+    /^SET_INVALID: .* the coordinator decides/,
+  );
+  expect(await refusal(() => worker('--host h --set data=idx'))).toBe(
+    'SET_INVALID: --set data does nothing on a worker\nGive this worker its data by the flag of that name.',
+  );
+  expect(await refusal(() => worker('--host h --set precison=bf16'))).toMatch(/^CONFIG_UNKNOWN_KEY/);
+  const { request } = await worker('--host h --config config/mnist.yaml --set threads_per_worker=3');
+  expect(request?.threadsPerWorker).toBe(3);
 });
 
 test('a worker’s exit code: 0 after a run that ended, 75 after one that goes on when it is started again', async () => {

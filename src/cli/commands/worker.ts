@@ -10,10 +10,11 @@ import { EXIT, UsageError } from '../../common/errors.js';
 import { defaultMaxMemory, parseMemory } from '../../system/memory_limit.js';
 import { watchMemory } from '../terminal/memory_watch.js';
 import { LIMITS } from '../../common/limits.js';
+import { FORMER_PATHS, settingAt } from '../../common/settings/table.js';
 import type { CommandContext } from '../context.js';
 import { addTokenFlags, readClientEncryption, readTokenSource, type Encryption, type TokenSource } from '../network_flags.js';
 import { resolveFor } from '../resolve_for.js';
-import { addSettingFlags, GROUP, readOption, readSwitch, wholeNumber } from '../setting_flags.js';
+import { addSettingFlags, GROUP, readOption, readSets, readSwitch, wholeNumber } from '../setting_flags.js';
 import { printable } from '../../common/one_line.js';
 
 export interface WorkerRequest {
@@ -83,6 +84,7 @@ export function workerCommand(context: CommandContext, loadRunWorker: () => Prom
     // Not commander's mandatory option: it would hide a mistyped --host behind a missing one.
     if (host === null) throw hostMissing();
     const coordinator = parseEndpoint(host, { flag: '--host', defaults: DEFAULT_ENDPOINT, leastPort: 1 });
+    requireOwnSettings(readSets(command));
     const data = readOption(command, 'data');
     const { config } = await resolveFor(command, context, { data });
     const request = {
@@ -139,6 +141,24 @@ function readWorkerName(command: Command): string | null {
     message: `--worker-name wants 1 to ${LIMITS.maxWorkerNameLength} characters, found ${name.trim() === '' ? 'none' : name.length}`,
     next: "for example --worker-name rack-2, or leave it out for the machine's name",
   });
+}
+
+/** A file or the environment may be shared with the coordinator; what is typed is meant for this worker. */
+function requireOwnSettings(sets: readonly string[]): void {
+  for (const assignment of sets) {
+    const typed = assignment.split('=')[0].trim();
+    const path = FORMER_PATHS.get(typed) ?? typed;
+    const setting = settingAt(path);
+    if (setting === undefined || setting.commands.some((name) => name === 'worker')) continue;
+    const hasFlag = path === 'data' || path === 'model';
+    throw new UsageError({
+      code: 'SET_INVALID',
+      message: hasFlag ? `--set ${path} does nothing on a worker` : `--set ${path}: the coordinator decides it for all workers`,
+      next: hasFlag
+        ? `Give this worker its ${path} by the flag of that name.`
+        : 'Leave it out here, and give it to the coordinator.',
+    });
+  }
 }
 
 function hostMissing(): UsageError {
