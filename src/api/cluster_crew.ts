@@ -3,6 +3,7 @@
  * Does not: put the run together (compose.ts), speak to workers (coordinator/cluster), load TensorFlow, or print (observers do).
  */
 import { randomUUID } from 'node:crypto';
+import { counted } from '../common/counted.js';
 import { formatEndpoint } from '../common/endpoint.js';
 import { ClusterError, invariant } from '../common/errors.js';
 import type { EndEvent } from '../common/run_events.js';
@@ -105,9 +106,7 @@ export class ClusterRecruiter implements Recruiter {
     });
     const workerTokens = new WorkerTokens(workerTokenFolder(request.token, process.env), say);
     if (workerTokens.size > 0)
-      say(
-        `${counted(workerTokens.size, 'worker has a token', 'workers have tokens')} of ${workerTokens.size === 1 ? 'its' : 'their'} own`,
-      );
+      say(counted(workerTokens.size, 'worker has a token of its own', 'workers have tokens of their own'));
     const revocations = setInterval(() => cluster.putOutRevoked((id) => workerTokens.find(id) !== null), REVOCATION_MS);
     const letGo = async (goodbye: 'done' | 'stopped' | 'failed'): Promise<void> => {
       clearInterval(revocations);
@@ -186,15 +185,13 @@ async function firstModel(cluster: Cluster, { stop, joinTimeoutMs }: Coordinatio
   }
 }
 
-const counted = (count: number, one: string, more: string): string => `${count} ${count === 1 ? one : more}`;
-
 function tellIncidents({ incidents }: Fleet, say: (line: string) => void): void {
   const { lostCount, lost, reassigned, speculative, recomputed, twinMismatches, refused, audited } = incidents;
   if (audited > 0) say(`audited: ${counted(audited, 'shard was', 'shards were')} computed by two machines, alike to the bit`);
   if (lostCount + speculative + recomputed + refused + twinMismatches === 0) return;
   say(
-    `survived: ${counted(lostCount, 'replica', 'replicas')} lost, ${counted(reassigned, 'shard', 'shards')} given to others, ${speculative} repeated for speed, ` +
-      `${recomputed} computed again after bad numbers, ${counted(refused, 'answer', 'answers')} refused, ${counted(twinMismatches, 'twin', 'twins')} that differed`,
+    `survived: ${counted(lostCount, 'replica')} lost, ${counted(reassigned, 'shard')} given to others, ${speculative} repeated for speed, ` +
+      `${recomputed} computed again after bad numbers, ${counted(refused, 'answer')} refused, ${counted(twinMismatches, 'twin')} that differed`,
   );
   for (const { member, reason } of lost) say(`  ${member}: ${reason}`);
 }

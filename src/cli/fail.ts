@@ -7,7 +7,7 @@ import { environmentErrorOf } from '../common/environment_error.js';
 import { errorMessage, isErrorLike } from '../common/error_facts.js';
 import { EXIT, ExpectedError, UsageError, type ExitCode } from '../common/errors.js';
 import { knownElsewhere, nearestSetting } from '../common/settings/hints.js';
-import { settingAt } from '../common/settings/table.js';
+import { isSettingOf, settingAt } from '../common/settings/table.js';
 
 export interface Failure {
   /** One to three lines, newline included; with `verbose` the stack and its causes after them. */
@@ -58,7 +58,7 @@ function usageErrorOf(error: CommanderError, command: string | undefined): Usage
   const help = `tfjs-parallel ${command === undefined ? '' : `${command} `}--help`;
   const typed = error.code === 'commander.unknownOption' ? /'(--[^'=]+)/.exec(what)?.[1] : undefined;
   const hint = typed === undefined ? null : (knownElsewhere(typed) ?? (similar === undefined ? nearestSetting(typed) : null));
-  if (command === 'worker' && hint?.path !== undefined && settingAt(hint.path)?.commands?.includes('worker') !== true)
+  if (command === 'worker' && hint?.path !== undefined && !isSettingOf(command, hint.path))
     return new UsageError({
       code: 'UNKNOWN_FLAG',
       message: what,
@@ -74,8 +74,8 @@ function usageErrorOf(error: CommanderError, command: string | undefined): Usage
 
 /** `--batch`, where the command has that flag; `--set optimizer.momentum=…` always works. */
 function asTyped(path: string, command: string | undefined): string {
-  const { flag = null, commands = [] } = settingAt(path) ?? {};
-  return flag !== null && commands.some((name) => name === command) ? flag.split(' ')[0] : `--set ${path}=…`;
+  const { flag = null } = settingAt(path) ?? {};
+  return flag !== null && isSettingOf(command, path) ? flag.split(' ')[0] : `--set ${path}=…`;
 }
 
 function messageOf(error: unknown): string {

@@ -3,12 +3,7 @@
  * under names that the same layers had elsewhere.
  * Does not: find the same layers in files of other makers (same_layers.ts), or decide what may differ (coordinator/storage/state/saved_names.ts).
  */
-import { isLayer, renamedToken } from './same_layers.js';
-
-export interface NamedLayer {
-  readonly name: string;
-  readonly className: string;
-}
+import { layersIn, renamedToken, type NamedLayer } from './same_layers.js';
 
 export interface LayerNames {
   /** Of the outermost model; null where it has none. */
@@ -28,14 +23,7 @@ interface ModelConfig {
 
 export function layerNames(topology: string): LayerNames {
   const { config } = JSON.parse(topology) as { readonly config?: ModelConfig };
-  const layers: NamedLayer[] = [];
-  const gather = (value: unknown): void => {
-    if (typeof value !== 'object' || value === null) return;
-    if (isLayer(value) && typeof value.config.name === 'string')
-      layers.push({ name: value.config.name, className: value.class_name });
-    Object.values(value).forEach(gather);
-  };
-  gather(config);
+  const layers = layersIn(config);
   const { name = null, input_layers: inputs = [], output_layers: outputs = [] } = config ?? {};
   return { model: name, layers, inputs: inputs.map(([layer]) => layer), outputs: outputs.map(([layer]) => layer) };
 }

@@ -41,14 +41,7 @@ export function renamedToken(token: string, names: ReadonlyMap<string, string>):
 function namesIn(topology: string): { names: string[]; shape: string } | null {
   const json = JSON.parse(topology) as { model_config?: unknown };
   const model = json.model_config ?? json;
-  const names: string[] = [];
-  const gather = (value: unknown): void => {
-    if (Array.isArray(value)) return value.forEach(gather);
-    if (typeof value !== 'object' || value === null) return;
-    if (isLayer(value) && typeof value.config.name === 'string') names.push(value.config.name);
-    Object.values(value).forEach(gather);
-  };
-  gather(model);
+  const names = layersIn(model).map(({ name }) => name);
   const numbers = new Map(names.map((name, at) => [name, at]));
   const plain = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(plain);
@@ -62,7 +55,20 @@ function namesIn(topology: string): { names: string[]; shape: string } | null {
   return isLayer(model) ? { names, shape: JSON.stringify(plain(model)) } : null;
 }
 
-export function isLayer(value: unknown): value is LayerJson {
+export interface NamedLayer {
+  readonly name: string;
+  readonly className: string;
+}
+
+/** All layers in a topology or a part of it, in order of appearance; of one that it tells twice, twice. */
+export function layersIn(value: unknown): NamedLayer[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const own =
+    isLayer(value) && typeof value.config.name === 'string' ? [{ name: value.config.name, className: value.class_name }] : [];
+  return [...own, ...Object.values(value).flatMap(layersIn)];
+}
+
+function isLayer(value: unknown): value is LayerJson {
   return (
     typeof value === 'object' && value !== null && 'class_name' in value && 'config' in value && typeof value.config === 'object'
   );

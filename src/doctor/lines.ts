@@ -1,7 +1,7 @@
 /** Owns: findings as lines, aligned, never wider than they may be. Does not: print or read a terminal. */
 import type { Status } from './check.js';
 import type { NamedFinding } from './examine.js';
-import { counted } from './words.js';
+import { counted } from '../common/counted.js';
 
 export interface Form {
   /** Of the terminal. */

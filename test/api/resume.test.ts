@@ -6,6 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { evaluateRun, fit, release, train, verify, type TrainOptions } from '../../src/index.js';
 import { runCli } from '../support/built_cli.js';
+import { failure } from '../support/failure.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
 function points(count: number, stride: number): { x: Float32Array; y: Int32Array } {
@@ -28,11 +29,6 @@ async function options(more: Partial<TrainOptions> = {}): Promise<TrainOptions> 
 }
 
 const flat = (trained: tf.LayersModel): number[] => trained.getWeights().flatMap((weight) => [...weight.dataSync()]);
-const failure = async (work: Promise<unknown>): Promise<{ code: string; message: string; next: string }> =>
-  work.then(
-    () => ({ code: 'none', message: '', next: '' }),
-    (error: { code: string; message: string; next: string }) => error,
-  );
 
 describe('a run of a model and arrays that a program holds', () => {
   it('is gone on with by its folder, the settings being its own, to the bits of the undisturbed one; and judged', async () => {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fit, release, train, type TrainOptions } from '../../src/index.js';
+import { failure } from '../support/failure.js';
 import { temporaryFolder } from '../support/temporary_folder.js';
 
 afterAll(() => release());
@@ -36,11 +37,6 @@ const options = async (model: tf.LayersModel, more: object = {}): Promise<TrainO
   ...{ optimizer: { momentum: 0.9 }, runDir: await temporaryFolder(), saveAbove: 0, ...more },
 });
 const namesOf = (model: tf.LayersModel): string[] => model.layers.map(({ name }) => name);
-const failure = async (work: Promise<unknown>): Promise<{ code: string; message: string; next: string }> =>
-  work.then(
-    () => ({ code: 'none', message: '', next: '' }),
-    (error: { code: string; message: string; next: string }) => error,
-  );
 
 describe('a run is gone on with', () => {
   it.each(['train', 'train, with the best weights of three starts'])('by a model made again: %s', async (which) => {

@@ -174,7 +174,8 @@ async function makeRoomBeside(replicas: WarmReplicas): Promise<void> {
 }
 
 /**
- * Lets go of what these calls keep of a model: its replicas' threads and memory. The model and its optimizer stay. Without one: of all models. One that is being trained is left alone; calls of predict() and evaluate() are waited for.
+ * Lets go of what these calls keep of a model: its replicas' threads and memory. The model and its optimizer stay. Without one: of all models. One
+ * that is being trained is left alone; calls of predict() and evaluate() are waited for.
  */
 export async function release(model?: tfjs.LayersModel): Promise<void> {
   const found = model === undefined ? [...used] : [warm.get(model)].filter((replicas) => replicas !== undefined);

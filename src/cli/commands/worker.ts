@@ -10,7 +10,7 @@ import { EXIT, UsageError } from '../../common/errors.js';
 import { defaultMaxMemory, parseMemory } from '../../system/memory_limit.js';
 import { watchMemory } from '../terminal/memory_watch.js';
 import { LIMITS } from '../../common/limits.js';
-import { FORMER_PATHS, settingAt } from '../../common/settings/table.js';
+import { FORMER_PATHS, isSettingOf, settingAt } from '../../common/settings/table.js';
 import type { CommandContext } from '../context.js';
 import { addTokenFlags, readClientEncryption, readTokenSource, type Encryption, type TokenSource } from '../network_flags.js';
 import { resolveFor } from '../resolve_for.js';
@@ -148,8 +148,7 @@ function requireOwnSettings(sets: readonly string[]): void {
   for (const assignment of sets) {
     const typed = assignment.split('=')[0].trim();
     const path = FORMER_PATHS.get(typed) ?? typed;
-    const setting = settingAt(path);
-    if (setting === undefined || setting.commands.some((name) => name === 'worker')) continue;
+    if (settingAt(path) === undefined || isSettingOf('worker', path)) continue;
     const hasFlag = path === 'data' || path === 'model';
     throw new UsageError({
       code: 'SET_INVALID',

@@ -60,6 +60,11 @@ export function settingAt(path: string): Setting | undefined {
   return BY_PATH.get(path);
 }
 
+/** Whether it is a setting, and the command takes it by its flag. */
+export function isSettingOf(command: string | undefined, path: string): boolean {
+  return settingAt(path)?.commands?.some((name) => name === command) === true;
+}
+
 /** Any part of a configuration, as nested as in a file, keys in snake_case, values known to fit schema.ts. */
 export type ConfigLayer = Readonly<Record<string, unknown>>;
 

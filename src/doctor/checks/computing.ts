@@ -2,7 +2,7 @@
 import { availableCores } from '../../system/cores.js';
 import type { Check, Finding, Place } from '../check.js';
 import type { Computed, ComputeResult } from '../compute.js';
-import { counted } from '../words.js';
+import { counted } from '../../common/counted.js';
 
 const COMPUTE_MS = 2_000;
 /** Threads that share cores, or wait for others, give less than this of their number. */

@@ -3,7 +3,8 @@ import { controlGroups } from '../../system/control_groups.js';
 import { coreQuota } from '../../system/cores.js';
 import { availableMemory, memoryQuota } from '../../system/memory_limit.js';
 import type { Check, Finding, Place } from '../check.js';
-import { counted, gigabytes } from '../words.js';
+import { counted } from '../../common/counted.js';
+import { gigabytes } from '../words.js';
 
 /** TensorFlow, two replicas of a small model and their data. */
 const LEAST_BYTES = 1.5e9;

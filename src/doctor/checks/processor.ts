@@ -2,7 +2,7 @@
 import { instructionSet, oneDnnHasBfloat16 } from '../../engine/tensorflow/instruction_set.js';
 import { coreQuota } from '../../system/cores.js';
 import type { Check, Finding } from '../check.js';
-import { counted } from '../words.js';
+import { counted } from '../../common/counted.js';
 
 /** Beyond it others compute on this machine too. */
 const BUSY = 0.5;
